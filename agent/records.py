@@ -1,0 +1,80 @@
+"""The values that are handed on, each frozen. Times are seconds on the frames' own monotonic clock."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Layout = Literal["bgr", "yuv420"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture.
+
+    `pixels` is uint8: `bgr` has shape (height, width, 3); `yuv420` has shape (height * 3 // 2, width),
+    the planes Y, U, V one below the other (OpenCV's I420). `time_s` is the frame's own timestamp, not
+    the time it was read.
+    """
+
+    time_s: float
+    pixels: NDArray[np.uint8]
+    layout: Layout = "bgr"
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        rows = int(self.pixels.shape[0])
+        return rows if self.layout == "bgr" else rows * 2 // 3
+
+
+@dataclass(frozen=True, slots=True)
+class FaceLandmarks:
+    """One face: `points` is float32 (468, 3), x and y in pixels of the frame, z on the same scale.
+
+    `score` is the mesh's own confidence that this is a face, 0..1.
+    """
+
+    time_s: float
+    points: NDArray[np.float32]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class EyeSample:
+    """What one frame says about the eyes. `None` is "not seen", never 0.
+
+    `ear` is the mean of the eyes that can be seen; left and right are the person's own. `score` is the
+    face score 0..1, `None` without a face.
+    """
+
+    time_s: float
+    ear_left: float | None
+    ear_right: float | None
+    ear: float | None
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Blink:
+    """A closure that opened again. `amplitude` is 0..1 of the way from this person's open to closed level.
+
+    `long` marks a closure of 500 ms and more: counted apart, never as a blink.
+    """
+
+    start_s: float
+    end_s: float
+    amplitude: float
+    complete: bool
+    long: bool = False
+
+    @property
+    def duration_s(self) -> float:
+        """In seconds."""
+        return self.end_s - self.start_s
