@@ -1,10 +1,10 @@
 """The agent: from a camera to a delivered session document.
 
-    camera -> Frame -> FaceLandmarks -> EyeSample -> Blink -> Session -> store (SQLite) -> sync -> server
+    camera -> Frame -> FaceLandmarks -> EyeSample -> Blink -> Session -> store -> sync -> server
 
-Every arrow is one call that hands on one value. From `Frame` to `Session` all is pure: no clock, no I/O,
-no logging; time arrives with the data. Hardware, files and sockets live at the edge, one outside library
-a module. `cli` is the one place where the parts are joined.
+Every arrow is one call that hands on one value. From `Frame` to `Session` all is pure: no clock,
+no I/O, no logging; time arrives with the data. Hardware, files and sockets live at the edge, one
+outside library a module. `cli` is the one place where the parts are joined.
 """
 
 __version__ = "0.1.0"

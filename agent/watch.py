@@ -1,0 +1,199 @@
+"""The loop of `blink-agent watch`: waits for the button, measures a session, keeps it."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from agent import systemd
+from agent.clock import Clock
+from agent.controls import Controls
+from agent.document import interrupted
+from agent.errors import CameraError, StoreError
+from agent.recording import Document, Recording
+from agent.records import Frame
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.25  # how soon a command is seen; a press is seen at once
+LOOK_S = 0.5  # how often a session looks for commands
+UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
+
+
+class Camera(Protocol):
+    """What the loop needs of a camera."""
+
+    frames_dropped: int
+
+    def start(self) -> None:
+        """Begins to give frames."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The newest frame, or None at the end of a recording."""
+
+    def stop(self) -> None:
+        """Ends what `start` began."""
+
+
+class Store(Protocol):
+    """What the loop needs of the store."""
+
+    def put(self, document: Document) -> bool:
+        """Keeps a document if its revision is higher."""
+
+    def unfinished(self) -> list[Document]:
+        """The sessions still marked active."""
+
+    def take_command(self, now: datetime) -> Document | None:
+        """The next command that is neither expired nor taken."""
+
+    def note(self, key: str, value: Any) -> None:
+        """Remembers a fact for `status`."""
+
+    def prune(self, keep: int) -> int:
+        """Forgets the oldest delivered sessions beyond `keep`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds in seconds, and how many delivered sessions stay."""
+
+    session_s: float
+    checkpoint_s: float
+    frame_s: float
+    keep_sessions: int
+
+
+class Watch:
+    """Owns the camera, the controls and the writing of sessions.
+
+    The failure policy: a camera that stops giving frames ends its session as `camera_fault` and
+    then the process, so that systemd starts both anew. A store that can't be written refuses new
+    sessions and shows a fault; one that fails during a session is tried again at the next
+    checkpoint.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        record: Callable[[str | None], Recording],
+        store: Store,
+        controls: Controls,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._camera = camera
+        self._record = record
+        self._store = store
+        self._controls = controls
+        self._clock = clock
+        self._limits = limits
+
+    def run(self, stopping: threading.Event) -> None:
+        """Measures session after session until `stopping` is set."""
+        self._close_interrupted()
+        self._store.note("watch", {"state": "ready"})
+        systemd.ready()
+        self._controls.show("ready")
+        while not stopping.is_set():
+            systemd.watchdog()
+            wanted, session_id = self._wanted(IDLE_S)
+            if wanted == "start":
+                self._session(session_id, stopping)
+        systemd.stopping()
+        self._store.note("watch", {"state": "stopped"})
+
+    def _wanted(self, timeout_s: float) -> tuple[str | None, str | None]:
+        """What button or command ask for, and the session's id where a command gave one."""
+        action = self._controls.action(timeout_s)
+        if action is not None:
+            return action, None
+        command = self._store.take_command(self._clock.now())
+        return (command["command"], command.get("session_id")) if command else (None, None)
+
+    def _session(self, session_id: str | None, stopping: threading.Event) -> None:
+        recording = self._record(session_id)
+        if not self._keep(recording.document()):
+            self._controls.show("fault")
+            return
+        log.info("session %s started", recording.session_id)
+        self._store.note("watch", {"state": "measuring", "session_id": recording.session_id})
+        try:
+            ended_by, state = self._measure(recording, stopping), "ended"
+            if stopping.is_set():
+                ended_by, state = "power_loss", "interrupted"
+            self._end(recording, ended_by, state)
+        except CameraError:
+            self._end(recording, "camera_fault")
+            self._controls.show("fault")
+            raise
+
+    def _measure(self, recording: Recording, stopping: threading.Event) -> str:
+        """Measures until something ends the session; returns what did."""
+        limits, camera = self._limits, self._camera
+        looked_s = kept_s = recording.age_s
+        camera.start()
+        try:
+            self._controls.show("measuring")
+            while not stopping.is_set():
+                frame = camera.read(limits.frame_s)
+                if frame is None:
+                    return "command"
+                recording.frames_dropped = camera.frames_dropped
+                recording.add(frame)
+                systemd.watchdog()
+                self._controls.show("unseen" if recording.unseen_s > UNSEEN_S else "measuring")
+                age_s = recording.age_s
+                if age_s - looked_s >= LOOK_S:
+                    looked_s = age_s
+                    if ended_by := self._ended_by(age_s):
+                        return ended_by
+                if age_s - kept_s >= limits.checkpoint_s:
+                    kept_s = age_s
+                    self._keep(recording.document())
+            return "power_loss"
+        finally:
+            camera.stop()
+
+    def _ended_by(self, age_s: float) -> str | None:
+        if age_s >= self._limits.session_s:
+            return "time_limit"
+        if self._controls.action(0) == "stop":
+            return "button"
+        command = self._store.take_command(self._clock.now())
+        return "command" if command and command["command"] == "stop" else None
+
+    def _end(self, recording: Recording, ended_by: str, state: str = "ended") -> None:
+        self._controls.show("finishing")
+        document = recording.finish(ended_by, state=state)
+        if not self._keep(document):
+            raise StoreError("the finished session could not be written to the store")
+        log.info("session %s %s by %s", recording.session_id, state, ended_by)
+        self._store.prune(self._limits.keep_sessions)
+        self._store.note("watch", {"state": "ready"})
+        self._controls.show("ready")
+
+    def _keep(self, document: Document) -> bool:
+        """Writes a document; where the disk is full, delivered sessions make room for it."""
+        try:
+            self._store.put(document)
+        except StoreError as error:
+            log.error("the store refused a session: %s", error)
+        else:
+            return True
+        try:
+            self._store.prune(0)
+            self._store.put(document)
+        except StoreError:
+            return False
+        return True
+
+    def _close_interrupted(self) -> None:
+        """A session still active at the start was cut off: it ends with what was checkpointed."""
+        for document in self._store.unfinished():
+            started = datetime.fromisoformat(document["started_at"])
+            ended = started + timedelta(seconds=document["metrics"]["duration_s"] or 0)
+            self._store.put(interrupted(document, ended))
+            log.warning("session %s was interrupted", document["session_id"])
