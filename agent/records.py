@@ -1,4 +1,4 @@
-"""The values that are handed on, each frozen. Times are seconds on the frames' own monotonic clock."""
+"""The values that are handed on, each frozen. Times: seconds on the frames' monotonic clock."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,9 +13,9 @@ Layout = Literal["bgr", "yuv420"]
 class Frame:
     """One picture.
 
-    `pixels` is uint8: `bgr` has shape (height, width, 3); `yuv420` has shape (height * 3 // 2, width),
-    the planes Y, U, V one below the other (OpenCV's I420). `time_s` is the frame's own timestamp, not
-    the time it was read.
+    `pixels` is uint8: `bgr` has shape (height, width, 3); `yuv420` has shape (height * 3 // 2,
+    width), the planes Y, U, V one below the other (OpenCV's I420). `time_s` is the frame's own
+    timestamp, not the time it was read.
     """
 
     time_s: float
@@ -50,8 +50,8 @@ class FaceLandmarks:
 class EyeSample:
     """What one frame says about the eyes. `None` is "not seen", never 0.
 
-    `ear` is the mean of the eyes that can be seen; left and right are the person's own. `score` is the
-    face score 0..1, `None` without a face.
+    `ear` is the mean of the eyes that can be seen; left and right are the person's own. `score` is
+    the face score 0..1, `None` without a face.
     """
 
     time_s: float
@@ -63,18 +63,21 @@ class EyeSample:
 
 @dataclass(frozen=True, slots=True)
 class Blink:
-    """A closure that opened again. `amplitude` is 0..1 of the way from this person's open to closed level.
+    """A closure that opened again.
+
+    `start_s` and `end_s` are the times of its first and its last frame: closing, closed and
+    opening, as the annotators of EyeBlink8 mark a blink. `duration_s` is its length at half
+    amplitude, between frames: from the moment the lids were half way down to the moment they were
+    half way up again (Caffier 2003 times blinks at lid positions too). It depends less on the frame
+    rate and on noise than the extent does. `amplitude` is 0..1 of the way from this person's open
+    to closed level.
 
     `long` marks a closure of 500 ms and more: counted apart, never as a blink.
     """
 
     start_s: float
     end_s: float
+    duration_s: float
     amplitude: float
     complete: bool
     long: bool = False
-
-    @property
-    def duration_s(self) -> float:
-        """In seconds."""
-        return self.end_s - self.start_s

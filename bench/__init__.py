@@ -1,0 +1,1 @@
+"""What Blinklog's numbers are worth: each module prints one table beside its peers."""

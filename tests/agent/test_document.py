@@ -1,0 +1,106 @@
+"""The session document: the golden copies, its two repairs, and what it refuses."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.document import interrupted, iso_utc, parse_utc, session_document, with_true_time
+from agent.session import BlinkColumns, Metrics, Minute, Session
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+STARTED_AT = datetime(2026, 11, 22, 10, 15, 30, 123000, tzinfo=UTC)
+
+
+def golden(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())
+    return document
+
+
+def session_of(document: dict[str, Any]) -> Session:
+    columns = document.get("blinks")
+    return Session(
+        metrics=Metrics(**document["metrics"]),
+        minutes=tuple(Minute(**minute) for minute in document["minutes"]),
+        blinks=columns and BlinkColumns(**{name: tuple(c) for name, c in columns.items()}),
+        fps=document["camera"]["fps"],
+    )
+
+
+def rebuilt(document: dict[str, Any], session: Session | None = None) -> dict[str, Any]:
+    ended_at = document["ended_at"]
+    return session_document(
+        session or session_of(document),
+        session_id=document["session_id"],
+        revision=document["revision"],
+        state=document["state"],
+        started_at=parse_utc(document["started_at"]),
+        ended_at=ended_at and parse_utc(ended_at),
+        ended_by=document["ended_by"],
+        clock=document["clock"],
+        camera={key: document["camera"][key] for key in ("source", "width", "height")},
+        agent=document["agent"],
+    )
+
+
+@pytest.mark.parametrize("name", ["started", "checkpoint", "final", "interrupted", "no_face"])
+def test_a_document_has_the_keys_and_order_of_its_golden_copy(name: str) -> None:
+    assert json.dumps(rebuilt(golden(name))) == json.dumps(golden(name))
+
+
+def test_a_checkpoint_that_was_cut_off_becomes_the_golden_interrupted_document() -> None:
+    assert json.dumps(interrupted(golden("checkpoint"))) == json.dumps(golden("interrupted"))
+
+
+def test_the_last_known_time_ends_an_interrupted_session_where_it_is_known() -> None:
+    document = interrupted(golden("checkpoint"), STARTED_AT + timedelta(seconds=70))
+    assert document["ended_at"] == "2026-11-22T10:16:40.123Z"
+
+
+def test_a_corrected_clock_moves_both_dates_and_raises_the_revision() -> None:
+    before = golden("final")
+    before["clock"]["synchronized"] = False
+    after = with_true_time(before, STARTED_AT + timedelta(days=3))
+    assert after["started_at"] == "2026-11-25T10:15:30.123Z"
+    assert after["ended_at"] == "2026-11-25T10:20:30.323Z"
+    assert after["revision"] == before["revision"] + 1
+    assert after["clock"] == before["clock"] | {"synchronized": True}
+    assert after["metrics"] == before["metrics"]
+
+
+def test_repairs_leave_the_document_they_were_given_alone() -> None:
+    document = golden("checkpoint")
+    interrupted(document)
+    with_true_time(document, STARTED_AT)
+    assert document == golden("checkpoint")
+
+
+def test_numbers_are_rounded_to_what_they_are_worth() -> None:
+    document = golden("final")
+    metrics = Metrics(**document["metrics"] | {"coverage": 0.95649, "blink_duration_p90_ms": 301.4})
+    exact = session_of(document)
+    session = Session(metrics, exact.minutes, exact.blinks, 29.8321)
+    assert rebuilt(document, session) == document
+
+
+def test_times_are_utc_with_milliseconds_whatever_their_zone() -> None:
+    berlin = timezone(timedelta(hours=1))
+    assert (
+        iso_utc(datetime(2026, 11, 22, 11, 0, 0, 999, tzinfo=berlin)) == "2026-11-22T10:00:00.000Z"
+    )
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a time with a zone"):
+        iso_utc(datetime(2026, 11, 22))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("final", {"ended_at": None}), ("final", {"ended_by": None}), ("started", {"state": "ended"})],
+)
+def test_an_end_that_contradicts_the_state_is_refused(name: str, change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected ended_at and ended_by"):
+        rebuilt(golden(name) | change)
