@@ -1,0 +1,1 @@
+"""Sessions: one room, `accept_session()`, behind the two doors HTTP and MQTT."""

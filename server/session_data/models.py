@@ -1,0 +1,140 @@
+"""Sessions as they are kept, and the documents that could not be."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils.timezone import now
+
+from server.devices.models import Device
+
+
+class State(models.TextChoices):
+    """Of a session. `interrupted` ended too, without anybody having ended it."""
+
+    ACTIVE = "active"
+    ENDED = "ended"
+    INTERRUPTED = "interrupted"
+
+
+class SessionData(models.Model):
+    """One session at its newest revision: the whole document, and its numbers as columns.
+
+    A null metric was not measured; 0 was. `started_at` and `ended_at` are by the device's clock (see
+    `date_uncertain`), `received_at` and `updated_at` by the server's. `local_day` is the day it ended in,
+    or began in while active, where it was measured.
+
+    The document is kept as text: whole, whatever newer agents put into it, and on either database alike.
+    It is the last column and is not read for history.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="sessions", db_index=False
+    )
+    device = models.ForeignKey(
+        Device, models.SET_NULL, null=True, blank=True, related_name="sessions"
+    )
+    schema = models.PositiveSmallIntegerField(default=1)
+    revision = models.PositiveIntegerField()
+    state = models.CharField(max_length=16, choices=State.choices)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.CharField(max_length=32, null=True, blank=True)  # noqa: DJ001 null is "not said"
+    timezone = models.CharField(max_length=64, blank=True)
+    utc_offset_minutes = models.SmallIntegerField(null=True, blank=True)
+    clock_synchronized = models.BooleanField(null=True)
+    date_uncertain = models.BooleanField(default=False)
+    local_day = models.DateField()
+    received_at = models.DateTimeField(default=now)
+    updated_at = models.DateTimeField(default=now)
+
+    duration_s = models.FloatField(null=True, blank=True)
+    valid_s = models.FloatField(null=True, blank=True)
+    coverage = models.FloatField(null=True, blank=True)
+    frames = models.PositiveIntegerField(null=True, blank=True)
+    frames_dropped = models.PositiveIntegerField(null=True, blank=True)
+    blink_count = models.PositiveIntegerField(null=True, blank=True)
+    partial_blink_count = models.PositiveIntegerField(null=True, blank=True)
+    blink_rate_per_min = models.FloatField(null=True, blank=True)
+    inter_blink_interval_median_s = models.FloatField(null=True, blank=True)
+    blink_duration_median_ms = models.FloatField(null=True, blank=True)
+    blink_duration_p90_ms = models.FloatField(null=True, blank=True)
+    ear_mean = models.FloatField(null=True, blank=True)
+    ear_open = models.FloatField(null=True, blank=True)
+    perclos = models.FloatField(null=True, blank=True)
+    long_closure_count = models.PositiveIntegerField(null=True, blank=True)
+    longest_closure_s = models.FloatField(null=True, blank=True)
+
+    camera_source = models.CharField(max_length=32, blank=True)
+    fps = models.FloatField(null=True, blank=True)
+    agent_version = models.CharField(max_length=64, blank=True)
+    model = models.CharField(max_length=128, blank=True)
+    document_json = models.TextField()
+
+    class Meta:
+        verbose_name = "session"
+        ordering = ["-started_at", "-id"]
+        indexes = [
+            models.Index(fields=["user", "-started_at", "-id"], name="session_history"),
+            models.Index(
+                fields=["user", "state", "-started_at", "-id"], name="session_history_by_state"
+            ),
+            models.Index(fields=["user", "local_day"], name="session_history_by_day"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole session document as it came, unknown keys and all."""
+        document: dict[str, Any] = json.loads(self.document_json)
+        return document
+
+
+# The metric columns, named as in the document.
+METRICS = (
+    "duration_s",
+    "valid_s",
+    "coverage",
+    "frames",
+    "frames_dropped",
+    "blink_count",
+    "partial_blink_count",
+    "blink_rate_per_min",
+    "inter_blink_interval_median_s",
+    "blink_duration_median_ms",
+    "blink_duration_p90_ms",
+    "ear_mean",
+    "ear_open",
+    "perclos",
+    "long_closure_count",
+    "longest_closure_s",
+)
+
+
+class DeadLetter(models.Model):
+    """A document that could not be accepted, and why. At most `MOST_KEPT` for one sender."""
+
+    MOST_KEPT = 50
+    LONGEST_KEPT = 256 * 1024  # a two-hour session with 5,000 blinks is 150 KB
+    LONGEST_PART = 4 * 1024  # of what is longer: enough to see what it was
+
+    device = models.ForeignKey(
+        Device, models.SET_NULL, null=True, blank=True, related_name="dead_letters"
+    )
+    sender = models.CharField(max_length=64, help_text="The device's id, as claimed")
+    door = models.CharField(max_length=8, choices=[("http", "HTTP"), ("mqtt", "MQTT")])
+    received_at = models.DateTimeField(default=now)
+    reason = models.TextField()
+    size = models.PositiveIntegerField(help_text="Of the whole payload, in bytes")
+    payload = models.TextField(help_text="Its beginning only, where it was too long to keep")
+
+    class Meta:
+        ordering = ["-received_at", "-id"]
+        indexes = [models.Index(fields=["sender", "-id"], name="dead_letters_of_a_sender")]
+
+    def __str__(self) -> str:
+        return f"{self.sender}: {self.reason[:60]}"

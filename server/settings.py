@@ -1,0 +1,222 @@
+"""Settings, all from the environment; `docs/` lists the variables. Importing this writes nothing."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent
+
+
+def _flag(name: str) -> bool:
+    value = os.environ.get(name, "").strip().lower()
+    if value in {"", "0", "no", "false", "off"}:
+        return False
+    if value in {"1", "yes", "true", "on"}:
+        return True
+    raise ImproperlyConfigured(f"{name}: expected 1 or 0, found {value!r}")
+
+
+def _number(name: str, default: int) -> int:
+    value = os.environ.get(name, "").strip() or str(default)
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name}: expected a whole number, found {value!r}")
+    return int(value)
+
+
+def _words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def _data_dir() -> Path:
+    for name in ("BLINKLOG_DATA_DIR", "STATE_DIRECTORY"):
+        if value := os.environ.get(name):
+            return Path(value)
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "blinklog-server"
+
+
+def _secret_key() -> str:
+    if key := os.environ.get("BLINKLOG_SECRET_KEY"):
+        return key
+    path = Path(os.environ.get("BLINKLOG_SECRET_KEY_FILE") or SECRET_KEY_FILE)
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        if "BLINKLOG_SECRET_KEY_FILE" in os.environ:
+            raise ImproperlyConfigured(f"BLINKLOG_SECRET_KEY_FILE: no file {path}") from None
+        # `blink-server` makes the file; for anything else a key of this process's own will do.
+        return secrets.token_urlsafe(50)
+
+
+DEBUG = _flag("BLINKLOG_DEBUG")
+DATA_DIR = _data_dir()
+SECRET_KEY_FILE = DATA_DIR / "secret_key"
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = _words("BLINKLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# How many reverse proxies stand before us: that many entries of X-Forwarded-For are to be believed.
+TRUSTED_PROXIES = _number("BLINKLOG_TRUSTED_PROXIES", 0)
+HTTPS = _flag("BLINKLOG_HTTPS")
+
+INSTALLED_APPS = [
+    "server.care",
+    "server.devices",
+    "server.session_data",
+    "server.dashboard",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "server.security.ContentSecurityPolicy",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "server.urls"
+WSGI_APPLICATION = "server.wsgi.application"
+ASGI_APPLICATION = "server.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+# Databases. SQLite: IMMEDIATE takes the write lock at the start, so that read-then-write waits its turn
+# instead of failing; FULL because an acknowledgement promises that the commit survives a power cut.
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+}
+# PostgreSQL: every wait has a bound. Migrations lift it (0 is no bound): rewriting a table takes its time.
+_STATEMENT_TIMEOUT_S = _number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_S}s -c lock_timeout=10s"
+    " -c idle_in_transaction_session_timeout=60s",
+}
+
+
+def _database() -> dict[str, Any]:
+    url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
+    config: dict[str, Any] = dict(
+        dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+    )
+    sqlite = "sqlite" in config["ENGINE"]
+    config["OPTIONS"] = {
+        **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS),
+        **config.get("OPTIONS", {}),
+    }
+    if sqlite:  # a real file for tests too: an in-memory database locks differently
+        name = f"blinklog-test-{os.getpid()}.sqlite3"
+        config["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / name)}
+    return config
+
+
+DATABASES = {"default": _database()}
+
+AUTH_USER_MODEL = "care.Person"
+AUTHENTICATION_BACKENDS = ["server.care.login.RateLimitedBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "/static/"
+# Served from where they are: no collecting, no build step.
+WHITENOISE_USE_FINDERS = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "server.devices.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["server.devices.authentication.IsPerson"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["server.session_data.parsing.BoundedJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "server.errors.exception_handler",
+    "NUM_PROXIES": TRUSTED_PROXIES,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Blinklog",
+    "DESCRIPTION": "Sessions of eye and blink measurements: devices write them, people and those they let in read them.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"StateEnum": "server.session_data.models.State"},
+}
+
+# Bodies: a document is at most 1 MiB, and so is everything else.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    # The request logger names paths with 4xx: noise here, and a path can hold an id.
+    "loggers": {"django.request": {"level": "ERROR"}},
+}
+
+MQTT_URL = os.environ.get("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
+MQTT_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_PASSWORD_FILE", "")

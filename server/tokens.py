@@ -1,0 +1,81 @@
+"""Bearer tokens: shown once, kept as SHA-256.
+
+A token has 256 random bits, so a plain hash is enough: there is nothing to guess and no dictionary to try.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.utils import timezone
+
+# A write per request would turn every read into a commit; a minute is as fine as anybody looks.
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+
+
+def digest(token: str) -> str:
+    """SHA-256 of the token, as 64 hex digits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class HashedToken(models.Model):
+    """What is kept of a token; the token itself is known to its holder alone.
+
+    A subclass names its holder's field (`HOLDER`), how its tokens begin (`KIND`) and how many of one
+    holder's may live at once (`MOST_LIVE`): issuing one more revokes the oldest.
+    """
+
+    KIND = ""
+    HOLDER = ""
+    MOST_LIVE = 1
+
+    prefix = models.CharField(max_length=12, help_text="The first characters, to tell tokens apart")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+    @classmethod
+    def issue(cls, holder: models.Model) -> str:
+        """Make a token for `holder` and return its text, which can't be had again."""
+        token = cls.KIND + secrets.token_urlsafe(32)
+        cls._default_manager.create(
+            **{cls.HOLDER: holder, "prefix": token[:12], "digest": digest(token)}
+        )
+        live = cls.live(holder).values_list("pk", flat=True)
+        cls._default_manager.filter(pk__in=list(live[cls.MOST_LIVE :])).update(
+            revoked_at=timezone.now()
+        )
+        return token
+
+    @classmethod
+    def live(cls, holder: models.Model) -> "models.QuerySet[Self]":
+        """The holder's tokens that still open the door, newest first."""
+        return cls._default_manager.filter(**{cls.HOLDER: holder, "revoked_at": None})
+
+    @classmethod
+    def find(cls, token: str) -> "Self | None":
+        """The live token with this text, its holder fetched with it."""
+        found = cls._default_manager.select_related(cls.HOLDER)
+        return found.filter(digest=digest(token), revoked_at=None).first()
+
+    def touch(self) -> None:
+        """Note that it was used, at most once a minute."""
+        now = timezone.now()
+        if self.last_used_at is None or now - self.last_used_at > LAST_USED_RESOLUTION:
+            type(self)._default_manager.filter(pk=self.pk).update(last_used_at=now)
+            self.last_used_at = now
+
+    def revoke(self) -> None:
+        """The next request with it fails."""
+        self.revoked_at = self.revoked_at or timezone.now()
+        self.save(update_fields=["revoked_at"])
