@@ -154,7 +154,7 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return config
 
 
-def keys() -> Iterator[tuple[str, str, Any, str]]:
+def settings() -> Iterator[tuple[str, str, Any, str]]:
     """Section, key, default and meaning of every setting, for the docs and their test."""
     for section, kind in _sections().items():
         for each in dataclasses.fields(kind):

@@ -3,15 +3,13 @@
 import secrets
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from agent.clock import Clock
-from agent.document import session_document
+from agent.document import Document, EndedBy, State, session_document
 from agent.ear import eye_sample
 from agent.records import Blink, EyeSample, FaceLandmarks, Frame
 from agent.session import Session, SessionBuilder
-
-Document = dict[str, Any]
 
 
 class Tracker(Protocol):
@@ -49,9 +47,9 @@ class Recording:
         self._boot = self._clock_facts()
         self._builder: SessionBuilder | None = None
         self._last_s = 0.0
+        self._seen_s = 0.0
         self.session_id = session_id or str(uuid7(self._started_at))
         self.revision = 0
-        self.seen_at_s: float | None = None  # frame time of the newest frame with eyes
         self.frames_dropped = 0
         tracker.reset()
 
@@ -63,19 +61,16 @@ class Recording:
     @property
     def unseen_s(self) -> float:
         """Seconds of frames since eyes were last seen, or since the first frame."""
-        if self._builder is None:
-            return 0.0
-        seen = self._builder.start_s if self.seen_at_s is None else self.seen_at_s
-        return self._last_s - seen
+        return self._last_s - self._seen_s
 
     def add(self, frame: Frame) -> tuple[EyeSample, list[Blink]]:
         """Measures one frame. The blinks are those that are certain by now."""
         face = self._tracker.find(frame)
         sample = eye_sample(frame.time_s, face)
+        if self._builder is None or sample.ear is not None:
+            self._seen_s = frame.time_s
         if self._builder is None:
             self._builder = SessionBuilder(frame.time_s)
-        if sample.ear is not None:
-            self.seen_at_s = frame.time_s
         self._last_s = frame.time_s
         return sample, self._builder.add(sample)
 
@@ -84,12 +79,14 @@ class Recording:
         builder = self._builder or SessionBuilder(0.0)
         return self._document(builder.snapshot(self._last_s, self.frames_dropped), "active")
 
-    def finish(self, ended_by: str, *, state: str = "ended") -> Document:
+    def finish(self, ended_by: EndedBy, *, state: State = "ended") -> Document:
         """The final document."""
         builder = self._builder or SessionBuilder(0.0)
         return self._document(builder.finish(self._last_s, self.frames_dropped), state, ended_by)
 
-    def _document(self, session: Session, state: str, ended_by: str | None = None) -> Document:
+    def _document(
+        self, session: Session, state: State, ended_by: EndedBy | None = None
+    ) -> Document:
         self.revision += 1
         return session_document(
             session,

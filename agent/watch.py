@@ -4,15 +4,15 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from agent import systemd
 from agent.clock import Clock
 from agent.controls import Controls
-from agent.document import interrupted
+from agent.document import Document, EndedBy, State, interrupted
 from agent.errors import CameraError, StoreError
-from agent.recording import Document, Recording
+from agent.recording import Recording
 from agent.records import Frame
 
 log = logging.getLogger(__name__)
@@ -121,16 +121,14 @@ class Watch:
         log.info("session %s started", recording.session_id)
         self._store.note("watch", {"state": "measuring", "session_id": recording.session_id})
         try:
-            ended_by, state = self._measure(recording, stopping), "ended"
-            if stopping.is_set():
-                ended_by, state = "power_loss", "interrupted"
-            self._end(recording, ended_by, state)
+            ended_by = self._measure(recording, stopping)
+            self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
         except CameraError:
             self._end(recording, "camera_fault")
             self._controls.show("fault")
             raise
 
-    def _measure(self, recording: Recording, stopping: threading.Event) -> str:
+    def _measure(self, recording: Recording, stopping: threading.Event) -> EndedBy:
         """Measures until something ends the session; returns what did."""
         limits, camera = self._limits, self._camera
         looked_s = kept_s = recording.age_s
@@ -157,7 +155,7 @@ class Watch:
         finally:
             camera.stop()
 
-    def _ended_by(self, age_s: float) -> str | None:
+    def _ended_by(self, age_s: float) -> EndedBy | None:
         if age_s >= self._limits.session_s:
             return "time_limit"
         if self._controls.action(0) == "stop":
@@ -165,7 +163,7 @@ class Watch:
         command = self._store.take_command(self._clock.now())
         return "command" if command and command["command"] == "stop" else None
 
-    def _end(self, recording: Recording, ended_by: str, state: str = "ended") -> None:
+    def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")
         document = recording.finish(ended_by, state=state)
         if not self._keep(document):
@@ -193,7 +191,5 @@ class Watch:
     def _close_interrupted(self) -> None:
         """A session still active at the start was cut off: it ends with what was checkpointed."""
         for document in self._store.unfinished():
-            started = datetime.fromisoformat(document["started_at"])
-            ended = started + timedelta(seconds=document["metrics"]["duration_s"] or 0)
-            self._store.put(interrupted(document, ended))
+            self._store.put(interrupted(document))
             log.warning("session %s was interrupted", document["session_id"])

@@ -1,0 +1,65 @@
+# Shared by ./demo and ./check: finds Python, makes environments, installs Debian's packages.
+# shellcheck shell=bash
+
+say() { printf '\033[1m== %s\033[0m\n' "$*"; }
+warn() { printf '\033[1;33m!! %s\033[0m\n' "$*" >&2; }
+die() { printf '\033[1;31m!! %s\033[0m\n' "$*" >&2; exit 1; }
+
+# python_for 3.13: the first interpreter of that version that runs; nothing where there is none.
+python_for() {
+  local each
+  for each in "python$1" python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/python3; do
+    if "$each" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
+      echo "$each"
+      return
+    fi
+  done
+}
+
+# any_python: python3 where it is new enough, else the newest that is.
+any_python() {
+  if python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo python3
+    return
+  fi
+  local version found
+  for version in 3.14 3.13 3.12 3.11; do
+    found=$(python_for "$version")
+    if [ -n "$found" ]; then echo "$found"; return; fi
+  done
+}
+
+# environment DIR PYTHON REQUIREMENTS [PIP-ARGUMENTS]: makes DIR hold what REQUIREMENTS pins and this
+# project. Done again only when the requirements, the project's own metadata or the Python changed.
+environment() {
+  local dir=$1 python=$2 requirements=$3
+  shift 3
+  local mark
+  mark=$("$python" -V; cat "$requirements" pyproject.toml; pwd)
+  if [ -f "$dir/.made-of" ] && [ "$(cat "$dir/.made-of")" = "$mark" ]; then return; fi
+  say "making $dir from $requirements ($("$python" -V))"
+  "$python" -m venv --clear "$dir" || die "python's venv module is needed (Debian: python3-venv)"
+  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+  printf '%s\n' "$mark" > "$dir/.made-of"
+}
+
+# debian COMMAND PACKAGE...: installs the packages where COMMAND is missing and we may.
+debian() {
+  local command=$1
+  shift
+  PATH=$PATH:/usr/sbin
+  if command -v "$command" >/dev/null; then return; fi
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    warn "$command is missing; install: $*"
+    return
+  fi
+  say "installing $* with apt"
+  apt-get update -qq >/dev/null || true
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+    warn "apt could not install $*"
+  # Only the program is wanted: a service that came with it is not left running.
+  if [ -d /run/systemd/system ]; then
+    systemctl disable --now --quiet "$1" 2>/dev/null || true
+  fi
+}

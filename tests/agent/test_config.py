@@ -1,0 +1,87 @@
+"""Configuration: refused early, with what was expected and what was found."""
+
+from pathlib import Path
+
+import pytest
+
+from agent import config
+from agent.config import AgentConfig, load
+from agent.errors import ConfigError
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "agent.toml"
+    path.write_text(text)
+    return path
+
+
+def test_nothing_said_gives_the_defaults() -> None:
+    assert load(None, {}) == AgentConfig()
+
+
+def test_the_file_is_read_and_the_environment_has_the_last_word(tmp_path: Path) -> None:
+    file = written(tmp_path, '[camera]\nsource = "usb"\nfps = 15\n[mqtt]\ntls = true\n')
+    loaded = load(file, {"BLINKLOG_AGENT_CAMERA_FPS": "20", "BLINKLOG_AGENT_MQTT_TLS": "false"})
+    assert (loaded.camera.source, loaded.camera.fps, loaded.mqtt.tls) == ("usb", 20.0, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[camrea]\n", "unknown section: 'camrea'; did you mean 'camera'?"),
+        ("[camera]\nframes = 3\n", "unknown key in [camera]: 'frames'"),
+        ("[camera]\nwidht = 640\n", "did you mean 'width'?"),
+        ("[camera]\nfps = 0\n", "camera.fps: expected 1 to 60, found 0"),
+        ("[camera]\nfps = nan\n", "camera.fps: expected 1 to 60, found nan"),
+        ("[camera]\nwidth = 640.5\n", "camera.width: expected a whole number, found 640.5"),
+        ("[camera]\nloop = 1\n", "camera.loop: expected true or false, found 1"),
+        ('[camera]\nsource = "webcam"\n', "expected one of picamera2, usb, replay"),
+        ('[camera]\nsource = "replay"\n', "camera.file: expected a video file"),
+        ('[server]\nurl = "example.org"\n', "server.url: expected https://"),
+        ('[mqtt]\nhost = "broker"\n', "server.device: expected this device's id"),
+        ("camera = 3\n", "camera: expected a section"),
+        ("[camera\n", "is not TOML"),
+        ('[server]\ndevice = ""\n', "server.device: expected a text"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_expected_and_found(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(written(tmp_path, text), {})
+    assert says in str(refused.value)
+
+
+def test_a_variable_nobody_knows_is_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'threads'"):
+        load(None, {"BLINKLOG_AGENT_MODEL_THREAD": "2"})
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        load(tmp_path / "none.toml", {})
+
+
+def test_a_secret_comes_from_its_file_or_from_systemds_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert AgentConfig().api_token is None
+    (tmp_path / "api-token").write_text("bld_1\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert AgentConfig().api_token == "bld_1"
+    named = tmp_path / "named"
+    named.write_text("bld_2\n")
+    assert load(None, {"BLINKLOG_AGENT_SERVER_TOKEN_FILE": str(named)}).api_token == "bld_2"
+
+
+def test_a_secret_that_cannot_be_read_is_said_without_being_shown(tmp_path: Path) -> None:
+    loaded = load(None, {"BLINKLOG_AGENT_SERVER_TOKEN_FILE": str(tmp_path / "none")})
+    with pytest.raises(ConfigError, match="the secret can't be read"):
+        _ = loaded.api_token
+
+
+def test_every_key_is_in_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    for section, key, default, about in config.settings():
+        shown = "-" if default is None else str(default).lower()
+        assert f"| `{section}.{key}` | `{shown}` | {about} |" in text

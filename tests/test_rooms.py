@@ -1,0 +1,113 @@
+"""Who may import whom. A breach of the design fails here, with the line that did it."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+AGENT = ROOT / "agent"
+
+PURE = {
+    "records": set(),
+    "openness": {"records"},
+    "ear": {"records"},
+    "blinks": {"records", "openness"},
+    "session": {"records", "openness", "blinks"},
+    "document": {"session"},
+}
+PURE_STDLIB = {
+    "bisect", "collections", "dataclasses", "datetime", "enum", "itertools", "math", "statistics",
+    "typing",
+}  # fmt: skip
+CLOCKS = {"datetime.now", "datetime.utcnow", "time.time", "time.monotonic", "date.today"}
+EDGE = {
+    "capture": {"cv2", "picamera2"},  # the second only where it is the chosen camera
+    "models": {"ai_edge_litert", "tflite_runtime"},  # one interpreter under its two names
+    "landmarks": {"cv2"},
+    "store": {"sqlite_utils"},
+    "controls": {"gpiozero"},
+    "transport_mqtt": {"paho"},
+    "transport_http": {"requests"},
+}
+EDGE_MAY_SHARE = {"records", "errors"}
+
+
+def imported(path: Path) -> dict[str, int]:
+    """Every imported module's dotted name, with its line."""
+    found: dict[str, int] = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update({each.name: node.lineno for each in node.names})
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "agent":
+                found.update({f"agent.{each.name}": node.lineno for each in node.names})
+            else:
+                found[node.module] = node.lineno
+    return found
+
+
+def own(names: dict[str, int]) -> set[str]:
+    """The agent's modules among them."""
+    return {name.split(".")[1] for name in names if name.startswith("agent.")}
+
+
+def outside(names: dict[str, int]) -> set[str]:
+    """The libraries among them: neither ours nor Python's own."""
+    tops = {name.split(".")[0] for name in names}
+    return tops - set(sys.stdlib_module_names) - {"agent", "server"}
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_core_imports_records_numpy_and_mathematics_alone(module: str) -> None:
+    names = imported(AGENT / f"{module}.py")
+    assert own(names) <= PURE[module]
+    assert outside(names) <= {"numpy"}
+    stdlib = {name.split(".")[0] for name in names} & set(sys.stdlib_module_names)
+    assert stdlib <= PURE_STDLIB
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_core_reads_no_clock(module: str) -> None:
+    tree = ast.parse((AGENT / f"{module}.py").read_text())
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not called & CLOCKS
+
+
+@pytest.mark.parametrize("module", EDGE)
+def test_an_edge_module_has_one_outside_library_and_no_other_edge(module: str) -> None:
+    names = imported(AGENT / f"{module}.py")
+    assert own(names) <= EDGE_MAY_SHARE
+    assert outside(names) - {"numpy"} <= EDGE[module]
+
+
+@pytest.mark.parametrize("path", sorted(AGENT.glob("*.py")), ids=lambda path: path.stem)
+def test_nothing_imports_the_cli_or_the_server(path: Path) -> None:
+    names = imported(path)
+    assert "cli" not in own(names)
+    assert "server" not in {name.split(".")[0] for name in names}
+
+
+def test_the_server_never_imports_the_agent() -> None:
+    for path in (ROOT / "server").rglob("*.py"):
+        tops = {name.split(".")[0] for name in imported(path)}
+        assert "agent" not in tops, path
+
+
+def test_watch_never_reaches_the_network_and_sync_never_the_camera() -> None:
+    network = {"sync", "transport_mqtt", "transport_http"}
+    eyes = {"capture", "landmarks", "models", "controls"}
+    assert not reached("watch") & network
+    assert not reached("sync") & eyes
+
+
+def reached(module: str) -> set[str]:
+    """The agent's modules that `module` imports, directly or not."""
+    seen: set[str] = set()
+    todo = {module}
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        todo |= own(imported(AGENT / f"{name}.py")) - seen
+    return seen
