@@ -1,0 +1,297 @@
+"""The loop of watch, with a real store and controls that a test can press."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agent.controls import Action, LightState
+from agent.document import iso_utc
+from agent.errors import CameraError, StoreError
+from agent.recording import Recording
+from agent.records import FaceLandmarks, Frame
+from agent.store import Store
+from agent.watch import Limits, Watch
+
+FPS = 30.0
+BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+PIXELS = np.zeros((48, 64, 3), np.uint8)
+
+
+@dataclass
+class SteppedClock:
+    """A clock that moves when a frame is read."""
+
+    passed_s: float = 0.0
+
+    def now(self) -> datetime:
+        return BEGIN + timedelta(seconds=self.passed_s)
+
+    def monotonic_s(self) -> float:
+        return 1000 + self.passed_s
+
+    def synchronized(self) -> bool:
+        return True
+
+    def boot_id(self) -> str:
+        return "5f1d7e3a-2b4c-4d6e-8f90-a1b2c3d4e5f6"
+
+    def timezone(self) -> str:
+        return "Europe/Berlin"
+
+    def utc_offset_minutes(self, moment: datetime) -> int:
+        return 60
+
+
+@dataclass
+class SteppedCamera:
+    """Gives a frame a call; `events` happen before the frame of their number."""
+
+    clock: SteppedClock
+    events: dict[int, Callable[[], None]] = field(default_factory=dict)
+    ends_after: int | None = None
+    frames_dropped: int = 0
+    given: int = 0
+    running: bool = False
+
+    def start(self) -> None:
+        self.running = True
+
+    def read(self, timeout_s: float) -> Frame | None:
+        self.events.get(self.given, lambda: None)()
+        if self.given == self.ends_after:
+            return None
+        self.given += 1
+        self.clock.passed_s += 1 / FPS
+        return Frame(self.given / FPS, PIXELS)
+
+    def stop(self) -> None:
+        self.running = False
+
+
+@dataclass
+class Panel:
+    """Presses that a test lines up; each is taken once."""
+
+    presses: list[Action] = field(default_factory=list)
+    shown: list[LightState] = field(default_factory=list)
+
+    def action(self, timeout_s: float) -> Action | None:
+        return self.presses.pop(0) if self.presses else None
+
+    def show(self, state: LightState) -> None:
+        if not self.shown or self.shown[-1] != state:
+            self.shown.append(state)
+
+    def close(self) -> None:
+        pass
+
+
+class NoFace:
+    """A tracker that sees nobody."""
+
+    def find(self, frame: Frame) -> FaceLandmarks | None:
+        return None
+
+    def reset(self) -> None:
+        pass
+
+
+@dataclass
+class Device:
+    """A whole device without its hardware."""
+
+    store: Store
+    clock: SteppedClock = field(default_factory=SteppedClock)
+    panel: Panel = field(default_factory=Panel)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.camera = SteppedCamera(self.clock)
+        self.revisions: list[int] = []
+
+    def run(self, **limits: float) -> None:
+        bounds: dict[str, Any] = {
+            "session_s": 600.0,
+            "checkpoint_s": 10.0,
+            "frame_s": 3.0,
+            "keep_sessions": 1000,
+            **limits,
+        }
+        Watch(self.camera, self.record, self.store, self.panel, self.clock, Limits(**bounds)).run(
+            self.stopping
+        )
+
+    def record(self, session_id: str | None) -> Recording:
+        return Recording(
+            NoFace(),
+            self.clock,
+            camera={"source": "replay", "width": 64, "height": 48},
+            agent={"version": "0", "model": "none@0"},
+            session_id=session_id,
+        )
+
+    def at(self, second: float, event: Callable[[], None]) -> None:
+        self.camera.events[round(second * FPS)] = event
+
+    def power_off_at(self, second: float) -> None:
+        self.at(second, self.stopping.set)
+
+    def the_session(self) -> dict[str, Any]:
+        (session,) = self.store.sessions(10)
+        return session.document
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    store = Store(tmp_path / "agent.sqlite3")
+    yield Device(store)
+    store.close()
+
+
+def stop_when_done(device: Device) -> None:
+    """The last thing a session does is to prune the store: then the process is stopped."""
+    prune = device.store.prune
+
+    def prune_and_stop(keep: int) -> int:
+        device.stopping.set()
+        return prune(keep)
+
+    device.store.prune = prune_and_stop  # type: ignore[method-assign]
+
+
+def test_the_button_starts_a_session_and_a_long_press_ends_it(device: Device) -> None:
+    device.panel.presses = ["start"]
+    device.at(5, lambda: device.panel.presses.append("stop"))
+    stop_when_done(device)
+    device.run()
+    session = device.the_session()
+    assert (session["state"], session["ended_by"]) == ("ended", "button")
+    assert session["started_at"] == "2026-11-22T10:00:00.000Z"
+    assert 5 <= session["metrics"]["duration_s"] <= 6
+    assert not device.camera.running
+
+
+def test_the_start_is_in_the_store_before_the_first_frame(device: Device) -> None:
+    device.panel.presses = ["start"]
+    seen: list[dict[str, Any]] = []
+    device.at(0, lambda: seen.append(device.the_session()))
+    device.power_off_at(1)
+    device.run()
+    assert (seen[0]["revision"], seen[0]["state"]) == (1, "active")
+
+
+def test_checkpoints_come_at_most_ten_seconds_apart(device: Device) -> None:
+    device.panel.presses = ["start"]
+    durations: list[float] = []
+    for second in range(1, 45):
+        device.at(second, lambda: durations.append(device.the_session()["metrics"]["duration_s"]))
+    device.power_off_at(45)
+    device.run()
+    behind = [second - kept for second, kept in zip(range(1, 45), durations, strict=True)]
+    assert max(behind) <= 10.1
+
+
+def test_a_session_ends_by_itself_at_its_limit(device: Device) -> None:
+    device.panel.presses = ["start"]
+    device.power_off_at(31)
+    device.run(session_s=20.0)
+    assert device.the_session()["ended_by"] == "time_limit"
+
+
+def test_a_shutdown_ends_the_session_as_interrupted_with_all_it_measured(device: Device) -> None:
+    device.panel.presses = ["start"]
+    device.power_off_at(7)
+    device.run()
+    session = device.the_session()
+    assert (session["state"], session["ended_by"]) == ("interrupted", "power_loss")
+    assert session["metrics"]["duration_s"] == pytest.approx(7, abs=0.1)
+
+
+def test_a_session_cut_off_by_power_is_closed_at_the_next_start(device: Device) -> None:
+    recording = device.record(None)
+    device.store.put(recording.document())
+    device.stopping.set()
+    device.run()
+    session = device.the_session()
+    assert (session["state"], session["ended_by"]) == ("interrupted", "power_loss")
+    assert session["revision"] == 2
+
+
+def test_a_hung_camera_ends_the_session_and_the_process(device: Device) -> None:
+    def hang() -> None:
+        raise CameraError("no frame within 3 s")
+
+    device.panel.presses = ["start"]
+    device.at(3, hang)
+    with pytest.raises(CameraError):
+        device.run()
+    assert device.the_session()["ended_by"] == "camera_fault"
+    assert device.panel.shown[-1] == "fault"
+    assert not device.camera.running
+
+
+def test_commands_start_and_stop_as_the_button_does(device: Device) -> None:
+    device.store.add_command(command("start"))
+    device.at(4, lambda: device.store.add_command(command("stop")) and None)
+    device.power_off_at(9)
+    device.run()
+    assert device.the_session()["ended_by"] == "command"
+
+
+def test_a_session_asked_for_by_id_has_that_id(device: Device) -> None:
+    wish = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
+    device.store.add_command({**command("start"), "session_id": wish})
+    device.power_off_at(2)
+    device.run()
+    assert device.the_session()["session_id"] == wish
+
+
+def test_an_expired_command_starts_nothing(device: Device) -> None:
+    late = {**command("start"), "expires_at": iso_utc(BEGIN - timedelta(seconds=1))}
+    device.store.add_command(late)
+    threading.Timer(0.6, device.stopping.set).start()
+    device.run()
+    assert device.store.sessions(10) == []
+
+
+def test_the_light_asks_to_be_seen(device: Device) -> None:
+    device.panel.presses = ["start"]
+    device.power_off_at(4)
+    device.run()
+    assert device.panel.shown == ["ready", "measuring", "unseen", "finishing", "ready"]
+
+
+def test_a_full_disk_refuses_a_new_session_and_shows_it(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(document: dict[str, Any]) -> bool:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(device.store, "put", full)
+    device.panel.presses = ["start"]
+    threading.Timer(0.6, device.stopping.set).start()
+    device.run()
+    assert device.panel.shown[-1] == "fault"
+    assert device.camera.given == 0
+
+
+def test_a_video_that_ends_ends_the_session(device: Device) -> None:
+    device.panel.presses = ["start"]
+    device.camera.ends_after = 60
+    stop_when_done(device)
+    device.run()
+    assert device.the_session()["state"] == "ended"
+
+
+def command(name: str) -> dict[str, Any]:
+    return {
+        "id": f"00000000-0000-4000-8000-{abs(hash(name)) % 10**12:012d}",
+        "command": name,
+        "expires_at": iso_utc(BEGIN + timedelta(seconds=30)),
+    }
