@@ -4,5 +4,6 @@
                                 >-- accept_session() -- SessionData -- visible_people() -- history
     MQTT .../<device>/sessions-'
 
-`session_data` keeps and shows sessions, `devices` says who may write them, `care` who may read them.
+`session_data` keeps and shows sessions, `devices` says who may write them, `care` who may read
+them.
 """

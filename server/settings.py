@@ -1,4 +1,4 @@
-"""Settings, all from the environment; `docs/` lists the variables. Importing this writes nothing."""
+"""Settings, all from the environment. Importing this writes nothing."""
 
 import os
 import secrets
@@ -73,7 +73,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_filters",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -109,14 +108,16 @@ TEMPLATES = [
 ]
 
 
-# Databases. SQLite: IMMEDIATE takes the write lock at the start, so that read-then-write waits its turn
-# instead of failing; FULL because an acknowledgement promises that the commit survives a power cut.
+# Databases. SQLite: IMMEDIATE takes the write lock at the start, so that read-then-write waits its
+# turn instead of failing; FULL because an acknowledgement promises that the commit survives a power
+# cut.
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
-# PostgreSQL: every wait has a bound. Migrations lift it (0 is no bound): rewriting a table takes its time.
+# PostgreSQL: every wait has a bound. Migrations lift it (0 is no bound): rewriting a table takes
+# its time.
 _STATEMENT_TIMEOUT_S = _number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
@@ -182,7 +183,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Blinklog",
-    "DESCRIPTION": "Sessions of eye and blink measurements: devices write them, people and those they let in read them.",
+    "DESCRIPTION": "Sessions of eye and blink measurements: devices write them, people and those "
+    "they let in read them.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

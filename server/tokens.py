@@ -1,6 +1,7 @@
 """Bearer tokens: shown once, kept as SHA-256.
 
-A token has 256 random bits, so a plain hash is enough: there is nothing to guess and no dictionary to try.
+A token has 256 random bits, so a plain hash is enough: there is nothing to guess and no dictionary
+to try.
 """
 
 import hashlib
@@ -23,12 +24,13 @@ def digest(token: str) -> str:
 class HashedToken(models.Model):
     """What is kept of a token; the token itself is known to its holder alone.
 
-    A subclass names its holder's field (`HOLDER`), how its tokens begin (`KIND`) and how many of one
-    holder's may live at once (`MOST_LIVE`): issuing one more revokes the oldest.
+    A subclass names its holder's field (`HOLDER`), how its tokens begin (`KIND`) and how many of
+    one holder's may live at once (`MOST_LIVE`): issuing one more revokes the oldest.
     """
 
     KIND = ""
     HOLDER = ""
+    FETCHED = ""
     MOST_LIVE = 1
 
     prefix = models.CharField(max_length=12, help_text="The first characters, to tell tokens apart")
@@ -64,8 +66,8 @@ class HashedToken(models.Model):
 
     @classmethod
     def find(cls, token: str) -> "Self | None":
-        """The live token with this text, its holder fetched with it."""
-        found = cls._default_manager.select_related(cls.HOLDER)
+        """The live token with this text, its holder and their person fetched with it."""
+        found = cls._default_manager.select_related(cls.FETCHED)
         return found.filter(digest=digest(token), revoked_at=None).first()
 
     def touch(self) -> None:

@@ -2,8 +2,22 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from server.care.views import AccessLogView, PeopleView, TokenView
+from server.health import healthz, readyz
 
 urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("api/auth/token/", TokenView.as_view(), name="token"),
+    path("api/people/", PeopleView.as_view(), name="people"),
+    path("api/access-log/", AccessLogView.as_view(), name="access-log"),
+    path("api/session/", include("server.session_data.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
     path("", include("server.dashboard.urls")),
 ]
+handler404 = "server.errors.not_found"
+handler500 = "server.errors.server_error"

@@ -23,7 +23,7 @@ def visible_people(viewer: Person) -> QuerySet[Person]:
 
 
 def person_for(viewer: Person, username: str | None) -> Person:
-    """The person asked for, the viewer if nobody was; `Http404` for anybody the viewer may not see."""
+    """The person asked for, or the viewer; `Http404` for anybody the viewer may not see."""
     if username is None or username == viewer.username:
         return viewer
     if "\x00" in username:  # PostgreSQL refuses it in a query
@@ -35,7 +35,7 @@ def person_for(viewer: Person, username: str | None) -> Person:
 
 
 def note_look(viewer: Person, person: Person, what: str, session_id: UUID | None = None) -> None:
-    """Tell `person` that `viewer` looked; looks at the same thing within ten minutes are one entry."""
+    """Tell `person` that `viewer` looked; the same look within ten minutes is one entry."""
     if viewer.pk == person.pk:
         return
     now = timezone.now()

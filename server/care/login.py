@@ -1,8 +1,8 @@
 """Logging in by name and password, at every door alike, with a limit on guesses.
 
-Failures are counted by name and address together, by address, and by name, over `WINDOW`. They are kept in
-the database, so that all server processes count together, and as keyed hashes: what was typed as a name
-may have been a password.
+Failures are counted by name and address together, by address, and by name, over `WINDOW`. They are
+kept in the database, so that all server processes count together, and as keyed hashes: what was
+typed as a name may have been a password.
 """
 
 from datetime import timedelta
@@ -10,14 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from server.care.models import LoginFailure
+from server.care.models import LoginFailure, Person
 
 WINDOW = timedelta(minutes=15)
 # A person who mistypes needs a few; an institution shares one address; nobody needs a hundred.
@@ -76,7 +75,7 @@ class RateLimitedBackend(ModelBackend):
         username: str | None = None,
         password: str | None = None,
         **kwargs: Any,
-    ) -> AbstractBaseUser | None:
+    ) -> Person | None:
         """The person, `None` for a wrong password; `PermissionDenied` while there were too many."""
         if username is None or password is None or "\x00" in username:
             return None

@@ -75,7 +75,7 @@ class PersonToken(HashedToken):
     """Opens the API for a person, in place of a browser's session."""
 
     KIND = "blp_"
-    HOLDER = "person"
+    HOLDER = FETCHED = "person"
     MOST_LIVE = 20  # a phone, a script or two, some forgotten; not an unbounded pile
 
     person = models.ForeignKey(Person, models.CASCADE, related_name="tokens")

@@ -17,7 +17,8 @@ class Device(models.Model):
     """A box on somebody's wall. Its id is its MQTT user name too.
 
     `last_seen_at` is by the server's clock; `online` is what the broker last said, by the device's
-    own word or its last will. Reassigning `person` leaves past sessions with whom they were measured from.
+    own word or its last will. Reassigning `person` leaves past sessions with whom they were
+    measured from.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -54,6 +55,7 @@ class DeviceToken(HashedToken):
 
     KIND = "bld_"
     HOLDER = "device"
+    FETCHED = "device__person"
     MOST_LIVE = 2
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="tokens")

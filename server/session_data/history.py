@@ -1,15 +1,135 @@
-"""Reading sessions: which columns, in which order, for whom."""
+"""Reading sessions: which columns, in which order, page by page.
 
-from django.db.models import QuerySet
+Newest first, by `started_at`, then `id`, both in the index. A page begins where the last one ended
+(keyset), so every session that keeps its date is seen once, whatever is added meanwhile. One whose
+date its device corrects in between moves to where it belongs, as a new one does.
+
+The time for a page does not depend on how many sessions there are: each query reads its rows from
+an index in order, and stops.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
 
 from server.care.models import Person
-from server.session_data.models import SessionData
+from server.session_data.models import METRICS, SessionData, State
+
+Row = dict[str, Any]
+
+# What a list of sessions shows of each.
+COLUMNS = (
+    "id",
+    "state",
+    "revision",
+    "started_at",
+    "ended_at",
+    "ended_by",
+    "local_day",
+    "timezone",
+    "utc_offset_minutes",
+    "date_uncertain",
+    "received_at",
+    "updated_at",
+    "device_id",
+    "device__label",
+    *METRICS,
+    "fps",
+    "agent_version",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a history: just after (older than) the session it names, or just before it."""
+
+    started_at: datetime
+    id: UUID
+    newer: bool = False
+
+    def text(self) -> str:
+        """For a URL."""
+        fields = [int(self.newer), self.started_at.astimezone(UTC).isoformat(), str(self.id)]
+        return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor":
+        """What `text` wrote. Raises `ValueError` for anything else."""
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+            newer, started_at, session_id = json.loads(raw)
+            moment = datetime.fromisoformat(started_at).astimezone(UTC)
+            if not 1970 <= moment.year < 2200:
+                raise ValueError(moment.year)
+            return cls(moment, UUID(session_id), bool(newer))
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError("expected a cursor of an earlier answer") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some sessions, newest first, and where to go on from them."""
+
+    rows: list[Row]
+    older: Cursor | None
+    newer: Cursor | None
 
 
 def sessions_of(person: Person) -> QuerySet[SessionData]:
-    """The person's sessions, newest first, without their documents.
-
-    Newest by `started_at`, then `id`: a page that goes on from there sees every session once that keeps
-    its date. One whose date its device corrects in between moves to where it belongs, as a new one does.
-    """
+    """The person's sessions, newest first, without their documents."""
     return SessionData.objects.filter(user=person).defer("document_json")
+
+
+def page_of(
+    sessions: QuerySet[SessionData], states: Sequence[State], cursor: Cursor | None, limit: int
+) -> Page:
+    """At most `limit` of `sessions` that are in one of `states` (all, if it is empty)."""
+    newer = cursor is not None and cursor.newer
+    if cursor is not None:
+        sessions = sessions.filter(_beyond(cursor))
+    rows = _first(sessions, states, newer, limit + 1)
+    more, rows = len(rows) > limit, rows[:limit]
+    if newer:
+        rows.reverse()
+    # Coming from older pages there are older sessions, and from newer ones newer ones.
+    has_older = rows and (more if not newer else True)
+    has_newer = rows and (more if newer else cursor is not None)
+    return Page(
+        rows,
+        _cursor(rows[-1], newer=False) if has_older else None,
+        _cursor(rows[0], newer=True) if has_newer else None,
+    )
+
+
+def _first(
+    sessions: QuerySet[SessionData], states: Sequence[State], newer: bool, count: int
+) -> list[Row]:
+    """The first `count` rows in the direction of reading.
+
+    Each state is read by itself, as the index has it, and the few rows are merged here: asked for
+    two states at once, a database would read and sort all there are.
+    """
+    order = ("started_at", "id") if newer else ("-started_at", "-id")
+    wanted = [sessions.filter(state=state) for state in states] or [sessions]
+    rows = [row for some in wanted for row in some.order_by(*order).values(*COLUMNS)[:count]]
+    rows.sort(key=lambda row: (row["started_at"], row["id"]), reverse=not newer)
+    return rows[:count]
+
+
+def _beyond(cursor: Cursor) -> Q:
+    """What lies on the far side of the cursor. The first condition is what the index needs."""
+    if cursor.newer:
+        behind = Q(started_at__gt=cursor.started_at) | Q(id__gt=cursor.id)
+        return Q(started_at__gte=cursor.started_at) & behind
+    behind = Q(started_at__lt=cursor.started_at) | Q(id__lt=cursor.id)
+    return Q(started_at__lte=cursor.started_at) & behind
+
+
+def _cursor(row: Row, *, newer: bool) -> Cursor:
+    return Cursor(row["started_at"], row["id"], newer)

@@ -21,12 +21,12 @@ class State(models.TextChoices):
 class SessionData(models.Model):
     """One session at its newest revision: the whole document, and its numbers as columns.
 
-    A null metric was not measured; 0 was. `started_at` and `ended_at` are by the device's clock (see
-    `date_uncertain`), `received_at` and `updated_at` by the server's. `local_day` is the day it ended in,
-    or began in while active, where it was measured.
+    A null metric was not measured; 0 was. `started_at` and `ended_at` are by the device's clock
+    (see `date_uncertain`), `received_at` and `updated_at` by the server's. `local_day` is the day
+    it ended in, or began in while active, where it was measured.
 
-    The document is kept as text: whole, whatever newer agents put into it, and on either database alike.
-    It is the last column and is not read for history.
+    The document is kept as text: whole, whatever newer agents put into it, and on either database
+    alike. It is the last column and is not read for history.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -41,7 +41,7 @@ class SessionData(models.Model):
     state = models.CharField(max_length=16, choices=State.choices)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
-    ended_by = models.CharField(max_length=32, null=True, blank=True)  # noqa: DJ001 null is "not said"
+    ended_by = models.CharField(max_length=32, null=True, blank=True)
     timezone = models.CharField(max_length=64, blank=True)
     utc_offset_minutes = models.SmallIntegerField(null=True, blank=True)
     clock_synchronized = models.BooleanField(null=True)

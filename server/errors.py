@@ -1,0 +1,38 @@
+"""What a client is told when something went wrong: JSON under /api/, and nothing about others."""
+
+import logging
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as rest_exception_handler
+
+log = logging.getLogger(__name__)
+
+# A database that restarts is back in seconds; clients add their own jitter.
+RETRY_AFTER_S = 5
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's own, and 503 while the database is away."""
+    if isinstance(error, (DatabaseError, InterfaceError)):
+        log.error("the database failed a request: %s", type(error).__name__)
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        return Response({"detail": "the database is away"}, status=503, headers=headers)
+    return rest_exception_handler(error, context)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404, as JSON for programs and as a page for people."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": "Not found."}, status=404)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, as JSON for programs and as a page for people."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": "Something went wrong here."}, status=500)
+    return defaults.server_error(request)

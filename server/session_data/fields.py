@@ -1,0 +1,154 @@
+"""Strict JSON fields: a number is a number, not a text or a truth value that could be read as one.
+
+Each refusal says what was expected and what was found. `None` is handled by `allow_null` before a
+field is asked; ranges are checked here, so that an error is one sentence.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from uuid import UUID
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+MAX_COUNT = 2**31 - 1  # what an integer column holds on PostgreSQL
+CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: short, and harmless wherever it is printed."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
+    text = ascii(value[:40] if isinstance(value, str) else value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def refuse(expected: str, found: object) -> NoReturn:
+    """Raise the one kind of sentence that all fields say."""
+    raise ValidationError(f"expected {expected}, found {shown(found)}")
+
+
+class Number(serializers.FloatField):
+    """A finite JSON number from `min_value` to `max_value`."""
+
+    def __init__(self, *, min_value: float, max_value: float, **kwargs: Any) -> None:
+        super().__init__(min_value=min_value, max_value=max_value, **kwargs)
+        self.low, self.high = min_value, max_value
+        self.validators = []
+
+    def to_internal_value(self, data: object) -> float:
+        """As a float."""
+        if type(data) in (int, float) and self.low <= data <= self.high:  # type: ignore[operator]
+            return float(data)  # type: ignore[arg-type]
+        refuse(f"a number from {self.low:g} to {self.high:g}", data)
+
+
+class Count(serializers.IntegerField):
+    """A whole JSON number from `min_value` to `max_value`; 5.0 is 5."""
+
+    def __init__(self, *, min_value: int = 0, max_value: int = MAX_COUNT, **kwargs: Any) -> None:
+        super().__init__(min_value=min_value, max_value=max_value, **kwargs)
+        self.low, self.high = min_value, max_value
+        self.validators = []
+
+    def to_internal_value(self, data: object) -> int:
+        """As an int."""
+        whole = type(data) is int or (type(data) is float and data.is_integer())
+        if whole and self.low <= data <= self.high:  # type: ignore[operator]
+            return int(data)  # type: ignore[call-overload, no-any-return]
+        refuse(f"a whole number from {self.low} to {self.high}", data)
+
+
+class Flag(serializers.BooleanField):
+    """true or false, no words for them."""
+
+    def to_internal_value(self, data: object) -> bool:
+        """As a bool."""
+        if isinstance(data, bool):
+            return data
+        refuse("true or false", data)
+
+
+class Text(serializers.CharField):
+    """A text of at most `max_length` characters that either database can keep."""
+
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, allow_blank=True, trim_whitespace=False, **kwargs)
+        self.longest = max_length
+        self.validators = []
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Skips what CharField does for forms."""
+        return serializers.Field.run_validation(self, data)
+
+    def to_internal_value(self, data: object) -> str:
+        """As it is."""
+        if not isinstance(data, str) or len(data) > self.longest:
+            refuse(f"a text of at most {self.longest} characters", data)
+        if "\x00" in data or any("\ud800" <= letter <= "\udfff" for letter in data):
+            refuse("a text without NUL and lone surrogates", data)
+        return data
+
+
+class SessionId(serializers.UUIDField):
+    """A UUID, lower case with dashes."""
+
+    def to_internal_value(self, data: object) -> UUID:
+        """As a UUID."""
+        if isinstance(data, str) and CANONICAL_UUID.fullmatch(data):
+            return UUID(data)
+        refuse("a UUID in lower case with dashes", data)
+
+
+class Instant(serializers.DateTimeField):
+    """A moment as ISO 8601 with its offset from UTC; answered in UTC with milliseconds.
+
+    Years 1970 (a device that lost its clock) to 2199: within what all arithmetic on it can bear.
+    """
+
+    def to_internal_value(self, value: object) -> datetime:
+        """As an aware datetime in UTC."""
+        try:
+            moment = datetime.fromisoformat(value)  # type: ignore[arg-type]
+            if moment.tzinfo is not None and 1970 <= moment.astimezone(UTC).year < 2200:
+                return moment.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        refuse("a moment such as 2026-11-22T10:15:30.123Z, from 1970 to 2199", value)
+
+    def to_representation(self, value: datetime) -> str:
+        """In UTC with milliseconds."""
+        return instant_text(value)
+
+
+def instant_text(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and Z."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+class Column(serializers.ListField):
+    """A column of at most `max_length` numbers or flags, checked without a call for each."""
+
+    def __init__(self, *, max_length: int, child: serializers.Field[Any, Any, Any, Any]) -> None:
+        super().__init__(child=child, max_length=max_length)
+        self.longest = max_length
+        self.validators = []
+
+    def to_internal_value(self, data: object) -> list[Any]:
+        """As it is."""
+        if not isinstance(data, list) or len(data) > self.longest:
+            refuse(f"a list of at most {self.longest}", data)
+        child: Any = self.child
+        for value in data:
+            if isinstance(child, Flag):
+                good = value is True or value is False
+            elif value is None:
+                good = child.allow_null
+            else:
+                good = type(value) in (int, float) and child.low <= value <= child.high
+            if not good:
+                child.to_internal_value(value)  # says what is wrong
+                refuse("a value", value)
+        return data

@@ -1,0 +1,105 @@
+"""Bytes from outside -> one JSON value, bounded in size and depth."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any, NoReturn
+
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import JSONParser
+
+# A two-hour session with 5,000 blinks is 150 KB; what is seven times that is not a session.
+MAX_DOCUMENT_BYTES = 1024 * 1024
+
+
+class UnreadableError(ValueError):
+    """Not JSON as we take it; the message says what was expected and found."""
+
+
+class TooLargeError(UnreadableError):
+    """More than `MAX_DOCUMENT_BYTES`."""
+
+
+class PayloadTooLarge(APIException):
+    """413."""
+
+    status_code = 413
+    default_code = "too_large"
+    default_detail = f"expected at most {MAX_DOCUMENT_BYTES} bytes"
+
+
+# A session document has four levels; a newer one may have a few more.
+MAX_DEPTH = 32
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise UnreadableError(f"expected finite numbers, found {name}")
+
+
+def parse_json(raw: bytes) -> Any:
+    """The JSON value in `raw` (UTF-8). Raises `UnreadableError`, never anything else."""
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        raise TooLargeError(f"expected at most {MAX_DOCUMENT_BYTES} bytes, found {len(raw)}")
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"expected UTF-8, found another byte at {error.start}") from None
+    except RecursionError:
+        raise UnreadableError(
+            f"expected a nesting of at most {MAX_DEPTH}, found a deeper one"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise UnreadableError(f"expected JSON: {error}") from None
+    except UnreadableError:
+        raise
+    except ValueError:  # an integer of thousands of digits
+        raise UnreadableError("expected numbers of a usual length") from None
+    if _deeper_than(MAX_DEPTH, value):
+        raise UnreadableError(f"expected a nesting of at most {MAX_DEPTH}, found a deeper one")
+    return value
+
+
+def _deeper_than(most: int, value: Any) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(most):
+        inside = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [each for parts in inside for each in parts if isinstance(each, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def parse_document(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`. Raises `UnreadableError`."""
+    value = parse_json(raw)
+    if not isinstance(value, dict):
+        raise UnreadableError(f"expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def document_text(document: Mapping[str, Any]) -> str:
+    """The document as JSON in ASCII: what either database keeps as it is, whatever is in it.
+
+    Raises `UnreadableError` for a number that JSON does not have.
+    """
+    try:
+        return json.dumps(document, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise UnreadableError("expected finite numbers") from None
+
+
+class BoundedJSONParser(JSONParser):
+    """JSON as `parse_json` takes it."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,  # noqa: ARG002
+        parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
+    ) -> Any:
+        """The value; `PayloadTooLarge` or `ParseError` otherwise."""
+        try:
+            return parse_json(stream.read(MAX_DOCUMENT_BYTES + 1))
+        except TooLargeError as error:
+            raise PayloadTooLarge from error
+        except UnreadableError as error:
+            raise ParseError(str(error)) from error

@@ -1,0 +1,12 @@
+"""/api/session/."""
+
+from django.urls import path
+
+from server.session_data.views import EndView, HistoryView, SessionView, StartView
+
+urlpatterns = [
+    path("start/", StartView.as_view(), name="session-start"),
+    path("history/", HistoryView.as_view(), name="session-history"),
+    path("<uuid:session_id>/", SessionView.as_view(), name="session"),
+    path("<uuid:session_id>/end/", EndView.as_view(), name="session-end"),
+]

@@ -1,0 +1,270 @@
+"""The HTTP door: /api/session/."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from server.care.access import note_look, person_for, visible_people
+from server.care.models import Person
+from server.devices.authentication import IsPerson, IsPersonOrDevice, person_of
+from server.devices.models import Device
+from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many, rejected
+from server.session_data.amend import FinalError, amend, first_document, new_session_id
+from server.session_data.dead_letters import keep_dead_letter
+from server.session_data.filters import MOST, read_query
+from server.session_data.history import COLUMNS, Cursor, page_of, sessions_of
+from server.session_data.models import SessionData, State
+from server.session_data.serializers import (
+    AcceptanceSerializer,
+    ChangesSerializer,
+    HistorySerializer,
+    RefusalSerializer,
+    SessionDetailSerializer,
+    SessionDocumentSerializer,
+    StartSerializer,
+    detail,
+    entry,
+)
+
+TAKEN = {200: AcceptanceSerializer, 201: AcceptanceSerializer}
+REFUSED = {400: RefusalSerializer, 404: RefusalSerializer, 409: RefusalSerializer}
+
+
+def writer_of(request: Request) -> Writer:
+    """Who writes: permissions have seen to it that it is one of the two."""
+    user = request.user
+    return Writer(user.person, user) if isinstance(user, Device) else Writer(person_of(request))
+
+
+def object_of(request: Request) -> dict[str, Any]:
+    """The request's JSON object; `ValidationError` for other JSON."""
+    if not isinstance(request.data, Mapping):
+        raise ValidationError(f"expected a JSON object, found {type(request.data).__name__}")
+    return dict(request.data)
+
+
+def answer(writer: Writer, document: Mapping[str, Any], acceptance: Acceptance) -> Response:
+    """What became of `document`, with the status that fits; a device's refused one is kept."""
+    if writer.device:
+        writer.device.touch()
+    body = acceptance.answer()
+    if acceptance.outcome != "rejected":
+        return Response(body, status=201 if acceptance.created else 200)
+    if writer.device:
+        payload = json.dumps(document).encode()
+        keep_dead_letter("http", str(writer.device.pk), writer.device, acceptance.reason, payload)
+    if acceptance.reason == NOT_YOURS:
+        return Response(body, status=404)
+    return Response({**body, "errors": acceptance.errors}, status=400)
+
+
+class StartView(APIView):
+    """`POST /api/session/start/`."""
+
+    permission_classes = [IsPersonOrDevice]
+
+    @extend_schema(
+        operation_id="session_start",
+        request=PolymorphicProxySerializer(
+            component_name="SessionStart",
+            serializers=[SessionDocumentSerializer, StartSerializer],
+            resource_type_field_name=None,
+        ),
+        responses={
+            200: AcceptanceSerializer,
+            201: PolymorphicProxySerializer(
+                component_name="SessionStarted",
+                serializers=[AcceptanceSerializer, SessionDetailSerializer],
+                resource_type_field_name=None,
+            ),
+            **REFUSED,
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Begin a session: a device sends its document, a person may begin one without a device."""
+        writer = writer_of(request)
+        if writer.device:
+            document = object_of(request)
+            return answer(writer, document, accept_many([(writer, document)])[0])
+        wished = StartSerializer(data=object_of(request))
+        wished.is_valid(raise_exception=True)
+        session_id = new_session_id()
+        accepted = accept_many(
+            [(writer, first_document(writer.person, session_id, wished.validated_data))]
+        )
+        if accepted[0].outcome != "stored":
+            raise ValidationError(accepted[0].reason)
+        return Response(shown_session(writer.person, session_id), status=201)
+
+
+class SessionView(APIView):
+    """`/api/session/<id>/`."""
+
+    permission_classes = [IsPersonOrDevice]
+
+    @extend_schema(operation_id="session", responses=SessionDetailSerializer)
+    def get(self, request: Request, session_id: UUID) -> Response:
+        """One session, with its minutes and blinks."""
+        return Response(shown_session(person_of(request), session_id))
+
+    @extend_schema(
+        operation_id="session_put",
+        request=SessionDocumentSerializer,
+        responses={**TAKEN, **REFUSED},
+    )
+    def put(self, request: Request, session_id: UUID) -> Response:
+        """Take a whole document: a higher revision replaces a lower one, else nothing changes."""
+        writer = writer_of(request)
+        document = object_of(request)
+        if document.get("session_id") != str(session_id):
+            reason = "session_id: expected the one in the address"
+            return answer(writer, document, rejected(document, reason))
+        if not writer.device and not is_own(writer.person, session_id):
+            return missing(writer, session_id)
+        return answer(writer, document, accept_many([(writer, document)])[0])
+
+    @extend_schema(
+        operation_id="session_patch",
+        request=ChangesSerializer,
+        responses={200: AcceptanceSerializer, **REFUSED},
+    )
+    def patch(self, request: Request, session_id: UUID) -> Response:
+        """Change parts of the newest document: its next revision, if none is given.
+
+        A session that is over changes only by a revision that is given, and higher: 409 otherwise.
+        """
+        return change(writer_of(request), session_id, object_of(request))
+
+
+class EndView(APIView):
+    """`POST /api/session/<id>/end/`."""
+
+    permission_classes = [IsPersonOrDevice]
+
+    @extend_schema(
+        operation_id="session_end",
+        request=ChangesSerializer,
+        responses={**TAKEN, **REFUSED},
+    )
+    def post(self, request: Request, session_id: UUID) -> Response:
+        """End a session, with its final document or any part of it.
+
+        What is not said is filled in: state ended, and the server's time as the end.
+        """
+        return change(writer_of(request), session_id, object_of(request), end=True)
+
+
+def change(
+    writer: Writer, session_id: UUID, changes: dict[str, Any], *, end: bool = False
+) -> Response:
+    """Merge and take `changes`. A device's first word of a session may be its end."""
+    if changes.setdefault("session_id", str(session_id)) != str(session_id):
+        reason = "session_id: expected the one in the address"
+        return answer(writer, changes, rejected(changes, reason))
+    if end and changes.get("state") == State.ACTIVE:
+        return answer(writer, changes, rejected(changes, "state: expected ended or interrupted"))
+    try:
+        return answer(writer, changes, amend(writer, session_id, changes, end=end))
+    except FinalError:
+        reason = "the session is over; a revision higher than the kept one would change it"
+        kept = SessionData.objects.values_list("revision", flat=True).get(pk=session_id)
+        return Response(Acceptance(str(session_id), kept, "stale", reason).answer(), status=409)
+    except SessionData.DoesNotExist:
+        if end and writer.device:
+            return answer(writer, changes, accept_many([(writer, changes)])[0])
+        return missing(writer, session_id)
+
+
+def is_own(person: Person, session_id: UUID) -> bool:
+    """Whether the person began this session without a device."""
+    return SessionData.objects.filter(pk=session_id, user=person, device=None).exists()
+
+
+def missing(writer: Writer, session_id: UUID) -> Response:
+    """404; for a person 403 where they may read the session, but it is not theirs to write."""
+    if writer.device:
+        return Response(Acceptance(str(session_id), None, "rejected", NOT_YOURS).answer(), 404)
+    if readable_by(writer.person).filter(pk=session_id).exists():
+        raise PermissionDenied("this session is written by its device")
+    raise Http404
+
+
+def readable_by(viewer: Person) -> QuerySet[SessionData]:
+    """Every session that the viewer may see."""
+    return SessionData.objects.filter(user__in=visible_people(viewer))
+
+
+def shown_session(viewer: Person, session_id: UUID) -> dict[str, Any]:
+    """As `SessionDetailSerializer` describes it; `Http404` if `viewer` may not see it."""
+    sessions = readable_by(viewer).filter(pk=session_id)
+    row = sessions.values(*COLUMNS, "document_json", "user_id", "user__username").first()
+    if row is None:
+        raise Http404
+    document = json.loads(row.pop("document_json"))
+    person = Person(pk=row.pop("user_id"), username=row.pop("user__username"))
+    note_look(viewer, person, "session", session_id)
+    return detail(row, document, person.username)
+
+
+def query(name: str, text: str, schema: Any = str) -> OpenApiParameter:
+    """One parameter's description."""
+    return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=text)
+
+
+class HistoryView(APIView):
+    """`GET /api/session/history/`."""
+
+    permission_classes = [IsPerson]
+
+    @extend_schema(
+        operation_id="session_history",
+        parameters=[
+            query("user", "Whose: a user name; by default one's own"),
+            query("from", "A local day such as 2026-11-22, or a moment; included"),
+            query("to", "A local day, included, or a moment, excluded"),
+            query("state", f"Some of {', '.join(State.values)}, with commas between"),
+            query("cursor", "A place in the history, from `next` or `previous`"),
+            query("limit", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST}),
+        ],
+        responses=HistorySerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """A person's sessions, newest first, a page at a time."""
+        viewer = person_of(request)
+        person = person_for(viewer, request.query_params.get("user"))
+        asked = read_query(request.query_params, person.timezone)
+        page = page_of(
+            sessions_of(person).filter(asked.range()), asked.states, asked.cursor, asked.limit
+        )
+        note_look(viewer, person, "history")
+        return Response(
+            {
+                "user": person.username,
+                "timezone": person.timezone,
+                "from": asked.first and asked.first.isoformat(),
+                "to": asked.last and asked.last.isoformat(),
+                "state": list(asked.states) or None,
+                "limit": asked.limit,
+                "has_more": page.older is not None,
+                "next": link(request, page.older),
+                "previous": link(request, page.newer),
+                "results": [entry(row) for row in page.rows],
+            }
+        )
+
+
+def link(request: Request, cursor: Cursor | None) -> str | None:
+    """The same question, from `cursor` on."""
+    if cursor is None:
+        return None
+    return str(replace_query_param(request.build_absolute_uri(), "cursor", cursor.text()))
