@@ -1,6 +1,7 @@
 """The loop of watch, with a real store and controls that a test can press."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -76,12 +77,16 @@ class SteppedCamera:
 
 @dataclass
 class Panel:
-    """Presses that a test lines up; each is taken once."""
+    """Presses that a test lines up; each is taken once. Too long a wait for one is a test's fault."""
 
     presses: list[Action] = field(default_factory=list)
     shown: list[LightState] = field(default_factory=list)
+    waits: int = 0
 
     def action(self, timeout_s: float) -> Action | None:
+        self.waits += 1
+        assert self.waits < 5000, "nobody stops this device"
+        time.sleep(timeout_s / 100)
         return self.presses.pop(0) if self.presses else None
 
     def show(self, state: LightState) -> None:
@@ -199,7 +204,7 @@ def test_checkpoints_come_at_most_ten_seconds_apart(device: Device) -> None:
 
 def test_a_session_ends_by_itself_at_its_limit(device: Device) -> None:
     device.panel.presses = ["start"]
-    device.power_off_at(31)
+    stop_when_done(device)
     device.run(session_s=20.0)
     assert device.the_session()["ended_by"] == "time_limit"
 
@@ -239,7 +244,7 @@ def test_a_hung_camera_ends_the_session_and_the_process(device: Device) -> None:
 def test_commands_start_and_stop_as_the_button_does(device: Device) -> None:
     device.store.add_command(command("start"))
     device.at(4, lambda: device.store.add_command(command("stop")) and None)
-    device.power_off_at(9)
+    stop_when_done(device)
     device.run()
     assert device.the_session()["ended_by"] == "command"
 
