@@ -1,7 +1,8 @@
 """The values that are handed on, each frozen. Times: seconds on the frames' monotonic clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,3 +82,38 @@ class Blink:
     amplitude: float
     complete: bool
     long: bool = False
+
+
+Outcome = Literal["stored", "duplicate", "stale", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The server's word on one revision of one session, given after its database committed.
+
+    `rejected` comes with a reason. `stale`: the server has a higher revision.
+    """
+
+    session_id: str
+    revision: int
+    outcome: Outcome
+    reason: str | None = None
+
+    @classmethod
+    def read(cls, answer: object, document: Mapping[str, Any]) -> "Acknowledgement | None":
+        """What a server's JSON answer says about `document`; None if it is no word on it.
+
+        The answer comes from outside: it has to name this session and this revision, or for
+        `stale` a higher one.
+        """
+        if not isinstance(answer, dict) or answer.get("session_id") != document["session_id"]:
+            return None
+        outcome, revision, reason = (answer.get(key) for key in ("outcome", "revision", "reason"))
+        if outcome not in get_args(Outcome) or type(revision) is not int:
+            return None
+        if revision < document["revision"] or (
+            revision > document["revision"] and outcome != "stale"
+        ):
+            return None
+        said = reason if isinstance(reason, str) else None
+        return cls(document["session_id"], document["revision"], outcome, said)
