@@ -1,0 +1,230 @@
+"""Delivery over the server's HTTP API: one request a document, answered after the commit.
+
+What an answer means:
+
+| answer | then |
+|---|---|
+| 2xx with this session, this revision and an outcome, as JSON | that outcome |
+| 400, 404, 409, 413, 422 whose JSON says `rejected` | rejected, with its reason |
+| 413 from somebody between | this document goes another way, or waits; the next is tried |
+| 401, 403 | the token is refused: all waits on the device |
+| 429, 503 and other 5xx | later; Retry-After is honoured |
+| 3xx, and anything else, as a login page with 200 | not the server's word: later |
+
+Commands don't come this way yet: without a broker a device obeys its button alone.
+"""
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from agent.errors import DeliveryError
+from agent.records import Acknowledgement
+
+Document = dict[str, Any]
+
+ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred
+CONNECT_S = 5.0
+REJECTIONS = (400, 404, 409, 413, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where the server is. `timeout_s` bounds one document's whole request and answer."""
+
+    url: str
+    token: str
+    ca_file: Path | None = None
+    timeout_s: float = 10.0
+
+
+class HttpTransport:
+    """Sends documents one after the other over one kept connection."""
+
+    name = "http"
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._settings = settings
+        self._base = settings.url.rstrip("/")
+        self._verify = True if settings.ca_file is None else str(settings.ca_file)
+        self._adapter = _Adapter(pool_connections=1, pool_maxsize=1)
+        self._session = requests.Session()
+        self._session.mount("https://", self._adapter)
+        self._session.mount("http://", self._adapter)
+        self._session.auth = self._authorise
+
+    def deliver(
+        self,
+        documents: Sequence[Document],
+        timeout_s: float,  # noqa: ARG002 - the answer to a request has its own limit
+    ) -> Iterator[Acknowledgement]:
+        """Sends documents; yields the answers. Raises DeliveryError at the first that is none."""
+        for document in documents:
+            acknowledgement = self._send(document)
+            if acknowledgement is not None:
+                yield acknowledgement
+
+    def commands(self) -> list[Document]:
+        """None: they come over MQTT."""
+        return []
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._session.close()
+
+    def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # As an auth object: a netrc entry for the host would replace a mere header.
+        request.headers["Authorization"] = f"Bearer {self._settings.token}"
+        return request
+
+    def _send(self, document: Document) -> Acknowledgement | None:
+        status, retry_after, body = self._exchange(*self._request(document))
+        answer = _json(body)
+        if 200 <= status < 300:
+            acknowledgement = Acknowledgement.read(answer, document)
+            if acknowledgement is None:
+                raise DeliveryError(
+                    f"expected an acknowledgement, found something else with status {status}:"
+                    " a login page in between?"
+                )
+            return acknowledgement
+        if status in REJECTIONS and (rejection := _rejection(answer, document)):
+            return rejection
+        if status == 413:
+            return None
+        raise DeliveryError(_trouble(status), _seconds(retry_after))
+
+    def _request(self, document: Document) -> tuple[str, str, bytes]:
+        """Method, path and body."""
+        body = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        if document["revision"] == 1:
+            return "POST", "/api/session/start/", body
+        return "PUT", f"/api/session/{quote(document['session_id'], safe='')}/", body
+
+    def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, str | None, bytes]:
+        """Status, Retry-After and body of the answer. Raises DeliveryError."""
+        limit_s = self._settings.timeout_s
+        try:
+            with (
+                self._adapter.cut_after(limit_s),
+                self._session.request(
+                    method,
+                    self._base + path,
+                    data=body,
+                    headers={"Content-Type": "application/json", "Accept": "application/json"},
+                    timeout=(min(CONNECT_S, limit_s), limit_s),
+                    allow_redirects=False,
+                    verify=self._verify,
+                    stream=True,
+                ) as response,
+            ):
+                text = next(response.iter_content(ANSWER_BYTES), b"")
+                return response.status_code, response.headers.get("Retry-After"), text
+        except requests.exceptions.SSLError as error:
+            raise DeliveryError("the server's certificate is not trusted, or TLS failed") from error
+        except requests.Timeout as error:
+            raise DeliveryError(f"no answer within {limit_s:g} s") from error
+        except (requests.RequestException, OSError) as error:
+            raise DeliveryError("can't be reached, or broke off") from error
+
+
+class _Adapter(HTTPAdapter):
+    """Knows the socket in use, to cut it off.
+
+    A timeout of requests bounds each read; a server that drips a byte at a time passes them all.
+    (In the TLS handshake alone the limit of each read is the only one.)
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._socket: socket.socket | None = None
+        self._late = False
+        super().__init__(**options)
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        if not hasattr(pool.ConnectionCls, "cuttable"):
+            pool.ConnectionCls = self._watched(pool.ConnectionCls)
+        return pool
+
+    def _watched(self, base: Any) -> Any:
+        adapter = self
+
+        class Watched(base):  # type: ignore[misc]
+            cuttable = True
+
+            def connect(self) -> None:
+                super().connect()
+                adapter._socket = self.sock
+                if adapter._late:
+                    adapter._cut()
+
+        return Watched
+
+    @contextlib.contextmanager
+    def cut_after(self, limit_s: float) -> Iterator[None]:
+        """Ends whatever goes on inside after `limit_s`, as a connection that broke off."""
+        self._late = False
+        timer = threading.Timer(limit_s, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _cut(self) -> None:
+        self._late = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # closed already
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rejection(answer: object, document: Document) -> Acknowledgement | None:
+    """A refusal for good: it needn't name the session, the request has."""
+    if not isinstance(answer, dict) or answer.get("outcome") != "rejected":
+        return None
+    named = {"session_id": document["session_id"], "revision": document["revision"]}
+    return Acknowledgement.read({**named, **answer}, document)
+
+
+def _trouble(status: int) -> str:
+    if status in (401, 403):
+        return f"the server refuses this device's token ({status})"
+    if 300 <= status < 400:
+        return f"the server's address redirects elsewhere ({status}): not followed"
+    if status == 404:
+        return "there is no Blinklog server at this address (404)"
+    return f"the server answered {status}"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After is a number of seconds or a date (RFC 9110, section 10.2.3)."""
+    if retry_after is None:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except (ValueError, IndexError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
