@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from agent import __version__, config, models
+from agent import __version__, config, models, systemd
 from agent.capture import Camera, ReplayCamera, open_camera
 from agent.clock import Clock
 from agent.config import AgentConfig
@@ -133,7 +133,9 @@ def _sync(options: argparse.Namespace) -> int:
     with _open_store(settings) as store:
         with contextlib.closing(_delivery(settings, store)) as sync:
             if not options.once:
+                systemd.ready()
                 sync.run(_stopping())
+                systemd.stopping()
                 return 0
             if sync.once(ONCE_S):
                 return 0
@@ -373,7 +375,7 @@ def _delivery(settings: AgentConfig, store: Store) -> Sync:
         raise ConfigError(
             "expected [server] url with a token, or [mqtt] host, to deliver to; found neither"
         )
-    return Sync(store, transports)
+    return Sync(store, transports, alive=systemd.watchdog)
 
 
 def _delivery_report(store: Store) -> str:

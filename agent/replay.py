@@ -14,8 +14,11 @@ from agent.trace import Trace, TraceWriter, blink_rows
 class Video(Protocol):
     """A camera whose frames end."""
 
-    fps: float
     frames_dropped: int
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
 
     def start(self) -> None:
         """Begins at the first frame."""
