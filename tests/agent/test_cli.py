@@ -1,0 +1,180 @@
+"""blink-agent as a person uses it: real files, the real model, exit status and words."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import models
+from agent.store import Store
+
+ROOT = Path(__file__).parents[2]
+CLIPS = Path(os.environ.get("BLINKLOG_DATA", ROOT.parent / "shared" / "data")) / "clips"
+FIVE_FIELDS = {"first_frame", "last_frame", "at_s", "duration_ms", "complete"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fetched_models() -> None:
+    models.fetch(models.default_cache())
+
+
+@pytest.fixture
+def clip() -> Path:
+    path = CLIPS / "single_face.mp4"
+    if not path.exists():
+        pytest.skip(f"no recording at {path}")
+    return path
+
+
+def blink_agent(
+    *arguments: str | Path, home: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "BLINKLOG_AGENT_STORE_PATH": str(home / "agent.sqlite3"),
+        "BLINKLOG_MODELS": str(models.default_cache()),
+        **variables,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "agent.cli", *map(str, arguments)],
+        env={**os.environ, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def answered(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_replay_prints_frames_rate_document_and_blinks(clip: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    answer = answered(blink_agent("replay", clip, "--json", "--trace", trace, home=tmp_path))
+    assert set(answer) == {"frames", "fps", "document", "blinks"}
+    assert (answer["frames"], answer["fps"]) == (72, 30.0)
+    (blink,) = answer["blinks"]
+    assert set(blink) == FIVE_FIELDS
+    assert blink["first_frame"] <= 29
+    assert blink["last_frame"] >= 25
+    assert answer["document"]["metrics"]["blink_count"] == 1
+    assert answer["document"]["blinks"]["at_s"] == [round(blink["at_s"], 2)]
+
+    with trace.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["frame", "time_s", "ear_left", "ear_right", "ear", "face_score"]
+    assert [int(row["frame"]) for row in rows] == list(range(72))
+    again = answered(blink_agent("analyse", trace, "--json", home=tmp_path))
+    assert again["blinks"] == answer["blinks"]
+
+
+def test_a_video_without_a_face_measures_nothing(tmp_path: Path) -> None:
+    if not (clip := CLIPS / "no_face.mp4").exists():
+        pytest.skip(f"no recording at {clip}")
+    answer = answered(blink_agent("replay", clip, "--json", home=tmp_path))
+    metrics = answer["document"]["metrics"]
+    assert answer["blinks"] == []
+    assert metrics["coverage"] == 0
+    measured = {name for name, value in metrics.items() if value is not None}
+    assert measured == {"duration_s", "valid_s", "coverage", "frames", "frames_dropped"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("missing.mp4", None, "can't be read"),
+        ("empty.mp4", b"", "found an empty file"),
+        ("words.mp4", b"these are words, and no video\n" * 100, "not a video"),
+    ],
+)
+def test_replay_refuses_what_is_no_video(
+    tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    done = blink_agent("replay", path, "--json", home=tmp_path)
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+def test_replay_refuses_a_truncated_video(clip: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.mp4"
+    half.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    done = blink_agent("replay", half, "--json", home=tmp_path)
+    assert done.returncode != 0
+    assert "cut short" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "can't be read"),
+        ("", "empty file"),
+        ("frame,ear\n", "row"),
+        ("frame,ear\n0,0.3\n1,zero\n", "zero"),
+        ("time,value\n0,0.3\n", "ear"),
+    ],
+)
+def test_analyse_refuses_what_is_no_trace(tmp_path: Path, content: str | None, says: str) -> None:
+    path = tmp_path / "trace.csv"
+    if content is not None:
+        path.write_text(content)
+    done = blink_agent("analyse", path, "--json", home=tmp_path)
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_replay_while_the_server_is_down_stays_in_the_store(clip: Path, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("bld_nothing\n")
+    server = {
+        "BLINKLOG_AGENT_SERVER_URL": "http://127.0.0.1:9",  # discard(9): nobody listens
+        "BLINKLOG_AGENT_SERVER_TOKEN_FILE": str(token),
+        "BLINKLOG_AGENT_SERVER_TIMEOUT_S": "2",
+    }
+    done = blink_agent("replay", clip, "--json", "--deliver", home=tmp_path, **server)
+    assert done.returncode != 0
+    assert "not delivered yet" in done.stderr
+    document = json.loads(done.stdout)["document"]
+    (kept,) = Store(tmp_path / "agent.sqlite3").pending(10)
+    assert kept == document
+
+    status = answered(blink_agent("status", "--json", home=tmp_path))
+    assert status["sessions"]["pending"] == 1
+    (listed,) = answered(blink_agent("sessions", "--json", home=tmp_path))
+    assert listed == document
+
+
+def test_a_plain_replay_leaves_no_session_behind(clip: Path, tmp_path: Path) -> None:
+    assert blink_agent("replay", clip, home=tmp_path).returncode == 0
+    assert answered(blink_agent("sessions", "--json", home=tmp_path)) == []
+
+
+def test_sync_says_when_there_is_nowhere_to_deliver_to(tmp_path: Path) -> None:
+    done = blink_agent("sync", "--once", home=tmp_path)
+    assert done.returncode == 1
+    assert "[server] url" in done.stderr
+
+
+def test_config_check_names_the_key_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("[camera]\nfsp = 30\n")
+    done = blink_agent("--config", file, "config", "check", home=tmp_path)
+    assert done.returncode == 1
+    assert "did you mean 'fps'?" in done.stderr
+
+
+def test_retry_names_a_session_it_does_not_know(tmp_path: Path) -> None:
+    done = blink_agent("retry", "nothing", home=tmp_path)
+    assert done.returncode == 1
+    assert "'nothing'" in done.stderr
