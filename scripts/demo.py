@@ -8,6 +8,7 @@ the caregiver reads. Nothing is left behind.
 import argparse
 import contextlib
 import ctypes
+import getpass
 import json
 import os
 import secrets
@@ -184,8 +185,8 @@ class Demo:
     def start_broker(self) -> None:
         """A Mosquitto with the product's own configuration, or none."""
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-        if program is None:
-            say("no Mosquitto here: going on over HTTP alone")
+        if program is None or os.environ.get("BLINKLOG_DEMO_BROKER") == "none":
+            say("no broker here: going on over HTTP alone")
             return
         say("starting the broker")
         self.broker = {
@@ -262,16 +263,12 @@ class Demo:
         return config
 
     def _run_broker(self, broker: dict[str, Any]) -> None:
-        from tests.broker import write_configuration
-
-        config = write_configuration(
-            self.folder / "broker",
-            port=broker["port"],
-            users={
-                "blinklog-server": broker["server_password"],
-                self.device["device"]: broker["device_password"],
-            },
-        )
+        users = {
+            "blinklog-server": broker["server_password"],
+            self.device["device"]: broker["device_password"],
+        }
+        folder = self.folder / "broker"
+        config = broker_configuration(folder, broker["port"], users)
         self.processes.start("broker", broker["program"], "-c", config, env={})
 
     # The session
@@ -384,6 +381,32 @@ class Demo:
         path.touch(mode=0o600)
         path.write_text(text)
         return path
+
+
+def broker_configuration(folder: Path, port: int, users: dict[str, str]) -> Path:
+    """The product's own rules, on a loopback port; the passwords go by standard input, hashed."""
+    deployed = ROOT / "deploy" / "mosquitto"
+    folder.mkdir()
+    passwords = folder / "passwords"
+    passwords.touch(mode=0o600)
+    for name, password in users.items():
+        subprocess.run(
+            ["mosquitto_passwd", passwords, name],
+            input=f"{password}\n{password}\n".encode(),
+            stdout=subprocess.DEVNULL,
+            timeout=30,
+            check=True,
+        )
+    path = folder / "broker.conf"
+    path.write_text(
+        f"listener {port} 127.0.0.1\n"
+        f"user {getpass.getuser()}\n"
+        f"persistence_location {folder}/\n"
+        f"include_dir {deployed}\n"
+        f"password_file {passwords}\n"
+        f"acl_file {deployed / 'acl'}\n"
+    )
+    return path
 
 
 def free_port(wish: int) -> int:
