@@ -37,6 +37,7 @@ ENVELOPE_BYTES = 1024  # topics and properties around a payload, generously
 PACKET_BYTES = 1 << 28  # MQTT's own limit
 EVENTS = 1000  # come, and not looked at yet; beyond that somebody floods us
 NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4) that is no failure, and no success either
+NOBODY_LISTENS = "no server listens at the broker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ class Connection:
 def _refusal(reason: ReasonCode) -> str | None:
     """A PUBACK can carry a refusal, and paho calls it published all the same."""
     if reason.value == NO_SUBSCRIBER:
-        return "no server listens at the broker"
+        return NOBODY_LISTENS
     return f"the broker did not take it: {reason}" if reason.is_failure else None
 
 

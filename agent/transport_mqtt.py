@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError, DeliveryError
-from agent.mqtt_connection import MESSAGE_BYTES, Connection, Message, Published
+from agent.mqtt_connection import MESSAGE_BYTES, NOBODY_LISTENS, Connection, Message, Published
 from agent.records import Acknowledgement
 
 log = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ class MqttTransport:
     def _read_refusal(self, key: Key | None, refusal: str | None) -> None:
         if refusal is not None and key is not None:
             self._refused[key] = refusal
-        elif refusal is not None:
+        elif refusal not in (None, NOBODY_LISTENS):  # a status is kept for who comes later
             log.warning("the status: %s", refusal)
 
     def _read_message(self, message: Message) -> bool:
