@@ -1,5 +1,19 @@
 """The caregivers' pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.contrib.auth.views import LogoutView
+from django.urls import URLPattern, URLResolver, path
+from django.views.i18n import set_language
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from server.dashboard import views
+
+app_name = "dashboard"
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.people, name="people"),
+    path("live/", views.people_live, name="people_live"),
+    path("people/<str:username>/", views.person, name="person"),
+    path("sessions/<uuid:session_id>/", views.session, name="session"),
+    path("sessions/<uuid:session_id>/live/", views.session_live, name="session_live"),
+    path("login/", views.LogIn.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(next_page="dashboard:login"), name="logout"),
+    path("language/", set_language, name="set_language"),
+]

@@ -1,0 +1,98 @@
+"""The single blinks of a session: a chart of when and how long, and the table beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils.formats import number_format
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from server.dashboard.charts import (
+    NARROW,
+    WIDE,
+    Dot,
+    Frame,
+    axis_minutes,
+    dots_and_line,
+    minute_ticks,
+)
+from server.dashboard.rows import SessionRow
+
+# As many as a page can carry; a two-hour session may have five thousand.
+MOST_BLINKS = 1500
+# Blinks are shorter than half a second: an axis up to there makes sessions comparable.
+USUAL_TOP_MS = 400
+
+
+@dataclass(frozen=True)
+class BlinkLine:
+    """A line of the table of blinks; `None` was not measured."""
+
+    at: str
+    duration_ms: str | None
+    amplitude: str | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class Blinks:
+    """The single blinks. `known`: the document has them; `many`: how many, where too many."""
+
+    known: bool
+    many: int | None = None
+    charts: Sequence[SafeString] = ()
+    lines: Sequence[BlinkLine] = ()
+
+
+def blinks_of(row: SessionRow, columns: Mapping[str, Sequence[Any]] | None) -> Blinks:
+    """The blinks of a session from the columns of its document."""
+    if columns is None:
+        return Blinks(known=False)
+    if len(columns["at_s"]) > MOST_BLINKS:
+        return Blinks(known=True, many=len(columns["at_s"]))
+    names = ("at_s", "duration_ms", "amplitude", "complete")
+    each = list(zip(*(columns[name] for name in names), strict=True))
+    lines = [_line(row, *blink) for blink in each]
+    dots = [
+        Dot(at_s / 60, duration_ms, _text(line), () if complete else ("partial",))
+        for line, (at_s, duration_ms, _amplitude, complete) in zip(lines, each, strict=True)
+        if duration_ms is not None
+    ]
+    return Blinks(True, None, _charts(row, dots), lines)
+
+
+def _line(
+    row: SessionRow,
+    at_s: float,
+    duration_ms: float | None,
+    amplitude: float | None,
+    complete: bool | None,
+) -> BlinkLine:
+    moment = (row.started_at + timedelta(seconds=at_s)).astimezone(row.zone)
+    kinds = {True: _("complete"), False: _("partial"), None: ""}
+    return BlinkLine(
+        at=f"{moment:%H:%M:%S}",
+        duration_ms=None if duration_ms is None else number_format(duration_ms, 0),
+        amplitude=None if amplitude is None else number_format(amplitude * 100, 0),
+        kind=kinds[complete],
+    )
+
+
+def _text(line: BlinkLine) -> str:
+    return f"{line.at}: {line.duration_ms} ms" + (f", {line.kind}" if line.kind else "")
+
+
+def _charts(row: SessionRow, dots: Sequence[Dot]) -> list[SafeString]:
+    if not dots:
+        return []
+    durations = [dot.y for dot in dots]
+    span = axis_minutes(max((row.values.get("duration_s") or 0) / 60, *(dot.x for dot in dots), 0))
+    label = _("How long each of %(count)d blinks took: between %(low)d and %(high)d ms.") % {
+        "count": len(dots),
+        "low": min(durations),
+        "high": max(durations),
+    }
+    frame = Frame(label, (0, span), max(*durations, USUAL_TOP_MS), minute_ticks(span))
+    return [dots_and_line(frame, size, dots=dots) for size in (WIDE, NARROW)]

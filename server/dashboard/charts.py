@@ -1,0 +1,221 @@
+"""Charts as SVG text, drawn by pygal and dressed by the pages' own style sheet.
+
+pygal puts its styles and scripts into the picture; both are taken out again, since the pages allow
+neither inline. What is left are shapes with classes, which the style sheet knows. A chart never
+stands alone: the page shows the same numbers in a table beside it.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pygal  # type: ignore[import-untyped]
+from django.utils.formats import number_format
+from django.utils.safestring import SafeString, mark_safe
+from pygal.style import Style  # type: ignore[import-untyped]
+
+Tick = tuple[float, str]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width and height in the drawing's own units: CSS pixels at the size it is meant for."""
+
+    name: str
+    width: int
+    height: int
+    labels: int  # how many labels have room below the chart
+
+
+WIDE = Size("wide", 880, 250, 12)
+NARROW = Size("narrow", 360, 210, 5)
+SMALL = Size("small", 420, 170, 5)
+SPARK = Size("spark", 184, 56, 0)
+
+
+# On either side of a bar, of its width; none beside a gap, so that gaps run together.
+AIR = 0.09
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One measured point. `marks` become classes; `text` is what a pointer resting on it reads."""
+
+    x: float
+    y: float
+    text: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar from `start` to `end`. `value` `None` is a gap, drawn as one over the full height."""
+
+    start: float
+    end: float
+    value: float | None
+    text: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is around the data: what the chart says to who can't see it, and the two axes.
+
+    The upright axis goes from `bottom` to the round number at or above `top`.
+    """
+
+    label: str
+    span: tuple[float, float]
+    top: float
+    x_ticks: Sequence[Tick] = ()
+    bottom: float = 0
+
+
+def dots_and_line(
+    frame: Frame,
+    size: Size,
+    *,
+    dots: Iterable[Dot] = (),
+    line: Iterable[tuple[float, float | None]] = (),
+    band: tuple[float, float] | None = None,
+) -> SafeString:
+    """Measurements as dots, a line that breaks where its value is `None`, a band behind both."""
+    chart = _chart(pygal.XY, frame, size, allow_interruptions=True, dots_size=3)
+    chart.add("band", _rectangle(frame.span, band), show_dots=False)
+    chart.add("dots", [_dot(dot) for dot in dots], stroke=False)
+    chart.add("line", list(line))
+    return _svg(chart)
+
+
+def bars(frame: Frame, size: Size, data: Iterable[Bar]) -> SafeString:
+    """Bars from zero; a gap is a pale column of full height, a measured zero a thin mark."""
+    chart = _chart(pygal.Histogram, frame, size)
+    everything = list(data)
+    top, _step = nice_top(frame.top)
+    zero = top / 80
+    chart.add("gaps", [_bar(bar, top, "gap") for bar in everything if bar.value is None])
+    chart.add("bars", [_bar(bar, bar.value, "bar", AIR) for bar in everything if bar.value])
+    chart.add("zeros", [_bar(bar, zero, "zero", AIR) for bar in everything if bar.value == 0])
+    return _svg(chart)
+
+
+def sparkline(
+    label: str, values: Sequence[float | None], band: tuple[float, float] | None
+) -> SafeString:
+    """A line of one value a day without axes, for the overview."""
+    known = [value for value in values if value is not None]
+    inside = [*known, *(band or ())]
+    low, high = min(inside, default=0), max(inside, default=1)
+    frame = Frame(label, (0, max(len(values) - 1, 1)), high or 1, bottom=low * 0.7)
+    chart = _chart(
+        pygal.XY, frame, SPARK, allow_interruptions=True, dots_size=1.6,
+        show_x_labels=False, show_y_labels=False, margin=3,
+    )  # fmt: skip
+    chart.add("band", _rectangle(frame.span, band), show_dots=False)
+    chart.add("dots", [], stroke=False)
+    chart.add("line", list(enumerate(values)))
+    return _svg(chart)
+
+
+def nice_top(highest: float, steps: int = 4) -> tuple[float, float]:
+    """A round axis end at or above `highest` and the step to it: 1, 2 or 5 times a power of ten."""
+    if highest <= 0:
+        return 1.0, 1.0
+    rough = highest / steps
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough * 0.999)
+    return step * math.ceil(highest / step - 1e-9), step
+
+
+def thinned(ticks: Sequence[Tick], room: int) -> list[Tick]:
+    """Every n-th of the ticks, so that at most `room` are left; the first always is."""
+    every = max(1, math.ceil(len(ticks) / max(room, 1)))
+    return list(ticks[::every])
+
+
+def axis_minutes(minutes: float) -> int:
+    """How many minutes an axis has: room for ten, so that a session just begun can grow."""
+    return max(math.ceil(minutes), 10)
+
+
+def minute_ticks(count: int) -> list[tuple[float, str]]:
+    every = next((n for n in (1, 2, 5, 10, 15, 30, 60) if count / n <= 10), 120)
+    return [(n, str(n)) for n in range(0, count + 1, every)]
+
+
+def _chart(kind: Callable[..., Any], frame: Frame, size: Size, **options: Any) -> Any:
+    top, step = nice_top(frame.top - frame.bottom)
+    marks = [frame.bottom + n * step for n in range(round(top / step) + 1)]
+    settings: dict[str, Any] = {
+        "width": size.width, "height": size.height, "range": (marks[0], marks[-1]),
+        "xrange": frame.span, "include_x_axis": frame.bottom == 0, "style": _STYLE,
+        "classes": ("chart", f"chart-{size.name}"), "css": (), "js": (), "no_prefix": True,
+        "show_legend": False, "show_x_guides": False, "disable_xml_declaration": True,
+        "margin": 6, "margin_left": 4, "truncate_label": -1,
+    }  # fmt: skip
+    chart = kind(**(settings | options))
+    ticks = thinned(frame.x_ticks, size.labels)
+    chart.x_labels = [{"value": at, "label": text} for at, text in ticks]
+    decimals = max(0, -math.floor(math.log10(step)))
+    chart.y_labels = [{"value": n, "label": number_format(n, decimals)} for n in marks]
+    chart.add_xml_filter(lambda root: _tidied(root, frame.label))
+    return chart
+
+
+def _rectangle(
+    span: tuple[float, float], band: tuple[float, float] | None
+) -> list[tuple[float, float]]:
+    if band is None:
+        return []
+    (left, right), (low, high) = span, band
+    return [(left, low), (right, low), (right, high), (left, high)]
+
+
+def _dot(dot: Dot) -> dict[str, Any]:
+    classes = " ".join(("dot", *dot.marks))
+    return {"value": (dot.x, dot.y), "tooltip": dot.text, "node": {"class": classes}}
+
+
+def _bar(bar: Bar, height: float | None, kind: str, air: float = 0) -> dict[str, Any]:
+    classes, side = " ".join((kind, *bar.marks)), (bar.end - bar.start) * air
+    value = (height, bar.start + side, bar.end - side)
+    return {"value": value, "tooltip": bar.text, "node": {"class": classes}}
+
+
+def _svg(chart: Any) -> SafeString:
+    # Everything in it was escaped by ElementTree as it was written.
+    text: str = chart.render(is_unicode=True)
+    return mark_safe(text)
+
+
+_STYLE = Style(font_family="inherit", label_font_size=12, major_label_font_size=12)
+_UNWANTED = {"style", "script", "desc", "defs"}
+_COORDINATES = ("d", "x", "y", "cx", "cy", "width", "height")
+
+
+def _tidied(root: Element, label: str) -> Element:
+    """Without inline styles, scripts and notes; one image with one label; coordinates rounded."""
+    for parent in list(root.iter()):
+        parent.attrib.pop("style", None)
+        for name in _COORDINATES:
+            if name in parent.attrib:
+                parent.attrib[name] = re.sub(r"(\.\d)\d+", r"\1", parent.attrib[name])
+        for child in [child for child in parent if _unwanted(parent, child)]:
+            parent.remove(child)
+    root.attrib.pop("id", None)
+    root.attrib.update({"role": "img", "aria-label": label})
+    return root
+
+
+def _unwanted(parent: Element, child: Element) -> bool:
+    if not isinstance(child.tag, str) or child.tag in _UNWANTED:
+        return True
+    # Titles of the whole picture and of the axes would pop up wherever the pointer rests.
+    of_a_point = parent.get("class", "") in ("dots", "histbar")
+    if child.tag == "title":
+        return not of_a_point
+    return child.tag == "g" and child.get("class") in ("titles", "plot tooltip-overlay")

@@ -1,0 +1,263 @@
+"""One person's page: figures over 7, 30 or 90 days, each with its table, and the sessions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from server.dashboard.charts import NARROW, SMALL, WIDE, Bar, Dot, Frame, Size, bars, dots_and_line
+from server.dashboard.days import Day, Range, day_values, each_day, middle, usual
+from server.dashboard.marks import Mark, marks_of
+from server.dashboard.metrics import BLINK_RATE, COVERAGE, EAR, LONG_CLOSURES, PERCLOS, Metric, Text
+from server.dashboard.overview import usual_words
+from server.dashboard.rows import SessionRow
+from server.dashboard.words import clock, in_words, long_day, short_day, weekday, weekday_and_day
+
+RANGES = (7, 30, 90)
+DEFAULT_RANGE = 30
+FIGURES = (BLINK_RATE, EAR, PERCLOS, LONG_CLOSURES, COVERAGE)
+
+
+@dataclass(frozen=True)
+class Period:
+    """`days` local days that end with `last`, which is never after `today`."""
+
+    days: int
+    last: date
+    today: date
+
+    @property
+    def first(self) -> date:
+        """The first day of it."""
+        return self.last - timedelta(days=self.days - 1)
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+    @property
+    def before(self) -> "Period":
+        """The period of the same length that ends the day before."""
+        return Period(self.days, self.first - timedelta(days=1), self.today)
+
+    @property
+    def after(self) -> "Period | None":
+        """The next one, cut at today; `None` where that is already shown."""
+        if self.last >= self.today:
+            return None
+        return Period(self.days, min(self.last + timedelta(days=self.days), self.today), self.today)
+
+    @property
+    def words(self) -> str:
+        """`"24 Oct to 22 Nov"`, with the year where that is another one."""
+        words = long_day if self.first.year != self.today.year else short_day
+        return _("%(first)s to %(last)s") % {"first": words(self.first), "last": words(self.last)}
+
+    @property
+    def query(self) -> str:
+        """What stands behind the question mark of its address."""
+        until = "" if self.last == self.today else f"&until={self.last.isoformat()}"
+        return f"days={self.days}{until}"
+
+
+def period_of(days: str, until: str, today: date) -> Period:
+    """The period that an address asks for; what it says wrong counts as not said."""
+    length = int(days) if days in {str(each) for each in RANGES} else DEFAULT_RANGE
+    try:
+        last = min(date.fromisoformat(until), today)
+    except ValueError:
+        last = today
+    # Nothing was measured before there was such a device, and the calendar has a beginning.
+    return Period(length, max(last, date(2000, 1, 1)), today)
+
+
+@dataclass(frozen=True)
+class DayLine:
+    """A line of the table beside a chart."""
+
+    day: str
+    value: str | None
+    sessions: int
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric over a period: a number, what it was before, the chart in its sizes, the table."""
+
+    metric: Metric
+    unit: Text
+    value: str | None
+    before: str | None
+    usual: str | None
+    has_uncertain: bool
+    charts: Sequence[SafeString]
+    lines: Sequence[DayLine]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A session in the list of a day."""
+
+    row: SessionRow
+    time: str
+    marks: Sequence[Mark]
+    length: str | None
+    cells: Sequence[tuple[Metric, str | None]]
+
+
+@dataclass(frozen=True)
+class DayGroup:
+    """The sessions of one local day."""
+
+    day: str
+    lines: Sequence[Line]
+
+
+def figures(rows: Sequence[SessionRow], period: Period) -> list[Figure]:
+    """The figures of a period. `rows` go back far enough for what was before and what is usual."""
+    return [figure(metric, rows, period) for metric in FIGURES]
+
+
+def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure:
+    """One metric over the period."""
+    days = day_values(rows, metric.key, period.first, period.last)
+    before = day_values(rows, metric.key, period.before.first, period.before.last)
+    # What a session shares out over its day has no usual range of single sessions.
+    span = None if metric in (LONG_CLOSURES, COVERAGE) else usual(rows, metric.key, period.first)
+    of_days = metric is LONG_CLOSURES
+    return Figure(
+        metric=metric,
+        unit=_("a day") if of_days else metric.unit,
+        value=metric.shown(middle(days)),
+        before=metric.shown(middle(before)),
+        usual=usual_words(metric, span),
+        has_uncertain=any(row.date_uncertain for row in rows if row.day in period),
+        charts=_charts(metric, rows, days, span),
+        lines=[_day_line(metric, day) for day in days[::-1]],
+    )
+
+
+def _day_line(metric: Metric, day: Day) -> DayLine:
+    return DayLine(weekday_and_day(day.day), metric.shown(day.value), day.sessions)
+
+
+def sessions_by_day(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]:
+    """Sessions, newest first, under the days they belong to."""
+    return [
+        DayGroup(weekday_and_day(day), [_line(row, now) for row in group])
+        for day, group in groupby(rows, key=lambda row: row.day)
+    ]
+
+
+def _line(row: SessionRow, now: datetime) -> Line:
+    length = row.values.get("duration_s")
+    shown = (BLINK_RATE, LONG_CLOSURES, PERCLOS, COVERAGE)
+    return Line(
+        row=row,
+        time=time_span(row),
+        marks=marks_of(row, now),
+        length=None if length is None else in_words(length),
+        cells=[(metric, metric.shown(row.values.get(metric.key))) for metric in shown],
+    )
+
+
+def time_span(row: SessionRow) -> str:
+    """From when to when, where it was measured; with the day it began on where that is another."""
+    start, end = clock(row.started_at, row.zone), row.ended_at
+    if row.started_at.astimezone(row.zone).date() != row.day:
+        start = f"{weekday_and_day(row.started_at.astimezone(row.zone).date())}, {start}"
+    return start if end is None else f"{start} – {clock(end, row.zone)}"  # noqa: RUF001
+
+
+# All of it for a share; steps of one for a count.
+_LEAST_TOP = {COVERAGE.key: 100, LONG_CLOSURES.key: 4}
+
+
+def ear_axis(values: Sequence[float]) -> tuple[float, float]:
+    """Bottom and top of an axis for EAR: around the values, a tenth at least.
+
+    Not from zero: an open eye is near 0.3, and what is of interest are hundredths of it.
+    """
+    bottom = math.floor(min(values) * 20 - 0.5) / 20
+    return max(bottom, 0), max(*values, bottom + 0.1)
+
+
+def _charts(
+    metric: Metric, rows: Sequence[SessionRow], days: Sequence[Day], span: Range | None
+) -> list[SafeString]:
+    first, last = days[0].day, days[-1].day
+    dots = [] if metric is LONG_CLOSURES else _dots(metric, rows, first, last)
+    line = [
+        (n + 0.5, None if d.value is None else d.value * metric.scale) for n, d in enumerate(days)
+    ]
+    heights = [dot.y for dot in dots] + [y for _x, y in line if y is not None]
+    if not heights:
+        return []
+    band = (span.low * metric.scale, span.high * metric.scale) if span else None
+    inside = [*heights, *(band or ()), _LEAST_TOP.get(metric.key, 0)]
+    bottom, top = ear_axis(inside[:-1]) if metric is EAR else (0, max(inside))
+    frame = Frame(_label(metric, days), (0, len(days)), top, _ticks(first, last), bottom)
+    if metric is LONG_CLOSURES:
+        return [bars(frame, SMALL, [_day_bar(n, day) for n, day in enumerate(days)])]
+    sizes: tuple[Size, ...] = (WIDE, NARROW) if metric is BLINK_RATE else (SMALL,)
+    return [dots_and_line(frame, size, dots=dots, line=line, band=band) for size in sizes]
+
+
+def _day_bar(n: int, day: Day) -> Bar:
+    text = _("%(day)s: %(value)s") % {
+        "day": weekday_and_day(day.day),
+        "value": _("no data") if day.value is None else f"{day.value:.0f}",
+    }
+    return Bar(n, n + 1, day.value, text)
+
+
+def _label(metric: Metric, days: Sequence[Day]) -> str:
+    known = [day.value for day in days if day.value is not None]
+    words = {"name": metric.name, "first": short_day(days[0].day), "last": short_day(days[-1].day)}
+    if not known:
+        return _("%(name)s from %(first)s to %(last)s, by day.") % words
+    words |= {"low": metric.shown(min(known)) or "", "high": metric.shown(max(known)) or ""}
+    words |= {"n": str(len(known)), "all": str(len(days))}
+    return (
+        _(
+            "%(name)s from %(first)s to %(last)s, by day: between %(low)s and %(high)s, on %(n)s "
+            "of %(all)s days. The table has every day."
+        )
+        % words
+    )
+
+
+def _dots(metric: Metric, rows: Sequence[SessionRow], first: date, last: date) -> list[Dot]:
+    return [
+        _dot(metric, row, value, first)
+        for row in rows
+        if first <= row.day <= last and (value := row.values.get(metric.key)) is not None
+    ]
+
+
+def _dot(metric: Metric, row: SessionRow, value: float, first: date) -> Dot:
+    when = f"{weekday_and_day(row.day)} {clock(row.started_at, row.zone)}"
+    text = f"{when}: {metric.shown(value)} {metric.unit}"
+    return Dot(_place(row, first), value * metric.scale, text, _dot_marks(row))
+
+
+def _place(row: SessionRow, first: date) -> float:
+    """Where on the axis: days since `first`, within the day it belongs to, at its time of day."""
+    told = [each.astimezone(row.zone) for each in (row.ended_at, row.started_at) if each]
+    moment = next((each for each in told if each.date() == row.day), told[-1])
+    return (row.day - first).days + (moment.hour + moment.minute / 60) / 24
+
+
+def _dot_marks(row: SessionRow) -> tuple[str, ...]:
+    marks = {"short": row.short, "uncertain": row.date_uncertain}
+    return tuple(name for name, holds in marks.items() if holds)
+
+
+def _ticks(first: date, last: date) -> list[tuple[float, str]]:
+    days = each_day(first, last)
+    if len(days) <= 7:
+        return [(n + 0.5, weekday(day)) for n, day in enumerate(days)]
+    return [(n + 0.5, short_day(day)) for n, day in enumerate(days) if day.weekday() == 0]

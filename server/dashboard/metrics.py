@@ -1,0 +1,222 @@
+"""What is measured, as people read it: name, unit, one plain line, and why it may be missing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
+
+from server.dashboard.words import in_words
+
+Text = str | Promise
+Values = Mapping[str, float | None]
+
+# Below these the camera is too slow to time a blink, or to see it at all: the document's rule.
+FPS_FOR_DURATIONS = 15
+FPS_FOR_COUNTS = 10
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a session.
+
+    `scale` turns the stored number into the shown one (a share into per cent); `needs` is what must
+    have been there to measure it: a face, 10 frames a second to count, 15 to time. `is_time` shows
+    seconds as hours, minutes and seconds.
+    """
+
+    key: str
+    name: Text
+    unit: Text
+    explanation: Text
+    decimals: int = 0
+    scale: float = 1
+    needs: Literal["nothing", "face", "counts", "durations"] = "face"
+    is_time: bool = False
+
+    def shown(self, value: float | None) -> str | None:
+        """The number in the reader's language, without its unit; `None` stays `None`."""
+        if value is None:
+            return None
+        if self.is_time:
+            return in_words(value)
+        return number_format(round(value * self.scale, self.decimals), self.decimals)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A metric in one session: `value` as it is shown or, where not measured, the `reason`."""
+
+    metric: Metric
+    value: str | None
+    reason: str | None
+
+
+BLINK_RATE = Metric(
+    "blink_rate_per_min",
+    later("Blink rate"),
+    later("blinks/min"),
+    later(
+        "Blinks per minute in which the eyes could be seen. It depends on what one does: lower "
+        "when reading, higher when talking."
+    ),
+    decimals=1,
+    needs="counts",
+)
+EAR = Metric(
+    "ear_mean",
+    later("Eye aspect ratio"),
+    later("EAR"),
+    later(
+        "EAR: the height of the open eye divided by its width, on average. It differs from face to "
+        "face, so compare it only with the same person."
+    ),
+    decimals=3,
+)
+PERCLOS = Metric(
+    "perclos",
+    later("PERCLOS"),
+    later("% of time"),
+    later("Share of the measured time with the eyes at least 80 % closed."),
+    decimals=1,
+    scale=100,
+)
+LONG_CLOSURES = Metric(
+    "long_closure_count",
+    later("Long closures"),
+    "",
+    later(
+        "Times the eyes stayed closed for half a second or longer. They are not counted as blinks."
+    ),
+    needs="counts",
+)
+COVERAGE = Metric(
+    "coverage",
+    later("Coverage"),
+    later("% measured"),
+    later("Share of the session in which the eyes could be seen and measured."),
+    scale=100,
+    needs="nothing",
+)
+MEASURED = Metric(
+    "valid_s",
+    later("Measured time"),
+    "",
+    later("How long the eyes could be seen. Rates and shares are about this time only."),
+    needs="nothing",
+    is_time=True,
+)
+
+METRICS = (
+    Metric(
+        "duration_s",
+        later("Length"),
+        "",
+        later("From start to end."),
+        needs="nothing",
+        is_time=True,
+    ),
+    MEASURED,
+    COVERAGE,
+    BLINK_RATE,
+    Metric(
+        "blink_count",
+        later("Blinks"),
+        "",
+        later(
+            "Eyes closed and open again within half a second, complete and partial blinks together."
+        ),
+        needs="counts",
+    ),
+    Metric(
+        "partial_blink_count",
+        later("Partial blinks"),
+        "",
+        later(
+            "Blinks in which the lids did not close all the way. About half of all blinks may be."
+        ),
+        needs="counts",
+    ),
+    Metric(
+        "inter_blink_interval_median_s",
+        later("Time between blinks"),
+        later("s"),
+        later("The median: half of the pauses between two blinks were shorter, half longer."),
+        decimals=1,
+        needs="counts",
+    ),
+    Metric(
+        "blink_duration_median_ms",
+        later("Blink duration"),
+        later("ms"),
+        later("The median time from closing to open again, in thousandths of a second."),
+        needs="durations",
+    ),
+    Metric(
+        "blink_duration_p90_ms",
+        later("Slowest blinks"),
+        later("ms"),
+        later("One blink in ten took longer than this."),
+        needs="durations",
+    ),
+    LONG_CLOSURES,
+    Metric(
+        "longest_closure_s",
+        later("Longest closure"),
+        later("s"),
+        later("The longest time the eyes stayed closed."),
+        decimals=1,
+        needs="durations",
+    ),
+    PERCLOS,
+    EAR,
+    Metric(
+        "ear_open",
+        later("Eye aspect ratio, open"),
+        later("EAR"),
+        later("This person's own level with the eyes open, learned during the session."),
+        decimals=3,
+    ),
+)
+
+
+def readings(values: Values, fps: float | None, active: bool) -> list[Reading]:
+    """Every metric of one session, in the order in which they are shown."""
+    return [reading(metric, values, fps, active) for metric in METRICS]
+
+
+def reading(metric: Metric, values: Values, fps: float | None, active: bool) -> Reading:
+    """One metric of one session."""
+    shown = metric.shown(values.get(metric.key))
+    if shown is not None:
+        return Reading(metric, shown, None)
+    return Reading(metric, None, why_missing(metric, values, fps, active))
+
+
+def why_missing(metric: Metric, values: Values, fps: float | None, active: bool) -> str | None:
+    """Why `metric` is null, where the rest of the session tells; `None` where it does not."""
+    if metric.needs != "nothing" and values.get("valid_s") == 0:
+        return _("The eyes were not seen.")
+    needed = {"counts": FPS_FOR_COUNTS, "durations": FPS_FOR_DURATIONS}.get(metric.needs, 0)
+    if fps is not None and fps < needed:
+        return _("The camera gave %(fps)s pictures a second; this needs at least %(needed)d.") % {
+            "fps": number_format(fps, 1),
+            "needed": needed,
+        }
+    if metric.key == "longest_closure_s" and values.get("long_closure_count") == 0:
+        return _("There was no long closure.")
+    return _too_few_blinks(metric.key, values.get("blink_count")) or (
+        _("Not known yet.") if active else None
+    )
+
+
+def _too_few_blinks(key: str, blinks: float | None) -> str | None:
+    """Medians need something to be the median of."""
+    if key.startswith("blink_duration") and blinks == 0:
+        return _("There was no blink to time.")
+    if key.startswith("inter_blink") and blinks is not None and blinks < 2:
+        return _("There were fewer than two blinks.")
+    return None

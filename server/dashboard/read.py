@@ -1,0 +1,120 @@
+"""What the pages ask of the database: few queries, their number fixed, no documents in lists."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from typing import Any
+from uuid import UUID
+
+from django.db.models import OuterRef, Q, Subquery
+from rest_framework.exceptions import ValidationError
+
+from server.care.access import visible_people
+from server.care.models import Person
+from server.dashboard.rows import SessionRow
+from server.session_data.days import zone_of
+from server.session_data.filters import Asked
+from server.session_data.history import COLUMNS, Cursor, page_of, sessions_of
+from server.session_data.models import METRICS, SessionData
+from server.session_data.serializers import validated
+
+# A page of the list of sessions.
+PAGE = 25
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A page of sessions, newest first; `older` and `newer` are cursors, `None` at either end."""
+
+    rows: Sequence[SessionRow]
+    newer: str | None
+    older: str | None
+
+
+def rows_between(person: Person, first: date, last: date) -> list[SessionRow]:
+    """A person's sessions of these local days, newest first."""
+    found = sessions_of(person).filter(_within(first, last)).order_by("-started_at", "-id")
+    return [_row(values, person.timezone) for values in found.values(*COLUMNS)]
+
+
+def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
+    """A page of them. A cursor that can't be read counts as none."""
+    try:
+        place = Cursor.read(cursor) if cursor else None
+    except ValueError:
+        place = None
+    page = page_of(sessions_of(person).filter(_within(first, last)), (), place, PAGE)
+    return Listed(
+        rows=[_row(values, person.timezone) for values in page.rows],
+        newer=page.newer.text() if page.newer else None,
+        older=page.older.text() if page.older else None,
+    )
+
+
+def recent_rows(people: Iterable[Person], since: date) -> dict[int, list[SessionRow]]:
+    """Everybody's sessions since a day, by the person's key: one query."""
+    zones = {person.pk: person.timezone for person in people}
+    sessions = SessionData.objects.filter(user__in=zones, local_day__gte=since)
+    found: dict[int, list[SessionRow]] = defaultdict(list)
+    for values in sessions.values("user_id", *COLUMNS):
+        user = values["user_id"]
+        found[user].append(_row(values, zones[user]))
+    return found
+
+
+def last_rows(people: Iterable[Person]) -> dict[int, SessionRow]:
+    """Everybody's newest session, by the person's key: one query, an index look-up for each."""
+    newest = SessionData.objects.filter(user=OuterRef("pk")).order_by("-started_at", "-id")
+    zones = {person.pk: person.timezone for person in people}
+    ids = Person.objects.filter(pk__in=zones).values_list(
+        Subquery(newest.values("pk")[:1]), flat=True
+    )
+    sessions = SessionData.objects.filter(pk__in=ids).values("user_id", *COLUMNS)
+    return {values["user_id"]: _row(values, zones[values["user_id"]]) for values in sessions}
+
+
+def session_for(viewer: Person, session_id: UUID) -> SessionData | None:
+    """One session with its document and its person, if the viewer may see that person."""
+    sessions = SessionData.objects.filter(user__in=visible_people(viewer).order_by())
+    return sessions.select_related("user", "device").filter(pk=session_id).first()
+
+
+def row_of(session: SessionData) -> SessionRow:
+    """A session that was read whole, as a row."""
+    values = {name: getattr(session, name) for name in COLUMNS if "__" not in name}
+    return _row(values, session.user.timezone)
+
+
+def document_of(session: SessionData) -> Mapping[str, Any]:
+    """The parts of its document that this server understands: a newer agent may send others."""
+    try:
+        return validated(session.document)
+    except ValidationError:
+        return {}
+
+
+def zone_of_person(person: Person) -> tzinfo:
+    """The zone by whose days a person lives."""
+    return zone_of(person.timezone, None, "UTC")
+
+
+def _within(first: date, last: date) -> Q:
+    return Asked(None, first, last, (), None, PAGE).range()
+
+
+def _row(values: Mapping[str, Any], home_zone: str) -> SessionRow:
+    return SessionRow(
+        id=values["id"],
+        state=values["state"],
+        started_at=values["started_at"],
+        ended_at=values["ended_at"],
+        ended_by=values["ended_by"],
+        day=values["local_day"],
+        zone=zone_of(values["timezone"], values["utc_offset_minutes"], home_zone),
+        date_uncertain=values["date_uncertain"],
+        received_at=values["received_at"],
+        heard_at=values["updated_at"],
+        fps=values["fps"],
+        values={name: values[name] for name in METRICS},
+    )

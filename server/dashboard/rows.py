@@ -1,0 +1,47 @@
+"""One session as the pages use it: its columns, without the document."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from uuid import UUID
+
+# Less than three measured minutes say little about a rate (Doughty 2001, PMID 11700965).
+SHORT_VALID_S = 180
+# A session under way is heard of every few seconds; after this long its device is called silent.
+SILENT_AFTER = timedelta(seconds=90)
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """`day` is the local day it belongs to, in `zone`; `heard_at`, when it was last heard of.
+
+    `values` holds the metrics by their names in the session document, `None` where not measured.
+    """
+
+    id: UUID
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+    day: date
+    zone: tzinfo
+    date_uncertain: bool
+    received_at: datetime
+    heard_at: datetime
+    fps: float | None = None
+    values: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still going on, as far as the server has heard."""
+        return self.state == "active"
+
+    @property
+    def short(self) -> bool:
+        """Whether too little was measured (yet) for a rate to mean something."""
+        return (self.values.get("valid_s") or 0) < SHORT_VALID_S
+
+    def silent_for(self, now: datetime) -> timedelta | None:
+        """How long nothing was heard of a session under way; `None` while that is no wonder."""
+        quiet = now - self.heard_at
+        return quiet if self.active and quiet > SILENT_AFTER else None

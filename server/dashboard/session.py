@@ -1,0 +1,189 @@
+"""One session's page: what was measured, its minutes and its blinks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.formats import number_format
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from server.dashboard.blinks import Blinks, blinks_of
+from server.dashboard.charts import (
+    NARROW,
+    SMALL,
+    WIDE,
+    Bar,
+    Frame,
+    axis_minutes,
+    bars,
+    dots_and_line,
+    minute_ticks,
+)
+from server.dashboard.history import ear_axis, time_span
+from server.dashboard.marks import Mark, ended_by, marks_of
+from server.dashboard.metrics import (
+    BLINK_RATE,
+    EAR,
+    FPS_FOR_COUNTS,
+    MEASURED,
+    PERCLOS,
+    Reading,
+    reading,
+    readings,
+)
+from server.dashboard.rows import SessionRow
+from server.dashboard.words import clock, in_words, long_day
+
+# A minute seen for less than this is drawn pale: its count is of a part of a minute.
+WHOLE_MINUTE_S = 45
+HIGHLIGHTS = (BLINK_RATE, PERCLOS, EAR, MEASURED)
+
+
+@dataclass(frozen=True)
+class Minute:
+    """A line of the table of minutes. `None` was not measured; `why` says why, where known."""
+
+    number: int
+    clock: str
+    seen: str
+    blinks: int | None
+    ear: str | None
+    perclos: str | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class SessionPage:
+    """Everything on a session's page."""
+
+    row: SessionRow
+    day: str
+    time: str
+    state: str
+    marks: Sequence[Mark]
+    heard: str
+    highlights: Sequence[Reading]
+    readings: Sequence[Reading]
+    minute_charts: Sequence[SafeString]
+    ear_chart: SafeString | None
+    perclos_chart: SafeString | None
+    minutes: Sequence[Minute]
+    blinks: Blinks
+    origin: str
+
+
+def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) -> SessionPage:
+    """The page of one session, from its row and its document."""
+    measured = document.get("minutes") or []
+    minutes = whole_minutes(measured)
+    return SessionPage(
+        row=row,
+        day=long_day(row.day),
+        time=time_span(row),
+        state=_state(row),
+        marks=marks_of(row, now),
+        heard=clock(row.heard_at, row.zone),
+        highlights=[reading(metric, row.values, row.fps, row.active) for metric in HIGHLIGHTS],
+        readings=readings(row.values, row.fps, row.active),
+        minute_charts=_minute_charts(minutes),
+        ear_chart=_line_chart(minutes, "ear_mean", 1, _("Eye aspect ratio by minute")),
+        perclos_chart=_line_chart(minutes, "perclos", 100, _("PERCLOS by minute, in per cent")),
+        minutes=[_minute(row, number, each) for number, each in enumerate(minutes)],
+        blinks=blinks_of(row, document.get("blinks")),
+        origin=_origin(row, document),
+    )
+
+
+def whole_minutes(minutes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | None]:
+    """The minutes by their number from 0 on; `None` for a minute the document leaves out."""
+    by_number = {int(each["minute"]): each for each in minutes}
+    return [by_number.get(number) for number in range(max(by_number, default=-1) + 1)]
+
+
+def _state(row: SessionRow) -> str:
+    if row.active:
+        return _("Under way")
+    how = ended_by(row)
+    return how[:1].upper() + how[1:]
+
+
+def _origin(row: SessionRow, document: Mapping[str, Any]) -> str:
+    """Which camera and programme measured it, as far as the document tells."""
+    camera, agent = document.get("camera") or {}, document.get("agent") or {}
+    parts = []
+    if camera.get("width") and camera.get("height"):
+        parts.append(f"{camera['width']} x {camera['height']}")
+    if row.fps is not None:
+        parts.append(_("%(fps)s pictures a second") % {"fps": number_format(row.fps, 1)})
+    if agent.get("version"):
+        parts.append(_("agent %(version)s") % {"version": agent["version"]})
+    return ", ".join([*parts, *filter(None, [agent.get("model")])])
+
+
+def _minute(row: SessionRow, number: int, each: Mapping[str, Any] | None) -> Minute:
+    values = each or {}
+    seen = values.get("valid_s")
+    return Minute(
+        number=number + 1,
+        clock=clock(row.started_at + timedelta(minutes=number), row.zone),
+        seen="" if seen is None else in_words(seen),
+        blinks=values.get("blinks"),
+        ear=EAR.shown(values.get("ear_mean")),
+        perclos=PERCLOS.shown(values.get("perclos")),
+        why=_why(row, each),
+    )
+
+
+def _why(row: SessionRow, each: Mapping[str, Any] | None) -> str | None:
+    if each is None:
+        return _("no data")
+    if not each.get("valid_s"):
+        return _("no face")
+    if each.get("blinks") is None and row.fps is not None and row.fps < FPS_FOR_COUNTS:
+        return _("too few pictures")
+    return None
+
+
+def _minute_charts(minutes: Sequence[Mapping[str, Any] | None]) -> list[SafeString]:
+    counts = [None if each is None else each.get("blinks") for each in minutes]
+    known = [count for count in counts if count is not None]
+    if not known:
+        return []
+    label = _(
+        "Blinks in each minute: between %(low)d and %(high)d; %(gaps)d of %(all)d minutes not "
+        "measured."
+    ) % {
+        "low": min(known),
+        "high": max(known),
+        "gaps": len(counts) - len(known),
+        "all": len(counts),
+    }
+    span = axis_minutes(len(minutes))
+    frame = Frame(label, (0, span), max(*known, 4), minute_ticks(span))
+    data = [_minute_bar(number, each) for number, each in enumerate(minutes)]
+    return [bars(frame, WIDE, data), bars(frame, NARROW, data)]
+
+
+def _minute_bar(number: int, each: Mapping[str, Any] | None) -> Bar:
+    count = None if each is None else each.get("blinks")
+    words = {"n": number + 1, "count": count}
+    text = _("Minute %(n)d: not measured") if count is None else _("Minute %(n)d: %(count)d blinks")
+    partly = each is not None and (each.get("valid_s") or 0) < WHOLE_MINUTE_S
+    marks = ("partly",) if partly else ()
+    return Bar(number, number + 1, count, text % words, marks)
+
+
+def _line_chart(
+    minutes: Sequence[Mapping[str, Any] | None], key: str, scale: float, label: str
+) -> SafeString | None:
+    values = [None if each is None else each.get(key) for each in minutes]
+    line = [(n + 0.5, None if value is None else value * scale) for n, value in enumerate(values)]
+    known = [y for _x, y in line if y is not None]
+    if not known:
+        return None
+    bottom, top = ear_axis(known) if key == "ear_mean" else (0, max(*known, 4))
+    span = axis_minutes(len(minutes))
+    frame = Frame(label, (0, span), top, minute_ticks(span), bottom)
+    return dots_and_line(frame, SMALL, line=line)

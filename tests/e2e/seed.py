@@ -1,0 +1,282 @@
+"""People and sessions that look like life: the same every time for the same `now`.
+
+Everything goes in as session documents through `accept_many`, as from devices.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from random import Random
+from statistics import median, quantiles
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+PASSWORD = "quiet-harbour-lamp"
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Life:
+    """How one person's sessions are: `rate` blinks a minute, `ear` with the eyes open."""
+
+    username: str
+    first_name: str
+    last_name: str
+    zone: str
+    rate: float
+    ear: float
+    perclos: float
+    days: int = 95
+    a_day: tuple[int, int] = (1, 3)
+
+
+MARTA = Life("marta", "Marta", "Lindqvist", "Europe/Berlin", 13.6, 0.304, 0.017)
+JONAS = Life("jonas", "Jonas", "Weber", "Europe/Berlin", 9.2, 0.262, 0.041, a_day=(0, 2))
+AMAL = Life("amal", "Amal", "Haddad", "Europe/Lisbon", 17.1, 0.331, 0.009, days=34, a_day=(0, 2))
+LIVES = (MARTA, JONAS, AMAL)
+
+
+def documents(life: Life, now: datetime) -> list[Document]:
+    """A person's sessions up to the day before `now`, oldest first, with some days left out."""
+    random = Random(life.username)
+    zone = ZoneInfo(life.zone)
+    today = now.astimezone(zone).date()
+    found: list[Document] = []
+    for back in range(life.days, 0, -1):
+        if back % 30 in (11, 12) or random.random() < 0.06:
+            continue
+        day = today - timedelta(days=back)
+        drift = 1 + 0.12 * (back % 41 - 20) / 20
+        for hour in sorted(random.sample(range(8, 21), random.randint(*life.a_day))):
+            start = datetime(day.year, day.month, day.day, hour, random.randrange(60), tzinfo=zone)
+            found.append(session(random, life, start.astimezone(UTC), rate=life.rate * drift))
+    return found
+
+
+def session(
+    random: Random,
+    life: Life,
+    started_at: datetime,
+    *,
+    minutes: int | None = None,
+    rate: float | None = None,
+    fps: float = 29.8,
+    gaps: tuple[int, ...] | None = None,
+    state: str = "ended",
+) -> Document:
+    """One session of a person; `gaps` are minutes without a face."""
+    length = minutes or random.choice((4, 5, 5, 6, 8, 10))
+    missing = gaps if gaps is not None else ((length // 2,) if random.random() < 0.12 else ())
+    pace = max(random.gauss(rate or life.rate, 1.3), 2)
+    each = [
+        _gap(number) if number in missing else _minute(random, life, number, pace)
+        for number in range(length)
+    ]
+    blinks = _blinks(random, each)
+    over = state != "active"
+    ended_at = started_at + timedelta(minutes=length)
+    document = {
+        "schema": 1,
+        "session_id": _id(random, started_at),
+        "revision": 3 + length,
+        "state": state,
+        "started_at": _text(started_at),
+        "ended_at": _text(ended_at) if over else None,
+        "ended_by": {"ended": "button", "interrupted": "power_loss"}.get(state),
+        "clock": {"synchronized": True, "utc_offset_minutes": 60, "timezone": life.zone},
+        "camera": {"source": "picamera2", "width": 640, "height": 480, "fps": fps},
+        "metrics": _metrics(life, each, blinks, fps),
+        "minutes": each,
+        "agent": {"version": "1.0.0", "model": "face_landmark@1055cb9d"},
+    }
+    return document | ({"blinks": blinks} if state == "ended" else {})
+
+
+def oddities(life: Life, now: datetime) -> list[Document]:
+    """One of each kind that a page has to explain, in the days before `now`."""
+    random = Random(f"odd {life.username}")
+    at = [now - timedelta(days=days, hours=3) for days in range(1, 8)]
+    uncertain = session(random, life, at[1], minutes=6)
+    uncertain["clock"]["synchronized"] = False
+    return [
+        session(random, life, at[0], minutes=2),
+        uncertain,
+        session(random, life, at[2], minutes=5, state="interrupted"),
+        _slow(session(random, life, at[3], minutes=5, fps=12.4)),
+        _slow(session(random, life, at[4], minutes=5, fps=8.1)),
+        _faceless(session(random, life, at[5], minutes=4)),
+    ]
+
+
+def of_today(life: Life, now: datetime) -> list[Document]:
+    """Two finished sessions of the last hours."""
+    random = Random(f"today {life.username}")
+    first = session(random, life, now - timedelta(hours=3), minutes=12, gaps=(4, 5))
+    first["minutes"][8] |= {"blinks": 0}
+    first["minutes"][10] |= {"valid_s": 22.4, "blinks": 4}
+    return [first, session(random, life, now - timedelta(minutes=70), minutes=6, gaps=())]
+
+
+def under_way(life: Life, now: datetime, minutes: int = 7) -> Document:
+    """A session that began some minutes ago and goes on."""
+    started_at = now - timedelta(minutes=minutes)
+    random = Random(f"live {life.username}")
+    return session(random, life, started_at, minutes=minutes, gaps=(), state="active")
+
+
+def _minute(random: Random, life: Life, number: int, pace: float) -> Document:
+    seen = round(min(60.0, random.gauss(58.6, 1.2)), 1)
+    return {
+        "minute": number,
+        "valid_s": seen,
+        "blinks": max(round(random.gauss(pace, 2.2) * seen / 60), 0),
+        "ear_mean": round(random.gauss(life.ear - 0.01, 0.004), 3),
+        "perclos": round(max(random.gauss(life.perclos, 0.006), 0), 4),
+    }
+
+
+def _gap(number: int) -> Document:
+    return {"minute": number, "valid_s": 0.0, "blinks": None, "ear_mean": None, "perclos": None}
+
+
+def _blinks(random: Random, minutes: list[Document]) -> dict[str, list[Any]]:
+    at_s = sorted(
+        round(60 * each["minute"] + random.uniform(0.5, 59.5), 2)
+        for each in minutes
+        for _ in range(each["blinks"] or 0)
+    )
+    amplitude = [round(min(random.gauss(0.78, 0.17), 1.0), 2) for _ in at_s]
+    return {
+        "at_s": at_s,
+        "duration_ms": [round(min(120 + random.expovariate(1 / 85), 495)) for _ in at_s],
+        "amplitude": amplitude,
+        "complete": [each >= 0.7 for each in amplitude],
+    }
+
+
+def _metrics(
+    life: Life, minutes: list[Document], blinks: dict[str, list[Any]], fps: float
+) -> Document:
+    seen = [each for each in minutes if each["blinks"] is not None]
+    valid_s, duration_s = sum(each["valid_s"] for each in seen), 60.0 * len(minutes)
+    durations, at_s = blinks["duration_ms"], blinks["at_s"]
+    pauses = [late - early for early, late in pairwise(at_s)]
+    long = round(valid_s / 420)
+    return {
+        "duration_s": duration_s,
+        "valid_s": round(valid_s, 1),
+        "coverage": round(valid_s / duration_s, 3),
+        "frames": round(duration_s * fps),
+        "frames_dropped": 3,
+        "blink_count": len(at_s),
+        "partial_blink_count": blinks["complete"].count(False),
+        "blink_rate_per_min": round(len(at_s) / valid_s * 60, 1),
+        "inter_blink_interval_median_s": round(median(pauses), 1),
+        "blink_duration_median_ms": median(durations),
+        "blink_duration_p90_ms": round(quantiles(durations, n=10)[-1]),
+        "ear_mean": round(median(each["ear_mean"] for each in seen), 3),
+        "ear_open": life.ear,
+        "perclos": round(sum(each["perclos"] for each in seen) / len(seen), 4),
+        "long_closure_count": long,
+        "longest_closure_s": 0.7 if long else None,
+    }
+
+
+def _slow(document: Document) -> Document:
+    """As a camera of few frames a second leaves it: no durations, below ten no counts either."""
+    metrics, fps = document["metrics"], document["camera"]["fps"]
+    count = len(document["blinks"]["at_s"])
+    document["blinks"]["duration_ms"] = [None] * count
+    for name in ("blink_duration_median_ms", "blink_duration_p90_ms", "longest_closure_s"):
+        metrics[name] = None
+    if fps < 10:
+        document["blinks"] = {name: [] for name in document["blinks"]}
+        for name in (
+            "blink_count",
+            "partial_blink_count",
+            "blink_rate_per_min",
+            "long_closure_count",
+        ):
+            metrics[name] = None
+        metrics["inter_blink_interval_median_s"] = None
+        for each in document["minutes"]:
+            each["blinks"] = None
+    return document
+
+
+def _faceless(document: Document) -> Document:
+    """As a session leaves it in which nobody sat before the camera."""
+    kept = {"duration_s", "frames", "frames_dropped"}
+    document["metrics"] = {n: v if n in kept else None for n, v in document["metrics"].items()}
+    document["metrics"] |= {"valid_s": 0.0, "coverage": 0.0}
+    document["minutes"] = [_gap(each["minute"]) for each in document["minutes"]]
+    document["blinks"] = {name: [] for name in document["blinks"]}
+    return document
+
+
+def _id(random: Random, moment: datetime) -> str:
+    """A UUIDv7 of that moment."""
+    stamp = int(moment.timestamp() * 1000) << 80
+    return str(UUID(int=stamp | 0x7 << 76 | 0b10 << 62 | random.getrandbits(62)))
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+@dataclass(frozen=True)
+class Home:
+    """Who and what was made."""
+
+    caregiver: Any
+    outsider: Any
+    people: dict[str, Any]
+    devices: dict[str, Any]
+
+
+def seed(now: datetime) -> Home:
+    """A caregiver who sees three people, and somebody who sees nobody; in Django's database."""
+    from server.care.models import CareLink, Person
+    from server.devices.models import Device
+
+    def person(username: str, first_name: str, last_name: str, zone: str) -> Person:
+        return Person.objects.create_user(
+            username, password=PASSWORD, first_name=first_name, last_name=last_name, timezone=zone
+        )
+
+    caregiver = person("ines", "Ines", "Baumann", "Europe/Berlin")
+    outsider = person("tom", "Tom", "Unlinked", "Europe/Berlin")
+    people = {
+        life.username: person(life.username, life.first_name, life.last_name, life.zone)
+        for life in LIVES
+    }
+    for each in people.values():
+        CareLink.objects.create(caregiver=caregiver, person=each)
+    devices = {
+        name: Device.objects.create(person=each, label="Living room")
+        for name, each in people.items()
+    }
+    home = Home(caregiver, outsider, people, devices)
+    for name, document in lives(now):
+        send(home, name, document)
+    return home
+
+
+def lives(now: datetime) -> Iterator[tuple[str, Document]]:
+    """Everybody's documents, with their names."""
+    for life in LIVES:
+        yield from ((life.username, document) for document in documents(life, now))
+    for document in [*oddities(JONAS, now), *of_today(JONAS, now), *of_today(MARTA, now)]:
+        yield (JONAS if document["metrics"]["ear_open"] == JONAS.ear else MARTA).username, document
+    yield AMAL.username, under_way(AMAL, now)
+
+
+def send(home: Home, name: str, document: Document) -> None:
+    """Hand one document to the server as that person's device does."""
+    from server.session_data.accept import accept_session
+
+    answer = accept_session(home.devices[name], document)
+    assert answer.outcome == "stored", answer
