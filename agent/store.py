@@ -11,6 +11,7 @@ Promises:
 One `Store` belongs to one thread; open as many as there are threads and processes.
 """
 
+import contextlib
 import json
 import logging
 import sqlite3
@@ -70,8 +71,8 @@ MIGRATIONS = (
 _PENDING = "acked_revision < revision AND parked_reason IS NULL"
 _PUT = """
     INSERT INTO sessions
-        (session_id, revision, state, document, checksum, created_at, updated_at)
-    VALUES (:session_id, :revision, :state, :document, :checksum, :now, :now)
+        (number, session_id, revision, state, document, checksum, created_at, updated_at)
+    VALUES (:number, :session_id, :revision, :state, :document, :checksum, :now, :now)
     ON CONFLICT (session_id) DO UPDATE SET
         revision = excluded.revision, state = excluded.state, document = excluded.document,
         checksum = excluded.checksum, updated_at = excluded.updated_at,
@@ -159,7 +160,7 @@ class Store:
 
         Raises ValueError for what is no session document.
         """
-        return self._change(_PUT, {**_row(document), "now": _now()}) > 0
+        return self._change(_PUT, {**_row(document), "number": None, "now": _now()}) > 0
 
     def document(self, session_id: str) -> Document | None:
         """The newest document of a session."""
@@ -287,13 +288,8 @@ def _row(document: Document) -> Row:
     if state not in STATES:
         raise ValueError(f"state: expected one of {', '.join(STATES)}, found {state!r}")
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
-    return {
-        "session_id": session_id,
-        "revision": revision,
-        "state": state,
-        "document": text,
-        "checksum": zlib.crc32(text.encode()),
-    }
+    identity = {"session_id": session_id, "revision": revision, "state": state}
+    return {**identity, "document": text, "checksum": zlib.crc32(text.encode())}
 
 
 def _document(row: Row) -> Document | None:
@@ -324,9 +320,11 @@ def _rescue(damaged: Database, new: Database, rescue: Rescue) -> None:
     saved = 0
     for row in _readable(damaged):
         document = _document(row)
-        if document is not None:
-            values = {**_row(document), "now": _now()}
-            saved += new.execute(_PUT, values).rowcount
+        if document is None:
+            continue
+        values = {"number": row["number"], "now": _now()}
+        with contextlib.suppress(ValueError, sqlite3.IntegrityError):  # whole, and nonsense
+            saved += new.execute(_PUT, {**_row(document), **values}).rowcount
     log.warning("%d sessions were read from the damaged store", saved)
     note = {"set_aside": rescue.aside.name, "why": rescue.why, "sessions_saved": saved}
     value = json.dumps({"at": rescue.at.isoformat(timespec="seconds"), **note})
@@ -338,7 +336,8 @@ def _readable(damaged: Database) -> Iterator[Row]:
     for order in ("ASC", "DESC"):
         try:
             yield from damaged.query(
-                f"SELECT document, checksum FROM sessions NOT INDEXED ORDER BY number {order}"
+                "SELECT number, document, checksum FROM sessions NOT INDEXED"
+                f" ORDER BY number {order}"
             )
             return
         except sqlite3.DatabaseError as error:
@@ -350,15 +349,14 @@ def _readable(damaged: Database) -> Iterator[Row]:
 
 def _command_row(command: Document) -> Row:
     """What is kept of a command from outside. Raises ValueError that says what was expected."""
-    name, session_id, expires_at = (
-        command.get(key) for key in ("command", "session_id", "expires_at")
-    )
+    name = command.get("command")
     if name not in COMMANDS:
         raise ValueError(f"command: expected one of {', '.join(COMMANDS)}, found {name!r:.40}")
-    kept = {"id": _uuid("id", command.get("id")), "command": name, "expires_at": expires_at}
-    if session_id is not None:
-        kept["session_id"] = _uuid("session_id", session_id)
-    expires_s = _timestamp_s(expires_at)
+    expires_s = _timestamp_s(command.get("expires_at"))
+    kept = {"command": name, "expires_at": command["expires_at"]}
+    for key in ("id", "session_id"):
+        if key == "id" or command.get(key) is not None:
+            kept[key] = _uuid(key, command.get(key))
     return {"id": kept["id"], "command": json.dumps(kept), "expires_at": expires_s}
 
 

@@ -1,4 +1,4 @@
-"""A real Mosquitto on a free loopback port, which can be killed and started again on the same one."""
+"""A real Mosquitto on a free loopback port, to be killed and started again on the same one."""
 
 import contextlib
 import shutil
