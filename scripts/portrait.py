@@ -1,13 +1,14 @@
 """A portrait that blinks: real pixels, a real face, and a truth that is known exactly.
 
-NASA's public-domain portrait of Eileen Collins closes its eyes by as much as it is told: the skin between
-brow and upper lid is stretched down over the eyeball, which stays where it is, as a real lid does.
-The demo looks at it in place of a camera; tests and benches drive it with any schedule.
+NASA's public-domain portrait of Eileen Collins closes its eyes by as much as it is told: the skin
+between brow and upper lid is stretched down over the eyeball, which stays where it is. The demo
+looks at it in place of a camera; tests and benches drive it with any schedule.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ _ZOOM = 2
 _FACE = (225, 123)
 """The middle of the face in the photograph, in its pixels: what a frame is centred on."""
 
-# The edges of the lids in the photograph, in its pixels, from corner to corner, as the face mesh finds
-# them. Right and left are the person's own.
+# The edges of the lids in the photograph, in its pixels, from corner to corner, where the face mesh
+# finds them. Right and left are the person's own.
 _RIGHT_UPPER: list[Point] = [
     (193.7, 101.0), (195.9, 99.4), (198.2, 98.2), (202.0, 97.6),
     (205.7, 98.3), (209.3, 100.0), (211.9, 102.3), (213.3, 103.8),
@@ -49,8 +50,8 @@ _LEFT_LOWER: list[Point] = [
     (250.1, 106.5), (252.8, 106.0), (256.7, 104.2),
 ]  # fmt: skip
 
-# How a lid closes, in pixels of the photograph. Chosen among some hundred settings for the deepest closure
-# that the mesh sees in a face that still looks like one: EAR goes from 0.32 to 0.20.
+# How a lid closes, in pixels of the photograph. Chosen among some hundred settings for the deepest
+# closure that the mesh sees in a face that still looks like one: EAR goes from 0.32 to 0.21.
 _SKIN = 9.0  # height of the skin above the lid's edge that stretches, up to the brow
 _LASHES = 3.8  # the part of it next to the edge that moves as it is: lashes and crease
 _OVER = 2.0  # how far beyond the lower lid the lashes of a shut eye hang
@@ -105,10 +106,10 @@ class Schedule:
         return 1.0 - max((m.closure(time_s) for m in self.movements), default=0.0)
 
     def truth(self, fps: float) -> list[tuple[int, int]]:
-        """The first and last frame, inclusive, in which each movement has the lids at least half down.
+        """The frames, first and last inclusive, in which each movement has the lids half down.
 
-        Half of the movement's own depth, as one who labels a recording would have it. A movement too
-        short for any frame is left out.
+        Half of its own depth, as one who labels a recording would have it. A movement too short
+        for any frame is left out.
         """
         frames = []
         for movement in self.movements:
@@ -122,7 +123,7 @@ class Schedule:
 
 
 def demo_schedule(seconds: float, seed: int = 1) -> Schedule:
-    """Irregular blinks of 150 to 350 ms, about one in three seconds, one of them only partial.
+    """Irregular blinks of 150 to 350 ms, about one in three seconds, one of them partial.
 
     The first comes after two seconds of open eyes, the last ends a second before the end.
     """
@@ -135,8 +136,8 @@ def demo_schedule(seconds: float, seed: int = 1) -> Schedule:
             break
         depth = 0.75 if len(movements) == 3 else 1.0
         movements.append(LidMovement(start_s, duration_s, depth))
-        # Intervals are skewed to the right (Doughty 2002): a median of 2.3 s, a few of twice that.
-        start_s += duration_s + 0.8 + float(random.lognormal(math.log(1.5), 0.6))
+        # Intervals are skewed to the right (Doughty 2002); no long ones, for a demo is short.
+        start_s += duration_s + 0.8 + min(float(random.lognormal(math.log(1.5), 0.6)), 4.0)
     return Schedule(tuple(movements))
 
 
@@ -151,6 +152,7 @@ class Portrait:
         self._sheet = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
         self._eyes = [_Eye(_RIGHT_UPPER, _RIGHT_LOWER), _Eye(_LEFT_UPPER, _LEFT_LOWER)]
         self._random = np.random.default_rng(0)
+        self._grain = self._random.standard_normal((2 * HEIGHT, 2 * WIDTH, 3), np.float32)
 
     def frame(
         self,
@@ -174,14 +176,18 @@ class Portrait:
             eye.close(sheet, 1.0 - openness)
         centre = _FACE[0] * _ZOOM, _FACE[1] * _ZOOM
         matrix = cv2.getRotationMatrix2D(centre, -rotation_deg, scale)
-        matrix[:, 2] += WIDTH / 2 - centre[0] + shift[0], HEIGHT / 2 - centre[1] + shift[1]
-        picture = cv2.warpAffine(sheet, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+        matrix[0, 2] += WIDTH / 2 - centre[0] + shift[0]
+        matrix[1, 2] += HEIGHT / 2 - centre[1] + shift[1]
+        picture = cv2.warpAffine(sheet, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
         if blur > 0:
             picture = cv2.GaussianBlur(picture, (0, 0), blur)
         if gain == 1.0 and noise == 0.0:
             return np.asarray(picture, np.uint8)
-        grains = self._random.standard_normal(picture.shape, np.float32) * noise
-        return np.clip(picture * gain + grains, 0, 255).astype(np.uint8)
+        # Another part of one large field of noise for each frame: drawing it anew takes far longer.
+        row, column = self._random.integers((HEIGHT, WIDTH))
+        grain = self._grain[row : row + HEIGHT, column : column + WIDTH]
+        grey = cv2.scaleAdd(grain, noise, picture.astype(np.float32) * np.float32(gain))
+        return np.clip(grey, 0, 255).astype(np.uint8)
 
 
 class _Eye:
@@ -220,7 +226,7 @@ class _Eye:
         eye[:] = np.clip(drawn * self._shade(edge, closure)[..., None] + 0.5, 0, 255)
 
     def _stretched(self, edge: Grid, closure: float) -> Grid:
-        """For each pixel above the lid's `edge`, the height in the photograph that is seen there."""
+        """The height in the photograph of what is seen at each pixel, the lid's `edge` being there."""
         brow, lashes = self._upper - _SKIN, _LASHES * self._fold
         knots = [
             (brow - _FOREHEAD, brow - _FOREHEAD),
@@ -229,17 +235,18 @@ class _Eye:
             (edge, self._upper),
         ]
         source = self._y.copy()
-        for (low, low_source), (high, high_source) in zip(knots, knots[1:], strict=False):
+        for (low, low_source), (high, high_source) in pairwise(knots):
             share = (self._y - low) / np.maximum(high - low, 1e-6)
             between = (self._y >= low) & (self._y < high)
             source = np.where(between, low_source + share * (high_source - low_source), source)
-        return source.astype(np.float32)
+        return np.asarray(source, np.float32)
 
     def _shade(self, edge: Grid, closure: float) -> Grid:
-        """How bright it stays below the lashes, 0..1: their shadow comes in the closure's last half."""
+        """How bright it stays below the lashes, 0..1: their shadow comes as the eye shuts."""
         below = np.exp(-((np.maximum(self._y - edge, 0) / _SHADOW_HEIGHT) ** 2))
         below = np.where(self._y > edge - 0.5, below, 0) * np.sqrt(self._fold)
-        return (1 - _SHADOW * min(max(2 * closure - 0.6, 0.0), 1.0) * below).astype(np.float32)
+        shadow = _SHADOW * min(max(2 * closure - 0.6, 0.0), 1.0)
+        return np.asarray(1 - shadow * below, np.float32)
 
 
 def load_portrait(cache: Path | None = None) -> Portrait:
