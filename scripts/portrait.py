@@ -226,7 +226,7 @@ class _Eye:
         eye[:] = np.clip(drawn * self._shade(edge, closure)[..., None] + 0.5, 0, 255)
 
     def _stretched(self, edge: Grid, closure: float) -> Grid:
-        """The height in the photograph of what is seen at each pixel, the lid's `edge` being there."""
+        """The height in the photograph of what is seen at each pixel, with the lid at `edge`."""
         brow, lashes = self._upper - _SKIN, _LASHES * self._fold
         knots = [
             (brow - _FOREHEAD, brow - _FOREHEAD),
