@@ -6,8 +6,11 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
+from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_exception_handler
+
+from server.session_data.parsing import PayloadTooLarge
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +24,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         log.error("the database failed a request: %s", type(error).__name__)
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return Response({"detail": "the database is away"}, status=503, headers=headers)
-    return rest_exception_handler(error, context)
+    response = rest_exception_handler(error, context)
+    if response is not None and isinstance(error, (ParseError, PayloadTooLarge)):
+        # For good: the same bytes will be refused again. A device parks them with this reason.
+        response.data = {"outcome": "rejected", "reason": str(error.detail), **response.data}
+    return response
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -221,4 +221,5 @@ LOGGING = {
 }
 
 MQTT_URL = os.environ.get("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
+MQTT_CA_FILE = os.environ.get("BLINKLOG_MQTT_CA_FILE", "")
 MQTT_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_PASSWORD_FILE", "")

@@ -8,7 +8,7 @@ from server.care.views import AccessLogView, PeopleView, TokenView
 from server.health import healthz, readyz
 
 
-class ApiDocs(SpectacularSwaggerSplitView):  # type: ignore[misc] # it has no types
+class ApiDocs(SpectacularSwaggerSplitView):
     """The API's description to read and try, with scripts and styles of their own addresses."""
 
     url_name = "schema"

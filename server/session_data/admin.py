@@ -1,0 +1,67 @@
+"""Sessions and dead letters in the admin site.
+
+The list says what an administrator needs to run the server: what came, from where, when. Numbers
+are on a session's own page, and looking at that is noted where its person can read it.
+"""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+
+from server.admin import ReadOnlyAdmin
+from server.care.access import note_look
+from server.care.models import Person
+from server.session_data.models import DeadLetter, SessionData
+
+
+@admin.register(SessionData)
+class SessionDataAdmin(ReadOnlyAdmin):
+    """What has come in."""
+
+    list_display = ["id", "user", "device", "state", "revision", "received_at", "updated_at"]
+    list_filter = ["state", "date_uncertain", "schema"]
+    list_select_related = ["user", "device"]
+    search_fields = ["=id", "=user__username"]
+    ordering = ["-started_at", "-id"]
+    exclude = ["document_json"]
+    show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
+        """Every column, and the document in a readable form."""
+        names = [field.name for field in SessionData._meta.fields if field.name != "document_json"]
+        return [*names, "whole_document"]
+
+    @admin.display(description="document")
+    def whole_document(self, session: SessionData) -> str:
+        """As it came, indented."""
+        return json.dumps(session.document, indent=2)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without the documents: one is read where it is shown."""
+        return super().get_queryset(request).defer("document_json")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The session's page, and a note that it was looked at."""
+        session = self.get_object(request, object_id)
+        if session is not None and isinstance(request.user, Person):
+            note_look(request.user, session.user, "session in the admin site", session.pk)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    """Why a document was refused."""
+
+    list_display = ["received_at", "sender", "device", "door", "reason", "size"]
+    list_filter = ["door"]
+    list_select_related = ["device"]
+    search_fields = ["sender", "reason"]
+    show_full_result_count = False

@@ -1,0 +1,111 @@
+"""A batch of messages from the broker -> the database, in one transaction, and the answers to it.
+
+Knows no broker: messages in, answers out. Whose a message is says its topic, which the broker lets
+nobody but that device write to.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from server.devices.models import Device
+from server.devices.presence import note_status
+from server.mqtt import Message
+from server.session_data.accept import Acceptance, Document, Writer, accept_many, rejected
+from server.session_data.dead_letters import keep_dead_letter
+from server.session_data.fields import CANONICAL_UUID
+from server.session_data.parsing import UnreadableError, parse_document
+
+TOPIC = re.compile(
+    rf"blinklog/1/devices/(?P<device>{CANONICAL_UUID.pattern})/(?P<kind>sessions|status)"
+)
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """A message, whose it is, what is in it, and what became of it."""
+
+    message: Message
+    device: Device | None
+    kind: str
+    document: Document | None = None
+    acceptance: Acceptance | None = None
+
+
+def take(messages: Sequence[Message]) -> list[Acceptance | None]:
+    """Store what is in the messages; for each the answer it gets, if any.
+
+    When this returns, all of it is committed; when it raises `django.db.Error`, none of it. No
+    answer goes to a device that is unknown or revoked: its data waits with it, and by HTTP it will
+    be told why.
+    """
+    with transaction.atomic():
+        parcels = _open(messages)
+        _accept([parcel for parcel in parcels if parcel.document is not None])
+        for parcel in parcels:
+            _look_after(parcel)
+        for device in {parcel.device for parcel in parcels if parcel.acceptance and parcel.device}:
+            device.touch()
+    return [parcel.acceptance for parcel in parcels]
+
+
+def refuse(message: Message, reason: str) -> Acceptance | None:
+    """Of a single message that can't be stored whatever is done: keep it aside, and say so."""
+    with transaction.atomic():
+        (parcel,) = _open([message])
+        if parcel.device is None or parcel.kind != "sessions":
+            return None
+        parcel.acceptance = rejected(parcel.document, reason)
+        _look_after(parcel)
+    return parcel.acceptance
+
+
+def _open(messages: Sequence[Message]) -> list[_Parcel]:
+    names = [TOPIC.fullmatch(message.topic) for message in messages]
+    wanted = {UUID(name["device"]) for name in names if name}
+    live = Device.objects.filter(pk__in=wanted, revoked_at=None).select_related("person")
+    devices: Mapping[UUID, Device] = live.in_bulk()
+    return [
+        _opened(message, devices.get(UUID(name["device"])), name["kind"])
+        if name
+        else _Parcel(message, None, "")
+        for message, name in zip(messages, names, strict=True)
+    ]
+
+
+def _opened(message: Message, device: Device | None, kind: str) -> _Parcel:
+    parcel = _Parcel(message, device, kind)
+    if device is not None and kind == "sessions":
+        try:
+            parcel.document = parse_document(message.payload)
+        except UnreadableError as error:
+            parcel.acceptance = rejected(None, str(error))
+    return parcel
+
+
+def _accept(parcels: Sequence[_Parcel]) -> None:
+    documents = [
+        (Writer(parcel.device.person, parcel.device), parcel.document)
+        for parcel in parcels
+        if parcel.device is not None and parcel.document is not None
+    ]
+    for parcel, acceptance in zip(parcels, accept_many(documents), strict=True):
+        parcel.acceptance = acceptance
+
+
+def _look_after(parcel: _Parcel) -> None:
+    """Statuses, and what could not be accepted."""
+    message, device = parcel.message, parcel.device
+    if parcel.kind == "status":
+        if device is not None:
+            note_status(device, message.payload, retained=message.retained)
+        return
+    if device is None:
+        sender = message.topic.removeprefix("blinklog/1/devices/")[:36].replace("\x00", "")
+        keep_dead_letter("mqtt", sender, None, "no such device, or revoked", message.payload)
+    elif parcel.acceptance is not None and parcel.acceptance.outcome == "rejected":
+        reason = parcel.acceptance.reason
+        keep_dead_letter("mqtt", str(device.pk), device, reason, message.payload)

@@ -1,0 +1,136 @@
+"""The MQTT door: `blinklog/1/devices/<device>/sessions` -> database -> `.../acks`.
+
+Failure policy. This process never gives up:
+
+    the broker is away      try again, with a backoff
+    the database is away    nothing is acknowledged, to nobody; leave the broker, so that devices
+                            learn that nobody listens and messages go to another consumer; come back
+                            when the database answers
+    one message is poison   it is kept as a dead letter and answered as rejected
+    one message shows a     it is logged and not answered: its device keeps it; the others go on
+    fault of ours
+
+The broker may lose what it took (kill -9 after its PUBACK): only our answer, after the commit,
+tells the device that it is done, and without it the device sends again. So sessions at the broker
+are clean and answers go out at QoS 0.
+"""
+
+import json
+import logging
+import random
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+
+from django.db import DataError, Error, IntegrityError, close_old_connections, connection
+
+from server.mqtt import BrokerError, BrokerSettings, Connection, Message, broker_settings
+from server.session_data.accept import Acceptance
+from server.session_data.batches import refuse, take
+
+log = logging.getLogger(__name__)
+
+TOPICS = [
+    "$share/blinklog/blinklog/1/devices/+/sessions",
+    "blinklog/1/devices/+/status",
+]
+# Seconds. How soon a signal to stop is seen.
+WAIT_S = 1.0
+# Full jitter up to this, doubled from FIRST_PAUSE_S: a restart takes a broker seconds.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+
+
+def run() -> None:
+    """Consume until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Consumer(broker_settings(), stop).run()
+
+
+class Consumer:
+    """Takes messages from the broker, in batches of what has come, until `stop` is set."""
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        stop: threading.Event,
+        longest_pause_s: float = LONGEST_PAUSE_S,
+    ) -> None:
+        self.broker = broker
+        self.stop = stop
+        self.longest_pause_s = longest_pause_s
+        self._failures = 0
+
+    def run(self) -> None:
+        """See the failure policy above."""
+        while not self.stop.is_set():
+            try:
+                self._consume()
+            except BrokerError as error:
+                log.warning("the broker %s", error)
+            except Error as error:
+                log.error("the database is away: %s", type(error).__name__)
+                connection.close()
+            except Exception as error:
+                log.error("a fault of ours: %s", where(error))
+            self._pause()
+        log.info("stopped")
+
+    def _consume(self) -> None:
+        """One connection, from beginning to end."""
+        close_old_connections()
+        connection.ensure_connection()  # without a database there is nothing to take messages for
+        line = Connection(self.broker)
+        try:
+            line.open(TOPICS)
+            log.info("consuming from %s:%s", self.broker.host, self.broker.port)
+            while not self.stop.is_set():
+                if messages := line.next_messages(WAIT_S):
+                    self._deal_with(line, messages)
+                self._failures = 0
+        finally:
+            line.close()
+
+    def _deal_with(self, line: Connection, messages: Sequence[Message]) -> None:
+        """Commit, then answer, then acknowledge: never in another order."""
+        close_old_connections()
+        for message, acceptance in zip(messages, stored(messages), strict=True):
+            if acceptance is not None:
+                # The device's own topic, whatever response topic the message asks for.
+                topic = message.topic.removesuffix("sessions") + "acks"
+                payload = json.dumps(acceptance.answer()).encode()
+                line.answer(topic, payload, message.correlation)
+            line.acknowledge(message)
+
+    def _pause(self) -> None:
+        longest = min(self.longest_pause_s, FIRST_PAUSE_S * 2**self._failures)
+        self._failures = min(self._failures + 1, 16)
+        self.stop.wait(random.uniform(0, longest))
+
+
+def stored(messages: Sequence[Message]) -> list[Acceptance | None]:
+    """`take`, and where one message spoils the batch, each by itself. Raises while the database
+    is away."""
+    try:
+        return take(messages)
+    except (DataError, IntegrityError) as error:
+        if len(messages) == 1:
+            log.error("the database refused a document: %s", type(error).__name__)
+            return [refuse(messages[0], "the database can't keep this document")]
+    except Error:
+        raise
+    except Exception as error:
+        if len(messages) == 1:
+            log.error("a fault of ours, with one message: %s", where(error))
+            return [None]
+    return [answer for message in messages for answer in stored([message])]
+
+
+def where(error: Exception) -> str:
+    """The error's kind and place, without its text: that may hold somebody's data."""
+    places = traceback.extract_tb(error.__traceback__)[-3:]
+    steps = " > ".join(f"{place.name}:{place.lineno}" for place in places)
+    return f"{type(error).__name__} in {steps}"
