@@ -27,6 +27,8 @@ from typing import Any
 
 import requests
 
+from scripts.portrait import demo_schedule, load_portrait, write_video
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PERSON, CAREGIVER = "eileen", "carla"
@@ -178,8 +180,6 @@ class Demo:
             self.camera["file"] = str(self._portrait())
 
     def _portrait(self) -> Path:
-        from portrait import demo_schedule, load_portrait, write_video
-
         say("making a portrait blink")
         path = self.folder / "portrait.avi"
         schedule = demo_schedule(self.seconds)
