@@ -77,7 +77,7 @@ class SteppedCamera:
 
 @dataclass
 class Panel:
-    """Presses that a test lines up; each is taken once. Too long a wait for one is a test's fault."""
+    """Presses that a test lines up; each is taken once."""
 
     presses: list[Action] = field(default_factory=list)
     shown: list[LightState] = field(default_factory=list)
