@@ -7,6 +7,7 @@ stands alone: the page shows the same numbers in a table beside it.
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,11 @@ import pygal  # type: ignore[import-untyped]
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString, mark_safe
 from pygal.style import Style  # type: ignore[import-untyped]
+
+# pygal hooks into every import to find maps of countries, in a way that Python 3.11 warns of.
+sys.meta_path[:] = [
+    finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)
+]
 
 Tick = tuple[float, str]
 
@@ -127,8 +133,8 @@ def nice_top(highest: float, steps: int = 4) -> tuple[float, float]:
         return 1.0, 1.0
     rough = highest / steps
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough * 0.999)
-    return step * math.ceil(highest / step - 1e-9), step
+    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough * (1 - 1e-9))
+    return step * math.ceil(highest / step - 1e-8), step
 
 
 def thinned(ticks: Sequence[Tick], room: int) -> list[Tick]:

@@ -152,6 +152,20 @@ def sessions_by_day(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]
     ]
 
 
+def sessions_by_arrival(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]:
+    """Sessions without a day one could believe, under the days on which they arrived here."""
+
+    def arrived(row: SessionRow) -> date:
+        return row.received_at.astimezone(row.zone).date()
+
+    return [
+        DayGroup(
+            _("arrived %(day)s") % {"day": weekday_and_day(day)}, [_line(row, now) for row in group]
+        )
+        for day, group in groupby(rows, key=arrived)
+    ]
+
+
 def _line(row: SessionRow, now: datetime) -> Line:
     length = row.values.get("duration_s")
     shown = (BLINK_RATE, LONG_CLOSURES, PERCLOS, COVERAGE)

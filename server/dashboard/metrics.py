@@ -7,7 +7,7 @@ from typing import Literal
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as later
+from django.utils.translation import gettext_lazy
 
 from server.dashboard.words import in_words
 
@@ -57,9 +57,9 @@ class Reading:
 
 BLINK_RATE = Metric(
     "blink_rate_per_min",
-    later("Blink rate"),
-    later("blinks/min"),
-    later(
+    gettext_lazy("Blink rate"),
+    gettext_lazy("blinks/min"),
+    gettext_lazy(
         "Blinks per minute in which the eyes could be seen. It depends on what one does: lower "
         "when reading, higher when talking."
     ),
@@ -68,9 +68,9 @@ BLINK_RATE = Metric(
 )
 EAR = Metric(
     "ear_mean",
-    later("Eye aspect ratio"),
-    later("EAR"),
-    later(
+    gettext_lazy("Eye aspect ratio"),
+    gettext_lazy("EAR"),
+    gettext_lazy(
         "EAR: the height of the open eye divided by its width, on average. It differs from face to "
         "face, so compare it only with the same person."
     ),
@@ -78,34 +78,34 @@ EAR = Metric(
 )
 PERCLOS = Metric(
     "perclos",
-    later("PERCLOS"),
-    later("% of time"),
-    later("Share of the measured time with the eyes at least 80 % closed."),
+    gettext_lazy("PERCLOS"),
+    gettext_lazy("% of time"),
+    gettext_lazy("Share of the measured time in which the eyes were closed by at least 80 %."),
     decimals=1,
     scale=100,
 )
 LONG_CLOSURES = Metric(
     "long_closure_count",
-    later("Long closures"),
+    gettext_lazy("Long closures"),
     "",
-    later(
+    gettext_lazy(
         "Times the eyes stayed closed for half a second or longer. They are not counted as blinks."
     ),
     needs="counts",
 )
 COVERAGE = Metric(
     "coverage",
-    later("Coverage"),
-    later("% measured"),
-    later("Share of the session in which the eyes could be seen and measured."),
+    gettext_lazy("Coverage"),
+    gettext_lazy("% measured"),
+    gettext_lazy("Share of the session in which the eyes could be seen and measured."),
     scale=100,
     needs="nothing",
 )
 MEASURED = Metric(
     "valid_s",
-    later("Measured time"),
+    gettext_lazy("Measured time"),
     "",
-    later("How long the eyes could be seen. Rates and shares are about this time only."),
+    gettext_lazy("How long the eyes could be seen. Rates and shares are about this time only."),
     needs="nothing",
     is_time=True,
 )
@@ -113,9 +113,9 @@ MEASURED = Metric(
 METRICS = (
     Metric(
         "duration_s",
-        later("Length"),
+        gettext_lazy("Length"),
         "",
-        later("From start to end."),
+        gettext_lazy("From start to end."),
         needs="nothing",
         is_time=True,
     ),
@@ -124,50 +124,52 @@ METRICS = (
     BLINK_RATE,
     Metric(
         "blink_count",
-        later("Blinks"),
+        gettext_lazy("Blinks"),
         "",
-        later(
+        gettext_lazy(
             "Eyes closed and open again within half a second, complete and partial blinks together."
         ),
         needs="counts",
     ),
     Metric(
         "partial_blink_count",
-        later("Partial blinks"),
+        gettext_lazy("Partial blinks"),
         "",
-        later(
+        gettext_lazy(
             "Blinks in which the lids did not close all the way. About half of all blinks may be."
         ),
         needs="counts",
     ),
     Metric(
         "inter_blink_interval_median_s",
-        later("Time between blinks"),
-        later("s"),
-        later("The median: half of the pauses between two blinks were shorter, half longer."),
+        gettext_lazy("Time between blinks"),
+        gettext_lazy("s"),
+        gettext_lazy(
+            "The median: half of the pauses between two blinks were shorter, half longer."
+        ),
         decimals=1,
         needs="counts",
     ),
     Metric(
         "blink_duration_median_ms",
-        later("Blink duration"),
-        later("ms"),
-        later("The median time from closing to open again, in thousandths of a second."),
+        gettext_lazy("Blink duration"),
+        gettext_lazy("ms"),
+        gettext_lazy("The median time from closing to open again, in thousandths of a second."),
         needs="durations",
     ),
     Metric(
         "blink_duration_p90_ms",
-        later("Slowest blinks"),
-        later("ms"),
-        later("One blink in ten took longer than this."),
+        gettext_lazy("Slowest blinks"),
+        gettext_lazy("ms"),
+        gettext_lazy("One blink in ten took longer than this."),
         needs="durations",
     ),
     LONG_CLOSURES,
     Metric(
         "longest_closure_s",
-        later("Longest closure"),
-        later("s"),
-        later("The longest time the eyes stayed closed."),
+        gettext_lazy("Longest closure"),
+        gettext_lazy("s"),
+        gettext_lazy("The longest time the eyes stayed closed."),
         decimals=1,
         needs="durations",
     ),
@@ -175,9 +177,9 @@ METRICS = (
     EAR,
     Metric(
         "ear_open",
-        later("Eye aspect ratio, open"),
-        later("EAR"),
-        later("This person's own level with the eyes open, learned during the session."),
+        gettext_lazy("Eye aspect ratio, open"),
+        gettext_lazy("EAR"),
+        gettext_lazy("This person's own level with the eyes open, learned during the session."),
         decimals=3,
     ),
 )

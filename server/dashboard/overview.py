@@ -104,8 +104,10 @@ def usual_words(metric: Metric, span: Range | None) -> str | None:
 def last_words(row: SessionRow, today: date) -> str:
     """`"Last session today at 10:15, 5 min 0 s"`."""
     words = {"day": day_name(row.day, today), "clock": clock(row.started_at, row.zone)}
+    if row.active and row.day == today:
+        return _("In a session since %(clock)s") % words
     if row.active:
-        return _("In a session since %(clock)s, %(day)s") % words
+        return _("In a session since %(day)s, %(clock)s") % words
     length = row.values.get("duration_s")
     if length is None:
         return _("Last session %(day)s at %(clock)s") % words

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from server.care.access import visible_people
 from server.care.models import Person
 from server.dashboard.rows import SessionRow
-from server.session_data.days import zone_of
+from server.session_data.days import AHEAD, FIRST_YEAR, zone_of
 from server.session_data.filters import Asked
 from server.session_data.history import COLUMNS, Cursor, page_of, sessions_of
 from server.session_data.models import METRICS, SessionData
@@ -50,6 +50,16 @@ def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
         newer=page.newer.text() if page.newer else None,
         older=page.older.text() if page.older else None,
     )
+
+
+def misdated(person: Person, today: date) -> list[SessionRow]:
+    """The newest to arrive of those whose day can't be true; no period would ever show them.
+
+    At most one more than a page: then there are more.
+    """
+    impossible = Q(local_day__lt=date(FIRST_YEAR, 1, 1)) | Q(local_day__gt=today + AHEAD)
+    found = sessions_of(person).filter(impossible).order_by("-received_at", "-id")
+    return [_row(values, person.timezone) for values in found.values(*COLUMNS)[: PAGE + 1]]
 
 
 def recent_rows(people: Iterable[Person], since: date) -> dict[int, list[SessionRow]]:

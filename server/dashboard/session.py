@@ -170,7 +170,8 @@ def _minute_bar(number: int, each: Mapping[str, Any] | None) -> Bar:
     count = None if each is None else each.get("blinks")
     words = {"n": number + 1, "count": count}
     text = _("Minute %(n)d: not measured") if count is None else _("Minute %(n)d: %(count)d blinks")
-    partly = each is not None and (each.get("valid_s") or 0) < WHOLE_MINUTE_S
+    seen = None if each is None else each.get("valid_s")
+    partly = count is not None and (seen or 0) < WHOLE_MINUTE_S
     marks = ("partly",) if partly else ()
     return Bar(number, number + 1, count, text % words, marks)
 

@@ -1,0 +1,418 @@
+"""The caregivers' pages as a browser without scripts gets them: who sees what, and what it says."""
+
+import gettext
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from server import dashboard
+from server.care.login import MOST_BY_NAME_AND_ADDRESS
+from server.care.models import AccessLog, CareLink, Person
+from server.session_data.accept import accept_session
+from server.session_data.models import SessionData
+from tests.server.conftest import PASSWORD, golden
+
+HERE = Path(dashboard.__file__).parent
+
+
+def text_of(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def measured(
+    device: Any, ago: timedelta = timedelta(days=1), name: str = "final", **changes: Any
+) -> str:
+    """Store a golden session that began that long ago; `metrics` are merged. Its id."""
+    started_at = timezone.now() - ago
+    document = golden(name, started_at=text_of(started_at), **changes)
+    document["metrics"] = golden(name)["metrics"] | changes.get("metrics", {})
+    if document["ended_at"]:
+        document["ended_at"] = text_of(started_at + timedelta(minutes=5))
+    assert accept_session(device, document).outcome == "stored"
+    return str(document["session_id"])
+
+
+@pytest.fixture
+def browser(world):
+    """`browser("carl")` is logged in; `browser()` is not."""
+
+    def log_in(name: str = "") -> Client:
+        client = Client()
+        if name:
+            client.force_login(getattr(world, name))
+        return client
+
+    return log_in
+
+
+def words_of(response: Any) -> str:
+    """What is on the page, without tags, in one line."""
+    page = re.sub(r"<(script|style|noscript).*?</\1>", "", response.content.decode(), flags=re.S)
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
+# Who sees what
+
+
+def pages(session_id: str, person: str = "anna") -> list[str]:
+    session = f"/sessions/{session_id}/"
+    return ["/", "/live/", f"/people/{person}/", session, f"{session}live/"]
+
+
+def test_nobody_sees_a_page_without_logging_in(world, browser):
+    for address in pages(measured(world.device)):
+        response = browser().get(address)
+        assert (response.status_code, response.url) == (302, f"/login/?next={address}")
+
+
+@pytest.mark.parametrize("name", ["anna", "carl"])
+def test_a_person_and_their_caregiver_see_every_page(world, browser, name):
+    for address in pages(measured(world.device)):
+        assert browser(name).get(address).status_code == 200
+
+
+def without_tokens(response: Any) -> str:
+    page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
+    return re.sub(r'name="next" value="[^"]*"', "", page)
+
+
+@pytest.mark.parametrize("name", ["otto", "ella"])
+def test_for_an_outsider_a_person_does_not_exist(world, browser, name):
+    client, session_id = browser(name), measured(world.device)
+    nobody = [client.get(address) for address in pages(str(uuid.uuid4()), "nobody")[2:]]
+    found = [client.get(address) for address in pages(session_id)[2:]]
+    assert [response.status_code for response in found] == [404] * 3
+    assert list(map(without_tokens, found)) == list(map(without_tokens, nobody))
+    assert "anna" not in words_of(client.get("/"))
+
+
+def test_rank_opens_nothing(world, browser):
+    Person.objects.filter(pk=world.otto.pk).update(is_staff=True, is_superuser=True)
+    for address in pages(measured(world.device))[2:]:
+        assert browser("otto").get(address).status_code == 404
+
+
+def test_an_ended_link_closes_every_page_at_the_next_request(world, browser):
+    client, session_id = browser("carl"), measured(world.device)
+    assert client.get("/people/anna/").status_code == 200
+    CareLink.objects.get(caregiver=world.carl, ended_at=None).end()
+    assert [client.get(address).status_code for address in pages(session_id)[2:]] == [404] * 3
+
+
+def test_a_device_of_two_lives_stays_with_whom_it_measured(world, browser):
+    session_id = measured(world.device)
+    world.device.person = world.otto
+    world.device.save()
+    assert browser("otto").get(f"/sessions/{session_id}/").status_code == 404
+    assert browser("anna").get(f"/sessions/{session_id}/").status_code == 200
+
+
+def test_whoever_looks_is_written_down_for_the_person(world, browser):
+    session_id = measured(world.device)
+    for address in pages(session_id):
+        browser("carl").get(address)
+        browser("anna").get(address)
+    looks = AccessLog.objects.filter(person=world.anna)
+    seen = {(look.viewer_name, look.what, str(look.session_id or "")) for look in looks}
+    assert seen == {
+        ("carl", "people", ""),
+        ("carl", "history", ""),
+        ("carl", "session", session_id),
+    }
+
+
+def test_pages_are_kept_by_no_cache_and_allow_nothing_foreign(world, browser):
+    response = browser("carl").get("/people/anna/")
+    assert {"no-store", "private"} <= set(response.headers["Cache-Control"].split(", "))
+    policy = response.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert not re.search(
+        r"\bstyle=|<style|<script(?! type=\"module\" src=\"/static/)", str(response.content)
+    )
+
+
+@pytest.mark.parametrize("address", ["/", "/people/anna/", f"/sessions/{uuid.uuid4()}/"])
+def test_pages_are_for_reading(world, browser, address):
+    assert browser("anna").post(address).status_code == 405
+
+
+# How many questions it asks
+
+
+def queries_of(client: Client, address: str) -> int:
+    client.get(address)  # the log of looks is begun
+    with CaptureQueriesContext(connection) as found:
+        assert client.get(address).status_code == 200
+    return len(found)
+
+
+def test_a_long_history_asks_the_database_no_more_than_a_short_one(world, browser):
+    client, session_id = browser("carl"), measured(world.device)
+    addresses = ["/", "/people/anna/?days=90", f"/sessions/{session_id}/"]
+    few = [queries_of(client, address) for address in addresses]
+    for n in range(60):
+        measured(world.device, timedelta(days=1 + n % 80, hours=n % 9))
+    assert [queries_of(client, address) for address in addresses] == few
+    assert max(few) <= 12
+
+
+def test_no_list_reads_documents(world, browser):
+    measured(world.device)
+    for address in ("/", "/people/anna/"):
+        with CaptureQueriesContext(connection) as found:
+            browser("carl").get(address)
+        assert not [query for query in found if "document_json" in query["sql"]]
+
+
+# What it says
+
+
+def test_zero_is_shown_as_zero_and_null_as_not_measured(world, browser):
+    still = measured(
+        world.device, metrics={"blink_count": 0, "partial_blink_count": 0, "perclos": 0.0}
+    )
+    unseen = measured(world.device, timedelta(days=2), name="no_face")
+    shown = words_of(browser("anna").get(f"/sessions/{still}/"))
+    assert "PERCLOS 0.0 % of time" in shown
+    assert "Blinks 0 Eyes closed" in shown
+    shown = words_of(browser("anna").get(f"/sessions/{unseen}/"))
+    assert "PERCLOS not measured The eyes were not seen." in shown
+    assert "Blinks not measured Eyes closed" in shown
+    assert "Coverage 0 % measured" in shown
+
+
+def test_the_table_beside_a_chart_keeps_no_data_apart_from_zero(world, browser):
+    measured(world.device, timedelta(days=2), metrics={"long_closure_count": 0})
+    measured(world.device, timedelta(days=4), name="no_face")
+    page = browser("anna").get("/people/anna/?days=7").content.decode()
+    table = page.partition('id="table-long_closure_count"')[2].partition("</table>")[0]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td><td>(\d+)</td>", table)
+    assert sorted(set(cells)) == [("0", "1"), ("no data", "0"), ("no data", "1")]
+
+
+def test_every_day_of_the_range_is_in_the_table(world, browser):
+    measured(world.device)
+    for days in (7, 30, 90):
+        page = browser("anna").get(f"/people/anna/?days={days}").content.decode()
+        table = page.partition('id="table-perclos"')[2].partition("</table>")[0]
+        assert table.count('<th scope="row">') == days
+
+
+def test_a_session_belongs_to_the_day_it_ended_on_where_it_was_measured(world, browser):
+    """23:58 in Berlin to 00:03, which is the day before in UTC."""
+    day = timezone.now() - timedelta(days=3)
+    start = datetime(day.year, day.month, day.day, 22, 58, tzinfo=UTC)
+    zone = {"synchronized": True, "timezone": "Etc/GMT-1", "utc_offset_minutes": 60}
+    document = golden("final", started_at=text_of(start), clock=zone)
+    document["ended_at"] = text_of(start + timedelta(minutes=5))
+    accept_session(world.device, document)
+    shown = words_of(browser("carl").get("/people/anna/?days=7"))
+    ended_on = (start + timedelta(minutes=62)).strftime("%a %-d %b")
+    began_on = start.strftime("%a %-d %b")
+    assert f"{ended_on} {began_on}, 23:58 – 00:03" in shown  # noqa: RUF001
+    assert "Days and times are those of Europe/Berlin, UTC+" in shown
+
+
+def test_what_to_know_about_a_session_is_said_beside_it(world, browser):
+    measured(world.device, clock={"synchronized": False})
+    measured(world.device, timedelta(days=2), metrics={"valid_s": 61.0})
+    measured(world.device, timedelta(days=3), name="interrupted")
+    shown = words_of(browser("carl").get("/people/anna/"))
+    for mark in ("date uncertain", "short", "interrupted"):
+        assert f" {mark} " in shown
+
+
+def test_a_session_dated_1970_can_be_found(world, browser):
+    clock = {"synchronized": False}
+    document = golden("final", started_at="1970-01-01T00:00:10Z", clock=clock)
+    accept_session(world.device, document | {"ended_at": "1970-01-01T00:05:10Z"})
+    page = browser("carl").get("/people/anna/")
+    assert "Without a believable date" in words_of(page)
+    assert f"/sessions/{document['session_id']}/" in page.content.decode()
+
+
+def test_a_document_of_a_newer_agent_has_a_page(world, browser):
+    session_id = measured(world.device, schema=2, minutes={"packed": "x"}, blinks=[[1, 2]])
+    shown = words_of(browser("carl").get(f"/sessions/{session_id}/"))
+    assert "No minute of this session could be measured." in shown
+
+
+def test_names_are_shown_as_they_are(world, browser):
+    Person.objects.filter(pk=world.anna.pk).update(first_name="<script>alert(1)</script>")
+    page = browser("carl").get("/people/anna/").content.decode()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_history_is_paged_and_shows_every_session_once(world, browser):
+    made = {measured(world.device, timedelta(hours=24 + n)) for n in range(60)}
+    client, address, seen = browser("carl"), "/people/anna/", []
+    for _page in range(3):
+        page = client.get(address).content.decode()
+        seen += re.findall(r'<th scope="row"><a href="/sessions/([^/]*)/', page)
+        link = re.search(r'rel="next" href="([^"]*)"', page)
+        address = "/people/anna/" + link[1].replace("&amp;", "&") if link else ""
+    assert address == ""
+    assert len(seen) == 60
+    assert set(seen) == made
+
+
+@pytest.mark.parametrize(
+    "query", ["cursor=%00", "cursor=abc", "days=x&until=y", "until=9999-12-31"]
+)
+def test_a_nonsense_address_shows_the_newest(world, browser, query):
+    session_id = measured(world.device)
+    page = browser("carl").get(f"/people/anna/?{query}")
+    assert f"/sessions/{session_id}/" in page.content.decode()
+
+
+def test_a_person_without_sessions_has_a_page(browser):
+    shown = words_of(browser("carl").get("/people/carl/"))
+    assert "No session in these days." in shown
+    assert "Blink rate no data" in shown
+
+
+def test_it_says_that_it_is_no_diagnosis(world, browser):
+    for address in pages(measured(world.device))[2:4]:
+        assert "makes no diagnosis" in words_of(browser("carl").get(address))
+
+
+# While a session goes on
+
+
+def test_only_a_session_under_way_refreshes_itself(world, browser):
+    under_way = measured(world.device, timedelta(minutes=2), name="checkpoint")
+    over = measured(world.device)
+    assert b"data-every" in browser("carl").get(f"/sessions/{under_way}/").content
+    for address in (f"/sessions/{over}/", f"/sessions/{over}/live/"):
+        assert b"data-every" not in browser("carl").get(address).content
+
+
+def test_the_version_of_a_page_changes_with_the_revision_and_with_silence(world, browser):
+    session_id = measured(world.device, timedelta(minutes=2), name="checkpoint")
+
+    def version() -> str:
+        page = browser("carl").get(f"/sessions/{session_id}/live/").content.decode()
+        return re.search('data-version="([^"]*)"', page)[1]
+
+    first = version()
+    assert version() == first
+    SessionData.objects.update(revision=99)
+    later = version()
+    SessionData.objects.update(updated_at=timezone.now() - timedelta(hours=1))
+    assert len({first, later, version()}) == 3
+    assert "silent for 1 hour" in words_of(browser("carl").get("/"))
+
+
+# Logging in
+
+
+def test_one_logs_in_and_out(world):
+    client = Client()
+    response = client.post(
+        "/login/?next=/people/anna/",
+        {"username": "carl", "password": PASSWORD, "next": "/people/anna/"},
+    )
+    assert (response.status_code, response.url) == (302, "/people/anna/")
+    assert client.get("/").status_code == 200
+    assert client.post("/logout/").url == "/login/"
+    assert client.get("/").status_code == 302
+
+
+def test_logging_in_leads_to_no_other_site(world):
+    form = {"username": "carl", "password": PASSWORD, "next": "https://elsewhere.example/"}
+    assert Client().post("/login/", form).url == "/"
+
+
+def test_a_wrong_password_is_told_apart_from_too_many(world):
+    client, form = Client(), {"username": "carl", "password": "wrong"}
+    for _ in range(MOST_BY_NAME_AND_ADDRESS - 1):
+        response = client.post("/login/", form)
+        assert (response.status_code, "belong together" in words_of(response)) == (200, True)
+    client.post("/login/", form)
+    response = client.post("/login/", form | {"password": PASSWORD})
+    assert response.status_code == 429
+    assert int(response.headers["Retry-After"]) > 0
+    assert "wrong too often" in words_of(response)
+
+
+def test_a_name_that_was_typed_comes_back_escaped(world):
+    response = Client().post("/login/", {"username": '"><script>', "password": "x"})
+    assert b'"><script>' not in response.content
+
+
+# Languages
+
+
+def test_a_page_speaks_the_browsers_language(world, browser):
+    measured(world.device, metrics={"blink_rate_per_min": 14.8})
+    page = browser("carl").get("/people/anna/", headers={"Accept-Language": "de"})
+    shown = words_of(page)
+    assert "Lidschlagrate 14,8 Lidschläge/min" in shown
+    assert '<html lang="de">' in page.content.decode()
+
+
+def test_the_language_chosen_on_a_page_stays(world, browser):
+    client = browser("carl")
+    client.post("/language/", {"language": "de", "next": "/people/anna/"})
+    assert "Personen" in words_of(client.get("/", headers={"Accept-Language": "en"}))
+
+
+def test_a_person_whose_language_was_set_gets_it_at_log_in(world):
+    Person.objects.filter(pk=world.carl.pk).update(language="de")
+    client = Client()
+    client.post("/login/", {"username": "carl", "password": PASSWORD})
+    assert "Personen" in words_of(client.get("/"))
+
+
+def strings_of_the_code() -> set[str]:
+    """Every text marked for translation in templates and modules, as the catalogue knows it."""
+    import ast
+
+    found: set[str] = set()
+    for path in HERE.rglob("*.html"):
+        page = path.read_text()
+        found |= {
+            text.replace("%", "%%") if "translate" in kind else text
+            for kind, text in re.findall(r'(translate |_\()"([^"]+)"', page)
+        }
+        for body in re.findall(r"{% blocktranslate.*?%}(.*?){% endblocktranslate %}", page, re.S):
+            for part in re.split(r"{% plural %}", body):
+                found.add(re.sub(r"{{ (\w+) }}", r"%(\1)s", part))
+    for path in HERE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+                "_",
+                "gettext_lazy",
+                "ngettext",
+            ):
+                found |= {part.value for part in node.args if isinstance(part, ast.Constant)}
+    return found
+
+
+def test_german_has_every_text():
+    path = HERE / "locale/de/LC_MESSAGES/django.mo"
+    with path.open("rb") as file:
+        known = gettext.GNUTranslations(file)._catalog
+    texts = {key[0] if isinstance(key, tuple) else key for key in known}
+    plurals = set(re.findall(r'msgid_plural "(.*)"', path.with_suffix(".po").read_text()))
+    assert strings_of_the_code() - texts - plurals == set()
+
+
+def test_the_compiled_german_is_the_written_one():
+    path = HERE / "locale/de/LC_MESSAGES/django.po"
+    with path.with_suffix(".mo").open("rb") as file:
+        known = gettext.GNUTranslations(file)._catalog
+    written = re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', path.read_text(), re.M)
+    unquoted = {key.replace('\\"', '"'): value.replace('\\"', '"') for key, value in written}
+    assert {key: known.get(key) for key in unquoted} == unquoted
+    assert all(unquoted.values())
