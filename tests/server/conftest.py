@@ -1,0 +1,94 @@
+"""Four people and two devices that every test of the server knows.
+
+Anna is measured. Carl cares for her; Ella did, once. Otto has nothing to do with her, and a device
+of his own.
+"""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from server.care.models import CareLink, Person, PersonToken
+from server.devices.models import Device, DeviceToken
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+PASSWORD = "a long enough pass phrase"
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    """A slow hash is a promise to people, not to tests."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@dataclass
+class World:
+    """Who is who, and their tokens."""
+
+    anna: Person
+    carl: Person
+    ella: Person
+    otto: Person
+    device: Device
+    other_device: Device
+    tokens: dict[str, str]
+
+
+def make_world() -> World:
+    people = {
+        name: Person.objects.create_user(name, password=PASSWORD, timezone="Europe/Berlin")
+        for name in ("anna", "carl", "ella", "otto")
+    }
+    CareLink.objects.create(caregiver=people["carl"], person=people["anna"])
+    CareLink.objects.create(caregiver=people["ella"], person=people["anna"]).end()
+    device = Device.objects.create(person=people["anna"], label="Kitchen")
+    other = Device.objects.create(person=people["otto"], label="Otto's")
+    tokens = {name: PersonToken.issue(person) for name, person in people.items()}
+    tokens["revoked"] = PersonToken.issue(people["anna"])
+    PersonToken.find(tokens["revoked"]).revoke()
+    tokens["device"], tokens["other device"] = DeviceToken.issue(device), DeviceToken.issue(other)
+    tokens["revoked device token"] = DeviceToken.issue(device)
+    DeviceToken.find(tokens["revoked device token"]).revoke()
+    return World(**people, device=device, other_device=other, tokens=tokens)
+
+
+@pytest.fixture
+def world(db) -> World:
+    return make_world()
+
+
+class Api:
+    """JSON requests as one of them."""
+
+    def __init__(self, token: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.client = Client(headers=headers, raise_request_exception=False)
+
+    def __call__(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        data = b"" if body is None else json.dumps(body)
+        return self.client.generic(
+            method, path, data, content_type="application/json", query_params=query
+        )
+
+    def get(self, path: str, **query: str) -> Any:
+        return self("GET", path, **query)
+
+
+@pytest.fixture
+def api(world) -> Callable[[str], Api]:
+    """`api("carl").get(...)`; `api("nobody")` has no token."""
+    return lambda name: Api(world.tokens.get(name))
+
+
+def golden(name: str, **changes: Any) -> Document:
+    """A golden document, with an id of its own unless one is given."""
+    document: Document = json.loads((GOLDEN / f"{name}.json").read_text())
+    return document | {"session_id": str(uuid.uuid4())} | changes

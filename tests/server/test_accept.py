@@ -1,0 +1,382 @@
+"""What `accept_session` promises, whatever comes in whatever order."""
+
+import copy
+import json
+import uuid
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.session_data.accept import Writer, accept_many, accept_own, accept_session
+from server.session_data.models import METRICS, SessionData
+from tests.server.conftest import golden
+
+GOLDEN_NAMES = ["started", "checkpoint", "final", "interrupted", "no_face"]
+
+
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_every_golden_document_is_stored_whole_and_as_columns(world, name):
+    document = golden(name)
+    assert accept_session(world.device, document).outcome == "stored"
+    row = SessionData.objects.get(pk=document["session_id"])
+    assert row.document == document
+    assert {metric: getattr(row, metric) for metric in METRICS} == document["metrics"]
+    assert (row.user, row.device) == (world.anna, world.device)
+    assert (row.revision, row.state) == (document["revision"], document["state"])
+
+
+def test_the_same_revision_again_is_a_duplicate(world):
+    document = golden("final")
+    accept_session(world.device, document)
+    answer = accept_session(world.device, document)
+    assert (answer.outcome, answer.created) == ("duplicate", False)
+    assert SessionData.objects.count() == 1
+
+
+def test_a_late_lower_revision_changes_nothing_and_says_so(world):
+    final = golden("final")
+    accept_session(world.device, final)
+    late = golden("checkpoint", session_id=final["session_id"])
+    answer = accept_session(world.device, late)
+    assert (answer.outcome, answer.reason) == ("stale", "revision 7 is kept already")
+    assert SessionData.objects.get().document == final
+
+
+def test_a_higher_revision_corrects_a_session_that_is_over(world):
+    final = golden("final", clock={"synchronized": False}, started_at="1970-01-01T00:00:10Z")
+    final["ended_at"] = "1970-01-01T00:05:10Z"
+    accept_session(world.device, final)
+    assert SessionData.objects.get().date_uncertain
+    corrected = golden("final", session_id=final["session_id"], revision=8)
+    assert accept_session(world.device, corrected).outcome == "stored"
+    row = SessionData.objects.get()
+    assert (row.local_day, row.date_uncertain) == (date(2026, 11, 22), uncertain_now(row))
+
+
+def uncertain_now(row):
+    """The golden documents are of a day that may lie ahead of whoever runs this."""
+    return row.started_at > row.updated_at + timedelta(days=1)
+
+
+REVISIONS = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(arrivals=REVISIONS, cuts=st.sets(st.integers(0, 12)))
+def test_any_order_of_arrival_in_any_batches_ends_as_in_order(world, arrivals, cuts):
+    session_id = str(uuid.uuid4())
+    writer = Writer(world.anna, world.device)
+    documents = {number: document_with(session_id, number) for number in range(1, 7)}
+    batch, newest = [], 0
+    for place, (revision, _) in enumerate(arrivals):
+        batch.append((writer, documents[revision]))
+        if place in cuts or place == len(arrivals) - 1:
+            for (_, document), answer in zip(batch, accept_many(batch), strict=True):
+                expected = outcome_of(document["revision"], newest)
+                assert answer.outcome == expected
+                newest = max(newest, document["revision"])
+            batch = []
+            row = SessionData.objects.get(pk=session_id)
+            assert row.document == documents[newest]
+            assert row.blink_count == newest
+
+
+def document_with(session_id, revision):
+    document = golden("checkpoint", session_id=session_id, revision=revision)
+    document["metrics"]["blink_count"] = revision
+    return document
+
+
+def outcome_of(revision, newest):
+    if revision > newest:
+        return "stored"
+    return "duplicate" if revision == newest else "stale"
+
+
+def test_another_devices_session_is_refused_without_a_word_of_whose_it_is(world):
+    document = golden("checkpoint")
+    accept_session(world.device, document)
+    answer = accept_session(world.other_device, document | {"revision": 99})
+    assert (answer.outcome, answer.reason) == ("rejected", "this session id can't be used")
+    assert SessionData.objects.get().document == document
+
+
+def test_a_person_does_not_write_what_a_device_began(world):
+    document = golden("checkpoint")
+    accept_session(world.device, document)
+    assert accept_own(world.anna, document | {"revision": 99}).outcome == "rejected"
+
+
+def test_a_session_stays_with_whom_it_was_measured_from(world):
+    before, after = golden("started"), golden("started")
+    accept_session(world.device, before)
+    world.device.person = world.otto
+    world.device.save()
+    final = golden("final", session_id=before["session_id"])
+    assert accept_session(world.device, final).outcome == "stored"
+    accept_session(world.device, after)
+    owners = dict(SessionData.objects.values_list("id", "user__username"))
+    assert owners[uuid.UUID(before["session_id"])] == "anna"
+    assert owners[uuid.UUID(after["session_id"])] == "otto"
+
+
+def test_one_bad_document_in_a_batch_spoils_no_other(world):
+    writer = Writer(world.anna, world.device)
+    good, bad = golden("final"), golden("final", state="asleep")
+    answers = accept_many([(writer, good), (writer, bad), (writer, good)])
+    assert [answer.outcome for answer in answers] == ["stored", "rejected", "duplicate"]
+
+
+def test_when_the_server_first_heard_of_a_session_is_kept(world):
+    document = golden("started")
+    accept_session(world.device, document)
+    first = SessionData.objects.get()
+    accept_session(world.device, golden("final", session_id=document["session_id"]))
+    last = SessionData.objects.get()
+    assert last.received_at == first.received_at
+    assert last.updated_at > first.updated_at
+
+
+# Days
+
+
+@pytest.mark.parametrize(
+    ("started_at", "ended_at", "zone", "offset", "day"),
+    [
+        ("2026-11-22T22:50:00Z", "2026-11-22T23:10:00Z", "Europe/Berlin", 60, "2026-11-23"),
+        ("2026-11-22T22:50:00Z", None, "Europe/Berlin", 60, "2026-11-22"),
+        ("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "Europe/Berlin", 120, "2026-10-25"),
+        ("2026-11-22T05:00:00Z", "2026-11-22T05:10:00Z", "America/New_York", -300, "2026-11-22"),
+        ("2026-11-22T04:00:00Z", "2026-11-22T04:10:00Z", "America/New_York", -300, "2026-11-21"),
+        ("2026-11-22T11:00:00Z", "2026-11-22T11:10:00Z", "Pacific/Kiritimati", 840, "2026-11-23"),
+        ("2026-11-22T04:00:00Z", "2026-11-22T04:10:00Z", "Mars/Olympus", -300, "2026-11-21"),
+        ("2026-11-22T04:00:00Z", "2026-11-22T04:10:00Z", "../../etc/passwd", -300, "2026-11-21"),
+        ("2026-11-22T23:30:00Z", "2026-11-22T23:40:00Z", None, None, "2026-11-23"),
+    ],
+)
+def test_a_session_belongs_to_the_day_it_ended_in_where_it_was(
+    world, started_at, ended_at, zone, offset, day
+):
+    document = golden("checkpoint", started_at=started_at)
+    if ended_at:
+        document |= {"state": "ended", "ended_at": ended_at}
+    document["clock"] |= {"timezone": zone, "utc_offset_minutes": offset}
+    assert accept_session(world.device, document).outcome == "stored"
+    assert SessionData.objects.get().local_day == date.fromisoformat(day)
+
+
+@pytest.mark.parametrize(
+    ("synchronized", "started_at", "minutes", "uncertain"),
+    [
+        (True, "2026-01-01T10:00:00Z", 5, False),
+        (False, "2026-01-01T10:00:00Z", 5, True),
+        (None, "2026-01-01T10:00:00Z", 5, True),
+        (True, "1970-01-01T00:01:00Z", 5, True),
+        (True, "2000-01-01T00:01:00Z", 5, True),
+        (True, "2190-01-01T00:01:00Z", 5, True),
+        (True, "2026-01-01T10:00:00Z", 60 * 24 * 365, True),
+        (False, "2026-01-01T10:00:00Z", -60, True),
+    ],
+)
+def test_a_date_that_may_be_wrong_is_marked(world, synchronized, started_at, minutes, uncertain):
+    ended_at = datetime.fromisoformat(started_at) + timedelta(minutes=minutes)
+    document = golden("final", started_at=started_at, ended_at=ended_at.isoformat())
+    document["clock"]["synchronized"] = synchronized
+    assert accept_session(world.device, document).outcome == "stored"
+    row = SessionData.objects.get()
+    # The clock of whoever runs this may be behind 2026: only then are all of these ahead of it.
+    assert row.date_uncertain is (uncertain or row.started_at > datetime.now(UTC))
+
+
+# Newer agents
+
+
+def test_a_newer_document_is_kept_whole_and_read_as_far_as_can_be(world):
+    newer = golden("final", schema=2, saccades={"count": [1, 2, {"deep": None}]})
+    newer["metrics"] |= {"perclos": {"p80": 0.1}, "saccade_rate": 3.5}
+    newer["ended_by"] = "voice"
+    assert accept_session(world.device, newer).outcome == "stored"
+    row = SessionData.objects.get()
+    assert row.document == newer
+    assert (row.schema, row.blink_count, row.perclos, row.ended_by) == (2, 5, None, None)
+
+
+def test_a_newer_state_is_over_once_it_has_an_end(world):
+    paused = golden("checkpoint", schema=2, state="paused")
+    accept_session(world.device, paused)
+    assert SessionData.objects.get().state == "active"
+    done = golden("final", schema=2, state="archived", session_id=paused["session_id"])
+    accept_session(world.device, done)
+    assert SessionData.objects.get().state == "ended"
+
+
+@pytest.mark.parametrize("key", ["session_id", "revision", "started_at"])
+def test_a_newer_document_without_its_envelope_is_refused(world, key):
+    newer = golden("final", schema=2)
+    del newer[key]
+    assert accept_session(world.device, newer).outcome == "rejected"
+
+
+def test_keys_we_do_not_know_are_kept(world):
+    document = golden("final", note="überall \x00 \ud800", more={"a": [1.0, 1e300, None, True]})
+    document["clock"]["drift_ppm"] = 12.5
+    assert accept_session(world.device, document).outcome == "stored"
+    assert SessionData.objects.get().document == document
+
+
+# Refusals
+
+
+def changed(path, value):
+    def change(document):
+        *parents, last = path
+        for key in parents:
+            document = document[key]
+        if value is GONE:
+            del document[last]
+        else:
+            document[last] = value
+
+    return change
+
+
+GONE = object()
+NAN, INFINITY = float("nan"), float("inf")
+WRONG = {
+    "no schema": (["schema"], GONE),
+    "schema 0": (["schema"], 0),
+    "schema of words": (["schema"], "1"),
+    "schema beyond the column": (["schema"], 40_000),
+    "no id": (["session_id"], GONE),
+    "no UUID": (["session_id"], "session-1"),
+    "an id in upper case": (["session_id"], "0193A1B2-7C3D-7E4F-8A5B-6C7D8E9F0A1B"),
+    "an id without dashes": (["session_id"], "0193a1b27c3d7e4f8a5b6c7d8e9f0a1b"),
+    "an id that is a number": (["session_id"], 7),
+    "no revision": (["revision"], GONE),
+    "revision 0": (["revision"], 0),
+    "a truth value as revision": (["revision"], True),
+    "a revision beyond the column": (["revision"], 2**31),
+    "half a revision": (["revision"], 1.5),
+    "an unknown state": (["state"], "asleep"),
+    "a list as state": (["state"], ["ended"]),
+    "no start": (["started_at"], None),
+    "a start without a zone": (["started_at"], "2026-11-22T10:15:30"),
+    "a start that is a number": (["started_at"], 1700000000),
+    "a start in year 0": (["started_at"], "0000-11-22T10:15:30Z"),
+    "a start in year 9999": (["started_at"], "9999-12-31T23:59:59-12:00"),
+    "no end of what is over": (["ended_at"], None),
+    "an end before the start": (["ended_at"], "2026-11-22T10:15:29Z"),
+    "an unknown end": (["ended_by"], "boredom"),
+    "a clock that is a text": (["clock"], "noon"),
+    "a zone that is a list": (["clock", "timezone"], ["Europe/Berlin"]),
+    "a zone with a NUL": (["clock", "timezone"], "Europe\x00Berlin"),
+    "half a surrogate": (["clock", "timezone"], "\ud800"),
+    "a zone too long": (["clock", "timezone"], "E" * 65),
+    "an offset of a day": (["clock", "utc_offset_minutes"], 1440),
+    "a word for true": (["clock", "synchronized"], "true"),
+    "coverage above 1": (["metrics", "coverage"], 1.01),
+    "coverage below 0": (["metrics", "coverage"], -0.01),
+    "a share that is a text": (["metrics", "perclos"], "0.1"),
+    "not a number": (["metrics", "ear_mean"], NAN),
+    "infinity": (["metrics", "duration_s"], INFINITY),
+    "a count below 0": (["metrics", "blink_count"], -1),
+    "a broken count": (["metrics", "blink_count"], 1.5),
+    "a count beyond the column": (["metrics", "frames"], 2**31),
+    "a number too long for a float": (["metrics", "duration_s"], 10**400),
+    "more partial blinks than blinks": (["metrics", "partial_blink_count"], 6),
+    "minutes that are an object": (["minutes"], {}),
+    "a minute that is null": (["minutes"], [None]),
+    "a minute twice": (["minutes"], [{"minute": 0}, {"minute": 0}]),
+    "minutes in disorder": (["minutes"], [{"minute": 1}, {"minute": 0}]),
+    "more minutes than a day has": (["minutes"], [{"minute": n} for n in range(1442)]),
+    "a minute after the day": (["minutes"], [{"minute": 1441}]),
+    "blinks that are a list": (["blinks"], []),
+    "a column that is missing": (["blinks", "complete"], GONE),
+    "a shorter column": (["blinks", "amplitude"], [0.5]),
+    "a text in a column": (["blinks", "at_s"], ["0", 1, 2, 3, 4]),
+    "a truth value as a time": (["blinks", "at_s"], [True, 1, 2, 3, 4]),
+    "null as a time": (["blinks", "at_s"], [None, 1, 2, 3, 4]),
+    "a number as a truth value": (["blinks", "complete"], [1, True, True, True, True]),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_can_not_be_is_refused_and_named(world, what):
+    path, value = WRONG[what]
+    document = golden("final")
+    changed(path, value)(document)
+    answer = accept_session(world.device, document)
+    assert answer.outcome == "rejected"
+    assert path[0] in answer.reason
+    assert len(answer.reason) < 1000
+    assert not SessionData.objects.exists()
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 7, True, {}])
+def test_what_is_no_document_is_refused(world, document):
+    assert accept_session(world.device, document).outcome == "rejected"
+
+
+def test_infinity_in_a_key_we_do_not_know_is_refused(world):
+    answer = accept_session(world.device, golden("final", note=INFINITY))
+    assert (answer.outcome, answer.reason) == ("rejected", "expected finite numbers")
+
+
+def test_an_active_session_has_no_end(world):
+    document = golden("checkpoint", ended_at="2026-11-22T10:20:30Z")
+    assert accept_session(world.device, document).outcome == "rejected"
+
+
+def test_what_was_not_measured_stays_null_and_zero_stays_zero(world):
+    accept_session(world.device, golden("no_face"))
+    row = SessionData.objects.get()
+    assert (row.blink_count, row.perclos, row.valid_s, row.coverage) == (None, None, 0.0, 0.0)
+
+
+def test_columns_may_have_gaps_where_a_camera_was_too_slow(world):
+    document = golden("final")
+    document["blinks"]["duration_ms"] = [None] * 5
+    assert accept_session(world.device, document).outcome == "stored"
+
+
+def test_a_two_hour_session_with_5000_blinks_fits(world):
+    document = golden("final")
+    document["minutes"] = [dict(document["minutes"][0], minute=n) for n in range(120)]
+    document["blinks"] = {
+        "at_s": [1.44 * n for n in range(5000)],
+        "duration_ms": [187] * 5000,
+        "amplitude": [0.71] * 5000,
+        "complete": [True] * 5000,
+    }
+    assert len(json.dumps(document)) < 1024 * 1024
+    assert accept_session(world.device, document).outcome == "stored"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), value=JSON_VALUES)
+def test_no_value_anywhere_in_a_document_breaks_the_server(world, data, value):
+    document = golden("final", schema=data.draw(st.sampled_from([1, 1, 2])))
+    top = data.draw(st.sampled_from(sorted(document)))
+    inner = document[top]
+    if isinstance(inner, dict) and data.draw(st.booleans()):
+        document[top] = {**inner, data.draw(st.sampled_from(sorted(inner))): value}
+    else:
+        document[top] = value
+    before = copy.deepcopy(document)
+    answer = accept_session(world.device, document)
+    assert answer.outcome in ("stored", "rejected", "duplicate")
+    if answer.outcome == "stored":
+        assert SessionData.objects.get(pk=document["session_id"]).document == before
