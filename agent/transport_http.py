@@ -17,6 +17,7 @@ Commands don't come this way yet: without a broker a device obeys its button alo
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 
-from agent.errors import DeliveryError
+from agent.errors import ConfigError, DeliveryError
 from agent.records import Acknowledgement
 
 Document = dict[str, Any]
@@ -50,14 +51,17 @@ class HttpSettings:
 
 
 class HttpTransport:
-    """Sends documents one after the other over one kept connection."""
+    """Sends documents one after the other over one kept connection.
+
+    Raises ConfigError for certificates that can't be read.
+    """
 
     name = "http"
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         self._base = settings.url.rstrip("/")
-        self._verify = True if settings.ca_file is None else str(settings.ca_file)
+        self._verify = True if settings.ca_file is None else _checked(settings.ca_file)
         self._adapter = _Adapter(pool_connections=1, pool_maxsize=1)
         self._session = requests.Session()
         self._session.mount("https://", self._adapter)
@@ -189,6 +193,14 @@ class _Adapter(HTTPAdapter):
         if self._socket is not None:
             with contextlib.suppress(OSError):  # closed already
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _checked(ca_file: Path) -> str:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigError(f"{ca_file}: expected certificates in PEM, found: {error}") from error
+    return str(ca_file)
 
 
 def _json(body: bytes) -> object:
