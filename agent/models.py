@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,9 @@ class ModelFile(PackagedFile):
     outputs: tuple[Shape, ...]
 
 
+File = TypeVar("File", bound=PackagedFile)
+
+
 class Interpreter(Protocol):
     """What both runtimes' `Interpreter` has and Blinklog uses."""
 
@@ -75,39 +78,27 @@ class Interpreter(Protocol):
 
 def read_manifest(path: Path | None = None) -> dict[str, ModelFile]:
     """The models by name. Raises ModelError for a manifest that is missing or incomplete."""
-    path = path or _manifest_path()
-    models = {}
-    for name, entry in read_entries(path).items():
-        shapes = {"input", "outputs"}
-        try:
-            models[name] = ModelFile(
-                **_source(name, {k: v for k, v in entry.items() if k not in shapes}),
-                input=tuple(entry["input"]),
-                outputs=tuple(tuple(shape) for shape in entry["outputs"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{path}: [{name}] is not a model's entry: {error}") from error
-    return models
+    return _read(path or _manifest_path(), ModelFile)
 
 
 def read_files(path: Path) -> dict[str, PackagedFile]:
     """The files, of any kind, that a manifest names. Raises ModelError."""
-    try:
-        return {n: PackagedFile(**_source(n, e)) for n, e in read_entries(path).items()}
-    except TypeError as error:
-        raise ModelError(f"{path}: not a manifest of packaged files: {error}") from error
+    return _read(path, PackagedFile)
 
 
-def read_entries(path: Path) -> dict[str, dict[str, Any]]:
-    """The tables of a manifest. Raises ModelError when it can't be read."""
+def _read(path: Path, kind: type[File]) -> dict[str, File]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {name: kind(name=name, **_tuples(table)) for name, table in tables.items()}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
         raise ModelError(f"the manifest {path} can't be read: {error}") from error
 
 
-def _source(name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, **entry}
+def _tuples(value: Any) -> Any:
+    """Lists made tuples, all the way down."""
+    if isinstance(value, dict):
+        return {key: _tuples(each) for key, each in value.items()}
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 def _manifest_path() -> Path:
@@ -244,11 +235,15 @@ def load(name: str, cache: Path, threads: int = 1) -> Interpreter:
         try:
             interpreter = _start(runtime, content, threads)
         except Exception as error:  # whatever a native library throws, the next one may work
-            failures.append(f"{runtime}: {error}")
+            failures.append(f"{runtime}: {error}{_cause(error)}")
             continue
         _check_shapes(manifest[name], interpreter)
         return interpreter
     raise ModelError(f"no TFLite runtime can run {name}: " + "; ".join(failures))
+
+
+def _cause(error: BaseException) -> str:
+    return f" ({error.__cause__})" if error.__cause__ else ""
 
 
 def _runtimes() -> Sequence[str]:
