@@ -63,6 +63,17 @@ class Recording:
         """Seconds of frames since eyes were last seen, or since the first frame."""
         return self._last_s - self._seen_s
 
+    def believe_clock(self) -> None:
+        """The wall clock is right by now: the start's date follows from it."""
+        if not self._boot["synchronized"]:
+            self._started_at = self._clock.now() - timedelta(seconds=self.age_s)
+            self._boot = {
+                **self._boot,
+                "synchronized": True,
+                "timezone": self._clock.timezone(),
+                "utc_offset_minutes": self._clock.utc_offset_minutes(self._started_at),
+            }
+
     def add(self, frame: Frame) -> tuple[EyeSample, list[Blink]]:
         """Measures one frame. The blinks are those that are certain by now."""
         face = self._tracker.find(frame)

@@ -2,15 +2,15 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from agent import systemd
 from agent.clock import Clock
 from agent.controls import Controls
-from agent.document import Document, EndedBy, State, interrupted
+from agent.document import Document, EndedBy, State, interrupted, with_true_time
 from agent.errors import CameraError, StoreError
 from agent.recording import Recording
 from agent.records import Frame
@@ -37,6 +37,14 @@ class Camera(Protocol):
         """Ends what `start` began."""
 
 
+class Kept(Protocol):
+    """A session in the store."""
+
+    @property
+    def document(self) -> Document:
+        """Its newest document."""
+
+
 class Store(Protocol):
     """What the loop needs of the store."""
 
@@ -48,6 +56,9 @@ class Store(Protocol):
 
     def take_command(self, now: datetime) -> Document | None:
         """The next command that is neither expired nor taken."""
+
+    def sessions(self, limit: int) -> Sequence[Kept]:
+        """The newest sessions."""
 
     def note(self, key: str, value: Any) -> None:
         """Remembers a fact for `status`."""
@@ -90,6 +101,7 @@ class Watch:
         self._controls = controls
         self._clock = clock
         self._limits = limits
+        self._believed = False  # whether the wall clock has been
 
     def run(self, stopping: threading.Event) -> None:
         """Measures session after session until `stopping` is set."""
@@ -99,6 +111,7 @@ class Watch:
         self._controls.show("ready")
         while not stopping.is_set():
             systemd.watchdog()
+            self._believe_clock()
             wanted, session_id = self._wanted(IDLE_S)
             if wanted == "start":
                 self._session(session_id, stopping)
@@ -146,6 +159,7 @@ class Watch:
                 age_s = recording.age_s
                 if age_s - looked_s >= LOOK_S:
                     looked_s = age_s
+                    self._believe_clock(recording)
                     if ended_by := self._ended_by(age_s):
                         return ended_by
                 if age_s - kept_s >= limits.checkpoint_s:
@@ -187,6 +201,21 @@ class Watch:
         except StoreError:
             return False
         return True
+
+    def _believe_clock(self, recording: Recording | None = None) -> None:
+        """Once the wall clock is right, sessions of this boot that began before get their date."""
+        if self._believed or not self._clock.synchronized():
+            return
+        self._believed = True
+        if recording is not None:
+            recording.believe_clock()
+        booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
+        for kept in self._store.sessions(self._limits.keep_sessions):
+            clock = kept.document["clock"]
+            ours = clock["boot_id"] == self._clock.boot_id()
+            if ours and not clock["synchronized"] and kept.document["state"] != "active":
+                began_at = booted_at + timedelta(seconds=clock["monotonic_start_s"])
+                self._store.put(with_true_time(kept.document, began_at))
 
     def _close_interrupted(self) -> None:
         """A session still active at the start was cut off: it ends with what was checkpointed."""

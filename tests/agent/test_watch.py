@@ -29,15 +29,16 @@ class SteppedClock:
     """A clock that moves when a frame is read."""
 
     passed_s: float = 0.0
+    wrong: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        return BEGIN + timedelta(seconds=self.passed_s)
+        return BEGIN + self.wrong + timedelta(seconds=self.passed_s)
 
     def monotonic_s(self) -> float:
         return 1000 + self.passed_s
 
     def synchronized(self) -> bool:
-        return True
+        return not self.wrong
 
     def boot_id(self) -> str:
         return "5f1d7e3a-2b4c-4d6e-8f90-a1b2c3d4e5f6"
@@ -270,6 +271,56 @@ def test_the_light_asks_to_be_seen(device: Device) -> None:
     device.power_off_at(4)
     device.run()
     assert device.panel.shown == ["ready", "measuring", "unseen", "finishing", "ready"]
+
+
+def test_time_that_arrives_in_a_session_gives_it_its_true_date(device: Device) -> None:
+    device.clock.wrong = timedelta(days=-365 * 26)
+    device.panel.presses = ["start"]
+    starts: list[str] = []
+    device.at(2, lambda: starts.append(device.the_session()["started_at"]))
+    device.at(5, lambda: setattr(device.clock, "wrong", timedelta(0)))
+    device.power_off_at(8)
+    device.run()
+    session = device.the_session()
+    assert starts[0].startswith("2000-")
+    assert session["started_at"] == "2026-11-22T10:00:00.000Z"
+    assert session["ended_at"].startswith("2026-11-22T10:00:08")
+    assert session["clock"]["synchronized"] is True
+
+
+def test_time_that_arrives_later_dates_the_sessions_of_this_boot(device: Device) -> None:
+    device.clock.wrong = timedelta(days=-365 * 26)
+    device.panel.presses = ["start"]
+    device.power_off_at(5)
+    device.run()
+    before = device.the_session()
+    device.store.acknowledge(before["session_id"], before["revision"])
+    device.clock.wrong = timedelta(0)
+    device.stopping.clear()
+    threading.Timer(0.3, device.stopping.set).start()
+    device.run()
+    after = device.the_session()
+    assert before["started_at"].startswith("2000-")
+    assert after["started_at"] == "2026-11-22T10:00:00.000Z"
+    assert after["revision"] == before["revision"] + 1
+    assert len(device.store.pending(10)) == 1
+    assert after["metrics"] == before["metrics"]
+
+
+def test_another_boots_dates_stay_uncertain(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.clock.wrong = timedelta(days=-365 * 26)
+    device.panel.presses = ["start"]
+    device.power_off_at(5)
+    device.run()
+    before = device.the_session()
+    device.clock.wrong = timedelta(0)
+    monkeypatch.setattr(SteppedClock, "boot_id", lambda self: "another")
+    device.stopping.clear()
+    threading.Timer(0.3, device.stopping.set).start()
+    device.run()
+    assert device.the_session() == before
 
 
 def test_a_full_disk_refuses_a_new_session_and_shows_it(
