@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,4 +116,4 @@ class Acknowledgement:
         ):
             return None
         said = reason if isinstance(reason, str) else None
-        return cls(document["session_id"], document["revision"], outcome, said)
+        return cls(document["session_id"], document["revision"], cast(Outcome, outcome), said)
