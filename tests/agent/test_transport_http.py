@@ -261,6 +261,7 @@ def test_retry_after_is_handed_on(number: int, api: Api, transport: HttpTranspor
         (format_datetime(datetime(2000, 1, 1, tzinfo=UTC)), 0, 0),
         ("9" * 500, 999_999_999, 999_999_999),
     ],
+    ids=["in ten hours", "long ago", "far away"],
 )
 def test_retry_after_may_be_a_date_or_far_away(
     value: str, low: float, high: float, api: Api, transport: HttpTransport
