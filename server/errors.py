@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -24,6 +25,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         log.error("the database failed a request: %s", type(error).__name__)
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return Response({"detail": "the database is away"}, status=503, headers=headers)
+    if isinstance(error, RequestDataTooBig):  # where Django noticed before our parser did
+        error = PayloadTooLarge()
     response = rest_exception_handler(error, context)
     if response is not None and isinstance(error, (ParseError, PayloadTooLarge)):
         # For good: the same bytes will be refused again. A device parks them with this reason.

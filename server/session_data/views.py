@@ -180,7 +180,7 @@ def change(
         kept = SessionData.objects.values_list("revision", flat=True).get(pk=session_id)
         return Response(Acceptance(str(session_id), kept, "stale", reason).answer(), status=409)
     except SessionData.DoesNotExist:
-        if end and writer.device:
+        if end and writer.device and "started_at" in changes:
             return answer(writer, changes, accept_many([(writer, changes)])[0])
         return missing(writer, session_id)
 
