@@ -3,7 +3,7 @@
 Everything goes in as session documents through `accept_many`, as from devices.
 """
 
-from collections.abc import Iterator
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -227,56 +227,57 @@ def _text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
 
 
-@dataclass(frozen=True)
-class Home:
-    """Who and what was made."""
+def seed(now: datetime) -> dict[str, Any]:
+    """A caregiver who sees three people, and somebody who sees nobody; in Django's database.
 
-    caregiver: Any
-    outsider: Any
-    people: dict[str, Any]
-    devices: dict[str, Any]
+    Answers the devices' tokens and the ids of the sessions, oldest first, both by person.
+    """
+    from server.care.models import CareLink
+    from server.devices.models import Device, DeviceToken
+    from server.session_data.accept import Writer, accept_many
 
-
-def seed(now: datetime) -> Home:
-    """A caregiver who sees three people, and somebody who sees nobody; in Django's database."""
-    from server.care.models import CareLink, Person
-    from server.devices.models import Device
-
-    def person(username: str, first_name: str, last_name: str, zone: str) -> Person:
-        return Person.objects.create_user(
-            username, password=PASSWORD, first_name=first_name, last_name=last_name, timezone=zone
-        )
-
-    caregiver = person("ines", "Ines", "Baumann", "Europe/Berlin")
-    outsider = person("tom", "Tom", "Unlinked", "Europe/Berlin")
-    people = {
-        life.username: person(life.username, life.first_name, life.last_name, life.zone)
-        for life in LIVES
-    }
-    for each in people.values():
-        CareLink.objects.create(caregiver=caregiver, person=each)
-    devices = {
-        name: Device.objects.create(person=each, label="Living room")
-        for name, each in people.items()
-    }
-    home = Home(caregiver, outsider, people, devices)
-    for name, document in lives(now):
-        send(home, name, document)
-    return home
-
-
-def lives(now: datetime) -> Iterator[tuple[str, Document]]:
-    """Everybody's documents, with their names."""
+    caregiver = _person("ines", "Ines", "Baumann", "Europe/Berlin")
+    _person("tom", "Tom", "Novak", "Europe/Berlin")
+    told: dict[str, Any] = {"tokens": {}, "sessions": {}}
     for life in LIVES:
-        yield from ((life.username, document) for document in documents(life, now))
-    for document in [*oddities(JONAS, now), *of_today(JONAS, now), *of_today(MARTA, now)]:
-        yield (JONAS if document["metrics"]["ear_open"] == JONAS.ear else MARTA).username, document
-    yield AMAL.username, under_way(AMAL, now)
+        person = _person(life.username, life.first_name, life.last_name, life.zone)
+        CareLink.objects.create(caregiver=caregiver, person=person)
+        device = Device.objects.create(person=person, label="Living room")
+        told["tokens"][life.username] = DeviceToken.issue(device)
+        sent = everything(life, now)
+        answers = accept_many([(Writer(person, device), document) for document in sent])
+        assert {answer.outcome for answer in answers} == {"stored"}, answers
+        told["sessions"][life.username] = [answer.session_id for answer in answers]
+    return told
 
 
-def send(home: Home, name: str, document: Document) -> None:
-    """Hand one document to the server as that person's device does."""
-    from server.session_data.accept import accept_session
+def everything(life: Life, now: datetime) -> list[Document]:
+    """All of a person's sessions, oldest first."""
+    found = documents(life, now)
+    if life is JONAS:
+        found += oddities(life, now)
+    found += [under_way(life, now)] if life is AMAL else of_today(life, now)
+    return sorted(found, key=lambda document: str(document["started_at"]))
 
-    answer = accept_session(home.devices[name], document)
-    assert answer.outcome == "stored", answer
+
+def _person(username: str, first_name: str, last_name: str, zone: str) -> Any:
+    from server.care.models import Person
+
+    return Person.objects.create_user(
+        username, password=PASSWORD, first_name=first_name, last_name=last_name, timezone=zone
+    )
+
+
+def main() -> None:
+    """Make the database of the environment, fill it, and print what was made as JSON."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    print(json.dumps(seed(datetime.now(UTC))))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

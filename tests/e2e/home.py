@@ -1,0 +1,131 @@
+"""A real server over a seeded database, and a real browser; each ends with its `with` block."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# It phones nobody of its own accord; root has no sandbox, and containers have little shared memory.
+FLAGS = (
+    "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run", "--disable-default-apps", "--disable-dev-shm-usage",
+    *(["--no-sandbox"] if os.geteuid() == 0 else []),
+)  # fmt: skip
+START_S = 40
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where the server is, what was seeded, and the devices' tokens by person."""
+
+    url: str
+    tokens: dict[str, str]
+    sessions: dict[str, list[str]]
+
+
+@contextmanager
+def serving() -> Iterator[Home]:
+    """`blink-server serve` on a free port, over an SQLite of its own."""
+    with tempfile.TemporaryDirectory(prefix="blinklog-e2e-") as folder:
+        environment = _environment(folder)
+        seeded = json.loads(_run([sys.executable, "-m", "tests.e2e.seed"], environment))
+        port = _free_port()
+        command = [sys.executable, "-m", "server.cli", "serve", "--bind", f"127.0.0.1:{port}"]
+        log = Path(folder) / "serve.log"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [*command, "--workers", "1"],
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait(server, url, log)
+            yield Home(url, **seeded)
+        finally:
+            _end(server)
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _environment(folder: str) -> dict[str, str]:
+    own = ("DATABASE_URL", "BLINKLOG_", "DJANGO_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    return kept | {
+        "BLINKLOG_DATA_DIR": folder,
+        "BLINKLOG_SECRET_KEY": "for the length of a test",
+        "DJANGO_SETTINGS_MODULE": "server.settings",
+    }
+
+
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urlopen(f"{url}/healthz", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def device_says(home: Home, name: str, document: dict[str, Any]) -> None:
+    """Send one document as that person's device does: over HTTP, with its token."""
+    import requests
+
+    answer = requests.put(
+        f"{home.url}/api/session/{document['session_id']}/",
+        json=document,
+        headers={"Authorization": f"Bearer {home.tokens[name]}"},
+        timeout=20,
+    )
+    assert (answer.status_code, answer.json()["outcome"]) in {(200, "stored"), (201, "stored")}

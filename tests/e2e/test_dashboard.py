@@ -1,0 +1,294 @@
+"""The caregivers' pages in a real browser, against a real server process over seeded months.
+
+Every page opened here is watched: it asks no other host for anything, and its console stays silent.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e import seed
+from tests.e2e.home import CHROMIUM, ROOT, Home, browsing, device_says, serving
+
+pytestmark = [
+    pytest.mark.needs_browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
+]
+
+DESKTOP, PHONE = (1280, 900), (390, 844)
+ARTEFACTS = ROOT / "test-artefacts"
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with serving() as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(home: Home, chromium: Browser) -> Iterator[Open]:
+    """Pages that must behave: what they asked for and complained of is looked at afterwards."""
+    asked: list[str] = []
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(size: tuple[int, int] = DESKTOP, **options: Any) -> Page:
+        viewport = {"width": size[0], "height": size[1]}
+        options = {"locale": "en-GB", "reduced_motion": "reduce"} | options
+        context = chromium.new_context(base_url=home.url, viewport=viewport, **options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    foreign = {url for url in asked if urlsplit(url).netloc != urlsplit(home.url).netloc}
+    assert {url for url in foreign if not url.startswith("data:")} == set()
+    expected = re.compile(r"status of 404|ERR_FAILED")  # pages that don't exist, lines that are cut
+    assert [text for text in complaints if not expected.search(text)] == []
+
+
+def log_in(page: Page, name: str = "ines") -> Page:
+    page.goto("/login/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(seed.PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("People")
+    return page
+
+
+def addresses(home: Home) -> dict[str, str]:
+    """Every kind of page."""
+    return {
+        "people": "/",
+        "person": "/people/marta/",
+        "week": "/people/jonas/?days=7",
+        "nothing yet": "/people/ines/",
+        "session": f"/sessions/{home.sessions['marta'][-2]}/",
+        "session under way": f"/sessions/{home.sessions['amal'][-1]}/",
+        "no such page": "/people/nobody/",
+    }
+
+
+# The way of a caregiver
+
+
+def test_a_caregiver_logs_in_and_looks_from_people_to_a_person_to_a_session(
+    open_page: Open,
+) -> None:
+    page = log_in(open_page())
+    cards = page.locator("article h2")
+    expect(cards).to_have_text([re.compile(name) for name in ("Amal", "Jonas", "Marta")])
+    expect(page.get_by_role("article").filter(has_text="Amal")).to_contain_text("live")
+    page.get_by_role("link", name="Marta Lindqvist").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Marta Lindqvist")
+    expect(page.get_by_role("img", name=re.compile("Blink rate from"))).to_be_visible()
+    page.get_by_role("link", name="90 days").click()
+    expect(page.get_by_role("link", name="90 days")).to_have_attribute("aria-current", "true")
+    page.locator(".history tbody a").nth(1).click()
+    expect(page.get_by_role("heading", name="Minute by minute")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Blinks in each minute"))).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    page.goto("/people/marta/")
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_a_table_beside_each_chart_opens_and_has_every_day(open_page: Open) -> None:
+    page = log_in(open_page())
+    page.goto("/people/marta/?days=30")
+    figures = page.locator("section.sheet", has=page.locator("figure"))
+    expect(figures).to_have_count(5)
+    for figure in figures.all():
+        figure.locator("summary").click()
+        expect(figure.get_by_role("table")).to_be_visible()
+        expect(figure.locator("tbody tr")).to_have_count(30)
+
+
+def test_for_an_outsider_there_is_nothing(home: Home, open_page: Open) -> None:
+    page = log_in(open_page(), "tom")
+    expect(page.get_by_role("article")).to_have_count(0)
+    told = set()
+    for address in ("/people/marta/", "/people/nobody/", addresses(home)["session"]):
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 404
+        told.add(" ".join(page.locator("main").inner_text().split()))
+    assert told == {
+        "There is nothing here The page doesn't exist, or it isn't for you to see. To the people"
+    }
+
+
+def test_everything_can_be_reached_by_keyboard(open_page: Open) -> None:
+    page = open_page()
+    page.goto("/")
+    for text in ("ines", seed.PASSWORD):  # the first field has the focus
+        page.keyboard.type(text)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("People")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Amal Haddad")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Amal Haddad")
+    table = page.locator("#table-blink_rate_per_min")
+    table.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(table.get_by_role("region")).to_be_focused()
+
+
+# How it looks
+
+
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+def test_a_phone_never_scrolls_sideways(home: Home, open_page: Open, language: str) -> None:
+    page = log_in(open_page(PHONE))
+    page.context.set_extra_http_headers({"Accept-Language": language})
+    for name, address in addresses(home).items():
+        for width in (390, 320):
+            page.set_viewport_size({"width": width, "height": 844})
+            page.goto(address)
+            page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{name} is {wide} pixels too wide for {width}"
+
+
+def test_a_phone_gets_the_narrow_chart_and_a_desk_the_wide_one(open_page: Open) -> None:
+    page = log_in(open_page())
+    page.goto("/people/marta/")
+    for size, seen in ((DESKTOP, "wide"), (PHONE, "narrow")):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        for kind in ("wide", "narrow"):
+            expect(page.locator(f"svg.chart-{kind}")).to_be_visible(visible=kind == seen)
+
+
+def test_a_chart_follows_the_light(open_page: Open) -> None:
+    page = log_in(open_page(color_scheme="light"))
+    page.goto("/people/marta/")
+    line = page.locator(".chart-wide .serie-2 .line").first
+    colours = set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        colours.add(line.evaluate("each => getComputedStyle(each).stroke"))
+    assert len(colours) == 2
+    assert "none" not in colours
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(home: Home, open_page: Open, scheme: str) -> None:
+    page = open_page(PHONE if scheme == "dark" else DESKTOP, color_scheme=scheme)
+    page.goto("/login/")
+    found = {"log in": violations(page)}
+    log_in(page)
+    for name, address in addresses(home).items():
+        page.goto(address)
+        page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+        found[name] = violations(page)
+        keep(page, f"{name}-{scheme}")
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+def violations(page: Page) -> list[str]:
+    response = Axe().run(page).response
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in response["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+def keep(page: Page, name: str) -> Path:
+    """A picture for whoever wants to look at what the tests saw."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    path = ARTEFACTS / f"{name.replace(' ', '-')}.png"
+    page.screenshot(path=path, full_page=True)
+    return path
+
+
+# While a session goes on
+
+
+def test_a_session_under_way_grows_and_ends_on_an_open_page(home: Home, open_page: Open) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    begun = seed.under_way(seed.AMAL, now, minutes=2) | {"revision": 1}
+    device_says(home, "amal", begun)
+    page = open_page()
+    page.clock.install()
+    log_in(page)
+    page.goto(f"/sessions/{begun['session_id']}/")
+    page.locator("#table-minutes summary").click()
+    rows = page.locator("#table-minutes tbody tr")
+    expect(rows).to_have_count(2)
+
+    grown = seed.under_way(seed.AMAL, now, minutes=3)
+    same = {"session_id": begun["session_id"], "started_at": begun["started_at"]}
+    device_says(home, "amal", grown | same | {"revision": 2})
+    page.clock.run_for(6_000)
+    expect(rows).to_have_count(3)
+    expect(page.locator("#table-minutes")).to_have_attribute("open", "")
+
+    over = {"state": "ended", "ended_by": "button", "ended_at": f"{now:%Y-%m-%dT%H:%M:%S}Z"}
+    device_says(home, "amal", grown | same | over | {"revision": 3})
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("status")).to_have_text("The session has ended.")
+    expect(page.locator("main")).to_contain_text("Ended with the button.")
+    expect(page.locator(".mark-live")).to_have_count(0)
+
+
+def test_a_lost_connection_is_said_and_then_forgotten(home: Home, open_page: Open) -> None:
+    page = open_page()
+    page.clock.install()
+    log_in(page)
+    page.goto(addresses(home)["session under way"])
+    page.route("**/live/", lambda route: route.abort())
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("status")).to_contain_text("The connection is lost.")
+    expect(page.get_by_role("heading", name="Minute by minute")).to_be_visible()
+    page.unroute("**/live/")
+    page.clock.run_for(10_500)  # twice the usual wait, less than its patience
+    expect(page.get_by_role("status")).to_have_text("")
+
+
+def test_a_revoked_caregivers_open_page_closes_itself(home: Home, open_page: Open) -> None:
+    page = open_page()
+    page.clock.install()
+    log_in(page)
+    page.goto(addresses(home)["session under way"])
+    page.context.clear_cookies()  # as good as logged out elsewhere
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_without_scripts_every_page_says_the_same(home: Home, open_page: Open) -> None:
+    page = log_in(open_page(java_script_enabled=False))
+    for address in addresses(home).values():
+        page.goto(address)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.goto(addresses(home)["session under way"])
+    assert '<meta http-equiv="refresh"' in page.content()
+    expect(page.get_by_role("img", name=re.compile("Blinks in each minute"))).to_be_visible()
