@@ -101,6 +101,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us; we stop them in our order
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - there is one thread
             )
         self.running.append((name, process))

@@ -66,7 +66,7 @@ def test_the_demo_ends_cleanly_when_it_is_told_to(tmp_path: Path) -> None:
             break
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
-    assert running.returncode == 130
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130, said
     assert list(tmp_path.iterdir()) == []
     assert processes_of(str(tmp_path)) == []
