@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from server.dashboard.charts import NARROW, SMALL, WIDE, Bar, Dot, Frame, Size, bars, dots_and_line
-from server.dashboard.days import Day, Range, day_values, each_day, middle, usual
+from server.dashboard.days import Day, Range, day_values, middle, usual
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, COVERAGE, EAR, LONG_CLOSURES, PERCLOS, Metric, Text
 from server.dashboard.overview import usual_words
@@ -19,6 +19,8 @@ from server.dashboard.words import clock, in_words, long_day, short_day, weekday
 
 RANGES = (7, 30, 90)
 DEFAULT_RANGE = 30
+# More single sessions than this say nothing that their days don't, and weigh on the page.
+MOST_DOTS = 400
 FIGURES = (BLINK_RATE, EAR, PERCLOS, LONG_CLOSURES, COVERAGE)
 
 
@@ -85,14 +87,17 @@ class DayLine:
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric over a period: a number, what it was before, the chart in its sizes, the table."""
+    """One metric over a period: a number, what it was before, the chart in its sizes, the table.
+
+    `kinds` are the kinds of dots in the chart: sessions, and the marks that some of them have.
+    """
 
     metric: Metric
     unit: Text
     value: str | None
     before: str | None
     usual: str | None
-    has_uncertain: bool
+    kinds: frozenset[str]
     charts: Sequence[SafeString]
     lines: Sequence[DayLine]
 
@@ -128,14 +133,16 @@ def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure
     # What a session shares out over its day has no usual range of single sessions.
     span = None if metric in (LONG_CLOSURES, COVERAGE) else usual(rows, metric.key, period.first)
     of_days = metric is LONG_CLOSURES
+    shown = [] if of_days else [row for row in rows if row.day in period]
+    dots = _dots(metric, shown, period.first) if len(shown) <= MOST_DOTS else []
     return Figure(
         metric=metric,
         unit=_("a day") if of_days else metric.unit,
         value=metric.shown(middle(days)),
         before=metric.shown(middle(before)),
         usual=usual_words(metric, span),
-        has_uncertain=any(row.date_uncertain for row in rows if row.day in period),
-        charts=_charts(metric, rows, days, span),
+        kinds=frozenset({"session", *(mark for dot in dots for mark in dot.marks)} if dots else ()),
+        charts=_charts(metric, dots, days, span),
         lines=[_day_line(metric, day) for day in days[::-1]],
     )
 
@@ -200,10 +207,8 @@ def ear_axis(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _charts(
-    metric: Metric, rows: Sequence[SessionRow], days: Sequence[Day], span: Range | None
+    metric: Metric, dots: Sequence[Dot], days: Sequence[Day], span: Range | None
 ) -> list[SafeString]:
-    first, last = days[0].day, days[-1].day
-    dots = [] if metric is LONG_CLOSURES else _dots(metric, rows, first, last)
     line = [
         (n + 0.5, None if d.value is None else d.value * metric.scale) for n, d in enumerate(days)
     ]
@@ -213,7 +218,7 @@ def _charts(
     band = (span.low * metric.scale, span.high * metric.scale) if span else None
     inside = [*heights, *(band or ()), _LEAST_TOP.get(metric.key, 0)]
     bottom, top = ear_axis(inside[:-1]) if metric is EAR else (0, max(inside))
-    frame = Frame(_label(metric, days), (0, len(days)), top, _ticks(first, last), bottom)
+    frame = Frame(_label(metric, days), (0, len(days)), top, _ticks(days), bottom)
     if metric is LONG_CLOSURES:
         return [bars(frame, SMALL, [_day_bar(n, day) for n, day in enumerate(days)])]
     sizes: tuple[Size, ...] = (WIDE, NARROW) if metric is BLINK_RATE else (SMALL,)
@@ -244,11 +249,11 @@ def _label(metric: Metric, days: Sequence[Day]) -> str:
     )
 
 
-def _dots(metric: Metric, rows: Sequence[SessionRow], first: date, last: date) -> list[Dot]:
+def _dots(metric: Metric, rows: Sequence[SessionRow], first: date) -> list[Dot]:
     return [
         _dot(metric, row, value, first)
         for row in rows
-        if first <= row.day <= last and (value := row.values.get(metric.key)) is not None
+        if (value := row.values.get(metric.key)) is not None
     ]
 
 
@@ -270,8 +275,8 @@ def _dot_marks(row: SessionRow) -> tuple[str, ...]:
     return tuple(name for name, holds in marks.items() if holds)
 
 
-def _ticks(first: date, last: date) -> list[tuple[float, str]]:
-    days = each_day(first, last)
+def _ticks(days: Sequence[Day]) -> list[tuple[float, str]]:
     if len(days) <= 7:
-        return [(n + 0.5, weekday(day)) for n, day in enumerate(days)]
-    return [(n + 0.5, short_day(day)) for n, day in enumerate(days) if day.weekday() == 0]
+        return [(n + 0.5, weekday(each.day)) for n, each in enumerate(days)]
+    mondays = [(n, each.day) for n, each in enumerate(days) if each.day.weekday() == 0]
+    return [(n + 0.5, short_day(day)) for n, day in mondays]

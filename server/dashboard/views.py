@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -65,8 +66,9 @@ def people_live(request: HttpRequest) -> HttpResponse:
 def _people(request: HttpRequest) -> dict[str, Any]:
     viewer, now = viewer_of(request), timezone.now()
     seen = list(visible_people(viewer))
-    for each in seen:
-        note_look(viewer, each, "people")
+    with transaction.atomic():  # one commit for all of them
+        for each in seen:
+            note_look(viewer, each, "people")
     cards = overview.cards(viewer, seen, now)
     return {"cards": cards, "alone": len(seen) == 1, "version": f"{now:%H%M%S}"}
 

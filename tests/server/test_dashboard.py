@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from server import dashboard
 from server.care.login import MOST_BY_NAME_AND_ADDRESS
@@ -38,6 +38,13 @@ def measured(
         document["ended_at"] = text_of(started_at + timedelta(minutes=5))
     assert accept_session(device, document).outcome == "stored"
     return str(document["session_id"])
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """A page that was asked for in German leaves its thread speaking German."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

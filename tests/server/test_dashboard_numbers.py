@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,13 @@ from server.dashboard.rows import SessionRow
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = date(2026, 11, 16)
 NOON = datetime(2026, 11, 16, 11, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """A page that was asked for in German leaves its thread speaking German."""
+    with translation.override("en"):
+        yield
 
 
 def row(day: date = MONDAY, **values: float | None) -> SessionRow:
@@ -309,3 +317,11 @@ def test_blinks_of_a_slow_camera_are_listed_without_durations() -> None:
     assert [line.duration_ms for line in page.blinks.lines] == [None, None]
     assert [line.kind for line in page.blinks.lines] == ["complete", ""]
     assert page.blinks.charts == []
+
+
+def test_a_chart_of_very_many_sessions_shows_their_days() -> None:
+    period = history.period_of("30", "", MONDAY)
+    rows = [row(MONDAY - timedelta(days=n % 30), perclos=0.02) for n in range(401)]
+    few, many = (history.figure(metrics.PERCLOS, some, period) for some in (rows[:400], rows))
+    assert (few.kinds, many.kinds) == ({"session"}, set())
+    assert (few.charts[0].count("<circle"), many.charts[0].count("<circle")) == (430, 30)
