@@ -250,20 +250,21 @@ def _claimed_size(file: BinaryIO, size: int) -> int:
 
     A file that was cut has a box that ends beyond it; its index, which comes last, is then missing.
     """
-    header = file.read(16)
-    if header[4:8] != b"ftyp":
+    if file.read(8)[4:] != b"ftyp":
         return size
     end = 0
-    while end + 8 <= size and len(header) >= 8:
+    while end < size:
+        file.seek(end)
+        header = file.read(16)
+        if len(header) < 8:
+            return end + 8
         (length,) = struct.unpack(">I", header[:4])
         if length == 1 and len(header) == 16:
             (length,) = struct.unpack(">Q", header[8:])
         if length < 8:  # 0 is "to the end of the file", the others are nonsense
             return size
         end += length
-        file.seek(end)
-        header = file.read(16)
-    return max(end, size)
+    return end
 
 
 class UsbCamera:
@@ -295,6 +296,7 @@ class UsbCamera:
         with self._news:
             self._news.wait_for(lambda: self._streaming or self._fault, OPEN_TIMEOUT_S)
             if not self._streaming:
+                self._stopping.set()
                 raise CameraError(f"{self._device}: {self._fault or 'did not open in time'}")
 
     def read(self, timeout_s: float) -> Frame | None:
@@ -326,18 +328,21 @@ class UsbCamera:
         """The reading thread. Any failure is a fault that `read` reports; it never tries again."""
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         try:
-            if not capture.isOpened():
-                self._announce(fault="can't be opened as a V4L2 camera")
-                return
-            self._configure(capture)
-            while not self._stopping.is_set():
-                ok, pixels = capture.read()
-                if not ok:
-                    self._announce(fault="stopped giving frames")
-                    return
-                self._announce(Frame(_kernel_time_s(capture), np.asarray(pixels, np.uint8)))
+            self._read_all(capture)
+        except (cv2.error, CameraError) as error:
+            self._announce(fault=str(error))
         finally:
             capture.release()
+
+    def _read_all(self, capture: cv2.VideoCapture) -> None:
+        if not capture.isOpened():
+            raise CameraError("can't be opened as a V4L2 camera")
+        self._configure(capture)
+        while not self._stopping.is_set():
+            ok, pixels = capture.read()
+            if not ok:
+                raise CameraError("stopped giving frames")
+            self._announce(Frame(_kernel_time_s(capture), np.asarray(pixels, np.uint8)))
 
     def _configure(self, capture: cv2.VideoCapture) -> None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self.width)

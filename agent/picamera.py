@@ -26,11 +26,12 @@ class PiCamera:
     source = "picamera2"
 
     def __init__(self, width: int, height: int, fps: float) -> None:
-        self.width, self.height = width, height
         self.frames_dropped = 0
         self._period_s = 1 / fps
         self._last_s: float | None = None
         self._camera = _open_picamera(width, height, fps)
+        # What libcamera made of the wish: it rounds sizes to what the hardware can do.
+        self.width, self.height = self._camera.camera_configuration()["lores"]["size"]
 
     def start(self) -> None:
         """Begin to give frames. Raises CameraError."""
@@ -43,15 +44,15 @@ class PiCamera:
         try:
             # Without `wait` a camera that timed out inside libcamera is waited for for ever.
             request = self._camera.capture_request(wait=timeout_s)
+            try:
+                time_s = request.get_metadata()["SensorTimestamp"] / 1e9
+                pixels = _unpadded(request.make_array("lores"), self.width, self.height)
+            finally:
+                request.release()
         except TimeoutError as error:
             raise CameraError(f"the Pi's camera: no frame within {timeout_s:g} s") from error
-        except RuntimeError as error:
+        except (RuntimeError, KeyError) as error:
             raise CameraError(f"the Pi's camera: {error}") from error
-        try:
-            time_s = request.get_metadata()["SensorTimestamp"] / 1e9
-            pixels = _unpadded(request.make_array("lores"), self.width, self.height)
-        finally:
-            request.release()
         if self._last_s is not None:
             self.frames_dropped += max(0, round((time_s - self._last_s) / self._period_s) - 1)
         self._last_s = time_s
@@ -79,8 +80,9 @@ def _open_picamera(width: int, height: int, fps: float) -> Any:
         camera = Picamera2()
         # The small second stream is what is measured. There has to be a main one: twice the size
         # makes libcamera choose a sensor mode with a wide view instead of a cropped one.
+        twice = 2 if width <= 800 else 1
         configuration = camera.create_video_configuration(
-            main={"size": (2 * width, 2 * height), "format": "YUV420"},
+            main={"size": (twice * width, twice * height), "format": "YUV420"},
             lores={"size": (width, height), "format": "YUV420"},
             controls={"FrameDurationLimits": (period_us, period_us)},
         )
