@@ -4,6 +4,7 @@ A connection is driven by whoever calls `next_messages`: no thread of its own, s
 behind the back of a database that is away, and no error is lost in a callback.
 """
 
+import secrets
 import ssl
 from collections import deque
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ class Connection:
         self._ready = False
         self._client = client = paho.Client(
             CallbackAPIVersion.VERSION2,
+            client_id=f"blinklog-server-{secrets.token_hex(8)}",
             protocol=paho.MQTTv5,
             manual_ack=True,
             reconnect_on_failure=False,
