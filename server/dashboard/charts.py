@@ -199,7 +199,7 @@ def _svg(chart: Any) -> SafeString:
 
 
 _STYLE = Style(font_family="inherit", label_font_size=12, major_label_font_size=12)
-_UNWANTED = {"style", "script", "desc", "defs"}
+_UNWANTED = {"defs", "desc"}  # styles and scripts are in the former
 _COORDINATES = ("d", "x", "y", "cx", "cy", "width", "height")
 
 
