@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from django.db.models import Model
+
     from server.care.models import CareLink, Person
     from server.devices.models import Device
 
@@ -103,12 +105,11 @@ def create_person(options: Options) -> None:
     )
     person.set_password(password)
     try:
-        person.full_clean()
         if password is not None:
             validate_password(password, person)
     except ValidationError as error:
         raise CommandError("; ".join(error.messages)) from error
-    person.save()
+    save(person)
     told = {"user": person.username}
     if options.token:
         told["token"] = PersonToken.issue(person)
@@ -119,7 +120,8 @@ def create_device(options: Options) -> None:
     """Create a device for a person, with its token."""
     from server.devices.models import Device, DeviceToken
 
-    device = Device.objects.create(person=person_named(options.person), label=options.name)
+    device = Device(person=person_named(options.person), label=options.name)
+    save(device)
     told = {"device": str(device.pk), "token": DeviceToken.issue(device)}
     tell(options, told, f"created the device {device.label} of {options.person}")
 
@@ -159,18 +161,13 @@ def revoke_device(options: Options) -> None:
 
 def link(options: Options) -> None:
     """Let a caregiver see a person."""
-    from django.core.exceptions import ValidationError
-
     from server.care.models import CareLink
 
     if open_link(options):
         raise CommandError(f"{options.caregiver} may see {options.person} already")
-    made = CareLink(caregiver=person_named(options.caregiver), person=person_named(options.person))
-    try:
-        made.full_clean()
-    except ValidationError as error:
-        raise CommandError("expected two people, found one twice") from error
-    made.save()
+    if options.caregiver == options.person:
+        raise CommandError("expected two people, found one twice")
+    save(CareLink(caregiver=person_named(options.caregiver), person=person_named(options.person)))
     print(f"{options.caregiver} may see {options.person}")
 
 
@@ -233,6 +230,19 @@ def read_password(options: Options) -> str | None:
     if not text.strip():
         raise CommandError("expected a password, found nothing")
     return str(text).splitlines()[0]
+
+
+def save(made: "Model") -> None:
+    """Keep it, if it is what its model says it may be."""
+    from django.core.exceptions import ValidationError
+
+    try:
+        made.full_clean()
+    except ValidationError as error:
+        fields = error.message_dict.items()
+        texts = [f"{name}: {' '.join(messages)}" for name, messages in fields]
+        raise CommandError("; ".join(texts).replace("__all__: ", "")) from error
+    made.save()
 
 
 def person_named(name: str) -> "Person":

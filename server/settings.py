@@ -129,9 +129,12 @@ POSTGRES_OPTIONS = {
 
 def _database() -> dict[str, Any]:
     url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
-    config: dict[str, Any] = dict(
-        dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
-    )
+    try:
+        parsed = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+    except ValueError:  # its text shows the URL, and with it the password
+        expected = "expected postgres://user:password@host/name, or sqlite:///path"
+        raise ImproperlyConfigured(f"DATABASE_URL: {expected}") from None
+    config: dict[str, Any] = dict(parsed)
     sqlite = "sqlite" in config["ENGINE"]
     config["OPTIONS"] = {
         **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS),
