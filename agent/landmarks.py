@@ -142,8 +142,12 @@ class FaceTracker:
 
 
 def _may_be(last: Region, found: Region, elapsed_s: float) -> bool:
-    """Whether the face of `last` can be at `found`: a head moves its own width in a second."""
-    return last.distance(found) <= 0.5 + elapsed_s and 0.5 <= found.size / last.size <= 2.0
+    """Whether the face of `last` can be at `found`.
+
+    A seated head moves half a region's width in a second; who sits beside is two widths away.
+    """
+    reach = 0.5 + 0.5 * elapsed_s
+    return last.distance(found) <= reach and 0.5 <= found.size / last.size <= 2.0
 
 
 class _Mesh:
@@ -178,7 +182,8 @@ def _projected(raw: Floats, to_frame: Affine) -> Floats:
     """
     (cos, _, x), (sin, _, y) = to_frame.tolist()
     turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, math.hypot(cos, sin)]], np.float32)
-    points: Floats = turn @ raw.T
+    with np.errstate(invalid="ignore"):  # infinities become no numbers, which no region has
+        points: Floats = turn @ raw.T
     points[0] += x
     points[1] += y
     return points

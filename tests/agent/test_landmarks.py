@@ -1,0 +1,450 @@
+"""Landmarks: found, followed, lost and found again, on a real face with the real models."""
+
+import math
+import tracemalloc
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from agent import landmarks
+from agent.capture import ReplayCamera
+from agent.ear import eye_sample
+from agent.landmarks import RETRY_S, FaceTracker, Region
+from agent.records import FaceLandmarks, Frame
+from scripts.portrait import Portrait
+
+FPS = 30
+EMPTY = np.full((480, 640, 3), 90, np.uint8)
+CORNERS = [33, 263, 133, 362]  # of the right and left eye: outer, then inner
+Pixels = NDArray[np.uint8]
+
+
+def frames(pictures: Iterable[Pixels], start_s: float = 0.0) -> list[Frame]:
+    """Pictures as a camera would give them."""
+    return [Frame(start_s + n / FPS, picture) for n, picture in enumerate(pictures)]
+
+
+def last_face(tracker: FaceTracker, pictures: Iterable[Pixels]) -> FaceLandmarks | None:
+    """What is seen in the last of some frames."""
+    return [tracker.find(frame) for frame in frames(pictures)][-1]
+
+
+def settled(tracker: FaceTracker, picture: Pixels) -> FaceLandmarks:
+    """The face in a still picture."""
+    face = last_face(tracker, [picture] * 3)
+    assert face is not None
+    return face
+
+
+def two_faces(portrait: Portrait, left: float = 0.5, right: float = 0.5) -> Pixels:
+    """A picture with the face twice, at these scales; 0 leaves it out."""
+    picture = EMPTY.copy()
+    for scale, columns in ((left, slice(0, 320)), (right, slice(320, 640))):
+        if scale:
+            picture[:, columns] = portrait.frame(1.0, scale=scale)[:, 160:480]
+    return picture
+
+
+class Watched:
+    """An interpreter whose inferences are counted, and whose outputs may be changed after each."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.runs = 0
+        self.change: Callable[[list[Any]], None] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def invoke(self) -> None:
+        self.runs += 1
+        self._model.invoke()
+        if self.change:
+            self.change([self._model.tensor(d["index"])() for d in self.get_output_details()])
+
+
+@pytest.fixture
+def watched(model_cache: Path) -> tuple[FaceTracker, Watched, Watched]:
+    """A tracker with its detector and mesh."""
+    detector, mesh = (
+        Watched(landmarks_model(model_cache, n)) for n in ("face_detection", "face_landmark")
+    )
+    return FaceTracker(detector, mesh), detector, mesh
+
+
+def landmarks_model(cache: Path, name: str) -> Any:
+    from agent import models
+
+    return models.load(name, cache)
+
+
+# Where the landmarks are
+
+
+def test_landmarks_are_in_the_frame_s_own_pixels(portrait: Portrait, tracker: FaceTracker) -> None:
+    face = settled(tracker, portrait.frame(1.0))
+    assert (face.points.shape, face.points.dtype) == ((468, 3), np.float32)
+    assert face.score > 0.99
+    # The corners of the eyes as one sees them in the photograph.
+    seen = [(257.0, 198.0), (383.5, 204.5), (296.5, 204.0), (343.5, 206.5)]
+    np.testing.assert_allclose(face.points[CORNERS, :2], seen, atol=4)
+
+
+@pytest.mark.parametrize("look", [
+    {"shift": (120, 60)}, {"shift": (-90, -70)}, {"scale": 0.5}, {"scale": 1.4},
+    {"rotation_deg": 30}, {"rotation_deg": -75},
+    {"rotation_deg": 40, "scale": 0.7, "shift": (50, 9)},
+])  # fmt: skip
+def test_landmarks_go_where_the_face_goes(
+    portrait: Portrait, new_tracker: Callable[[], FaceTracker], look: dict[str, Any]
+) -> None:
+    upright = settled(new_tracker(), portrait.frame(1.0)).points
+    moved = settled(new_tracker(), portrait.frame(1.0, **look)).points
+    scale, (dx, dy) = look.get("scale", 1.0), look.get("shift", (0, 0))
+    angle = math.radians(look.get("rotation_deg", 0))
+    turn = scale * np.array(
+        [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
+    )
+    centre = np.array([320, 240])
+    expected = (upright[:, :2] - centre) @ turn + centre + (dx, dy)
+    assert np.linalg.norm(moved[:, :2] - expected, axis=1).mean() < 2.5 * scale
+    assert np.abs(moved[:, 2] - upright[:, 2] * scale).mean() < 5 * scale
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (1280, 720), (320, 240), (642, 362)])
+def test_any_size_of_frame_and_both_layouts_give_the_same_face(
+    portrait: Portrait, new_tracker: Callable[[], FaceTracker], size: tuple[int, int]
+) -> None:
+    scale = min(size[0] / 640, size[1] / 480)
+    fitted = np.array([[scale, 0, 0], [0, scale, 0]])
+    bgr = cv2.warpAffine(portrait.frame(1.0), fitted, size, borderMode=cv2.BORDER_REPLICATE)
+    yuv = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420)
+    one, other = new_tracker(), new_tracker()
+    for n in range(3):
+        a = one.find(Frame(n / FPS, np.asarray(bgr, np.uint8)))
+        b = other.find(Frame(n / FPS, np.asarray(yuv, np.uint8), "yuv420"))
+    assert a is not None
+    assert b is not None
+    assert np.linalg.norm(a.points - b.points, axis=1).mean() < 1.5 * scale
+
+
+def test_a_frame_may_be_a_view_of_a_larger_one(portrait: Portrait, tracker: FaceTracker) -> None:
+    wide = np.concatenate([EMPTY, portrait.frame(1.0), EMPTY], axis=1)
+    face = settled(tracker, wide[:, 640:1280])
+    assert abs(face.points[1, 0] - 320) < 15
+
+
+def test_what_comes_out_stays_as_it_is(portrait: Portrait, tracker: FaceTracker) -> None:
+    first = settled(tracker, portrait.frame(1.0))
+    kept = first.points.copy()
+    last_face(tracker, [portrait.frame(0.0, shift=(20, 10))] * 2)
+    np.testing.assert_array_equal(first.points, kept)
+
+
+# x and y that FaceMesh of mediapipe 0.10.21 in its video mode finds in frames of single_face.mp4:
+# the corners of the eyes, then the middles of the right upper and lower, left upper and lower lid.
+MEDIAPIPE = {
+    10: [
+        (242.0, 165.8), (340.7, 160.9), (272.5, 165.7), (310.8, 163.8),
+        (254.8, 159.4), (256.8, 170.0), (327.3, 155.9), (327.0, 166.3),
+    ],
+    26: [
+        (243.5, 164.9), (342.2, 160.4), (272.9, 163.3), (312.6, 161.6),
+        (256.9, 161.9), (259.2, 166.4), (328.5, 158.9), (326.7, 163.2),
+    ],
+    71: [
+        (247.5, 164.5), (346.6, 160.3), (277.7, 164.3), (316.6, 162.6),
+        (260.3, 159.3), (262.4, 168.1), (333.3, 156.3), (332.3, 164.9),
+    ],
+}  # fmt: skip
+
+
+def test_it_agrees_with_mediapipe_s_own_face_mesh(clips: Path, tracker: FaceTracker) -> None:
+    camera = ReplayCamera(clips / "single_face.mp4")
+    camera.start()
+    for number in range(72):
+        frame = camera.read(5.0)
+        assert frame is not None
+        face = tracker.find(frame)
+        if number in MEDIAPIPE:
+            assert face is not None
+            found = face.points[[*CORNERS, 159, 145, 386, 374], :2]
+            assert np.linalg.norm(found - MEDIAPIPE[number], axis=1).max() < 0.5
+
+
+# The same face, frame after frame
+
+
+def test_a_tracked_face_needs_no_detector(
+    portrait: Portrait, watched: tuple[FaceTracker, Watched, Watched]
+) -> None:
+    tracker, detector, mesh = watched
+    for number, frame in enumerate(frames(portrait.frame(1.0, shift=(n, 0)) for n in range(10))):
+        assert tracker.find(frame) is not None
+        assert detector.runs == 1
+        assert mesh.runs == 2 + number  # a new face is looked at twice
+
+
+def test_a_head_that_rolls_over_is_followed(portrait: Portrait, tracker: FaceTracker) -> None:
+    for n in range(121):
+        face = tracker.find(Frame(n / FPS, portrait.frame(1.0, rotation_deg=3 * n)))
+        assert face is not None
+        right, left = face.points[33], face.points[263]
+        roll = math.degrees(math.atan2(left[1] - right[1], left[0] - right[0]))
+        assert abs((roll - 3 * n - 3 + 180) % 360 - 180) < 6
+
+
+def test_a_face_that_leaves_is_lost_in_the_same_frame(
+    portrait: Portrait, tracker: FaceTracker
+) -> None:
+    settled(tracker, portrait.frame(1.0))
+    assert tracker.find(Frame(1.0, EMPTY)) is None
+
+
+def test_a_lost_face_is_found_again_soon(portrait: Portrait, tracker: FaceTracker) -> None:
+    settled(tracker, portrait.frame(1.0))
+    assert last_face(tracker, [EMPTY] * 20) is None
+    found = [
+        tracker.find(frame) is not None for frame in frames([portrait.frame(1.0)] * 10, start_s=1.0)
+    ]
+    assert found.index(True) / FPS <= RETRY_S
+    assert all(found[found.index(True) :])
+
+
+def test_an_empty_room_costs_ten_detections_a_second(
+    watched: tuple[FaceTracker, Watched, Watched],
+) -> None:
+    tracker, detector, mesh = watched
+    for frame in frames([EMPTY] * (3 * FPS)):
+        assert tracker.find(frame) is None
+    assert 25 <= detector.runs <= 30
+    assert mesh.runs == 0
+
+
+def test_a_face_that_flickers_does_not_wake_the_detector_more_often(
+    portrait: Portrait, watched: tuple[FaceTracker, Watched, Watched]
+) -> None:
+    tracker, detector, _ = watched
+    pictures = [portrait.frame(1.0), EMPTY] * FPS
+    for frame in frames(pictures):
+        tracker.find(frame)
+    assert detector.runs <= 2 * 10
+
+
+def test_a_session_keeps_to_the_face_it_began_with(
+    portrait: Portrait, tracker: FaceTracker
+) -> None:
+    first = last_face(tracker, [two_faces(portrait, left=0.45, right=0)] * 3)
+    assert first is not None
+    assert first.points[1, 0] < 320
+    # A second, larger face comes, the first is covered for a second, and comes back.
+    shown = [two_faces(portrait, 0.45, 0.6)] * 15
+    covered = [two_faces(portrait, 0, 0.6)] * 30
+    seen = [tracker.find(f) for f in frames(shown + covered + shown, start_s=1.0)]
+    assert all(face.points[1, 0] < 320 for face in seen if face is not None)
+    assert all(face is not None for face in seen[:15] + seen[-10:])
+    assert all(face is None for face in seen[16:45])
+
+
+def test_after_a_while_another_face_may_take_its_place(
+    portrait: Portrait, tracker: FaceTracker
+) -> None:
+    last_face(tracker, [two_faces(portrait, 0.45, 0)] * 3)
+    others = [
+        tracker.find(Frame(1.0 + n / 10, two_faces(portrait, 0, 0.45))) is not None
+        for n in range(70)
+    ]
+    assert not any(others[:25])
+    assert all(others[60:])
+
+
+def test_a_new_session_begins_with_the_largest_face(
+    portrait: Portrait, tracker: FaceTracker
+) -> None:
+    last_face(tracker, [two_faces(portrait, 0.45, 0)] * 3)
+    tracker.reset()
+    face = last_face(tracker, [two_faces(portrait, 0.45, 0.6)] * 2)
+    assert face is not None
+    assert face.points[1, 0] > 320
+
+
+# No face, or none to be trusted
+
+
+def test_where_there_is_no_face_none_is_found(clips: Path, tracker: FaceTracker) -> None:
+    camera = ReplayCamera(clips / "no_face.mp4")
+    camera.start()
+    while (frame := camera.read(5.0)) is not None:
+        assert tracker.find(frame) is None
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_covered_lens_is_no_face(tracker: FaceTracker, grey: int) -> None:
+    assert last_face(tracker, [np.full((480, 640, 3), grey, np.uint8)] * 12) is None
+
+
+@pytest.mark.parametrize("shift", [(-290, 0), (290, 0), (0, 300), (0, -240)])
+def test_an_eye_beyond_the_picture_s_edge_is_not_made_up(
+    portrait: Portrait, tracker: FaceTracker, shift: tuple[int, int]
+) -> None:
+    steps = [portrait.frame(1.0, shift=(shift[0] * s, shift[1] * s)) for s in np.linspace(0, 1, 40)]
+    seen = [tracker.find(frame) for frame in frames(steps)]
+    assert seen[0] is not None
+    assert seen[-1] is None
+    for face in filter(None, seen):
+        assert (face.points[CORNERS[:2], :2] >= 0).all()
+        assert (face.points[CORNERS[:2], :2] < (640, 480)).all()
+
+
+@pytest.mark.parametrize("index", [0, 3 * 33 + 1, 3 * 400 + 2])
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -math.inf])
+def test_a_mesh_with_nonsense_in_it_is_no_face(
+    portrait: Portrait,
+    watched: tuple[FaceTracker, Watched, Watched],
+    index: int,
+    nonsense: float,
+) -> None:
+    tracker, _, mesh = watched
+    settled(tracker, portrait.frame(1.0))
+
+    def spoil(outputs: list[Any]) -> None:
+        outputs[0].reshape(-1)[index] = nonsense
+
+    mesh.change = spoil
+    assert last_face(tracker, [portrait.frame(1.0)] * 8) is None
+    mesh.change = None
+    assert tracker.find(Frame(1.0, portrait.frame(1.0))) is not None
+
+
+@pytest.mark.parametrize(
+    ("logit", "seen"), [(0.01, True), (-0.01, False), (math.nan, False), (1e9, True)]
+)
+def test_a_face_is_what_is_more_likely_one_than_not(
+    portrait: Portrait, watched: tuple[FaceTracker, Watched, Watched], logit: float, seen: bool
+) -> None:
+    tracker, _, mesh = watched
+
+    def doubt(outputs: list[Any]) -> None:
+        outputs[1].fill(logit)
+
+    mesh.change = doubt
+    face = last_face(tracker, [portrait.frame(1.0)] * 2)
+    assert (face is not None) == seen
+    if face:
+        assert 0.5 <= face.score <= 1.0
+
+
+def test_a_face_too_small_to_measure_is_none(
+    portrait: Portrait, watched: tuple[FaceTracker, Watched, Watched]
+) -> None:
+    tracker, _, mesh = watched
+
+    def shrink(outputs: list[Any]) -> None:
+        outputs[0] *= 0.02
+
+    mesh.change = shrink
+    assert last_face(tracker, [portrait.frame(1.0)] * 3) is None
+
+
+# What it is worth
+
+
+def test_a_blink_is_seen_in_the_recorded_clip(clips: Path, tracker: FaceTracker) -> None:
+    camera = ReplayCamera(clips / "single_face.mp4")
+    camera.start()
+    ears = []
+    while (frame := camera.read(5.0)) is not None:
+        ears.append(eye_sample(frame.time_s, tracker.find(frame)).ear or 0.0)
+    shut = [n for n, ear in enumerate(ears) if ear < 0.7 * np.median(ears)]
+    assert 25 <= min(shut) <= max(shut) <= 29
+    assert np.median(ears) == pytest.approx(0.247, abs=0.01)
+
+
+def test_eyes_are_measured_in_the_dark_with_noise_and_blur(
+    portrait: Portrait, new_tracker: Callable[[], FaceTracker]
+) -> None:
+    for look in ({"gain": 0.15, "noise": 2}, {"blur": 3}, {"noise": 12}, {"scale": 0.45}):
+        tracker = new_tracker()
+        open_eyes = last_face(tracker, [portrait.frame(1.0, **look)] * 3)
+        shut_eyes = last_face(tracker, [portrait.frame(0.0, **look)] * 3)
+        ears = [eye_sample(0, face).ear for face in (open_eyes, shut_eyes)]
+        assert ears[0] is not None, look
+        assert ears[1] is not None, look
+        assert ears[0] - ears[1] > 0.07, look
+
+
+def test_hours_of_frames_take_no_more_memory(portrait: Portrait, tracker: FaceTracker) -> None:
+    pictures = [portrait.frame(1.0, shift=(n, n), scale=0.8 + n / 50) for n in range(10)]
+    for _ in range(3):
+        last_face(tracker, pictures)
+    tracemalloc.start()
+    last_face(tracker, pictures)
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(10):
+        last_face(tracker, pictures)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 50_000
+
+
+# Geometry
+
+
+@given(
+    x=st.floats(-100, 800), y=st.floats(-100, 600), size=st.floats(1, 900),
+    angle=st.floats(-math.pi, math.pi),
+)  # fmt: skip
+def test_a_region_s_middle_and_corners_are_where_they_should_be(
+    x: float, y: float, size: float, angle: float
+) -> None:
+    to_frame = Region(x, y, size, angle).to_frame(192)
+    middle, corner, right = (to_frame @ (*p, 1) for p in ((96, 96), (0, 0), (192, 96)))
+    np.testing.assert_allclose(middle, (x, y), atol=1e-6)
+    assert math.dist(middle, corner) == pytest.approx(size / math.sqrt(2), rel=1e-6)
+    np.testing.assert_allclose(
+        right - middle, (size / 2 * math.cos(angle), size / 2 * math.sin(angle)), atol=1e-6
+    )
+
+
+@given(
+    x=st.floats(-300, 400),
+    y=st.floats(-300, 400),
+    size=st.floats(2, 500),
+    angle=st.floats(-math.pi, math.pi),
+    border=st.sampled_from([cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT]),
+)
+def test_a_crop_out_of_a_copied_window_is_the_crop_out_of_the_whole(
+    x: float, y: float, size: float, angle: float, border: int
+) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (90, 120, 3)).astype(np.uint8)
+    matrix = Region(x, y, size, angle).to_frame(32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    whole = cv2.warpAffine(picture, matrix, (32, 32), flags=flags, borderMode=border)
+    crop = landmarks._Cropper(32).rgb(Frame(0, picture), matrix, border)
+    # Coordinates are rounded to 1/32 of a pixel, from another origin in each.
+    assert np.abs(crop[..., ::-1].astype(int) - whole).mean() < 4
+
+
+def test_there_are_896_anchors_in_blazeface_s_order() -> None:
+    anchors = landmarks._anchors()
+    assert anchors.shape == (896, 2)
+    np.testing.assert_array_equal(anchors[[0, 1, 2, 32]], [(4, 4), (4, 4), (12, 4), (4, 12)])
+    np.testing.assert_array_equal(anchors[[512, 517, 518, 560]], [(8, 8), (8, 8), (24, 8), (8, 24)])
+
+
+def test_boxes_that_overlap_are_one_face_and_others_are_not() -> None:
+    def box(x: float, y: float, size: float) -> list[float]:
+        return [x, y, size, size, *[x] * 12]
+
+    boxes = np.array([box(40, 40, 20), box(90, 40, 20), box(42, 40, 20)], np.float32)
+    merged = landmarks._merged(boxes, np.array([0.9, 0.8, 0.6], np.float32))
+    assert len(merged) == 2
+    assert merged[0][0] == pytest.approx((40 * 0.9 + 42 * 0.6) / 1.5)
+    assert merged[1][0] == 90
