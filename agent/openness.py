@@ -1,14 +1,44 @@
-"""The person's own open and closed level: openness is EAR relative to these two."""
+"""The person's own open and closed level, learned causally: openness is EAR between these two.
 
+People, glasses, cameras and angles differ too much for a fixed threshold: the mesh may read a shut
+eye as a quarter or as two thirds of the open one. So both levels are learned: the open one from
+samples outside closures (a baseline that follows the closures inflates recall), the closed one
+from the depths of the blinks themselves.
+"""
+
+import math
 from collections import deque
+from collections.abc import Sequence
 
 from agent.records import EyeSample
 
 MIN_FACE_SCORE = 0.5
 """The mesh's score is the probability of a face: below even odds its lids are no evidence."""
 
-CLOSED_SHARE = 0.35
-"""The mesh reads a shut eye as about a third of an open one: believed until one was seen."""
+BLOCK_S = 0.5
+"""The open level is learned in steps of this length, long enough to outvote a blink."""
+
+MEMORY_BLOCKS = 40
+"""20 s of open eyes: a new level is believed after 5 s if it is higher, after 15 s if lower."""
+
+OPEN_QUANTILE = 0.75
+"""Of the remembered steps: looking down for a while must not pass for being open."""
+
+USUAL_DEPTH = 0.5
+"""The face mesh reads a shut eye as 0.55 to 0.8 of an open one (measured on four faces), the one
+with attention as a quarter to a half (EyeBlink8): half way is believed until blinks were seen."""
+
+ENOUGH_DEPTHS = 5
+"""With this many blinks the person's own depth is known; until then `USUAL_DEPTH` fills up."""
+
+MEMORY_DEPTHS = 24
+"""The last one or two minutes' blinks: glasses may come off."""
+
+DEPTH_QUANTILE = 0.75
+"""Of the remembered blinks: about half of spontaneous blinks are partial (Ousler 2014)."""
+
+FROZEN_CLOSURE = 0.5
+"""With the lids half way down or further a sample says nothing about the open level."""
 
 
 def trusted_ear(sample: EyeSample) -> float | None:
@@ -18,34 +48,75 @@ def trusted_ear(sample: EyeSample) -> float | None:
     return sample.ear
 
 
-class Levels:
-    """The open and closed level, learned causally from this person alone."""
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """The `q` quantile of ascending values (at least one), between neighbours by line."""
+    place = q * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
-    def __init__(self, memory_s: float = 10.0) -> None:
-        self._memory_s = memory_s
-        self._recent: deque[tuple[float, float]] = deque()
+
+class Levels:
+    """The person's open and closed level. Constant memory; a few operations a sample."""
+
+    def __init__(self) -> None:
+        self._block: list[float] = []
+        self._block_ends_s = -math.inf
+        self._blocks: deque[float] = deque(maxlen=MEMORY_BLOCKS)
+        self._depths: deque[float] = deque(maxlen=MEMORY_DEPTHS)
         self._open: float | None = None
+        self._depth = USUAL_DEPTH
 
     @property
     def open(self) -> float | None:
-        """EAR with the lids open; `None` before the first sample."""
+        """EAR with the lids open; `None` before the first face."""
         return self._open
 
     @property
     def closed(self) -> float | None:
-        """EAR with the lids shut; `None` before the first sample."""
-        return None if self._open is None else CLOSED_SHARE * self._open
+        """EAR with the lids shut; `None` before the first face."""
+        return None if self._open is None else self._open * (1 - self._depth)
+
+    @property
+    def depth(self) -> float:
+        """How far EAR falls in a complete blink, as a share of the open level, 0..1."""
+        return self._depth
 
     def closure(self, ear: float) -> float:
-        """How far the lids are down: 0 at the open level, 1 at the closed one."""
-        if self._open is None:
-            return 0.0
-        return min(1.0, max(0.0, (self._open - ear) / (self._open * (1 - CLOSED_SHARE))))
+        """How far the lids are down: 0 at the open level, 1 at the closed one, not clipped."""
+        return 0.0 if self._open is None else (1 - ear / self._open) / self._depth
 
     def add(self, time_s: float, ear: float) -> None:
-        """Learn from one sample outside closures."""
-        self._recent.append((time_s, ear))
-        while self._recent[0][0] < time_s - self._memory_s:
-            self._recent.popleft()
-        levels = sorted(value for _, value in self._recent)
-        self._open = levels[int(0.75 * (len(levels) - 1))]
+        """Learn from one sample of a trustworthy face."""
+        if time_s >= self._block_ends_s:
+            self._end_block()
+            self._block_ends_s = time_s + BLOCK_S
+        if self.closure(ear) < FROZEN_CLOSURE:
+            self._block.append(ear)
+            if not self._blocks:
+                self._open = quantile(sorted(self._block), OPEN_QUANTILE)
+
+    def learn_depth(self, depth: float) -> None:
+        """Learn from one blink that EAR fell by `depth`, a share of the level it fell from."""
+        self._depths.append(depth)
+        unknown = max(0, ENOUGH_DEPTHS - len(self._depths))
+        self._depth = quantile(sorted([*self._depths, *[USUAL_DEPTH] * unknown]), DEPTH_QUANTILE)
+
+    def learn_open(self, level: float) -> None:
+        """Learn that the lids were open at `level`, as a blink that began there proves.
+
+        A level so low that it passed for closed replaces what was remembered: otherwise the levels
+        would stay frozen for ever when glasses, pose or camera change while the eyes are open.
+        """
+        if self.closure(level) >= FROZEN_CLOSURE:
+            self._blocks.clear()
+            self._block.clear()
+            self._blocks.append(level)
+            self._open = level
+
+    def _end_block(self) -> None:
+        if self._block:
+            self._block.sort()
+            self._blocks.append(quantile(self._block, 0.5))
+            self._block.clear()
+            self._open = quantile(sorted(self._blocks), OPEN_QUANTILE)
