@@ -367,6 +367,7 @@ def test_a_page_speaks_the_browsers_language(world, browser):
     page = browser("carl").get("/people/anna/", headers={"Accept-Language": "de"})
     shown = words_of(page)
     assert "Lidschlagrate 14,8 Lidschläge/min" in shown
+    assert "English Deutsch" in shown
     assert '<html lang="de">' in page.content.decode()
 
 
