@@ -22,6 +22,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
 ]
 
+expect.set_options(timeout=15_000)  # a busy machine is no failure
+
 DESKTOP, PHONE = (1280, 900), (390, 844)
 ARTEFACTS = ROOT / "test-artefacts"
 
@@ -143,7 +145,8 @@ def test_for_an_outsider_there_is_nothing(home: Home, open_page: Open) -> None:
 def test_everything_can_be_reached_by_keyboard(open_page: Open) -> None:
     page = open_page()
     page.goto("/")
-    for text in ("ines", seed.PASSWORD):  # the first field has the focus
+    expect(page.get_by_label("Name")).to_be_focused()
+    for text in ("ines", seed.PASSWORD):
         page.keyboard.type(text)
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
