@@ -454,6 +454,9 @@ def test_a_usb_camera_that_does_not_open_in_time_is_given_up(
     v4l2.open_gate.clear()
     with pytest.raises(CameraError, match="did not open in time"):
         UsbCamera("/dev/video7", 640, 480, 30).start()
+    v4l2.open_gate.set()
+    assert v4l2.released.wait(5)
+    assert v4l2.reads == 0
 
 
 def test_a_usb_camera_that_does_not_let_go_is_given_up(

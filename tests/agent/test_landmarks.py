@@ -179,6 +179,14 @@ def test_it_agrees_with_mediapipe_s_own_face_mesh(clips: Path, tracker: FaceTrac
             assert np.linalg.norm(found - MEDIAPIPE[number], axis=1).max() < 0.5
 
 
+def test_a_new_face_is_measured_as_well_as_one_that_is_followed(
+    portrait: Portrait, tracker: FaceTracker
+) -> None:
+    first, *_, last = (tracker.find(f) for f in frames([portrait.frame(1.0)] * 10))
+    ears = [eye_sample(0, face).ear for face in (first, last)]
+    assert ears[0] == pytest.approx(ears[1], rel=0.03)
+
+
 # The same face, frame after frame
 
 
@@ -265,6 +273,16 @@ def test_after_a_while_another_face_may_take_its_place(
     assert all(others[60:])
 
 
+def test_a_face_of_another_size_is_another_face_for_five_seconds(
+    portrait: Portrait, tracker: FaceTracker
+) -> None:
+    last_face(tracker, [two_faces(portrait, 0.42, 0)] * 3)
+    larger = two_faces(portrait, 0, 1.0)
+    seen = [tracker.find(Frame(1.0 + n / 10, larger)) is not None for n in range(60)]
+    assert not any(seen[:40])
+    assert all(seen[45:])
+
+
 def test_a_new_session_begins_with_the_largest_face(
     portrait: Portrait, tracker: FaceTracker
 ) -> None:
@@ -347,7 +365,8 @@ def test_a_face_too_small_to_measure_is_none(
     tracker, _, mesh = watched
 
     def shrink(outputs: list[Any]) -> None:
-        outputs[0] *= 0.02
+        outputs[0] *= 0.1
+        outputs[1].fill(20)
 
     mesh.change = shrink
     assert last_face(tracker, [portrait.frame(1.0)] * 3) is None

@@ -251,22 +251,30 @@ def test_an_unknown_model_names_those_there_are(tmp_path: Path) -> None:
         models.load("iris", tmp_path)
 
 
-def failing_runtime(name: str) -> ModuleType:
+def failing_runtime(name: str, when: str = "made") -> ModuleType:
     """A runtime that imports and then fails, as tflite-runtime 2.14 does under numpy 2."""
 
-    def interpreter(**_: object) -> None:
+    def fail() -> None:
         raise SystemError("returned a result with an exception set") from ImportError("numpy.core")
+
+    def interpreter(**_: object) -> SimpleNamespace:
+        if when == "made":
+            fail()
+        return SimpleNamespace(
+            allocate_tensors=lambda: None, get_input_details=lambda: [], invoke=fail
+        )
 
     module = ModuleType(name)
     module.Interpreter = interpreter  # type: ignore[attr-defined]
     return module
 
 
+@pytest.mark.parametrize("when", ["made", "invoked"])
 def test_a_runtime_that_fails_only_when_used_makes_way_for_the_next(
-    model_cache: Path, monkeypatch: pytest.MonkeyPatch
+    model_cache: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     runtime = next(name for name in models.RUNTIMES if _installed(name))
-    broken = failing_runtime("broken_runtime.interpreter")
+    broken = failing_runtime("broken_runtime.interpreter", when)
     monkeypatch.setitem(sys.modules, "broken_runtime.interpreter", broken)
     monkeypatch.setattr(models, "RUNTIMES", ("broken_runtime", runtime))
     models.load("face_landmark", model_cache).invoke()
