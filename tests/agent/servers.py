@@ -237,13 +237,15 @@ class Consumer:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def publish(self, topic: str, payload: Any, correlation: bytes | None = None) -> None:
-        """Sends JSON, or bytes as they are."""
+    def publish(
+        self, topic: str, payload: Any, correlation: bytes | None = None
+    ) -> paho.MQTTMessageInfo:
+        """Sends JSON, or bytes as they are; the answer can be waited for."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if correlation is not None:
             properties.CorrelationData = correlation
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(topic, data, qos=1, properties=properties)
+        return self._client.publish(topic, data, qos=1, properties=properties)
 
     def behave(self, message: paho.MQTTMessage) -> None:
         """As the real consumer does."""

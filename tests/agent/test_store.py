@@ -587,10 +587,12 @@ def test_damage_met_in_the_middle_of_work_costs_neither_the_work_nor_the_process
 def test_whoever_has_the_damaged_store_open_goes_on_in_the_new_one(path: Path) -> None:
     filled(path)
     watch = Store(path)
+    watch.put(document(7))
     version = watch.data_version()
     zeroed(path)
     sync = Store(path)
     assert sync.set_aside is not None
+    assert sync.set_aside.with_name(sync.set_aside.name + "-wal").exists()
     assert watch.put(final := document(7))
     assert sync.document(final["session_id"]) == final
     assert watch.data_version() != version
@@ -601,6 +603,19 @@ def test_whoever_has_the_damaged_store_open_goes_on_in_the_new_one(path: Path) -
     assert again.document(final["session_id"]) == final
     assert again.set_aside is None
     again.close()
+
+
+def test_whoever_meets_the_damage_second_does_not_set_the_new_store_aside(path: Path) -> None:
+    filled(path)
+    second = Store(path)
+    zeroed(path)
+    first = Store(path)
+    first.put(final := document(7))
+    second._file._replace("what the first has met")
+    assert second.document(final["session_id"]) == final
+    assert len(list(path.parent.glob("*.damaged-*.sqlite3"))) == 1
+    first.close()
+    second.close()
 
 
 def test_two_processes_that_meet_the_damage_at_once_set_it_aside_once(path: Path) -> None:

@@ -365,6 +365,12 @@ def test_neither_token_nor_document_is_logged(
         assert secret not in str(caught.value)
 
 
+def test_true_is_not_revision_1() -> None:
+    started = {"session_id": "a", "revision": 1}
+    assert Acknowledgement.read({**started, "outcome": "stored"}, started) is not None
+    assert Acknowledgement.read({**started, "revision": True, "outcome": "stored"}, started) is None
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

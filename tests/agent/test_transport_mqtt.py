@@ -275,8 +275,8 @@ def test_a_repeated_word_is_heard_once(consumer: Consumer, transport: MqttTransp
     assert deliver(transport, second) == [acknowledged(second)]
 
 
-def test_a_huge_message_does_not_reach_the_device(
-    consumer: Consumer, transport: MqttTransport
+def test_a_huge_message_does_not_even_reach_the_device(
+    consumer: Consumer, transport: MqttTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
     def huge(self: Consumer, message: paho.MQTTMessage) -> None:
         self.publish(ACKS, b" " * (MESSAGE_BYTES + 1))
@@ -285,6 +285,7 @@ def test_a_huge_message_does_not_reach_the_device(
     consumer.answer = huge
     final = document(7)
     assert deliver(transport, final) == [acknowledged(final)]
+    assert "ignoring messages" not in caplog.text
 
 
 @given(
@@ -493,8 +494,11 @@ def test_a_delivery_beside_the_lasting_connection_disturbs_nothing(
     deliver(lasting)
     until(lambda: [each["online"] for each in consumer.statuses[-1:]] == [True], "online")
     count = len(consumer.statuses)
-    assert len(deliver(transport, document(7))) == 1
+    another = to(shared)
+    for each in (transport, another, transport, lasting):
+        assert len(deliver(each, document(7))) == 1
     transport.close()
+    another.close()
     assert len(deliver(lasting, document(7))) == 1
     assert len(consumer.statuses) == count
     lasting.close()
@@ -519,10 +523,11 @@ def test_a_command_finds_a_device_that_is_just_reconnecting(
 ) -> None:
     transport = to(shared, ABOUT)
     deliver(transport)
+    until(lambda: [each["online"] for each in consumer.statuses[-1:]] == [True], "online")
     assert transport._line is not None
     transport._line.discard()
-    until(lambda: {"agent": "1.0.0", "online": False} in consumer.statuses, "the loss is noticed")
-    consumer.publish(COMMANDS, {"id": "while away"})
+    until(lambda: not consumer.statuses[-1]["online"], "the loss is noticed")
+    consumer.publish(COMMANDS, {"id": "while away"}).wait_for_publish(ACK_S)
     with pytest.raises(DeliveryError, match="the connection was lost"):
         deliver(transport)
     assert some(lambda: deliver(transport) or transport.commands()) == [{"id": "while away"}]
