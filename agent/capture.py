@@ -23,7 +23,8 @@ from agent.records import Frame
 
 # What OpenCV and the FFmpeg inside it print on standard error, our own errors say better.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
+_set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+_set_log_level(1)  # fatal errors alone; 4.14 has the function elsewhere than 4.11
 
 Source = Literal["picamera2", "usb", "replay"]
 Pixels = NDArray[np.uint8]
