@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from django.contrib.auth import authenticate
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import AllowAny
@@ -16,6 +16,7 @@ from server.care.access import visible_people
 from server.care.login import WINDOW, too_many_failures
 from server.care.models import AccessLog, Person, PersonToken
 from server.devices.authentication import BearerAuthentication, person_of
+from server.session_data.serializers import ProblemSerializer
 
 NEWEST_LOOKS = 200
 
@@ -80,7 +81,12 @@ class TokenView(APIView):
         operation_id="token_create",
         auth=[],
         request=LoginSerializer,
-        responses={201: TokenSerializer},
+        responses={
+            201: TokenSerializer,
+            429: OpenApiResponse(
+                ProblemSerializer, "Too many wrong guesses: Retry-After says when"
+            ),
+        },
     )
     def post(self, request: Request) -> Response:
         """A new API token, for a name and its password."""

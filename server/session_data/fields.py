@@ -76,7 +76,6 @@ class Text(serializers.CharField):
     def __init__(self, *, max_length: int, **kwargs: Any) -> None:
         super().__init__(max_length=max_length, allow_blank=True, trim_whitespace=False, **kwargs)
         self.longest = max_length
-        self.validators = []
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Skips what CharField does for forms."""
@@ -134,7 +133,6 @@ class Column(serializers.ListField):
     def __init__(self, *, max_length: int, child: serializers.Field[Any, Any, Any, Any]) -> None:
         super().__init__(child=child, max_length=max_length)
         self.longest = max_length
-        self.validators = []
 
     def to_internal_value(self, data: object) -> list[Any]:
         """As it is."""

@@ -35,6 +35,7 @@ MAX_MINUTES = 24 * 60 + 1
 MAX_EAR = 5.0  # an eye five times as high as it is wide is none; 0.3 is usual
 
 ENDED_BY = ["button", "command", "time_limit", "power_loss", "camera_fault"]
+OUTCOMES = ["stored", "duplicate", "stale", "rejected"]
 
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 
@@ -220,7 +221,8 @@ def first_errors(errors: Any, path: str = "", most: int = 5) -> list[str]:
         parts = [(f"{path}[{place}]", part) for place, part in enumerate(errors) if part]
     else:
         texts = errors if isinstance(errors, list) else [errors]
-        return [f"{path}: {text}".removeprefix("non_field_errors: ") for text in texts][:most]
+        where = "" if path in ("", "non_field_errors") else f"{path}: "
+        return [f"{where}{text}" for text in texts][:most]
     found: list[str] = []
     for where, part in parts:
         found += first_errors(part, where.removesuffix(".non_field_errors"), most - len(found))
@@ -331,13 +333,21 @@ class AcceptanceSerializer(serializers.Serializer[Any]):
 
     session_id = serializers.CharField(allow_null=True)
     revision = serializers.IntegerField(allow_null=True)
-    outcome = serializers.ChoiceField(choices=["stored", "duplicate", "stale", "rejected"])
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
     reason = serializers.CharField(allow_null=True)
 
 
-class RefusalSerializer(AcceptanceSerializer):
-    """The same, of a document that was not taken."""
+class ProblemSerializer(serializers.Serializer[Any]):
+    """What is wrong: in a sentence, and by the name of each part where there are several.
 
+    Of a document that was refused: `outcome` and `reason` as in an acceptance.
+    """
+
+    detail = serializers.CharField(required=False)
+    session_id = serializers.CharField(required=False, allow_null=True)
+    revision = serializers.IntegerField(required=False, allow_null=True)
+    outcome = serializers.ChoiceField(choices=OUTCOMES, required=False)
+    reason = serializers.CharField(required=False, allow_null=True)
     errors = serializers.JSONField(required=False)  # type: ignore[assignment]
 
 

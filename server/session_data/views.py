@@ -28,7 +28,7 @@ from server.session_data.serializers import (
     AcceptanceSerializer,
     ChangesSerializer,
     HistorySerializer,
-    RefusalSerializer,
+    ProblemSerializer,
     SessionDetailSerializer,
     SessionDocumentSerializer,
     StartSerializer,
@@ -37,7 +37,7 @@ from server.session_data.serializers import (
 )
 
 TAKEN = {200: AcceptanceSerializer, 201: AcceptanceSerializer}
-REFUSED = {400: RefusalSerializer, 404: RefusalSerializer, 409: RefusalSerializer}
+REFUSED = {400: ProblemSerializer, 404: ProblemSerializer, 409: AcceptanceSerializer}
 
 
 def writer_of(request: Request) -> Writer:
