@@ -38,8 +38,7 @@ COMMANDS_KEPT = 200  # to know a repeated command by its id for longer than any 
 REASON_CHARACTERS = 500
 APPLICATION_ID = 0x424C4E4B  # "BLNK"
 
-# One entry a released schema.
-MIGRATIONS = (
+MIGRATIONS = (  # one entry a released schema
     """
     CREATE TABLE sessions (
         number INTEGER PRIMARY KEY,  -- order of arrival: the wall clock may jump
@@ -110,10 +109,7 @@ _NEXT_PENDING = f"""
     WHERE {_PENDING} AND session_id || ' ' || revision NOT IN (SELECT value FROM json_each(:skip))
     ORDER BY state <> 'active', number LIMIT :limit
 """
-_NOTE = """
-    INSERT INTO notes (key, value) VALUES (:key, :value)
-    ON CONFLICT (key) DO UPDATE SET value = excluded.value
-"""
+_NOTE = "INSERT OR REPLACE INTO notes (key, value) VALUES (:key, :value)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +182,8 @@ class Store:
 
     def park(self, session_id: str, revision: int, reason: str) -> bool:
         """Stops sending `revision` until `retry` or a higher one; says whether it did."""
-        reason = reason[:REASON_CHARACTERS] or "no reason given"
-        values = {"session_id": session_id, "revision": revision, "reason": reason, "now": _now()}
-        return self._change(_PARK, values) > 0
+        values = {"session_id": session_id, "revision": revision, "now": _now()}
+        return self._change(_PARK, {**values, "reason": reason[:REASON_CHARACTERS]}) > 0
 
     def retry(self, session_id: str) -> bool:
         """Makes a parked session pending again; says whether there was one."""
@@ -201,9 +196,8 @@ class Store:
 
     def sessions(self, limit: int) -> list[StoredSession]:
         """The newest `limit` sessions, newest first."""
-        rows = self._read(
-            "SELECT * FROM sessions ORDER BY number DESC LIMIT :limit", {"limit": limit}
-        )
+        newest = "SELECT * FROM sessions ORDER BY number DESC LIMIT :limit"
+        rows = self._read(newest, {"limit": limit})
         return [_stored(row, document) for row in rows if (document := _document(row)) is not None]
 
     def counts(self) -> dict[str, int]:

@@ -234,8 +234,8 @@ class Sync:
             else:
                 if acknowledged or not (batch or self._work):
                     self._report.works(transport.name)
-        # A transport that failed may have failed over its first document; one that did not has
-        # passed over all that are left.
+        # A transport that failed may have failed over the first of them, and not have come to the
+        # others; one that did not fail has passed over all that are left.
         self._tried.update(list(left)[:1] if failed else left)
         self._ignored |= bool(left) and not failed
         if batch:
@@ -258,9 +258,8 @@ class Sync:
     def _record(self, acknowledgement: Acknowledgement) -> None:
         session_id, revision = acknowledgement.session_id, acknowledgement.revision
         if acknowledgement.outcome == "rejected":
-            reason = acknowledgement.reason or "rejected without a reason"
-            log.warning("session %s revision %d is refused: %.200r", session_id, revision, reason)
-            self._store.park(session_id, revision, reason)
+            log.warning("session %s revision %d is rejected: see status", session_id, revision)
+            self._store.park(session_id, revision, acknowledgement.reason or "no reason given")
             return
         if acknowledgement.outcome == "stale":  # the server will never take a lower one
             log.info("session %s: the server is beyond revision %d", session_id, revision)

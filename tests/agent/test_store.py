@@ -651,6 +651,17 @@ def test_a_document_that_is_not_as_it_was_written_is_never_delivered(path: Path)
     store.close()
 
 
+def test_a_replacement_that_was_cut_off_by_power_is_made_again(path: Path) -> None:
+    filled(path)
+    zeroed(path)
+    path.with_name("agent.sqlite3.new").write_bytes(b"half a database")
+    path.with_name("agent.sqlite3.new-journal").write_bytes(b"of another try")
+    store = Store(path)
+    assert store.put(document(7))
+    assert store.set_aside is not None
+    store.close()
+
+
 def test_set_aside_stores_do_not_fill_the_disk(path: Path) -> None:
     for _ in range(SET_ASIDE_KEPT + 2):
         filled(path, 1)
