@@ -29,19 +29,23 @@ any_python() {
   done
 }
 
-# environment DIR PYTHON REQUIREMENTS [PIP-ARGUMENTS]: makes DIR hold what REQUIREMENTS pins and this
-# project. Done again only when the requirements, the project's own metadata or the Python changed.
+made_of() { "$1" -V; cat "$2" pyproject.toml; pwd; }
+
+# environment DIR PYTHON REQUIREMENTS: makes DIR hold what REQUIREMENTS pins, and this project. Done
+# again only when the requirements, the project's own metadata or the Python changed; one made from
+# requirements/dev.txt, which holds the demo's too, is kept.
 environment() {
-  local dir=$1 python=$2 requirements=$3
-  shift 3
-  local mark
-  mark=$("$python" -V; cat "$requirements" pyproject.toml; pwd)
-  if [ -f "$dir/.made-of" ] && [ "$(cat "$dir/.made-of")" = "$mark" ]; then return; fi
+  local dir=$1 python=$2 requirements=$3 each
+  for each in "$requirements" requirements/dev.txt; do
+    if [ -f "$dir/.made-of" ] && [ "$(cat "$dir/.made-of")" = "$(made_of "$python" "$each")" ]; then
+      return
+    fi
+  done
   say "making $dir from $requirements ($("$python" -V))"
   "$python" -m venv --clear "$dir" || die "python's venv module is needed (Debian: python3-venv)"
   "$dir/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
   "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-  printf '%s\n' "$mark" > "$dir/.made-of"
+  made_of "$python" "$requirements" > "$dir/.made-of"
 }
 
 # debian COMMAND PACKAGE...: installs the packages where COMMAND is missing and we may.
