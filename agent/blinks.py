@@ -49,7 +49,7 @@ QUIET_SIGMAS = 10.0
 LEARN_SIGMAS = 6.0
 """A dip that is surely not noise teaches the closed level, counted or not."""
 
-NOISE_SIGMAS = 3.0
+NOISE_SIGMAS = 3.5
 """Noise alone seldom stays that far out for a whole frame."""
 
 MIN_RECOVERY = 0.35
@@ -125,7 +125,7 @@ class BlinkDetector:
         before = self._recent.before(index, REFRACTORY_S)
         after = self._recent.after(index, REFRACTORY_S)
         lowest = self._recent.ears[index]
-        return bool(after) and lowest < min(before) and lowest <= min(after)
+        return bool(before and after) and min(before) > lowest <= min(after)
 
     def _is_ready(self, deepest_s: float) -> bool:
         now_s = self._recent.last_s

@@ -15,6 +15,9 @@ from agent.records import EyeSample
 MIN_FACE_SCORE = 0.5
 """The mesh's score is the probability of a face: below even odds its lids are no evidence."""
 
+MIN_EAR = 0.001
+"""No lid is flatter: shares of the level stay finite."""
+
 BLOCK_S = 0.5
 """The open level is learned in steps of this length, long enough to outvote a blink."""
 
@@ -42,10 +45,12 @@ FROZEN_CLOSURE = 0.5
 
 
 def trusted_ear(sample: EyeSample) -> float | None:
-    """EAR of a trustworthy face; `None` without a face or with one the mesh doubts."""
+    """EAR of a trustworthy face, above 0; `None` without a face or with one the mesh doubts."""
+    if sample.ear is None or math.isnan(sample.ear):
+        return None
     if sample.score is not None and sample.score < MIN_FACE_SCORE:
         return None
-    return sample.ear
+    return max(sample.ear, MIN_EAR)
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:

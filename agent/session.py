@@ -15,12 +15,13 @@ Memory is bounded: sums, one small record a minute and one a blink.
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 from agent.blinks import BlinkDetector
-from agent.openness import trusted_ear
+from agent.openness import quantile, trusted_ear
 from agent.records import Blink, EyeSample
 
 MAX_INTERVAL_S = 0.25
@@ -159,22 +160,25 @@ class _Counted:
     after_gap: bool
 
 
-@dataclass(slots=True)
 class _Gaps:
-    """The stretches in which a blink could have hidden, as the times of their ends."""
+    """The stretches in which a blink could have hidden, known by their ends."""
 
-    last_valid_s: float | None = None
-    ends: list[float] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._last_valid_s: float | None = None
+        # A blink is decided within 2 s of its start: no more gaps than four can end after it.
+        self._ends: deque[float] = deque(maxlen=4)
 
     def add(self, time_s: float) -> None:
-        if self.last_valid_s is not None and time_s - self.last_valid_s > UNSEEN_S:
-            self.ends.append(time_s)
-        self.last_valid_s = time_s
+        """A trustworthy face was seen."""
+        if self._last_valid_s is not None and time_s - self._last_valid_s > UNSEEN_S:
+            self._ends.append(time_s)
+        self._last_valid_s = time_s
 
-    def forget_before(self, time_s: float) -> bool:
+    def forget_until(self, time_s: float) -> bool:
         """True if a gap ended before `time_s`; these are forgotten."""
-        passed = [end for end in self.ends if end <= time_s]
-        self.ends = self.ends[len(passed) :]
+        passed = [end for end in self._ends if end <= time_s]
+        for _ in passed:
+            self._ends.popleft()
         return bool(passed)
 
 
@@ -193,7 +197,12 @@ class SessionBuilder:
         self._long: list[Blink] = []
 
     def add(self, sample: EyeSample) -> list[Blink]:
-        """Take one frame's sample; returns the events that it decided, up to half a second late."""
+        """Take one frame's sample; returns the events that it decided, up to half a second late.
+
+        A frame that is not later than the one before it is ignored.
+        """
+        if self._last is not None and sample.time_s <= self._last.time_s:
+            return []
         blinks = self._detector.add(sample)
         interval_s = None if self._last is None else sample.time_s - self._last.time_s
         self._delivered.add(interval_s)
@@ -221,15 +230,15 @@ class SessionBuilder:
         weight_s = min(interval_s, MAX_INTERVAL_S)
         closed = self._detector.levels.closure(ear) >= PERCLOS_CLOSED
         minute = int((sample.time_s - self._start_s) // 60)
-        for sums in (self._total, self._minutes.setdefault(minute, _Sums())):
-            sums.add(weight_s, ear, open_level, closed)
+        self._total.add(weight_s, ear, open_level, closed)
+        self._minutes.setdefault(minute, _Sums()).add(weight_s, ear, open_level, closed)
 
     def _count(self, blinks: Sequence[Blink]) -> None:
         for blink in blinks:
             if blink.long:
                 self._long.append(blink)
             else:
-                after_gap = self._gaps.forget_before(blink.start_s)
+                after_gap = self._gaps.forget_until(blink.start_s)
                 self._blinks.append(_Counted(blink, after_gap))
 
     def _session(self, end_s: float, frames_dropped: int, *, final: bool) -> Session:
@@ -261,8 +270,8 @@ class SessionBuilder:
             partial_blink_count=sum(not c.blink.complete for c in blinks) if counts else None,
             blink_rate_per_min=60 * len(blinks) / total.valid_s if counts else None,
             inter_blink_interval_median_s=self._interval_median_s() if counts else None,
-            blink_duration_median_ms=_quantile(lengths_ms, 0.5),
-            blink_duration_p90_ms=_quantile(lengths_ms, 0.9),
+            blink_duration_median_ms=quantile(lengths_ms, 0.5) if lengths_ms else None,
+            blink_duration_p90_ms=quantile(lengths_ms, 0.9) if lengths_ms else None,
             ear_mean=total.mean(total.ear),
             ear_open=total.mean(total.open_level),
             perclos=total.mean(total.closed_s),
@@ -311,13 +320,3 @@ class SessionBuilder:
             amplitude=tuple(blink.amplitude for blink in blinks),
             complete=tuple(blink.complete for blink in blinks),
         )
-
-
-def _quantile(ordered: Sequence[float], q: float) -> float | None:
-    """The `q` quantile of ascending values, between neighbours by line; `None` of nothing."""
-    if not ordered:
-        return None
-    place = q * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

@@ -43,7 +43,10 @@ def read_trace(path: Path, fps: float) -> Trace:
         raise TraceError(f"{path}: expected a CSV file in UTF-8, found other bytes") from error
     if not text.strip():
         raise TraceError(f"{path}: expected a header and rows, found an empty file")
-    return _Reader(str(path), fps).read(text)
+    try:
+        return _Reader(str(path), fps).read(text)
+    except csv.Error as error:
+        raise TraceError(f"{path}: expected a CSV file, found something else: {error}") from error
 
 
 def blink_rows(
@@ -93,7 +96,7 @@ class _Reader:
         self._line = 1
 
     def read(self, text: str) -> Trace:
-        rows = csv.reader(text.splitlines())
+        rows = csv.reader(text.rstrip().splitlines())
         header = self._header(next(rows))
         samples: list[EyeSample] = []
         frames: list[int] = []
@@ -146,6 +149,8 @@ class _Reader:
             number = math.inf
         if not math.isfinite(number):
             self._refuse(f"a number or nothing in {column}", repr(cell))
+        if column.startswith("ear") and number < 0:
+            self._refuse(f"an EAR of 0 or more in {column}", repr(cell))
         return number
 
     def _refuse(self, expected: str, found: str) -> NoReturn:

@@ -1,0 +1,123 @@
+"""The person's own levels: what teaches them, what must not, and how fast they settle."""
+
+import pytest
+
+from agent.blinks import BlinkDetector
+from agent.openness import Levels, quantile, trusted_ear
+from tests.agent.traces import OPEN, Camera, Lids, sample, without_face
+
+
+def learned(levels: Levels, ears: list[float], fps: float = 30.0, start_s: float = 0.0) -> Levels:
+    for frame, ear in enumerate(ears):
+        levels.add(start_s + frame / fps, ear)
+    return levels
+
+
+def test_before_the_first_face_nothing_is_known() -> None:
+    levels = Levels()
+    assert levels.open is None
+    assert levels.closed is None
+    assert levels.closure(0.1) == 0.0
+
+
+def test_the_open_level_is_known_from_the_first_face_on() -> None:
+    assert learned(Levels(), [0.31]).open == pytest.approx(0.31)
+
+
+@pytest.mark.parametrize("fps", [30.0, 15.0, 10.0])
+def test_wider_eyes_are_believed_within_six_seconds(fps: float) -> None:
+    levels = learned(Levels(), [0.20] * int(30 * fps), fps)
+    learned(levels, [0.30] * int(6 * fps), fps, start_s=30.0)
+    assert levels.open == pytest.approx(0.30)
+
+
+def test_a_look_down_of_ten_seconds_is_not_believed() -> None:
+    levels = learned(Levels(), [0.30] * 900)
+    learned(levels, [0.24] * 300, start_s=30.0)
+    assert levels.open == pytest.approx(0.30)
+
+
+def test_a_lower_level_that_stays_is_believed_within_twenty_seconds() -> None:
+    levels = learned(Levels(), [0.30] * 900)
+    learned(levels, [0.24] * 600, start_s=30.0)
+    assert levels.open == pytest.approx(0.24)
+
+
+@pytest.mark.parametrize("shut_s", [0.3, 3.0, 120.0])
+def test_the_open_level_is_frozen_while_the_eyes_are_shut(shut_s: float) -> None:
+    levels = learned(Levels(), [0.30] * 300)
+    learned(levels, [0.10] * int(shut_s * 30), start_s=10.0)
+    assert levels.open == pytest.approx(0.30)
+
+
+def test_an_open_level_does_not_drift_down_with_frequent_closures() -> None:
+    lids = [Lids(2.0 + k, duration_s=0.45) for k in range(60)]
+    detector = BlinkDetector()
+    for each in Camera().see(lids, 62):
+        detector.add(each)
+    assert detector.levels.open == pytest.approx(OPEN, rel=0.02)
+
+
+def test_who_walks_away_and_comes_back_is_remembered() -> None:
+    detector = BlinkDetector()
+    for each in without_face(Camera().see([], 120), 20.0, 119.0):
+        detector.add(each)
+    assert detector.levels.open == pytest.approx(OPEN, rel=0.02)
+
+
+def test_the_closed_level_is_a_guess_before_blinks_are_seen() -> None:
+    levels = learned(Levels(), [0.30] * 60)
+    assert levels.closed == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("depth", [0.3, 0.45, 0.75])
+def test_five_blinks_teach_the_closed_level(depth: float) -> None:
+    levels = learned(Levels(), [0.30] * 60)
+    for _ in range(5):
+        levels.learn_depth(depth)
+    assert levels.closed == pytest.approx(0.30 * (1 - depth))
+    assert levels.closure(0.30 * (1 - depth)) == pytest.approx(1.0)
+
+
+def test_partial_blinks_every_second_time_do_not_raise_the_closed_level() -> None:
+    levels = learned(Levels(), [0.30] * 60)
+    for _ in range(15):
+        levels.learn_depth(0.3)
+        levels.learn_depth(0.7)
+    assert levels.closed == pytest.approx(0.30 * 0.3)
+
+
+def test_glasses_put_on_are_learned_from_the_next_blinks() -> None:
+    levels = learned(Levels(), [0.30] * 60)
+    for depth in [0.7] * 30 + [0.35] * 24:
+        levels.learn_depth(depth)
+    assert levels.depth == pytest.approx(0.35)
+
+
+def test_a_blink_from_a_level_that_passed_for_closed_proves_it_open() -> None:
+    levels = learned(Levels(), [0.30] * 300)
+    learned(levels, [0.17] * 900, start_s=10.0)
+    assert levels.open == pytest.approx(0.30)
+    levels.learn_open(0.17)
+    assert levels.open == pytest.approx(0.17)
+    learned(levels, [0.17] * 30, start_s=40.0)
+    assert levels.open == pytest.approx(0.17)
+
+
+def test_a_blink_from_an_open_level_changes_nothing() -> None:
+    levels = learned(Levels(), [0.30] * 300)
+    levels.learn_open(0.26)
+    assert levels.open == pytest.approx(0.30)
+
+
+def test_a_face_that_the_mesh_doubts_is_no_evidence() -> None:
+    assert trusted_ear(sample(0.0, 0.3, score=0.49)) is None
+    assert trusted_ear(sample(0.0, 0.3, score=0.5)) == 0.3
+    assert trusted_ear(sample(0.0, 0.3, score=None)) == 0.3
+    assert trusted_ear(sample(0.0, None)) is None
+
+
+def test_quantiles_lie_between_neighbours() -> None:
+    assert quantile([1.0], 0.9) == 1.0
+    assert quantile([1.0, 2.0], 0.25) == 1.25
+    assert quantile([1.0, 2.0, 4.0], 1.0) == 4.0
