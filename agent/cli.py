@@ -131,7 +131,7 @@ def _watch(options: argparse.Namespace) -> None:
 def _sync(options: argparse.Namespace) -> int:
     settings = config.load(options.config)
     with _open_store(settings) as store:
-        with contextlib.closing(_delivery(settings, store)) as sync:
+        with contextlib.closing(_delivery(settings, store, lasting=not options.once)) as sync:
             if not options.once:
                 systemd.ready()
                 sync.run(_stopping())
@@ -181,6 +181,7 @@ def _status(options: argparse.Namespace) -> None:
             "version": __version__,
             "watch": store.noted("watch"),
             "delivery": store.noted("delivery"),
+            "store": store.noted("store"),
             "sessions": counts,
         }
         parked = [each for each in store.sessions(1000) if each.parked_reason]
@@ -344,8 +345,8 @@ def _open_store(settings: AgentConfig) -> Iterator[Store]:
         store.close()
 
 
-def _delivery(settings: AgentConfig, store: Store) -> Sync:
-    """Over the broker first where there is one, then over HTTP."""
+def _delivery(settings: AgentConfig, store: Store, *, lasting: bool = False) -> Sync:
+    """Over the broker first where there is one, then over HTTP. `lasting` is seen as present."""
     transports: list[Transport] = []
     server, mqtt = settings.server, settings.mqtt
     if mqtt.host is not None and server.device is not None:
@@ -359,7 +360,8 @@ def _delivery(settings: AgentConfig, store: Store) -> Sync:
                     username=server.device,
                     password=settings.mqtt_password,
                     device=server.device,
-                )
+                ),
+                presence={"agent": __version__} if lasting else None,
             )
         )
     token = settings.api_token
