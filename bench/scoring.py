@@ -77,7 +77,7 @@ def score(
     labelled: Sequence[Interval],
     ignored: Iterable[Interval] = (),
 ) -> Score:
-    """The score of one recording. What is found within an ignored span and no label is not false."""
+    """The score of one recording. What is found in an ignored span alone is not false."""
     matched = pairs(found, labelled)
     true = {i for i, _ in matched}
     spans = list(ignored)
