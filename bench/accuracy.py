@@ -1,0 +1,209 @@
+"""How right the blinks are: `python -m bench.accuracy [--data DIR] [--json]`.
+
+F1 as Fogelton & Benesova score it (see `scoring`), beside the usual rules: at three frame rates,
+with each recording left out in turn, against every main constant, and on clips through the whole
+path.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent import blinks, dips, models, openness
+from agent.capture import ReplayCamera
+from agent.ear import eye_sample
+from agent.errors import ModelError
+from agent.landmarks import FaceTracker
+from agent.records import EyeSample
+from bench.detectors import (
+    Detector,
+    blinklog,
+    blinklog_closures,
+    fixed_threshold,
+    relative_threshold,
+    varied,
+)
+from bench.recordings import FPS, Clip, Recording, default_data, read_clips, read_recordings
+from bench.scoring import Score, score
+
+STEPS = (1, 2, 3)
+"""30, 15 and 10 frames a second."""
+
+DETECTORS: Mapping[str, Detector] = {
+    "Blinklog": blinklog,
+    "Blinklog, long closures too": blinklog_closures,
+    "EAR < 0.21 for 3 frames": fixed_threshold,
+    "EAR < 0.6 of 10 s median, 2 frames": relative_threshold,
+}
+
+PLATEAU: Mapping[str, Sequence[float]] = {
+    "MIN_AMPLITUDE": (0.35, 0.40, 0.45, 0.50, 0.55, 0.60),
+    "MIN_DEPTH": (0.13, 0.15, 0.17, 0.19, 0.22),
+    "QUIET_SIGMAS": (7, 8, 10, 12, 15),
+    "NOISE_SIGMAS": (2.5, 3.0, 3.5, 4.0, 4.5),
+    "MIN_RECOVERY": (0.25, 0.30, 0.35, 0.40, 0.45),
+    "MAX_DROOP_S": (0.35, 0.38, 0.42, 0.46, 0.50),
+    "REFRACTORY_S": (0.12, 0.15, 0.20, 0.25, 0.30),
+    "BESIDE_S": (0.30, 0.35, 0.40, 0.45, 0.50),
+    "LOOK_AHEAD_S": (0.50, 0.55, 0.60, 0.65, 0.70),
+    "LEVEL_QUANTILE": (0.60, 0.67, 0.75, 0.80, 0.90),
+    "KEPT_UP_S": (0.0, 0.025, 0.035, 0.045, 0.055),
+    "EDGE": (0.15, 0.20, 0.25, 0.30, 0.35),
+    "NOISE_MEMORY_S": (2.0, 3.0, 4.0, 6.0, 8.0),
+    "USUAL_DEPTH": (0.35, 0.40, 0.50, 0.60, 0.70),
+    "ENOUGH_DEPTHS": (3, 4, 5, 8, 12),
+    "DEPTH_QUANTILE": (0.60, 0.67, 0.75, 0.80, 0.90),
+}
+"""The detector's constants, each with values around the one chosen."""
+
+GRID: Mapping[str, Sequence[float]] = {
+    "MIN_AMPLITUDE": (0.40, 0.45, 0.50, 0.55),
+    "QUIET_SIGMAS": (8, 10, 12),
+    "MIN_RECOVERY": (0.30, 0.35, 0.40),
+}
+"""What is chosen anew when a recording is left out."""
+
+
+def pooled(recordings: Sequence[Recording], detector: Detector, step: int) -> Score:
+    """The score over all recordings, and over all phases of the decimation."""
+    return sum(
+        (
+            score(detector(each.samples), each.labelled)
+            for recording in recordings
+            for each in recording.decimated(step)
+        ),
+        Score(),
+    )
+
+
+def left_out(recordings: Sequence[Recording], step: int = 1) -> Score:
+    """Each recording scored with the constants of `GRID` that were best on the others, pooled."""
+    settings = [
+        dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())
+    ]
+    scores = []
+    for setting in settings:
+        with varied(setting):
+            scores.append([pooled([recording], blinklog, step) for recording in recordings])
+    total = Score()
+    for index in range(len(recordings)):
+        others = [sum(row[:index] + row[index + 1 :], Score()).f1 for row in scores]
+        total += scores[others.index(max(others))][index]
+    return total
+
+
+def plateau(recordings: Sequence[Recording]) -> dict[str, dict[str, dict[str, float]]]:
+    """F1 by constant, value and frame rate, all others as they are."""
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for name, values in PLATEAU.items():
+        table[name] = {}
+        for value in values:
+            with varied({name: value}):
+                table[name][f"{value:g}"] = _by_rate(recordings, blinklog)
+    return table
+
+
+def see(clip: Clip, cache: Path) -> list[EyeSample]:
+    """The clip's samples, through camera, face tracker and EAR. Raises ModelError."""
+    tracker = FaceTracker(models.load("face_detection", cache), models.load("face_landmark", cache))
+    camera = ReplayCamera(clip.path)
+    samples = []
+    camera.start()
+    try:
+        while (frame := camera.read(timeout_s=10.0)) is not None:
+            samples.append(eye_sample(frame.time_s, tracker.find(frame)))
+    finally:
+        camera.close()
+    return samples
+
+
+def on_clips(clips: Sequence[Clip]) -> dict[str, dict[str, int]]:
+    """Labelled, found and false blinks by clip; empty if the models aren't there."""
+    table = {}
+    for clip in clips:
+        try:
+            samples = see(clip, models.default_cache())
+        except ModelError as error:
+            print(f"clips left out: {error}", file=sys.stderr)
+            return {}
+        result = score(blinklog(samples), clip.labelled, clip.ignored)
+        labelled = len(clip.labelled)
+        table[clip.path.name] = {
+            "labelled": labelled, "found": result.true, "false": result.false
+        }  # fmt: skip
+    return table
+
+
+def measure(data: Path) -> dict[str, Any]:
+    """All tables as one object. F1 is 0..1."""
+    recordings = read_recordings(data)
+    return {
+        "recordings": {each.name: len(each.labelled) for each in recordings},
+        "f1": {name: _by_rate(recordings, detector) for name, detector in DETECTORS.items()},
+        "by_recording": {
+            each.name: {name: _by_rate([each], detector) for name, detector in DETECTORS.items()}
+            for each in recordings
+        },
+        "leave_one_out": {_rate(step): round(left_out(recordings, step).f1, 4) for step in STEPS},
+        "plateau": plateau(recordings),
+        "clips": on_clips(read_clips(data)),
+    }
+
+
+def _rate(step: int) -> str:
+    return str(FPS // step)
+
+
+def _by_rate(recordings: Sequence[Recording], detector: Detector) -> dict[str, float]:
+    return {_rate(step): round(pooled(recordings, detector, step).f1, 4) for step in STEPS}
+
+
+def _print_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    rates = [_rate(step) for step in STEPS]
+    print(f"\n{title:40}" + "".join(f"{rate + ' fps':>9}" for rate in rates))
+    for name, by_rate in rows.items():
+        print(f"{name:40}" + "".join(f"{by_rate[rate]:9.3f}" for rate in rates))
+
+
+def _print(table: Mapping[str, Any]) -> None:
+    count = sum(table["recordings"].values())
+    print(f"{count} blinks in {len(table['recordings'])} recordings; F1, IoU above 0.2")
+    rows = {**table["f1"], "Blinklog, each recording left out": table["leave_one_out"]}
+    _print_rows("All recordings", rows)
+    for name, by_detector in table["by_recording"].items():
+        _print_rows(f"{name}, {table['recordings'][name]} blinks", by_detector)
+    for name, by_value in table["plateau"].items():
+        chosen = next(
+            vars(module)[name] for module in (blinks, dips, openness) if name in vars(module)
+        )
+        _print_rows(f"{name} (chosen: {chosen:g})", by_value)
+    if not table["clips"]:
+        return
+    print(f"\n{'Clips':40}{'labelled':>9}{'found':>9}{'false':>9}")
+    for name, row in table["clips"].items():
+        print(f"{name:40}{row['labelled']:9}{row['found']:9}{row['false']:9}")
+
+
+def main() -> int:
+    """Measures and prints; 1 where there is nothing to measure on."""
+    parser = argparse.ArgumentParser(prog="bench.accuracy", description="How right the blinks are.")
+    parser.add_argument("--data", type=Path, default=default_data(), help="the labelled recordings")
+    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    options = parser.parse_args()
+    if not read_recordings(options.data):
+        print(f"bench.accuracy: no recordings at {options.data}/eyeblink8-ear", file=sys.stderr)
+        return 1
+    table = measure(options.data)
+    if options.json:
+        print(json.dumps(table, indent=2))
+    else:
+        _print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
