@@ -149,7 +149,7 @@ class Demo:
         self.processes = processes
         self.password = secrets.token_urlsafe(9)
         self.broker: dict[str, Any] | None = None
-        self.base = f"http://127.0.0.1:{free_port(8000)}"
+        self.base = f"http://127.0.0.1:{free_port(0 if options.once else 8000)}"
         self.server_env = {
             "BLINKLOG_DATA_DIR": str(folder / "server"),
             "BLINKLOG_ALLOWED_HOSTS": "127.0.0.1,localhost",
@@ -198,7 +198,7 @@ class Demo:
         say("starting the broker")
         self.broker = {
             "program": program,
-            "port": free_port(1883),
+            "port": free_port(0),
             "server_password": secrets.token_urlsafe(24),
             "device_password": secrets.token_urlsafe(24),
         }
@@ -416,7 +416,7 @@ def broker_configuration(folder: Path, port: int, users: dict[str, str]) -> Path
 
 
 def free_port(wish: int) -> int:
-    """`wish` where nobody listens on it, else any free port of the loopback interface."""
+    """`wish` where nobody listens on it (0 is any), else a free port of the loopback interface."""
     for port in (wish, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -13,7 +13,8 @@ PURE = {
     "records": set(),
     "openness": {"records"},
     "ear": {"records"},
-    "blinks": {"records", "openness"},
+    "dips": {"records", "openness"},
+    "blinks": {"records", "openness", "dips"},
     "session": {"records", "openness", "blinks"},
     "document": {"session"},
 }
