@@ -1,9 +1,19 @@
-"""BLINKLOG_REQUIRE_ALL=1: a test that skips because something is missing here fails instead."""
+"""For all tests.
+
+BLINKLOG_REQUIRE_ALL=1: a test that skips because something is missing here fails instead.
+HYPOTHESIS_PROFILE=exploring: properties are tried on new examples in each run; without it a check
+that passed passes again.
+"""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("exploring", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 MISSING = (
     "is not installed",
