@@ -12,7 +12,7 @@ as in its FaceMesh for video. Nothing is smoothed, there as here: a blink is fas
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,6 +49,11 @@ _EYE_CORNERS = np.array([33, 263])
 
 _TO_UNIT, _TO_SIGNED = np.float32(1 / 255), np.float32(2 / 255)
 """Grey levels to the mesh's 0..1 and, less 1, to the detector's -1..1."""
+
+_TO_CHROMA = np.array([1, 1, 0.5])
+"""An affine matrix for luma times this maps the chroma planes, which are half as large."""
+
+_INTERPOLATE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 Affine = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -169,8 +174,9 @@ class _Mesh:
         if not score >= MIN_SCORE:
             return None
         points = _projected(self._points().reshape(-1, 3), to_frame)
-        following = _region_around(points)
-        if following is None or not _eyes_inside(points, frame):
+        eyes = points[:2, _EYE_CORNERS].tolist()
+        following = _region_around(points, eyes)
+        if following is None or not _eyes_inside(eyes, frame):
             return None
         return FaceLandmarks(frame.time_s, points.T, score), following
 
@@ -182,14 +188,13 @@ def _projected(raw: Floats, to_frame: Affine) -> Floats:
     """
     (cos, _, x), (sin, _, y) = to_frame.tolist()
     turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, math.hypot(cos, sin)]], np.float32)
-    with np.errstate(invalid="ignore"):  # infinities become no numbers, which no region has
-        points: Floats = turn @ raw.T
+    points: Floats = np.dot(turn, raw.T)  # infinities become no numbers, which no region has
     points[0] += x
     points[1] += y
     return points
 
 
-def _region_around(points: Floats) -> Region | None:
+def _region_around(points: Floats, eyes: list[list[float]]) -> Region | None:
     """Around all landmarks (3, 468), turned with the line through the eyes' corners.
 
     None for a face too small to measure, and for numbers that are none.
@@ -198,15 +203,15 @@ def _region_around(points: Floats) -> Region | None:
     size = _REGION_SCALE * max(x1 - x0, y1 - y0)
     if not (size >= _MIN_REGION and math.isfinite(size + z1 - z0)):
         return None
-    (right_x, left_x), (right_y, left_y) = points[:2, _EYE_CORNERS].tolist()
+    (right_x, left_x), (right_y, left_y) = eyes
     angle = math.atan2(left_y - right_y, left_x - right_x)
     return Region((x0 + x1) / 2, (y0 + y1) / 2, size, angle)
 
 
-def _eyes_inside(points: Floats, frame: Frame) -> bool:
+def _eyes_inside(eyes: list[list[float]], frame: Frame) -> bool:
     """The mesh completes a face beyond the picture's edge: an eye there would be made up."""
-    xs, ys = points[:2, _EYE_CORNERS].tolist()
-    return bool(min(xs) >= 0 and max(xs) < frame.width and min(ys) >= 0 and max(ys) < frame.height)
+    xs, ys = eyes
+    return min(xs) >= 0 and max(xs) < frame.width and min(ys) >= 0 and max(ys) < frame.height
 
 
 class _Detector:
@@ -305,42 +310,38 @@ class _Cropper:
         `to_frame` maps its pixels into the frame; `border` is OpenCV's, a constant one being black.
         """
         if frame.layout == "bgr":
-            self._warp([frame.pixels], to_frame, border, 0, [self._bgr])
+            self._warp(frame.pixels, to_frame, border, 0, self._bgr)
             cv2.cvtColor(self._bgr, cv2.COLOR_BGR2RGB, dst=self._rgb)
         else:
-            luma, *chroma = _planes(frame.pixels, frame.width, frame.height)
-            to_chroma = to_frame * np.array([1, 1, 0.5])
-            self._warp([luma], to_frame, border, 16, [self._planes[0]])
-            self._warp(chroma, to_chroma, border, 128, self._planes[1:])
+            planes = _planes(frame.pixels, frame.width, frame.height)
+            to_chroma = to_frame * _TO_CHROMA
+            self._warp(planes[0], to_frame, border, 16, self._planes[0])
+            self._warp(planes[1], to_chroma, border, 128, self._planes[1])
+            self._warp(planes[2], to_chroma, border, 128, self._planes[2])
             cv2.cvtColor(self._i420, cv2.COLOR_YUV2RGB_I420, dst=self._rgb)
         return self._rgb
 
     def _warp(
-        self,
-        sources: Sequence[Pixels],
-        matrix: Affine,
-        border: int,
-        black: int,
-        targets: Sequence[Pixels],
+        self, source: Pixels, matrix: Affine, border: int, black: int, target: Pixels
     ) -> None:
-        """Interpolate each of `targets` out of its source; the sources are of one size.
+        """Interpolate `target`, a square, out of `source`.
 
         The part that is needed is copied first. Read in order it comes fast; the warp's own order,
         along a slanted line, takes twice as long out of memory that no cache holds yet.
         """
-        height, width = targets[0].shape[:2]
-        rows, columns = _window(sources[0], matrix, width, height)
-        to_window = matrix - np.array([[0, 0, columns.start], [0, 0, rows.start]])
-        for source, target in zip(sources, targets, strict=True):
-            cv2.warpAffine(
-                self._copied(source[rows, columns]),
-                to_window,
-                (width, height),
-                dst=target,
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=border,
-                borderValue=(black, black, black),
-            )
+        rows, columns = _window(source, matrix, len(target))
+        to_window = matrix.copy()
+        to_window[0, 2] -= columns.start
+        to_window[1, 2] -= rows.start
+        cv2.warpAffine(
+            self._copied(source[rows, columns]),
+            to_window,
+            target.shape[:2],
+            dst=target,
+            flags=_INTERPOLATE,
+            borderMode=border,
+            borderValue=(black, black, black),
+        )
 
     def _copied(self, part: Pixels) -> Pixels:
         if self._window.size < part.size:
@@ -350,14 +351,17 @@ class _Cropper:
         return window
 
 
-def _window(source: Pixels, matrix: Affine, width: int, height: int) -> tuple[slice, slice]:
+def _window(source: Pixels, matrix: Affine, size: int) -> tuple[slice, slice]:
     """The rows and columns of `source` that a square of that size, mapped by `matrix`, touches."""
-    windows = []
-    for (a, b, start), limit in zip(matrix.tolist(), source.shape[1::-1], strict=True):
-        ends = start, start + a * width, start + b * height, start + a * width + b * height
-        low = min(max(math.floor(min(ends)), 0), limit - 1)
-        windows.append(slice(low, max(low + 1, min(math.ceil(max(ends)) + 2, limit))))
-    return windows[1], windows[0]
+    (a, b, x), (c, d, y) = matrix.tolist()
+    return _touched(y, c, d, size, source.shape[0]), _touched(x, a, b, size, source.shape[1])
+
+
+def _touched(start: float, across: float, down: float, size: int, limit: int) -> slice:
+    """What a square touches of one axis: its first pixel lies at `start`, the next ones further."""
+    middle, reach = start + size / 2 * (across + down), size / 2 * (abs(across) + abs(down))
+    low = min(max(math.floor(middle - reach), 0), limit - 1)
+    return slice(low, max(low + 1, min(math.ceil(middle + reach) + 2, limit)))
 
 
 def _planes(i420: Pixels, width: int, height: int) -> tuple[Pixels, Pixels, Pixels]:
