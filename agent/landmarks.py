@@ -188,7 +188,8 @@ def _projected(raw: Floats, to_frame: Affine) -> Floats:
     """
     (cos, _, x), (sin, _, y) = to_frame.tolist()
     turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, math.hypot(cos, sin)]], np.float32)
-    points: Floats = np.dot(turn, raw.T)  # infinities become no numbers, which no region has
+    with np.errstate(invalid="ignore"):  # infinities become no numbers, which no region has
+        points: Floats = turn @ raw.T
     points[0] += x
     points[1] += y
     return points
