@@ -58,9 +58,10 @@ DATA_DIR = _data_dir()
 SECRET_KEY_FILE = DATA_DIR / "secret_key"
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = _words("BLINKLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-# How many reverse proxies stand before us: that many entries of X-Forwarded-For are to be believed.
-TRUSTED_PROXIES = _number("BLINKLOG_TRUSTED_PROXIES", 0)
+# Whether people reach us by https, which a reverse proxy speaks for us.
 HTTPS = _flag("BLINKLOG_HTTPS")
+# How many proxies stand before us: that many entries of X-Forwarded-For are to be believed.
+TRUSTED_PROXIES = _number("BLINKLOG_TRUSTED_PROXIES", 1 if HTTPS else 0)
 
 INSTALLED_APPS = [
     "server.care",
