@@ -27,8 +27,6 @@ from agent.replay import analyse, replay
 from agent.store import Store
 from agent.sync import Sync, Transport
 from agent.trace import TraceWriter, read_trace
-from agent.transport_http import HttpSettings, HttpTransport
-from agent.transport_mqtt import MqttSettings, MqttTransport
 from agent.watch import Limits, Watch
 
 COMMAND_LIFE = timedelta(seconds=30)  # a start that comes later than this surprises somebody
@@ -347,6 +345,10 @@ def _open_store(settings: AgentConfig) -> Iterator[Store]:
 
 def _delivery(settings: AgentConfig, store: Store, *, lasting: bool = False) -> Sync:
     """Over the broker first where there is one, then over HTTP. `lasting` is seen as present."""
+    # Imported here alone: `watch` has no use for them, and they take 15 MB.
+    from agent.transport_http import HttpSettings, HttpTransport
+    from agent.transport_mqtt import MqttSettings, MqttTransport
+
     transports: list[Transport] = []
     server, mqtt = settings.server, settings.mqtt
     if mqtt.host is not None and server.device is not None:

@@ -70,11 +70,12 @@ class GpioControls:
         import gpiozero
 
         factory = _mock_factory() if mock else None
-        self._button = gpiozero.Button(button_gpio, pull_up=True, pin_factory=factory)
+        # Not a Button: that wakes ten times a second to see if it is held.
+        self._button = gpiozero.DigitalInputDevice(button_gpio, pull_up=True, pin_factory=factory)
         self._led = gpiozero.LED(led_gpio, pin_factory=factory)
         self._shown: LightState | None = None
-        self._presses = Presses(lambda: bool(self._button.is_pressed), long_press_s)
-        self._button.when_pressed = self._button.when_released = self._presses.edge
+        self._presses = Presses(lambda: bool(self._button.is_active), long_press_s)
+        self._button.when_activated = self._button.when_deactivated = self._presses.edge
         if mock:
             _press_by_signal(self._button.pin)
 
