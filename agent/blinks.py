@@ -98,7 +98,7 @@ class BlinkDetector:
         if ear is not None:
             self.levels.add(now_s, ear)
         closure = self._long.add(now_s, ear)
-        events = [] if closure is None else self._new(closure)
+        events = [] if closure is None else [self._new(closure)]
         self._look_for_dips(now_s - REFRACTORY_S)
         while self._pending and self._is_ready(self._pending[0]):
             events += self._judge(self._pending.popleft())
@@ -147,7 +147,7 @@ class BlinkDetector:
             return []
         self._long.was_open_at(dip.first_s)
         self.levels.learn_open(dip.level)
-        return self._new(blink)
+        return [self._new(blink)]
 
     def _is_lowered_or_droop(self, dip: Dip) -> bool:
         complete = dip.depth >= COMPLETE_AMPLITUDE * self.levels.depth
@@ -172,13 +172,11 @@ class BlinkDetector:
             long=dip.shut_s >= LONG_S,
         )
 
-    def _new(self, blink: Blink) -> list[Blink]:
-        """The event, from where the last one ended; none if it lies within that."""
-        if blink.end_s <= self._last_end_s:
-            return []
+    def _new(self, blink: Blink) -> Blink:
+        """The event, which begins after the one before it ended."""
         start_s = max(blink.start_s, self._recent.next_s(self._last_end_s))
         self._last_end_s = blink.end_s
-        return [replace(blink, start_s=start_s)]
+        return replace(blink, start_s=start_s)
 
 
 class _Lids(Enum):
