@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import CameraError
-from agent.picamera import PiCamera
+from agent.picamera import OPEN_TIMEOUT_S, STOP_TIMEOUT_S, PiCamera
 from agent.records import Frame
 
 # What OpenCV and the FFmpeg inside it print on standard error, our own errors say better.
@@ -29,11 +29,8 @@ _set_log_level(1)  # fatal errors alone; 4.14 has the function elsewhere than 4.
 Source = Literal["picamera2", "usb", "replay"]
 Pixels = NDArray[np.uint8]
 
-OPEN_TIMEOUT_S = 15.0
-"""USB cameras take seconds to begin; OpenCV itself gives up after ten."""
-
-STOP_TIMEOUT_S = 5.0
-"""A healthy camera stops within a few frames; one that was unplugged never does."""
+_EARLY = 1 / 3
+"""So much of a period early a frame still counts as due: sources jitter by a few milliseconds."""
 
 _USUAL_FPS = 30.0
 """Assumed of a video that names no believable rate."""
@@ -84,14 +81,35 @@ def open_camera(
         return UsbCamera(device, width, height, fps)
     if file is None:
         raise CameraError("source 'replay': expected a video file, found none")
-    return ReplayCamera(file, realtime=True, loop=loop)
+    return ReplayCamera(file, realtime=True, loop=loop, fps=fps)
+
+
+class _Pace:
+    """Which frames to take of a source that gives more of them than were asked for."""
+
+    def __init__(self, fps: float) -> None:
+        self._period_s = 1 / fps
+        self._due_s = self._last_s = -math.inf
+
+    def takes(self, time_s: float) -> bool:
+        """Whether this frame is due. Times come in order; after a gap the beat begins anew."""
+        early_s = min(
+            _EARLY * self._period_s, (time_s - self._last_s) / 2
+        )  # the next is not nearer
+        self._last_s = time_s
+        late_s = time_s - self._due_s
+        if late_s < -early_s:
+            return False
+        self._due_s = self._period_s + (self._due_s if late_s < self._period_s else time_s)
+        return True
 
 
 class ReplayCamera:
     """A video file as a camera: any that OpenCV reads. Frames are BGR, their time the video's own.
 
     With `realtime` a frame comes when it is due, and those it is too late for are dropped and
-    counted. With `loop` the video begins again at its end, while time goes on.
+    counted. With `loop` the video begins again at its end, while time goes on. With `fps` no more
+    frames a second are given than that: at 15, every second one of a video of 30, none dropped.
 
     Raises CameraError for a file that is missing, empty, cut short or not a video, and, from
     `read`, for one that breaks off.
@@ -99,8 +117,11 @@ class ReplayCamera:
 
     source = "replay"
 
-    def __init__(self, path: Path, *, realtime: bool = False, loop: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, realtime: bool = False, loop: bool = False, fps: float = math.inf
+    ) -> None:
         self._path = path
+        self._asked_fps = fps
         self._realtime = realtime
         self._loop = loop
         self._video = _Video(path)
@@ -110,13 +131,14 @@ class ReplayCamera:
 
     @property
     def fps(self) -> float:
-        """Frames a second of the video."""
-        return self._video.fps
+        """Frames a second of the video, or as many as were asked for."""
+        return min(self._video.fps, self._asked_fps)
 
     def start(self) -> None:
         """Begin at the first frame."""
         self._video.close()
         self._video = _Video(self._path)
+        self._pace = _Pace(self._asked_fps)
         self._loops_s = 0.0
         self._began_s: float | None = None
         self.frames_dropped = 0
@@ -138,11 +160,16 @@ class ReplayCamera:
         """Close the file; `start` opens it again."""
         self._video.close()
 
-    def close(self) -> None:
-        """The same as `stop`."""
-        self._video.close()
+    close = stop
 
     def _advance(self) -> bool:
+        """Go to the next frame that the pace takes; False at the end."""
+        while self._next():
+            if self._pace.takes(self._loops_s + self._video.time_s):
+                return True
+        return False
+
+    def _next(self) -> bool:
         if self._video.advance():
             return True
         if not self._loop:
@@ -161,7 +188,7 @@ class ReplayCamera:
 
     def _late(self) -> bool:
         """Whether the next frame is due already."""
-        return time.monotonic() > self._due_s() + 1 / self._video.fps
+        return time.monotonic() > self._due_s() + 1 / self.fps
 
     def _wait_until_due(self, deadline_s: float) -> None:
         due_s = self._due_s()
@@ -272,7 +299,8 @@ class UsbCamera:
     """A V4L2 camera through OpenCV. Frames are BGR; their time is the kernel's, monotonic.
 
     OpenCV's reads can block for long, so they happen in a thread of their own, which keeps the
-    newest frame; `frames_dropped` counts those that were replaced unread.
+    newest frame; `frames_dropped` counts those that were replaced unread. A driver may give more
+    frames than it was asked for: what is beyond `fps` is left out.
     """
 
     source = "usb"
@@ -321,9 +349,7 @@ class UsbCamera:
             raise CameraError(f"{self._device}: did not stop within {STOP_TIMEOUT_S:g} s")
         self._thread = None
 
-    def close(self) -> None:
-        """The same as `stop`."""
-        self.stop()
+    close = stop
 
     def _run(self) -> None:
         """The reading thread. Any failure is a fault that `read` reports; it never tries again."""
@@ -339,11 +365,14 @@ class UsbCamera:
         if not capture.isOpened():
             raise CameraError("can't be opened as a V4L2 camera")
         self._configure(capture)
+        pace = _Pace(self._fps)
         while not self._stopping.is_set():
             ok, pixels = capture.read()
             if not ok:
                 raise CameraError("stopped giving frames")
-            self._announce(Frame(_kernel_time_s(capture), np.asarray(pixels, np.uint8)))
+            time_s = _kernel_time_s(capture)
+            if pace.takes(time_s):
+                self._announce(Frame(time_s, np.asarray(pixels, np.uint8)))
 
     def _configure(self, capture: cv2.VideoCapture) -> None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self.width)

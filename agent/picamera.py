@@ -11,7 +11,7 @@ from agent.errors import CameraError
 from agent.records import Frame
 
 OPEN_TIMEOUT_S = 15.0
-"""A cold sensor takes up to some seconds to begin."""
+"""A cold sensor takes seconds to begin, as USB cameras do; OpenCV gives up on these after ten."""
 
 STOP_TIMEOUT_S = 5.0
 """A healthy camera stops within a few frames; one that was unplugged never does."""

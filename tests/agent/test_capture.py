@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -305,6 +306,46 @@ def test_in_real_time_the_wait_is_bounded(odd: Callable[..., ReplayCamera], cloc
     assert clock.now_s == pytest.approx(before + 2.0)
 
 
+@pytest.mark.parametrize(("fps", "expected"), [(12.5, 2), (5, 5), (25, 1), (100, 1)])
+@pytest.mark.parametrize("realtime", [False, True])
+def test_a_rate_that_is_asked_for_is_kept(
+    film: Path, clock: Clock, fps: float, expected: int, realtime: bool
+) -> None:
+    camera = ReplayCamera(film, realtime=realtime, fps=fps)
+    assert numbers(frames_of(camera)) == list(range(0, FRAMES, expected))
+    assert camera.fps == min(fps, FPS)
+    assert camera.frames_dropped == 0
+
+
+def test_of_a_rate_that_is_asked_for_only_its_own_frames_are_dropped(
+    film: Path, clock: Clock
+) -> None:
+    camera = ReplayCamera(film, realtime=True, fps=FPS / 2)
+    camera.start()
+    given = []
+    while (frame := camera.read(1.0)) is not None:
+        given.append(frame)
+        clock.now_s += 5 / FPS
+    assert all(number % 2 == 0 for number in numbers(given))
+    assert len(given) + camera.frames_dropped == FRAMES / 2
+
+
+@given(
+    asked=st.floats(5, 60),
+    given_fps=st.floats(5, 120),
+    jitter=st.lists(st.floats(-0.1, 0.1), min_size=200, max_size=200),
+)
+def test_no_more_is_taken_than_asked_for_and_no_less_than_there_is(
+    asked: float, given_fps: float, jitter: list[float]
+) -> None:
+    pace = capture._Pace(asked)
+    times = [(number + early) / given_fps for number, early in enumerate(jitter)]
+    taken = [time_s for time_s in times if pace.takes(time_s)]
+    rate = (len(taken) - 1) / (taken[-1] - taken[0])
+    assert rate <= 1.03 * asked + 0.2 * (given_fps <= asked) * given_fps
+    assert len(taken) >= 0.97 * 200 * min(1.0, asked / given_fps)
+
+
 def test_in_a_loop_the_video_begins_again_and_time_goes_on(film: Path) -> None:
     camera = ReplayCamera(film, loop=True)
     camera.start()
@@ -318,7 +359,12 @@ def test_in_a_loop_the_video_begins_again_and_time_goes_on(film: Path) -> None:
 
 
 class V4L2:
-    """What OpenCV's capture does with a camera: a picture at each `tick`, until told otherwise."""
+    """What OpenCV's capture does with a camera: a picture at each `tick`, until told otherwise.
+
+    They are stamped `fps` a second, however fast they come.
+    """
+
+    fps = 30
 
     def __init__(self) -> None:
         self.ticks = threading.Semaphore(0)
@@ -328,7 +374,8 @@ class V4L2:
         self.open_gate.set()
         self.unplugged = False
         self.broken = False
-        self.stamp_ms: float = -1
+        self.stamp_ms: float | None = None
+        self.began_s = time.monotonic() - 0.9  # older than a second is not believed
         self.released = threading.Event()
         self.asked: dict[int, float] = {}
         self.reads = 0
@@ -348,7 +395,8 @@ class V4L2:
 
     def get(self, name: int) -> float:
         if name == cv2.CAP_PROP_POS_MSEC:
-            return self.stamp_ms
+            stamp_ms = 1000 * (self.began_s + self.reads / self.fps)
+            return stamp_ms if self.stamp_ms is None else self.stamp_ms
         return {cv2.CAP_PROP_FRAME_WIDTH: 320, cv2.CAP_PROP_FRAME_HEIGHT: 240}[name]
 
     def read(self) -> tuple[bool, Any]:
@@ -412,6 +460,21 @@ def test_a_usb_camera_gives_the_newest_frame_and_counts_those_it_replaced(
     assert usb.frames_dropped == 3
 
 
+def test_a_usb_camera_that_gives_twice_as_much_as_asked_for_is_halved(v4l2: V4L2) -> None:
+    camera = UsbCamera("/dev/video7", 640, 480, 15)
+    camera.start()
+    taken = []
+    for _ in range(6):
+        v4l2.give(2)
+        frame = camera.read(5.0)
+        assert frame is not None
+        taken.append(frame.pixels[0, 0, 0])
+    assert taken == [1, 3, 5, 7, 9, 11]
+    assert camera.frames_dropped == 0
+    v4l2.ticks.release(100)
+    camera.close()
+
+
 def test_a_usb_camera_that_hangs_ends_in_an_error(usb: UsbCamera) -> None:
     with pytest.raises(CameraError, match=r"/dev/video7: no frame within 0\.05 s"):
         usb.read(0.05)
@@ -431,8 +494,10 @@ def test_a_usb_camera_that_is_unplugged_ends_in_an_error(
 def test_a_usb_camera_s_frames_have_the_kernel_s_time_where_there_is_one(
     v4l2: V4L2, usb: UsbCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "time", SimpleNamespace(monotonic=lambda: 500.0))
-    for stamp_ms, expected_s in ((499_900, 499.9), (0, 500), (1.7e12, 500), (501_000, 500)):
+    cases = (400_000, 399_900, 399.9), (500_000, 0, 500), (600_000, 1.7e12, 600), (7e5, 701e3, 700)
+    for now_ms, stamp_ms, expected_s in cases:
+        clock = SimpleNamespace(monotonic=lambda now_s=now_ms / 1000: now_s)
+        monkeypatch.setattr(capture, "time", clock)
         v4l2.stamp_ms = stamp_ms
         v4l2.give()
         frame = usb.read(5.0)
@@ -707,6 +772,41 @@ def test_the_source_chooses_the_camera(film: Path, pi: type[Picamera2]) -> None:
     assert replay.source == "replay"
     with pytest.raises(CameraError, match="expected a video file"):
         open_camera("replay")
+
+
+# Whoever is slow gets fresh frames: those that came meanwhile are counted, not queued
+
+
+@pytest.mark.parametrize("behind", [2, 7])
+def test_a_replay_in_real_time_queues_nothing(film: Path, clock: Clock, behind: int) -> None:
+    camera = ReplayCamera(film, realtime=True, loop=True)
+    camera.start()
+    for _ in range(10):
+        frame = camera.read(1.0)
+        assert frame is not None
+        assert clock.now_s - (1000 + frame.time_s) <= 1 / FPS + 1e-6
+        clock.now_s += behind / FPS
+    assert camera.frames_dropped >= 9 * (behind - 2)
+
+
+@pytest.mark.parametrize("behind", [2, 7])
+def test_a_usb_camera_queues_nothing(v4l2: V4L2, usb: UsbCamera, behind: int) -> None:
+    for step in range(1, 4):
+        v4l2.give(behind)
+        frame = usb.read(5.0)
+        assert frame is not None
+        assert frame.pixels[0, 0, 0] == step * behind
+        assert usb.frames_dropped == step * (behind - 1)
+
+
+@pytest.mark.parametrize("behind", [2, 7])
+def test_a_pi_s_camera_counts_what_nobody_took(pi: type[Picamera2], behind: int) -> None:
+    camera = PiCamera(64, 48, 30)
+    camera.start()
+    pi.instances[0].stamps_s = [step * behind / 30 for step in range(10)]
+    for _ in range(10):
+        camera.read(1.0)
+    assert camera.frames_dropped == 9 * (behind - 1)
 
 
 def test_a_replay_in_place_of_a_camera_is_paced_like_one(film: Path, clock: Clock) -> None:
