@@ -22,7 +22,8 @@ from agent.controls import open_controls
 from agent.document import iso_utc
 from agent.errors import AgentError, ConfigError
 from agent.landmarks import FaceTracker
-from agent.recording import Recording
+from agent.pictures import pictures
+from agent.recording import Recording, Tracker
 from agent.replay import analyse, replay
 from agent.store import Store
 from agent.sync import Sync, Transport
@@ -30,6 +31,8 @@ from agent.trace import TraceWriter, read_trace
 from agent.watch import Limits, Watch
 
 COMMAND_LIFE = timedelta(seconds=30)  # a start that comes later than this surprises somebody
+OVERLAY_HELP = "write the video with the lids and what was measured drawn in; without sound"
+PLOT_HELP = "draw EAR, levels, blinks and gaps over time"
 ONCE_S = 60.0  # the longest that `sync --once` tries
 
 
@@ -80,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     video.add_argument("video", type=Path)
     video.add_argument("--json", action="store_true", help="frames, fps, document and blinks")
     video.add_argument("--trace", type=Path, metavar="FILE.csv", help="write the EAR of each frame")
+    video.add_argument("--overlay", type=Path, metavar="OUT.mp4", help=OVERLAY_HELP)
+    video.add_argument("--plot", type=Path, metavar="OUT.png", help=PLOT_HELP)
     video.add_argument(
         "--deliver",
         action="store_true",
@@ -88,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     trace = command("analyse", _analyse, "find the blinks in a recorded trace")
     trace.add_argument("trace", type=Path, metavar="FILE.csv")
     trace.add_argument("--fps", type=float, default=30.0, help="for a trace without time_s")
+    trace.add_argument("--plot", type=Path, metavar="OUT.png", help=PLOT_HELP)
     trace.add_argument("--json", action="store_true")
 
     files = command("models", _models, "the TFLite models")
@@ -229,8 +235,9 @@ def _retry(options: argparse.Namespace) -> None:
 def _replay(options: argparse.Namespace) -> int:
     settings = config.load(options.config)
     video, clock = ReplayCamera(options.video), Clock()
-    recording = _recording(_tracker(settings), clock, video, None)
     with contextlib.ExitStack() as stack:
+        drawn = stack.enter_context(pictures(options.video, options.plot, options.overlay))
+        recording = _recording(drawn.watching(_tracker(settings)), clock, video, None)
         trace = None
         if options.trace is not None:
             try:
@@ -239,6 +246,7 @@ def _replay(options: argparse.Namespace) -> int:
                 raise AgentError(f"{options.trace}: can't be written: {error.strerror}") from error
             trace = TraceWriter(stack.enter_context(file))
         replayed = replay(video, recording, trace)
+        drawn.draw(replayed.evidence, video)
     if options.json:
         print(json.dumps(replayed.as_json(), indent=2))
     else:
@@ -261,7 +269,9 @@ def _deliver(settings: AgentConfig, document: dict[str, Any]) -> int:
 
 
 def _analyse(options: argparse.Namespace) -> None:
-    rows = analyse(read_trace(options.trace, options.fps))
+    with pictures(options.trace, options.plot) as drawn:
+        rows, evidence = analyse(read_trace(options.trace, options.fps))
+        drawn.draw(evidence)
     if options.json:
         print(json.dumps({"blinks": rows}, indent=2))
     else:
@@ -321,9 +331,7 @@ def _tracker(settings: AgentConfig) -> FaceTracker:
     )
 
 
-def _recording(
-    tracker: FaceTracker, clock: Clock, camera: Camera, session_id: str | None
-) -> Recording:
+def _recording(tracker: Tracker, clock: Clock, camera: Camera, session_id: str | None) -> Recording:
     mesh = models.read_manifest()["face_landmark"]
     return Recording(
         tracker,

@@ -1,13 +1,14 @@
 """Offline: a video or a recorded trace through the same measurement as a session's."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from agent.blinks import BlinkDetector
 from agent.document import Document
+from agent.evidence import Evidence, gather
 from agent.recording import Recording
-from agent.records import Blink, EyeSample, Frame
+from agent.records import EyeSample, Frame
 from agent.trace import Trace, TraceWriter, blink_rows
 
 
@@ -32,12 +33,13 @@ class Video(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What `blink-agent replay` prints. `blinks` has rows as of `trace.blink_rows`."""
+    """What `blink-agent replay` prints and draws. `blinks` has rows as of `trace.blink_rows`."""
 
     frames: int
     fps: float
     document: Document
     blinks: list[dict[str, Any]]
+    evidence: Evidence
 
     def as_json(self) -> dict[str, Any]:
         """The object of `--json`."""
@@ -52,29 +54,31 @@ class Replayed:
 def replay(video: Video, recording: Recording, trace: TraceWriter | None = None) -> Replayed:
     """Measures every frame of `video`. Raises CameraError where it can't be read to its end."""
     samples: list[EyeSample] = []
-    video.start()
-    try:
-        while (frame := video.read(timeout_s=10.0)) is not None:
+    with closing(frames_of(video)) as frames:
+        for frame in frames:
             sample, _ = recording.add(frame)
             if trace is not None:
                 trace.write(len(samples), sample)
             samples.append(sample)
+    recording.frames_dropped = video.frames_dropped
+    document, evidence = recording.finish("command"), gather(samples)
+    if document["metrics"]["blink_count"] is None:
+        evidence = replace(evidence, blinks=())
+    rows = blink_rows(evidence.blinks, samples)
+    return Replayed(len(samples), video.fps, document, rows, evidence)
+
+
+def frames_of(video: Video) -> Generator[Frame]:
+    """All frames from the first on. Raises CameraError where it can't be read to its end."""
+    video.start()
+    try:
+        while (frame := video.read(timeout_s=10.0)) is not None:
+            yield frame
     finally:
         video.close()
-    recording.frames_dropped = video.frames_dropped
-    document = recording.finish("command")
-    counted = document["metrics"]["blink_count"] is not None
-    rows = blink_rows(find_blinks(samples), samples) if counted else []
-    return Replayed(len(samples), video.fps, document, rows)
 
 
-def analyse(trace: Trace) -> list[dict[str, Any]]:
-    """The blinks in a recorded trace, as rows."""
-    return blink_rows(find_blinks(trace.samples), trace.samples, trace.frames)
-
-
-def find_blinks(samples: Iterable[EyeSample]) -> list[Blink]:
-    """All events of a whole recording, in their order."""
-    detector = BlinkDetector()
-    found = [blink for sample in samples for blink in detector.add(sample)]
-    return found + detector.finish()
+def analyse(trace: Trace) -> tuple[list[dict[str, Any]], Evidence]:
+    """The blinks in a recorded trace, as rows, and what they were counted from."""
+    evidence = gather(trace.samples)
+    return blink_rows(evidence.blinks, trace.samples, trace.frames), evidence

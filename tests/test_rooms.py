@@ -17,6 +17,7 @@ PURE = {
     "blinks": {"records", "openness", "dips"},
     "session": {"records", "openness", "blinks"},
     "document": {"session"},
+    "evidence": {"records", "openness", "blinks", "session"},
 }
 PURE_STDLIB = {
     "bisect", "collections", "dataclasses", "datetime", "enum", "itertools", "math", "statistics",
@@ -34,12 +35,20 @@ EDGE = {
     "transport_mqtt": {"paho"},
     "mqtt_connection": {"paho"},
     "transport_http": {"requests"},
+    "whole_file": set(),
+    "canvas": {"cv2"},
+    "chart": set(),
+    "plot": {"cv2"},
+    "overlay": {"cv2"},
 }
 EDGE_MAY_SHARE = {"records", "errors"}
 SAME_ROOM = {
     "capture": {"picamera"},
     "store": {"store_file"},
     "transport_mqtt": {"mqtt_connection"},
+    "chart": {"canvas", "evidence", "session"},
+    "plot": {"canvas", "chart", "evidence", "session"},
+    "overlay": {"canvas", "chart", "evidence"},
 }
 
 
