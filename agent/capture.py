@@ -34,7 +34,6 @@ _EARLY = 1 / 3
 
 _USUAL_FPS = 30.0
 """Assumed of a video that names no believable rate."""
-
 _CUT_S, _CUT_SHARE = 0.5, 0.05
 """A video breaks off when more than both are missing at its end: containers round their length, and
 count a sound track that outlasts the pictures."""

@@ -50,6 +50,7 @@ class Recording:
         self._seen_s = 0.0
         self.session_id = session_id or str(uuid7(self._started_at))
         self.revision = 0
+        self.frames = 0
         self.frames_dropped = 0
         tracker.reset()
 
@@ -76,6 +77,7 @@ class Recording:
 
     def add(self, frame: Frame) -> tuple[EyeSample, list[Blink]]:
         """Measures one frame. The blinks are those that are certain by now."""
+        self.frames += 1
         face = self._tracker.find(frame)
         sample = eye_sample(frame.time_s, face)
         if self._builder is None or sample.ear is not None:

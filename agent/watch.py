@@ -17,8 +17,9 @@ from agent.records import Frame
 
 log = logging.getLogger(__name__)
 
-IDLE_S = 0.25  # how soon a command is seen; a press is seen at once
-LOOK_S = 0.5  # how often a session looks for commands
+IDLE_S = 0.5  # how soon a command is seen; a press is seen at once
+LOOK_S = 0.5  # how often a session looks for commands, and tells the watchdog of its frames
+LATE_SHARE = 0.05  # of the frames dropped: one now and then is no news
 UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
 
 
@@ -145,6 +146,7 @@ class Watch:
         """Measures until something ends the session; returns what did."""
         limits, camera = self._limits, self._camera
         looked_s = kept_s = recording.age_s
+        late = False
         camera.start()
         try:
             self._controls.show("measuring")
@@ -154,20 +156,31 @@ class Watch:
                     return "command"
                 recording.frames_dropped = camera.frames_dropped
                 recording.add(frame)
-                systemd.watchdog()
                 self._controls.show("unseen" if recording.unseen_s > UNSEEN_S else "measuring")
                 age_s = recording.age_s
                 if age_s - looked_s >= LOOK_S:
                     looked_s = age_s
+                    systemd.watchdog()
                     self._believe_clock(recording)
                     if ended_by := self._ended_by(age_s):
                         return ended_by
                 if age_s - kept_s >= limits.checkpoint_s:
                     kept_s = age_s
                     self._keep(recording.document())
+                    late = late or self._says_late(recording)
             return "power_loss"
         finally:
             camera.stop()
+
+    def _says_late(self, recording: Recording) -> bool:
+        """Whether this device can't keep up with its camera, and says so."""
+        dropped, given = recording.frames_dropped, recording.frames + recording.frames_dropped
+        if dropped <= LATE_SHARE * given:
+            return False
+        log.warning("can't keep up: %d of %d frames were dropped so far", dropped, given)
+        note = {"state": "measuring", "session_id": recording.session_id, "keeps_up": False}
+        self._store.note("watch", note)
+        return True
 
     def _ended_by(self, age_s: float) -> EndedBy | None:
         if age_s >= self._limits.session_s:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agent import systemd
 from agent.controls import Action, LightState
 from agent.document import iso_utc
 from agent.errors import CameraError, StoreError
@@ -335,6 +336,48 @@ def test_a_full_disk_refuses_a_new_session_and_shows_it(
     device.run()
     assert device.panel.shown[-1] == "fault"
     assert device.camera.given == 0
+
+
+def test_a_device_that_cannot_keep_up_says_so_once(
+    device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.panel.presses = ["start"]
+    noted: list[Any] = []
+    for second in range(1, 60):
+        device.at(second, lambda: setattr(device.camera, "frames_dropped", device.camera.given))
+        device.at(second + 0.5, lambda: noted.append(device.store.noted("watch")))
+    device.power_off_at(60)
+    device.run()
+    words = [each.message for each in caplog.records if "keep up" in each.message]
+    assert len(words) == 1
+    assert "of 5" in words[0]  # about 300 were taken of about 600, after the first ten seconds
+    assert "keeps_up" not in noted[0]
+    assert noted[-1]["keeps_up"] is False
+    assert "keeps_up" not in device.store.noted("watch")
+    assert device.the_session()["metrics"]["frames_dropped"] >= 59 * FPS
+
+
+def test_a_frame_lost_now_and_then_is_no_news(
+    device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.panel.presses = ["start"]
+    device.at(5, lambda: setattr(device.camera, "frames_dropped", 10))
+    device.power_off_at(30)
+    device.run()
+    assert not [each for each in caplog.records if "keep up" in each.message]
+    assert device.the_session()["metrics"]["frames_dropped"] == 10
+
+
+def test_the_watchdog_is_fed_by_frames_a_few_times_a_second(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed: list[float] = []
+    monkeypatch.setattr(systemd, "watchdog", lambda: fed.append(device.clock.passed_s))
+    device.panel.presses = ["start"]
+    device.power_off_at(20)
+    device.run()
+    assert 20 <= len(fed) <= 60
+    assert max(np.diff(fed)) < 1.0
 
 
 def test_a_video_that_ends_ends_the_session(device: Device) -> None:
