@@ -1,5 +1,6 @@
 """blink-agent as a person uses it: real files, the real model, exit status and words."""
 
+import contextlib
 import csv
 import json
 import os
@@ -146,7 +147,8 @@ def test_a_replay_while_the_server_is_down_stays_in_the_store(clip: Path, tmp_pa
     assert done.returncode != 0
     assert "not delivered yet" in done.stderr
     document = json.loads(done.stdout)["document"]
-    (kept,) = Store(tmp_path / "agent.sqlite3").pending(10)
+    with contextlib.closing(Store(tmp_path / "agent.sqlite3")) as store:
+        (kept,) = store.pending(10)
     assert kept == document
 
     status = answered(blink_agent("status", "--json", home=tmp_path))
