@@ -48,6 +48,9 @@ MIN_NOISE_SAMPLES = 6
 MIN_BESIDE_SAMPLES = 2
 """A single sample is no level."""
 
+ROUNDING_S = 1e-6
+"""A frame just as far away as a window is long lies within it, however its time is rounded."""
+
 KEEP_S = NOISE_MEMORY_S + 4.0
 """The noise before a closure, the closure, and what follows it until it is judged."""
 
@@ -113,12 +116,12 @@ class Recent:
 
     def before(self, index: int, duration_s: float) -> list[float]:
         """EAR of the samples with a face in the `duration_s` before the sample `index`."""
-        first = bisect_left(self.times, self.times[index] - duration_s)
+        first = bisect_left(self.times, self.times[index] - duration_s - ROUNDING_S)
         return [ear for ear in self.ears[first:index] if not math.isnan(ear)]
 
     def after(self, index: int, duration_s: float) -> list[float]:
         """EAR of the samples with a face in the `duration_s` after the sample `index`."""
-        last = bisect_right(self.times, self.times[index] + duration_s)
+        last = bisect_right(self.times, self.times[index] + duration_s + ROUNDING_S)
         return [ear for ear in self.ears[index + 1 : last] if not math.isnan(ear)]
 
     def span(self, index: int, level: float) -> Span:
