@@ -25,7 +25,7 @@ from server.session_data.days import is_uncertain, local_day, zone_of
 from server.session_data.fields import CANONICAL_UUID
 from server.session_data.models import METRICS, SessionData
 from server.session_data.parsing import UnreadableError, document_text
-from server.session_data.serializers import first_errors, validated
+from server.session_data.serializers import expect_numbers, first_errors, validated
 
 # No word of whose it is.
 NOT_YOURS = "this session id can't be used"
@@ -135,6 +135,8 @@ def rejected(document: object, reason: str, errors: Any = None) -> Acceptance:
 def _read(writer: Writer, document: Document, now: datetime) -> _Entry | Acceptance:
     try:
         known = validated(document)
+        if writer.device:
+            expect_numbers(known)
         text = document_text(document)
     except ValidationError as error:
         return rejected(document, "; ".join(first_errors(error.detail)), error.detail)

@@ -183,6 +183,21 @@ def validated(document: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
+def expect_numbers(known: Mapping[str, Any]) -> None:
+    """A measured session that is over brings its numbers: `metrics`, not empty, and `minutes`.
+
+    Its document replaces one that has them. Asked of the document alone, whatever is kept already,
+    so that what a session ends as does not depend on the order of arrival. A newer schema may keep
+    its numbers elsewhere.
+    """
+    if known["schema"] > SCHEMA or known["state"] == State.ACTIVE:
+        return
+    if not known.get("metrics"):
+        raise ValidationError({"metrics": "expected the final ones, as the session is over"})
+    if known.get("minutes") is None:
+        raise ValidationError({"minutes": "expected a list, as the session is over"})
+
+
 def _readable(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a newer document: what can be read. Only its envelope has to be right."""
     known = {}

@@ -288,6 +288,12 @@ WRONG = {
     "a count beyond the column": (["metrics", "frames"], 2**31),
     "a number too long for a float": (["metrics", "duration_s"], 10**400),
     "more partial blinks than blinks": (["metrics", "partial_blink_count"], 6),
+    "no numbers of what is over": (["metrics"], GONE),
+    "numbers that are null": (["metrics"], None),
+    "an end without a number": (["metrics"], {}),
+    "an end with unknown numbers alone": (["metrics"], {"steps": 7}),
+    "no minutes of what is over": (["minutes"], GONE),
+    "minutes that are null": (["minutes"], None),
     "minutes that are an object": (["minutes"], {}),
     "a minute that is null": (["minutes"], [None]),
     "a minute twice": (["minutes"], [{"minute": 0}, {"minute": 0}]),
@@ -324,6 +330,22 @@ def test_what_is_no_document_is_refused(world, document):
 def test_infinity_in_a_key_we_do_not_know_is_refused(world):
     answer = accept_session(world.device, golden("final", note=INFINITY))
     assert (answer.outcome, answer.reason) == ("rejected", "expected finite numbers")
+
+
+@pytest.mark.parametrize("key", ["metrics", "minutes"])
+def test_a_finished_session_does_not_lose_its_numbers_to_a_higher_revision_without(world, key):
+    final = golden("final")
+    accept_session(world.device, final)
+    emptied = final | {"revision": final["revision"] + 1}
+    del emptied[key]
+    assert accept_session(world.device, emptied).outcome == "rejected"
+    assert SessionData.objects.get().document == final
+
+
+def test_a_newer_schema_may_keep_its_numbers_elsewhere(world):
+    document = golden("final", schema=2)
+    del document["metrics"], document["minutes"]
+    assert accept_session(world.device, document).outcome == "stored"
 
 
 def test_an_active_session_has_no_end(world):
