@@ -1,6 +1,7 @@
 """A real Mosquitto on a free loopback port, to be killed and started again on the same one."""
 
 import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -36,8 +37,9 @@ class Broker:
         users: Mapping[str, str] | None = None,
         certificate: Path | None = None,
         key: Path | None = None,
+        port: int = 0,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         lines = [
@@ -133,10 +135,14 @@ def running_broker(
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port that nobody listens on now, outside the range that outgoing connections take theirs
+    from: while its owner is down, nobody else gets it."""
+    for port in random.sample(range(15000, 32000), 100):
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("a hundred ports, and none is free")
 
 
 def _program(name: str) -> str:

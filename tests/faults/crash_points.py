@@ -1,0 +1,58 @@
+"""Places in the real code at which a process is to die, whatever the timing.
+
+The process kills itself and its group, as kill -9 would from outside: nothing is flushed, closed or
+said.
+"""
+
+import functools
+import importlib
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+# name: the function, and whether it has run when the process dies.
+POINTS: dict[str, tuple[str, bool]] = {
+    "watch: final document measured, not kept": ("agent.recording:Recording.finish", True),
+    "watch: document made, not kept": ("agent.store:Store.put", False),
+    "watch: document kept, nothing else done": ("agent.store:Store.put", True),
+    "sync: acknowledged, not noted": ("agent.store:Store.acknowledge", False),
+    "sync: noted, nothing else done": ("agent.store:Store.acknowledge", True),
+    "server: stored, not committed": ("server.session_data.accept:_write", True),
+    "server: committed, not answered": ("server.session_data.views:answer", False),
+    "consumer: stored, not committed": ("server.session_data.accept:_write", True),
+    "consumer: committed, not answered": ("server.mqtt:Connection.answer", False),
+    "consumer: answered, broker not told": ("server.mqtt:Connection.acknowledge", False),
+}
+
+
+def arm(name: str, passes: int) -> None:
+    """Makes this process die at the point, after it was passed `passes` times."""
+    place, after = POINTS[name]
+    module, _, path = place.partition(":")
+    owner: Any = importlib.import_module(module)
+    *outer, attribute = path.split(".")
+    for each in outer:
+        owner = getattr(owner, each)
+    setattr(owner, attribute, _deadly(getattr(owner, attribute), passes, after))
+
+
+def _deadly(function: Callable[..., Any], passes: int, after: bool) -> Callable[..., Any]:
+    left = passes
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 and not after:
+            _die()
+        result = function(*arguments, **named)
+        if left < 0:
+            _die()
+        return result
+
+    return wrapped
+
+
+def _die() -> None:
+    os.killpg(os.getpgrp(), signal.SIGKILL)
