@@ -78,7 +78,7 @@ class Connection:
     ) -> None:
         self.payload_bytes = PACKET_BYTES - ENVELOPE_BYTES
         self._lasting = lasting
-        self._answers: queue.SimpleQueue[list[ReasonCode]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[list[ReasonCode] | None] = queue.SimpleQueue()
         self._events: queue.Queue[Published | Message] = queue.Queue(EVENTS)
         self._thread: threading.Thread | None = None
         self._end: str | None = None
@@ -194,6 +194,8 @@ class Connection:
             reasons = self._answers.get(timeout=CONNECT_S)
         except queue.Empty:
             raise DeliveryError(f"the broker says nothing on {what}") from None
+        if reasons is None:
+            raise DeliveryError(f"the broker ended the connection instead of granting {what}")
         for reason in reasons:
             if reason.is_failure:
                 raise DeliveryError(f"the broker refuses {what}: {reason}")
@@ -229,6 +231,7 @@ class Connection:
         self, _client: object, _data: object, _flags: object, reason: ReasonCode, _: object
     ) -> None:
         self._end = str(reason)
+        self._answers.put(None)  # or whoever waits for a word would wait in vain
 
     def _put(self, event: Published | Message) -> None:
         try:

@@ -25,6 +25,7 @@ from agent.transport_mqtt import MqttSettings, MqttTransport
 from tests.agent.documents import document
 from tests.agent.servers import Consumer, History, certificate, silent_port, until
 from tests.broker import Broker, needs_mosquitto, running_broker
+from tests.faults.proxy import Harm, Proxy
 
 pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
 
@@ -419,6 +420,16 @@ def test_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
             MqttSettings("127.0.0.1", silent.getsockname()[1], tls=False, device=DEVICE)
         )
         with pytest.raises(DeliveryError, match="the broker says nothing on the connection"):
+            deliver(transport)
+        transport.close()
+
+
+def test_a_connection_that_is_ended_before_a_word_is_not_waited_for() -> None:
+    """As by a forwarded port whose broker is gone: the other way must not wait for this one."""
+    with Proxy(9) as proxy:
+        proxy.harm = Harm(refuse=True)
+        transport = MqttTransport(MqttSettings("127.0.0.1", proxy.port, tls=False, device=DEVICE))
+        with pytest.raises(DeliveryError, match="instead of granting the connection"):
             deliver(transport)
         transport.close()
 
