@@ -79,7 +79,8 @@ class Backoff:
     """When a transport may be tried again.
 
     After each failure in a row the ceiling doubles, and the delay is drawn evenly below it (full
-    jitter): a fleet that lost its server together does not come back together.
+    jitter): a fleet that lost its server together does not come back together. A try that was
+    hurried does not count: how often sessions come says nothing about how long the trouble lasts.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Backoff:
         if retry_after_s is not None:
             delay_s += min(max(retry_after_s, 0), RETRY_AFTER_CAP_S)
         self._until_s = now_s + delay_s
-        self._failures += 1
+        self._failures += not self._hurried
         self._may_hurry = retry_after_s is None and not self._hurried
         self._hurried = False
 

@@ -289,6 +289,19 @@ def test_new_data_does_not_defeat_the_backoff(
     watch.close()
 
 
+def test_new_data_does_not_make_the_delays_longer_either(clock: Clock) -> None:
+    """A minute's outage in a busy hour must not end as a wait of five minutes."""
+    drawn: list[float] = []
+    backoff = Backoff(clock, lambda low, high: drawn.append(high) or high)
+    for _ in range(3):
+        backoff.failed()
+        backoff.hurry()
+        assert backoff.ready()
+        backoff.failed()
+        clock.now_s += drawn[-1]
+    assert drawn == [1, 2, 2, 4, 4, 8]
+
+
 def test_a_start_is_sent_at_once_though_the_server_was_gone_before(
     path: Path, store: Store, history: History, way: Way, clock: Clock
 ) -> None:
