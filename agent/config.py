@@ -38,7 +38,9 @@ class CameraConfig:
     loop: bool = _key(False, "whether `replay` begins again at the video's end")
     width: int = _key(640, "width of the picture in pixels", 160, 1920)
     height: int = _key(480, "height of the picture in pixels", 120, 1080)
-    fps: float = _key(30.0, "frames a second, also of a replayed file; below 15 durations are not measured", 1, 60)
+    fps: float = _key(
+        30.0, "frames a second, also of a replayed file; below 15 durations are not measured", 1, 60
+    )
     timeout_s: float = _key(3.0, "seconds without a frame until the camera counts as hung", 0.5, 20)
 
 
