@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from server.devices.models import Device
 
 Options = argparse.Namespace
+Made = TypeVar("Made", bound="Model")
 MIGRATE_FIRST = "expected an up-to-date database, found {} missing: run `blink-server migrate`"
 
 
@@ -35,11 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from django.core.exceptions import ImproperlyConfigured
     from django.db import DatabaseError
 
+    from server.mqtt import BrokerError
+
     try:
         set_up()
         options.run(options)
     except (CommandError, ImproperlyConfigured) as error:
         print(f"blink-server: {error}", file=sys.stderr)
+        return 1
+    except BrokerError as error:
+        print(f"blink-server: the broker {error}", file=sys.stderr)
         return 1
     except DatabaseError as error:
         print(f"blink-server: the database refused: {error}", file=sys.stderr)
@@ -109,7 +115,7 @@ def create_person(options: Options) -> None:
             validate_password(password, person)
     except ValidationError as error:
         raise CommandError("; ".join(error.messages)) from error
-    save(person)
+    checked(person).save()
     told = {"user": person.username}
     if options.token:
         told["token"] = PersonToken.issue(person)
@@ -117,22 +123,22 @@ def create_person(options: Options) -> None:
 
 
 def create_device(options: Options) -> None:
-    """Create a device for a person, with its token."""
-    from server.devices.models import Device, DeviceToken
+    """Create a device for a person, with its token and its password at the broker."""
+    from server.devices.credentials import issue
+    from server.devices.models import Device
 
-    device = Device(person=person_named(options.person), label=options.name)
-    save(device)
-    told = {"device": str(device.pk), "token": DeviceToken.issue(device)}
-    tell(options, told, f"created the device {device.label} of {options.person}")
+    device = checked(Device(person=person_named(options.person), label=options.name))
+    tell(options, issue(device), f"created the device {device.label} of {options.person}")
 
 
 def rotate_token(options: Options) -> None:
-    """Issue a device's next token; the last one goes on working until the one after it."""
-    from server.devices.models import DeviceToken
+    """Issue a device's next token and password; the last token works until the one after it."""
+    from server.devices.credentials import issue
 
     device = device_with(options.device)
-    told = {"device": str(device.pk), "token": DeviceToken.issue(device)}
-    tell(options, told, "the token before this one still works; revoke-token ends it")
+    if device.revoked_at:
+        raise CommandError(f"expected a device that may come in; {device.label} is revoked")
+    tell(options, issue(device), "the token before this one still works; revoke-token ends it")
 
 
 def revoke_token(options: Options) -> None:
@@ -151,12 +157,35 @@ def revoke_token(options: Options) -> None:
 
 def revoke_device(options: Options) -> None:
     """Shut a device out, by either door. What it has measured stays with its person."""
-    from django.utils import timezone
+    from server.devices.credentials import revoke
+    from server.mqtt import BrokerError
 
     device = device_with(options.device)
-    device.revoked_at = device.revoked_at or timezone.now()
-    device.save(update_fields=["revoked_at"])
+    try:
+        revoke(device)
+    except BrokerError as error:
+        told = f"{device.label} is revoked, but the broker {error}: do it again to end its identity"
+        raise CommandError(f"{told} there") from error
     print(f"revoked {device.label} ({device.pk})")
+
+
+def set_up_broker(options: Options) -> None:
+    """Write the file that Mosquitto's dynamic-security plugin begins with."""
+    from server.devices.broker_access import first_state
+    from server.mqtt import admin_settings, broker_settings
+
+    admin, server = admin_settings(), broker_settings()
+    for name, who in (("BLINKLOG_MQTT_ADMIN", admin), ("BLINKLOG_MQTT", server)):
+        if who is None or not who.username or not who.password:
+            raise CommandError(f"expected a user in {name}_URL and {name}_PASSWORD_FILE")
+    if admin is None or admin.username == server.username:
+        raise CommandError("expected two users, one that administers the broker, found one")
+    try:
+        with options.file.open("x") as file:  # umask: for its owner alone
+            json.dump(first_state(admin, server), file, indent=2)
+    except OSError as error:
+        raise CommandError(f"expected a new file to write: {error}") from error
+    print(f"wrote {options.file}: give it to the broker's user, and start the broker")
 
 
 def link(options: Options) -> None:
@@ -167,7 +196,8 @@ def link(options: Options) -> None:
         raise CommandError(f"{options.caregiver} may see {options.person} already")
     if options.caregiver == options.person:
         raise CommandError("expected two people, found one twice")
-    save(CareLink(caregiver=person_named(options.caregiver), person=person_named(options.person)))
+    pair = {"caregiver": person_named(options.caregiver), "person": person_named(options.person)}
+    checked(CareLink(**pair)).save()
     print(f"{options.caregiver} may see {options.person}")
 
 
@@ -232,8 +262,8 @@ def read_password(options: Options) -> str | None:
     return str(text).splitlines()[0]
 
 
-def save(made: "Model") -> None:
-    """Keep it, if it is what its model says it may be."""
+def checked(made: Made) -> Made:
+    """The same, if it is what its model says it may be."""
     from django.core.exceptions import ValidationError
 
     try:
@@ -242,7 +272,7 @@ def save(made: "Model") -> None:
         fields = error.message_dict.items()
         texts = [f"{name}: {' '.join(messages)}" for name, messages in fields]
         raise CommandError("; ".join(texts).replace("__all__: ", "")) from error
-    made.save()
+    return made
 
 
 def person_named(name: str) -> "Person":
@@ -285,7 +315,7 @@ def tell(options: Options, told: dict[str, Any], sentence: str) -> None:
         return
     print(sentence)
     if "token" in told:
-        for name in ("device", "token"):
+        for name in ("device", "token", "mqtt_password"):
             if name in told:
                 print(f"  {name}: {told[name]}")
 
@@ -351,6 +381,8 @@ def add_device_commands(command: Adder) -> None:
     revoke.add_argument("device", help="id or name")
     revoke.add_argument("--prefix", help="only those that begin so")
     command(revoke_device, "revoke-device").add_argument("device", help="id or name")
+    broker = command(set_up_broker, "set-up-broker")
+    broker.add_argument("file", type=Path, help="the plugin's, such as dynamic-security.json")
     command(devices, "devices").add_argument("--json", action="store_true")
 
 

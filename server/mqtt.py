@@ -6,7 +6,10 @@ behind the back of a database that is away, and no error is lost in a callback.
 
 import secrets
 import ssl
+import time
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +22,18 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+SESSIONS = "$share/blinklog/blinklog/1/devices/+/sessions"
+STATUS = "blinklog/1/devices/+/status"
+
 CONNECT_S = 5.0
 KEEPALIVE_S = 30
+# Of a connection that lives for one question: paho bounds the TLS handshake by it.
+SHORT_KEEPALIVE_S = 5
 # The broker sends no more than this many before we have acknowledged some: our memory's bound.
 MOST_IN_FLIGHT = 100
 # A document may have 1 MiB; what is a little larger is to be refused by name, not silently.
 LARGEST_PACKET = 4 * 1024 * 1024
+NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4) that is no failure
 
 
 class BrokerError(OSError):
@@ -33,7 +42,7 @@ class BrokerError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """From `BLINKLOG_MQTT_URL` and its neighbours."""
+    """From `BLINKLOG_MQTT_URL`, or `BLINKLOG_MQTT_ADMIN_URL`, and its neighbours."""
 
     host: str
     port: int
@@ -54,34 +63,53 @@ class Message:
     qos: int = 0
 
 
+def device_topic(device: object, kind: str) -> str:
+    """One of a device's topics: sessions, acks, status or commands. "+" is any device."""
+    return f"blinklog/1/devices/{device}/{kind}"
+
+
 def broker_settings() -> BrokerSettings:
-    """As configured. Raises `ImproperlyConfigured`: what was expected, and found."""
-    url = urlsplit(settings.MQTT_URL)
+    """Who consumes and commands. Raises `ImproperlyConfigured`: what was expected, and found."""
+    return _settings("BLINKLOG_MQTT", settings.MQTT_URL, settings.MQTT_PASSWORD_FILE)
+
+
+def admin_settings() -> BrokerSettings | None:
+    """Who makes devices' identities at the broker; `None` where somebody else does."""
+    if not settings.MQTT_ADMIN_URL:
+        return None
+    return _settings(
+        "BLINKLOG_MQTT_ADMIN", settings.MQTT_ADMIN_URL, settings.MQTT_ADMIN_PASSWORD_FILE
+    )
+
+
+def _settings(name: str, address: str, password_file: str) -> BrokerSettings:
+    url = urlsplit(address)
     try:
         port = url.port
     except ValueError as error:
-        raise ImproperlyConfigured(f"BLINKLOG_MQTT_URL: {error}") from error
+        raise ImproperlyConfigured(f"{name}_URL: {error}") from error
     if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
         raise ImproperlyConfigured(
-            "BLINKLOG_MQTT_URL: expected mqtt://[user[:password]@]host[:port], or mqtts:"
+            f"{name}_URL: expected mqtt://[user[:password]@]host[:port], or mqtts:"
         )
     secure = url.scheme == "mqtts"
+    password = _password(name, password_file)
     return BrokerSettings(
         host=url.hostname,
         port=port or (8883 if secure else 1883),
         tls=_tls() if secure else None,
         username=unquote(url.username) if url.username else None,
-        password=_password() or (unquote(url.password) if url.password else None),
+        password=password or (unquote(url.password) if url.password else None),
     )
 
 
-def _password() -> str | None:
-    if not settings.MQTT_PASSWORD_FILE:
+def _password(name: str, file: str) -> str | None:
+    if not file:
         return None
     try:
-        return Path(settings.MQTT_PASSWORD_FILE).read_text().strip()
+        return Path(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"BLINKLOG_MQTT_PASSWORD_FILE: {error}") from error
+        raise ImproperlyConfigured(f"{name}_PASSWORD_FILE: {error}") from error
 
 
 def _tls() -> ssl.SSLContext:
@@ -99,8 +127,9 @@ class Connection:
     Raises `BrokerError` from any method once the broker is gone.
     """
 
-    def __init__(self, broker: BrokerSettings) -> None:
+    def __init__(self, broker: BrokerSettings, keepalive_s: int = KEEPALIVE_S) -> None:
         self._inbox: deque[Message] = deque()
+        self._awaited: dict[int, Any] = {}  # the broker's words on messages that wait for them
         self._problem: str | None = None
         self._ready = False
         self._client = client = paho.Client(
@@ -118,24 +147,27 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
         self._broker = broker
+        self._keepalive_s = keepalive_s
 
-    def open(self, topics: list[str]) -> None:
+    def open(self, topics: Sequence[str]) -> None:
         """Connect and subscribe at QoS 1."""
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = MOST_IN_FLIGHT
         properties.MaximumPacketSize = LARGEST_PACKET
         try:
             self._client.connect(
-                self._broker.host, self._broker.port, KEEPALIVE_S, properties=properties
+                self._broker.host, self._broker.port, self._keepalive_s, properties=properties
             )
         except (OSError, ValueError) as error:
             raise BrokerError(f"can't be reached: {error}") from error
-        self._wait_until_ready()
-        self._ready = False
-        self._client.subscribe([(topic, 1) for topic in topics])
-        self._wait_until_ready()
+        self._wait_until(lambda: self._ready)
+        if topics:
+            self._ready = False
+            self._client.subscribe([(topic, 1) for topic in topics])
+            self._wait_until(lambda: self._ready)
 
     def next_messages(self, timeout_s: float) -> list[Message]:
         """What has come, at most `MOST_IN_FLIGHT`; waits for the first, at most `timeout_s`."""
@@ -155,6 +187,22 @@ class Connection:
             properties.CorrelationData = correlation
         self._client.publish(topic, payload, qos=0, properties=properties)
 
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> bool:
+        """Publish at QoS 1; when this returns the broker has it. Whether anybody subscribes to it.
+
+        The broker forgets it after `expiry_s`.
+        """
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = expiry_s
+        sent = self._client.publish(topic, payload, qos=1, properties=properties)
+        self._awaited[sent.mid] = None
+        self._wait_until(lambda: self._awaited[sent.mid] is not None)
+        reason = self._awaited.pop(sent.mid)
+        if reason.is_failure:
+            raise BrokerError(f"refused a message: {reason}")
+        return bool(reason.value != NO_SUBSCRIBER)
+
     def acknowledge(self, message: Message) -> None:
         """Tell the broker that this message is dealt with."""
         self._client.ack(message.mid, message.qos)
@@ -170,12 +218,13 @@ class Connection:
         if self._problem is not None or code != paho.MQTT_ERR_SUCCESS:
             raise BrokerError(self._problem or paho.error_string(code))
 
-    def _wait_until_ready(self) -> None:
-        for _ in range(int(CONNECT_S)):
-            self._step(1)
-            if self._ready:
-                return
-        raise BrokerError(f"no answer within {CONNECT_S:g} s")
+    def _wait_until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + CONNECT_S
+        while not true():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise BrokerError(f"gave no answer within {CONNECT_S:g} s")
+            self._step(left_s)
 
     # paho's callbacks: they note, and do nothing that could fail.
 
@@ -189,6 +238,10 @@ class Connection:
         if refused:
             self._problem = f"refused a subscription: {refused[0]}"
         self._ready = True
+
+    def _on_publish(self, _c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
+        if mid in self._awaited:
+            self._awaited[mid] = reason
 
     def _on_message(self, _c: Any, _u: Any, message: paho.MQTTMessage) -> None:
         correlation = getattr(message.properties, "CorrelationData", None)
@@ -209,3 +262,14 @@ class Connection:
 
     def _on_disconnect(self, _c: Any, _u: Any, _flags: Any, reason: Any, _p: Any) -> None:
         self._problem = self._problem or f"went away: {reason}"
+
+
+@contextmanager
+def connected(broker: BrokerSettings, topics: Sequence[str] = ()) -> Iterator[Connection]:
+    """A connection for as long as the block lasts. Raises `BrokerError`."""
+    line = Connection(broker, SHORT_KEEPALIVE_S)
+    try:
+        line.open(topics)
+        yield line
+    finally:
+        line.close()

@@ -231,3 +231,6 @@ LOGGING = {
 MQTT_URL = os.environ.get("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
 MQTT_CA_FILE = os.environ.get("BLINKLOG_MQTT_CA_FILE", "")
 MQTT_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_PASSWORD_FILE", "")
+# Makes devices' identities at the broker (Mosquitto's dynamic-security plugin), where it is given.
+MQTT_ADMIN_URL = os.environ.get("BLINKLOG_MQTT_ADMIN_URL", "")
+MQTT_ADMIN_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_ADMIN_PASSWORD_FILE", "")

@@ -1,9 +1,15 @@
 """Devices and their tokens in the admin site."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from server.admin import BaseAdmin, TokenAdmin
+from server.devices.broker_access import shut_out
 from server.devices.models import Device, DeviceToken
+from server.mqtt import BrokerError
 
 
 @admin.register(Device)
@@ -23,6 +29,30 @@ class DeviceAdmin(BaseAdmin):
         "agent_version",
         "pending_sessions",
     ]
+
+    def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:
+        """One that is revoked here is shut out at the broker too."""
+        super().save_model(request, obj, form, change)
+        if obj.revoked_at:
+            self._shut_out(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Device) -> None:
+        """One that is deleted too."""
+        self._shut_out(request, obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
+        """Each of several."""
+        for device in queryset:
+            self._shut_out(request, device)
+        super().delete_queryset(request, queryset)
+
+    def _shut_out(self, request: HttpRequest, device: Device) -> None:
+        try:
+            shut_out(device)
+        except BrokerError as error:
+            text = f"{device} keeps its identity at the broker, which {error}. Save again to end it"
+            self.message_user(request, text, messages.WARNING)
 
 
 @admin.register(DeviceToken)

@@ -25,16 +25,20 @@ from collections.abc import Sequence
 
 from django.db import DataError, Error, IntegrityError, close_old_connections, connection
 
-from server.mqtt import BrokerError, BrokerSettings, Connection, Message, broker_settings
+from server.mqtt import (
+    SESSIONS,
+    STATUS,
+    BrokerError,
+    BrokerSettings,
+    Connection,
+    Message,
+    broker_settings,
+)
 from server.session_data.accept import Acceptance
 from server.session_data.batches import refuse, take
 
 log = logging.getLogger(__name__)
 
-TOPICS = [
-    "$share/blinklog/blinklog/1/devices/+/sessions",
-    "blinklog/1/devices/+/status",
-]
 # Seconds. How soon a signal to stop is seen.
 WAIT_S = 1.0
 # Full jitter up to this, doubled from FIRST_PAUSE_S: a restart takes a broker seconds.
@@ -85,7 +89,7 @@ class Consumer:
         connection.ensure_connection()  # without a database there is nothing to take messages for
         line = Connection(self.broker)
         try:
-            line.open(TOPICS)
+            line.open([SESSIONS, STATUS])
             log.info("consuming from %s:%s", self.broker.host, self.broker.port)
             while not self.stop.is_set():
                 if messages := line.next_messages(WAIT_S):
