@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import CameraError
+from agent.pace import Pace
 from agent.picamera import OPEN_TIMEOUT_S, STOP_TIMEOUT_S, PiCamera
 from agent.records import Frame
 
@@ -28,9 +29,6 @@ _set_log_level(1)  # fatal errors alone; 4.14 has the function elsewhere than 4.
 
 Source = Literal["picamera2", "usb", "replay"]
 Pixels = NDArray[np.uint8]
-
-_EARLY = 1 / 3
-"""So much of a period early a frame still counts as due: sources jitter by a few milliseconds."""
 
 _USUAL_FPS = 30.0
 """Assumed of a video that names no believable rate."""
@@ -83,26 +81,6 @@ def open_camera(
     return ReplayCamera(file, realtime=True, loop=loop, fps=fps)
 
 
-class _Pace:
-    """Which frames to take of a source that gives more of them than were asked for."""
-
-    def __init__(self, fps: float) -> None:
-        self._period_s = 1 / fps
-        self._due_s = self._last_s = -math.inf
-
-    def takes(self, time_s: float) -> bool:
-        """Whether this frame is due. Times come in order; after a gap the beat begins anew."""
-        early_s = min(
-            _EARLY * self._period_s, (time_s - self._last_s) / 2
-        )  # the next is not nearer
-        self._last_s = time_s
-        late_s = time_s - self._due_s
-        if late_s < -early_s:
-            return False
-        self._due_s = self._period_s + (self._due_s if late_s < self._period_s else time_s)
-        return True
-
-
 class ReplayCamera:
     """A video file as a camera: any that OpenCV reads. Frames are BGR, their time the video's own.
 
@@ -123,7 +101,7 @@ class ReplayCamera:
         self._asked_fps = fps
         self._realtime = realtime
         self._loop = loop
-        self._video = _Video(path)
+        self._video = self._opened()
         self._video.close()
         self.width, self.height = self._video.width, self._video.height
         self.frames_dropped = 0
@@ -136,8 +114,8 @@ class ReplayCamera:
     def start(self) -> None:
         """Begin at the first frame."""
         self._video.close()
-        self._video = _Video(self._path)
-        self._pace = _Pace(self._asked_fps)
+        self._video = self._opened()
+        self._pace = Pace(self._asked_fps)
         self._loops_s = 0.0
         self._began_s: float | None = None
         self.frames_dropped = 0
@@ -161,6 +139,10 @@ class ReplayCamera:
 
     close = stop
 
+    def _opened(self) -> "_Video":
+        # In place of a camera it is small: FFmpeg keeps frames for each of its threads.
+        return _Video(self._path, 1 if self._realtime else 0)
+
     def _advance(self) -> bool:
         """Go to the next frame that the pace takes; False at the end."""
         while self._next():
@@ -175,7 +157,7 @@ class ReplayCamera:
             return False
         self._loops_s += self._video.time_s + 1 / self._video.fps
         self._video.close()
-        self._video = _Video(self._path)
+        self._video = self._opened()
         return self._video.advance()
 
     def _due_s(self) -> float:
@@ -197,12 +179,17 @@ class ReplayCamera:
 
 
 class _Video:
-    """One pass over a video file, from its first frame to its last."""
+    """One pass over a video file, from its first frame to its last.
 
-    def __init__(self, path: Path) -> None:
+    `threads` decode it; 0 is one for each core.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
         _check_file(path)
         self._path = path
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        self._capture = cv2.VideoCapture(
+            str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads]
+        )
         if not self._capture.isOpened():
             raise CameraError(f"{path}: not a video that can be read")
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
@@ -364,7 +351,7 @@ class UsbCamera:
         if not capture.isOpened():
             raise CameraError("can't be opened as a V4L2 camera")
         self._configure(capture)
-        pace = _Pace(self._fps)
+        pace = Pace(self._fps)
         while not self._stopping.is_set():
             ok, pixels = capture.read()
             if not ok:

@@ -43,7 +43,7 @@ EDGE = {
 }
 EDGE_MAY_SHARE = {"records", "errors"}
 SAME_ROOM = {
-    "capture": {"picamera"},
+    "capture": {"picamera", "pace"},
     "store": {"store_file"},
     "transport_mqtt": {"mqtt_connection"},
     "chart": {"canvas", "evidence", "session"},

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from agent import capture, picamera
 from agent.capture import PiCamera, ReplayCamera, UsbCamera, open_camera
 from agent.errors import CameraError
+from agent.pace import Pace
 from agent.records import Frame
 
 FPS = 25
@@ -338,7 +339,7 @@ def test_of_a_rate_that_is_asked_for_only_its_own_frames_are_dropped(
 def test_no_more_is_taken_than_asked_for_and_no_less_than_there_is(
     asked: float, given_fps: float, jitter: list[float]
 ) -> None:
-    pace = capture._Pace(asked)
+    pace = Pace(asked)
     times = [(number + early) / given_fps for number, early in enumerate(jitter)]
     taken = [time_s for time_s in times if pace.takes(time_s)]
     rate = (len(taken) - 1) / (taken[-1] - taken[0])
