@@ -17,8 +17,7 @@ def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def site(_site: Site) -> Site:
     """Broker, server, consumer and the device's sync run; both ways to the server are open."""
-    for proxy in (_site.device.mqtt, _site.device.http):
-        proxy.heal()
+    _site.heal()
     _site.start(watch=False)
     _site.tally()
     return _site

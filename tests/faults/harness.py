@@ -9,7 +9,6 @@ times as fast as time goes by.
 
 import contextlib
 import json
-import random
 import signal
 import time
 from collections.abc import Sequence
@@ -276,6 +275,12 @@ class Site:
             if not part.alive():
                 part.start()
 
+    def heal(self) -> None:
+        """The network works; what it held back is lost."""
+        for device in self.devices:
+            for proxy in (device.mqtt, device.http):
+                proxy.heal()
+
     def feed(self, sessions: int, *, pace_ms: float = 0) -> None:
         """Makes so many sessions on every device, or none: then those cut off are only closed."""
         for device in self.devices:
@@ -293,6 +298,7 @@ class Site:
         `restart`: the devices' sync too, which forgets for how long it meant to wait. Returns the
         seconds from the moment when everything had been started. Raises TimeoutError.
         """
+        self.heal()
         for device in self.devices:
             device.watch.kill()
             if restart:
@@ -414,14 +420,3 @@ def _agent_config(
         lines.append(f'[mqtt]\nhost = "127.0.0.1"\nport = {mqtt}\ntls = false')
         lines.append(f'password_file = "{folder / "password"}"')
     return "\n".join(lines) + "\n"
-
-
-def storm(site: Site, chance: random.Random, kills: int, victims: Sequence[str]) -> None:
-    """Kills one of `victims` at a random moment, and starts it again at another, `kills` times."""
-    parts = site.parts()
-    for _ in range(kills):
-        time.sleep(chance.uniform(0, 0.15))
-        part = parts[chance.choice(victims)]
-        part.kill()
-        time.sleep(chance.choice((0, 0, 0.05, 0.2)) * chance.random())
-        part.start()

@@ -1,6 +1,7 @@
 """A TCP proxy that does to a network what networks do by themselves."""
 
 import contextlib
+import re
 import selectors
 import socket
 import threading
@@ -19,7 +20,7 @@ class Harm:
     `refuse`: every connection is cut at once. `drop`: what is sent never arrives, and nobody is
     told. `delay_s`: everything arrives, so much later. `cut_after`: a connection breaks once so
     many bytes have gone through it in both directions. `hold_answers`: what the server says stays
-    here. `answer`: said in the server's place, to each first chunk of a connection.
+    here. `answer`: said in the server's place to an HTTP request, once all of it has come.
     """
 
     refuse: bool = False
@@ -38,6 +39,11 @@ class _Line:
     far: socket.socket
     waiting: dict[socket.socket, deque[tuple[float, bytes]]] = field(default_factory=dict)
     passed: int = 0
+    request: bytes = b""
+
+    def ways(self) -> list[deque[tuple[float, bytes]]]:
+        """What is on its way, in both directions."""
+        return list(self.waiting.values())
 
     def other(self, end: socket.socket) -> socket.socket:
         return self.far if end is self.near else self.near
@@ -70,9 +76,15 @@ class Proxy:
 
     def heal(self) -> None:
         """No harm from now on; what was held back is lost with its connection."""
+        if self.harm == Harm():
+            return
         self.harm = Harm(refuse=True)
         time.sleep(3 * POLL_S)
         self.harm = Harm()
+
+    def waiting(self) -> int:
+        """How many pieces are on their way."""
+        return sum(map(len, [each for line in self._lines.copy().values() for each in line.ways()]))
 
     # In the proxy's thread
 
@@ -122,9 +134,11 @@ class Proxy:
             self.answers.append(data)
         line.passed += len(data)
         if end is line.near and harm.answer is not None:
-            with contextlib.suppress(OSError):
-                end.sendall(harm.answer)
-            self._cut(line)
+            line.request += data
+            if _is_whole(line.request):
+                with contextlib.suppress(OSError):
+                    end.sendall(harm.answer)
+                self._cut(line)
         elif not harm.drop:
             line.waiting[line.other(end)].append((time.monotonic() + harm.delay_s, data))
 
@@ -149,3 +163,10 @@ class Proxy:
             if self._lines.pop(end, None) is not None:
                 self._selector.unregister(end)
                 end.close()
+
+
+def _is_whole(request: bytes) -> bool:
+    """Whether all of an HTTP request has come."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)

@@ -7,21 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.broker import needs_mosquitto
+from tests.faults.attacks import EVERYTHING, broker_dies_after_puback, die_at, storm
 from tests.faults.crash_points import POINTS
-from tests.faults.harness import BOTH, Site, storm
-from tests.faults.launcher import until
-from tests.faults.proxy import Harm
+from tests.faults.harness import BOTH, Site
 
 pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
-
-EVERYTHING = ("broker", "server", "consumer", "sync", "watch")
-PUBACK = 0x40  # MQTT 5, section 2.1.2: the first byte of a PUBACK
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("ways", "kills"),
-    [(BOTH, 120), (("mqtt",), 80), (("http",), 60)],
+    [(BOTH, 150), (("mqtt",), 100), (("http",), 80)],
     ids=["both ways", "mqtt alone", "http alone"],
 )
 def test_kills_at_random_moments_lose_double_and_spoil_nothing(
@@ -40,17 +36,7 @@ def test_kills_at_random_moments_lose_double_and_spoil_nothing(
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("passes", [0, 2])
 def test_a_death_at_the_worst_point_costs_nothing(site: Site, point: str, passes: int) -> None:
-    part = site.parts()[point.partition(":")[0]]
-    if point.startswith("server"):
-        site.device.mqtt.harm = Harm(refuse=True)
-    if point.startswith("consumer"):
-        site.device.http.harm = Harm(refuse=True)
-    part.start(dies=(point, passes))  # type: ignore[call-arg]
-    for _ in range(100):
-        site.feed(1)
-        if not part.alive():
-            break
-    assert not part.alive(), "it passes this point"
+    die_at(site, point, passes)
     site.settle()
     tally = site.tally()
     assert tally.clean, tally
@@ -60,18 +46,7 @@ def test_a_death_at_the_worst_point_costs_nothing(site: Site, point: str, passes
 def test_a_broker_killed_after_its_puback_and_before_the_server_has_read_costs_nothing(
     site: Site,
 ) -> None:
-    site.device.http.harm = Harm(refuse=True)
-    site.feed(1)
-    until(site.all_delivered, "the consumer listens")
-    before = site.history()
-    site.consumer.pause()
-    site.device.mqtt.answers.clear()
-    site.feed(1)
-    until(lambda: PUBACK in {said[0] for said in site.device.mqtt.answers}, "the broker's PUBACK")
-    site.broker.kill()
-    site.consumer.kill()
-    assert site.history() == before, "the server has not read it"
-    assert not site.all_delivered(), "and the device does not believe that it has"
+    broker_dies_after_puback(site)
     site.settle()
     tally = site.tally()
     assert tally.clean, tally

@@ -1,0 +1,59 @@
+"""Networks that drop, delay, cut and lie, on either way or both, while sessions are being made."""
+
+import random
+
+import pytest
+
+from tests.broker import needs_mosquitto
+from tests.faults.attacks import ANSWERS, NETWORKS, WAYS, alternate, bad_answer, trouble
+from tests.faults.harness import Site
+from tests.faults.launcher import until
+from tests.faults.proxy import Harm
+
+pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("ways", [WAYS, ("mqtt",), ("http",)], ids="+".join)
+def test_a_bad_network_costs_time_and_nothing_else(
+    site: Site, name: str, ways: tuple[str, ...]
+) -> None:
+    site.start()
+    trouble(site, NETWORKS[name], ways, 1.0)
+    settled(site)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_is_no_acknowledgement_is_taken_for_none(site: Site, name: str) -> None:
+    before, asked = len(site.history()), site.device.http.connections
+    site.device.sync.kill()
+    site.feed(2)
+    site.start(watch=False)
+    bad_answer(site, ANSWERS[name], 1.0)
+    assert site.device.http.connections > asked, "the server was asked"
+    settled(site)
+    assert len(site.history()) == before + 2
+
+
+def test_ways_that_work_by_turns_deliver_everything_once(site: Site, chance: random.Random) -> None:
+    site.start()
+    for _ in range(3):
+        alternate(site, chance)
+    settled(site)
+
+
+def test_a_document_that_comes_after_its_successor_changes_nothing(site: Site) -> None:
+    """MQTT is so slow that the device gives up on it; what it sent there arrives in the end."""
+    site.device.mqtt.harm = Harm(delay_s=6.0)
+    site.feed(1)
+    until(site.all_delivered, "it is delivered over HTTP")
+    site.device.mqtt.harm = Harm()
+    until(lambda: not site.device.mqtt.waiting(), "the rest arrives")
+    settled(site)
+
+
+def settled(site: Site) -> None:
+    site.settle()
+    tally = site.tally()
+    assert tally.clean, tally
+    assert tally.sessions
