@@ -43,13 +43,13 @@ REFRACTORY_S = 0.2
 MIN_AMPLITUDE = 0.45
 """Just below half way to the closed level. 0.40 to 0.55 do as well (bench.accuracy)."""
 
-QUIET_SIGMAS = 10.0
+QUIET_SIGMAS = 9.0
 """In a quiet trace a dip of so many standard deviations of the noise needs no usual amplitude."""
 
 LEARN_SIGMAS = 6.0
 """A dip that is surely not noise teaches the closed level, counted or not."""
 
-NOISE_SIGMAS = 3.5
+NOISE_SIGMAS = 4.0
 """Noise alone seldom stays that far out for a whole frame."""
 
 MIN_RECOVERY = 0.35

@@ -27,9 +27,9 @@ MEMORY_BLOCKS = 40
 OPEN_QUANTILE = 0.75
 """Of the remembered steps: looking down for a while must not pass for being open."""
 
-USUAL_DEPTH = 0.5
-"""The face mesh reads a shut eye as 0.55 to 0.8 of an open one (measured on four faces), the one
-with attention as a quarter to a half (EyeBlink8): half way is believed until blinks were seen."""
+USUAL_DEPTH = 0.4
+"""Believed until blinks were seen: the face mesh reads a shut eye as 0.55 to 0.8 of an open one
+(measured on three faces); the mesh with attention, as of the EyeBlink8 traces, as 0.2 to 0.6."""
 
 ENOUGH_DEPTHS = 5
 """With this many blinks the person's own depth is known; until then `USUAL_DEPTH` fills up."""

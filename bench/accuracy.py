@@ -43,8 +43,8 @@ DETECTORS: Mapping[str, Detector] = {
 PLATEAU: Mapping[str, Sequence[float]] = {
     "MIN_AMPLITUDE": (0.35, 0.40, 0.45, 0.50, 0.55, 0.60),
     "MIN_DEPTH": (0.13, 0.15, 0.17, 0.19, 0.22),
-    "QUIET_SIGMAS": (7, 8, 10, 12, 15),
-    "NOISE_SIGMAS": (2.5, 3.0, 3.5, 4.0, 4.5),
+    "QUIET_SIGMAS": (7, 8, 9, 10, 12),
+    "NOISE_SIGMAS": (2.5, 3.0, 4.0, 4.5, 5.0),
     "MIN_RECOVERY": (0.25, 0.30, 0.35, 0.40, 0.45),
     "MAX_DROOP_S": (0.35, 0.38, 0.42, 0.46, 0.50),
     "REFRACTORY_S": (0.12, 0.15, 0.20, 0.25, 0.30),
@@ -54,7 +54,7 @@ PLATEAU: Mapping[str, Sequence[float]] = {
     "KEPT_UP_S": (0.0, 0.025, 0.035, 0.045, 0.055),
     "EDGE": (0.15, 0.20, 0.25, 0.30, 0.35),
     "NOISE_MEMORY_S": (2.0, 3.0, 4.0, 6.0, 8.0),
-    "USUAL_DEPTH": (0.35, 0.40, 0.50, 0.60, 0.70),
+    "USUAL_DEPTH": (0.30, 0.35, 0.40, 0.50, 0.65),
     "ENOUGH_DEPTHS": (3, 4, 5, 8, 12),
     "DEPTH_QUANTILE": (0.60, 0.67, 0.75, 0.80, 0.90),
 }
@@ -62,7 +62,7 @@ PLATEAU: Mapping[str, Sequence[float]] = {
 
 GRID: Mapping[str, Sequence[float]] = {
     "MIN_AMPLITUDE": (0.40, 0.45, 0.50, 0.55),
-    "QUIET_SIGMAS": (8, 10, 12),
+    "QUIET_SIGMAS": (8, 9, 11),
     "MIN_RECOVERY": (0.30, 0.35, 0.40),
 }
 """What is chosen anew when a recording is left out."""
