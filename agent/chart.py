@@ -208,24 +208,29 @@ def label_size(stroke: float) -> float:
 
 
 def _draw_lines(image: Image, evidence: Evidence, axes: Axes, theme: Theme, stroke: float) -> None:
-    thin = 0.6 * stroke
-    for x, y in _runs(evidence.times, evidence.closed, axes):
+    """The levels too have a gap where there is nothing to measure by them."""
+    first = max(0, int(np.searchsorted(evidence.times, axes.start_s)) - 1)
+    last = int(np.searchsorted(evidence.times, axes.end_s, side="right")) + 1
+    part = slice(first, last)  # a sample beyond each edge
+    times, ear, thin = evidence.times[part], evidence.ear[part], 0.6 * stroke
+    opened, closed = (
+        np.where(np.isfinite(ear), level[part], np.nan)
+        for level in (evidence.open, evidence.closed)
+    )
+    for x, y in _runs(times, closed, axes):
         dashed(image, x, y, theme.level, thin, 5 * stroke)
     for values, paint, width in (
-        (evidence.left, theme.left, thin),
-        (evidence.right, theme.right, thin),
-        (evidence.ear, theme.ink, stroke),
-        (evidence.open, theme.level, thin),
+        (evidence.left[part], theme.left, thin),
+        (evidence.right[part], theme.right, thin),
+        (ear, theme.ink, stroke),
+        (opened, theme.level, thin),
     ):
-        for x, y in _runs(evidence.times, values, axes):
+        for x, y in _runs(times, values, axes):
             curve(image, x, y, paint, width)
 
 
 def _runs(times: Floats, values: Floats, axes: Axes) -> Iterator[tuple[Floats, Floats]]:
-    """Points (n,), (n,) of each line through values without a gap, a sample beyond each edge."""
-    first = max(0, int(np.searchsorted(times, axes.start_s)) - 1)
-    last = int(np.searchsorted(times, axes.end_s, side="right")) + 1
-    times, values = times[first:last], values[first:last]
+    """The points, columns (n,) and rows (n,), of each line through values without a gap."""
     seen = np.flatnonzero(np.isfinite(values))
     apart = (np.diff(seen) > 1) | (np.diff(times[seen]) > MAX_INTERVAL_S)
     for run in np.split(seen, np.flatnonzero(apart) + 1):

@@ -59,8 +59,8 @@ def look_for(width: int, height: int, evidence: Evidence, lids: Sequence[Lids | 
     last = len(evidence.times) - 1
     room = width - 2 * size
     for left, right in ((counted(evidence), "partial blink"), _numbers(evidence, last)):
-        size *= min(1.0, room / words_width(f"{left}  {right}", size, bold=True))
-    size = max(size, 4.0)
+        wide = words_width(f"{left}  {right}", size, bold=True)
+        size = max(4.0, size * min(1.0, room / wide))
     panel = min(height, round(5.2 * size + max(36, 0.15 * height)))
     middles = [float(each[:, 1].mean()) for each in lids if each is not None]
     low_eyes = bool(middles) and float(np.median(middles)) > height - panel
@@ -128,8 +128,6 @@ def _draw_trace(area: Image, now_s: float, evidence: Evidence, look: Look) -> No
     area = area[:, look.margin : look.width - look.margin]
     height, width = area.shape[:2]
     lane = round(mark_size(look.stroke) + 2)
-    if min(height, width) <= lane:
-        return
     start_s = now_s - TRACE_S
     axes = Axes(start_s, TRACE_S, look.low, look.high, width - 1, height, lane)
     for second in range(max(0, math.ceil(start_s)), math.floor(now_s) + 1):

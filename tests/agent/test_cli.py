@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from agent import models
+from agent.capture import ReplayCamera
+from agent.replay import frames_of
 from agent.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +137,86 @@ def test_analyse_refuses_what_is_no_trace(tmp_path: Path, content: str | None, s
     assert done.returncode != 0
     assert says in done.stderr
     assert done.stdout == ""
+
+
+def test_replay_draws_what_it_counted_and_prints_the_same(clip: Path, tmp_path: Path) -> None:
+    video, plot = tmp_path / "overlay.mp4", tmp_path / "plot.png"
+    plain = answered(blink_agent("replay", clip, "--json", home=tmp_path))
+    drawn = answered(
+        blink_agent("replay", clip, "--json", "--overlay", video, "--plot", plot, home=tmp_path)
+    )
+    assert {name: drawn[name] for name in ("frames", "fps", "blinks")} == {
+        name: plain[name] for name in ("frames", "fps", "blinks")
+    }
+    assert set(drawn) == set(plain)
+    assert drawn["document"]["metrics"] == plain["document"]["metrics"]
+    written = ReplayCamera(video)
+    assert (written.width, written.height, written.fps) == (640, 360, 30.0)
+    assert sum(1 for _ in frames_of(written)) == 72
+    picture = cv2.imread(str(plot))
+    assert picture is not None
+    assert picture.shape[1] == 1200
+    assert {path.name for path in tmp_path.iterdir()} == {"overlay.mp4", "plot.png"}
+
+
+def test_analyse_draws_the_same_plot_as_replay(clip: Path, tmp_path: Path) -> None:
+    trace = tmp_path / clip.name  # the plot's title
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    done = blink_agent("replay", clip, "--trace", trace, "--plot", first, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = blink_agent("analyse", trace, "--plot", second, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    apart = np.abs(cv2.imread(str(first)).astype(int) - cv2.imread(str(second)))
+    assert (apart > 40).mean() < 0.001  # a trace is rounded
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "says"),
+    [
+        ("replay", ("--overlay", "missing/out.mp4"), "can't be written: No such file"),
+        ("replay", ("--overlay", "out.avi"), "expected a name that ends in .mp4"),
+        ("replay", ("--plot", "out.jpg"), "expected a name that ends in .png"),
+        ("analyse", ("--plot", "missing/out.png"), "can't be written: No such file"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_measuring(
+    clip: Path, tmp_path: Path, command: str, file: tuple[str, str], says: str
+) -> None:
+    source = clip
+    if command == "analyse":
+        source = tmp_path / "trace.csv"
+        source.write_text("frame,ear\n0,0.3\n1,0.3\n")
+    before = set(tmp_path.iterdir())
+    option, name = file
+    done = blink_agent(command, source, "--json", option, tmp_path / name, home=tmp_path)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert done.stdout == ""
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_replay_never_writes_over_the_video_it_reads(clip: Path, tmp_path: Path) -> None:
+    video = tmp_path / "video.mp4"
+    video.write_bytes(clip.read_bytes())
+    done = blink_agent("replay", video, "--overlay", tmp_path / "." / "video.mp4", home=tmp_path)
+    assert done.returncode == 1
+    assert "found the file that is read" in done.stderr
+    assert video.read_bytes() == clip.read_bytes()
+
+
+def test_a_video_that_breaks_off_leaves_no_picture(clip: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.avi"
+    video = cv2.VideoWriter(str(broken), cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    for _ in range(90):
+        video.write(np.zeros((48, 64, 3), np.uint8))
+    video.release()
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    plot, overlay = tmp_path / "plot.png", tmp_path / "overlay.mp4"
+    done = blink_agent("replay", broken, "--plot", plot, "--overlay", overlay, home=tmp_path)
+    assert done.returncode == 1
+    assert "breaks off" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"broken.avi"}
 
 
 def test_a_replay_while_the_server_is_down_stays_in_the_store(clip: Path, tmp_path: Path) -> None:
