@@ -8,7 +8,7 @@ ANY_ADDRESS = {
     "401": "No token, or one that does not open anything",
     "403": "Known, but not allowed",
     "404": "Not there, or not for you",
-    "503": "The database is away; Retry-After says for how long at least",
+    "503": "The database or the broker is away; Retry-After says for how long at least",
 }
 ANY_BODY = {
     "413": "More than a mebibyte",
@@ -25,5 +25,6 @@ def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             for status, text in expected.items():
                 answer = operation["responses"].setdefault(status, {"content": problem})
                 answer["description"] = answer.get("description") or text
-    result["components"]["schemas"]["StartRequest"]["additionalProperties"] = False
+    for name in ("StartRequest", "StartOnDeviceRequest"):
+        result["components"]["schemas"][name]["additionalProperties"] = False
     return result

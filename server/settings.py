@@ -199,7 +199,11 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "server.schema.describe_problems",
     ],
-    "ENUM_NAME_OVERRIDES": {"StateEnum": "server.session_data.models.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "StateEnum": "server.session_data.models.State",
+        "OutcomeEnum": "server.session_data.serializers.OUTCOMES",
+        "CommandOutcomeEnum": "server.devices.views.OUTCOMES",
+    },
 }
 
 # Bodies: a document is at most 1 MiB, and so is everything else.

@@ -5,6 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from server.care.views import AccessLogView, PeopleView, TokenView
+from server.devices.views import CommandView
 from server.health import healthz, readyz
 
 
@@ -21,6 +22,7 @@ urlpatterns = [
     path("api/auth/token/", TokenView.as_view(), name="token"),
     path("api/people/", PeopleView.as_view(), name="people"),
     path("api/access-log/", AccessLogView.as_view(), name="access-log"),
+    path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
     path("api/session/", include("server.session_data.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(), name="docs"),

@@ -6,9 +6,10 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from server.admin import BaseAdmin, TokenAdmin
+from server.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
 from server.devices.broker_access import shut_out
-from server.devices.models import Device, DeviceToken
+from server.devices.commands import outcome
+from server.devices.models import Command, Device, DeviceToken
 from server.mqtt import BrokerError
 
 
@@ -62,3 +63,19 @@ class DeviceTokenAdmin(TokenAdmin):
     list_display = ["prefix", "device", "created_at", "last_used_at", "revoked_at"]
     list_select_related = ["device"]
     readonly_fields = ["prefix", "device", "created_at", "last_used_at"]
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnlyAdmin):
+    """Who asked which device for what, and what became of it."""
+
+    list_display = ["asked_at", "command", "device", "person", "asked_by_name", "became"]
+    list_select_related = ["device", "person"]
+    search_fields = ["person__username", "asked_by_name"]
+    readonly_fields = ["became"]
+    show_full_result_count = False
+
+    @admin.display(description="outcome")
+    def became(self, command: Command) -> str:
+        """As the API says it."""
+        return outcome(command)

@@ -59,3 +59,42 @@ class DeviceToken(HashedToken):
     MOST_LIVE = 2
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="tokens")
+
+
+class CommandName(models.TextChoices):
+    """What a device can be asked to do."""
+
+    START = "start"
+    STOP = "stop"
+
+
+class Command(models.Model):
+    """Somebody asked a device to start a session, or to stop one. A row stays as the record of it.
+
+    `session_id`: the one to appear, or to end. `person`: whose device it was then. `problem`: why
+    the device could not be told.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    device = models.ForeignKey(
+        Device, models.CASCADE, related_name="commands", db_index=False, editable=False
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="commanded", editable=False
+    )
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="commands_given"
+    )
+    asked_by_name = models.CharField(max_length=150, help_text="Kept when the account is deleted")
+    command = models.CharField(max_length=8, choices=CommandName.choices)
+    session_id = models.UUIDField()
+    asked_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField()
+    problem = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-asked_at", "-id"]
+        indexes = [models.Index(fields=["device", "-asked_at"], name="commands_of_a_device")]
+
+    def __str__(self) -> str:
+        return f"{self.command} for {self.device}"

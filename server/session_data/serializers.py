@@ -343,6 +343,19 @@ class StartSerializer(serializers.Serializer[Any]):
         return attrs
 
 
+class StartOnDeviceSerializer(serializers.Serializer[Any]):
+    """What a person says who asks a device to start a session: which, and nothing else."""
+
+    device = SessionId()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A device begins by its own clock and zone."""
+        for name in self.initial_data:
+            if name != "device":
+                raise ValidationError({shown(name).strip("'"): "expected device alone"})
+        return attrs
+
+
 class AcceptanceSerializer(serializers.Serializer[Any]):
     """What became of a document; once this is answered, it is committed."""
 

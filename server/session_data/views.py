@@ -17,7 +17,8 @@ from rest_framework.views import APIView
 from server.care.access import note_look, person_for, visible_people
 from server.care.models import Person
 from server.devices.authentication import IsPerson, IsPersonOrDevice, person_of
-from server.devices.models import Device
+from server.devices.models import CommandName, Device
+from server.devices.views import CommandSerializer, Conflict, asked
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many, rejected
 from server.session_data.amend import FinalError, amend, first_document, new_session_id
 from server.session_data.dead_letters import keep_dead_letter
@@ -31,13 +32,14 @@ from server.session_data.serializers import (
     ProblemSerializer,
     SessionDetailSerializer,
     SessionDocumentSerializer,
+    StartOnDeviceSerializer,
     StartSerializer,
     detail,
     entry,
 )
 
 TAKEN = {200: AcceptanceSerializer, 201: AcceptanceSerializer}
-REFUSED = {400: ProblemSerializer, 404: ProblemSerializer, 409: AcceptanceSerializer}
+REFUSED = {400: ProblemSerializer, 404: ProblemSerializer, 409: ProblemSerializer}
 
 
 def writer_of(request: Request) -> Writer:
@@ -77,7 +79,7 @@ class StartView(APIView):
         operation_id="session_start",
         request=PolymorphicProxySerializer(
             component_name="SessionStart",
-            serializers=[SessionDocumentSerializer, StartSerializer],
+            serializers=[SessionDocumentSerializer, StartSerializer, StartOnDeviceSerializer],
             resource_type_field_name=None,
         ),
         responses={
@@ -87,16 +89,22 @@ class StartView(APIView):
                 serializers=[AcceptanceSerializer, SessionDetailSerializer],
                 resource_type_field_name=None,
             ),
+            202: CommandSerializer,
             **REFUSED,
         },
     )
     def post(self, request: Request) -> Response:
-        """Begin a session: a device sends its document, a person may begin one without a device."""
+        """Begin a session: a device sends its document, a person may begin one without a device.
+
+        A person who names a device asks it to start one: 202, and the command to follow.
+        """
         writer = writer_of(request)
+        body = object_of(request)
         if writer.device:
-            document = object_of(request)
-            return answer(writer, document, accept_many([(writer, document)])[0])
-        wished = StartSerializer(data=object_of(request))
+            return answer(writer, body, accept_many([(writer, body)])[0])
+        if "device" in body:
+            return start_on_device(writer.person, body)
+        wished = StartSerializer(data=body)
         wished.is_valid(raise_exception=True)
         session_id = new_session_id()
         accepted = accept_many(
@@ -154,14 +162,42 @@ class EndView(APIView):
     @extend_schema(
         operation_id="session_end",
         request=ChangesSerializer,
-        responses={**TAKEN, **REFUSED},
+        responses={**TAKEN, 202: CommandSerializer, **REFUSED},
     )
     def post(self, request: Request, session_id: UUID) -> Response:
         """End a session, with its final document or any part of it.
 
-        What is not said is filled in: state ended, and the server's time as the end.
+        What is not said is filled in: state ended, and the server's time as the end. A person who
+        says nothing ends a device's session by asking the device: 202, and the command to follow.
         """
-        return change(writer_of(request), session_id, object_of(request), end=True)
+        writer, changes = writer_of(request), object_of(request)
+        if not writer.device and not changes and not is_own(writer.person, session_id):
+            return stop_on_device(writer.person, session_id)
+        return change(writer, session_id, changes, end=True)
+
+
+def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
+    """Ask a device that `person` may see; `Http404` for any other."""
+    wished = StartOnDeviceSerializer(data=body)
+    wished.is_valid(raise_exception=True)
+    seen = Device.objects.filter(person__in=visible_people(person), revoked_at=None)
+    device = seen.select_related("person").filter(pk=wished.validated_data["device"]).first()
+    if device is None:
+        raise Http404
+    return asked(person, device, CommandName.START, new_session_id())
+
+
+def stop_on_device(person: Person, session_id: UUID) -> Response:
+    """Ask the device that measures a session to end it; 409 where there is none to ask."""
+    session = readable_by(person).select_related("device__person").filter(pk=session_id).first()
+    if session is None:
+        raise Http404
+    device = session.device
+    if session.state != State.ACTIVE:
+        raise Conflict("the session is over")
+    if device is None or device.revoked_at or device.person_id != session.user_id:
+        raise Conflict("no device measures this session any more")
+    return asked(person, device, CommandName.STOP, session_id)
 
 
 def change(

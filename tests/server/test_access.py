@@ -5,10 +5,11 @@ import uuid
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from server.care.access import person_for, visible_people
 from server.care.models import CareLink, Person
-from server.devices.models import Device
+from server.devices.models import Command, Device
 from server.session_data.accept import accept_own, accept_session
 from server.session_data.amend import first_document
 from server.session_data.models import SessionData
@@ -73,6 +74,29 @@ MATRIX = {
         {},
         START | {"device": 400, "other device": 400} | UNKNOWN,
     ),
+    "stop a device's session": (  # no broker is there
+        "/api/session/{session}/end/",
+        "POST",
+        {},
+        {"anna": 503, "carl": 503, "ella": 404, "otto": 404, "device": 200, "other device": 404}
+        | UNKNOWN,
+    ),
+    "start on a device": (
+        "/api/session/start/",
+        "POST",
+        "device",
+        {"anna": 503, "carl": 503, "ella": 404, "otto": 404, "device": 400, "other device": 400}
+        | UNKNOWN,
+    ),
+    "start on no device": (
+        "/api/session/start/",
+        "POST",
+        {"device": str(uuid.uuid4())},
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 404)
+        | {"device": 400, "other device": 400}
+        | UNKNOWN,
+    ),
+    "command": ("/api/commands/{command}/", "GET", None, READ),
     "people": ("/api/people/", "GET", None, PEOPLE),
     "access log": ("/api/access-log/", "GET", None, PEOPLE),
     "delete token": (
@@ -95,6 +119,11 @@ MATRIX = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_broker(settings):
+    settings.MQTT_URL = "mqtt://127.0.0.1:1"
+
+
 @pytest.fixture
 def known(world):
     """A session of Anna's by her device, and one that she began herself."""
@@ -102,7 +131,20 @@ def known(world):
     accept_session(world.device, by_device)
     own = first_document(world.anna, uuid.uuid4(), {})
     accept_own(world.anna, own)
-    return {"session": by_device["session_id"], "own": own["session_id"]}
+    command = Command.objects.create(
+        device=world.device,
+        person=world.anna,
+        asked_by_name="carl",
+        command="start",
+        session_id=by_device["session_id"],
+        expires_at=timezone.now(),
+    )
+    return {
+        "session": by_device["session_id"],
+        "own": own["session_id"],
+        "command": str(command.pk),
+        "device": str(world.device.pk),
+    }
 
 
 def body_of(name, known):
@@ -113,6 +155,7 @@ def body_of(name, known):
         "own final": golden("final", session_id=known["own"]),
         "change": {"metrics": {"frames": 1}},
         "new": golden("started"),
+        "device": {"device": known["device"]},
     }[name]
 
 
