@@ -3,9 +3,10 @@
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Protocol
 
-from agent.document import Document
+from agent.document import Document, iso_utc, parse_utc
 from agent.evidence import Evidence, gather
 from agent.recording import Recording
 from agent.records import EyeSample, Frame
@@ -61,11 +62,18 @@ def replay(video: Video, recording: Recording, trace: TraceWriter | None = None)
                 trace.write(len(samples), sample)
             samples.append(sample)
     recording.frames_dropped = video.frames_dropped
-    document, evidence = recording.finish("command"), gather(samples)
+    document, evidence = _ending_now(recording.finish("command")), gather(samples)
     if document["metrics"]["blink_count"] is None:
         evidence = replace(evidence, blinks=())
     rows = blink_rows(evidence.blinks, samples)
     return Replayed(len(samples), video.fps, document, rows, evidence)
+
+
+def _ending_now(document: Document) -> Document:
+    """A video has no date of its own: its session lasted as long as the video, and ends now."""
+    ended_at = parse_utc(document["ended_at"])
+    started_at = ended_at - timedelta(seconds=document["metrics"]["duration_s"])
+    return {**document, "started_at": iso_utc(started_at)}
 
 
 def frames_of(video: Video) -> Generator[Frame]:

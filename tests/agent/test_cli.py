@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ def blink_agent(
     )
 
 
+def moment(answer: dict[str, Any], key: str) -> datetime:
+    return datetime.fromisoformat(answer["document"][key])
+
+
 def answered(done: subprocess.CompletedProcess[str]) -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -70,6 +75,8 @@ def test_replay_prints_frames_rate_document_and_blinks(clip: Path, tmp_path: Pat
     assert blink["first_frame"] <= 29
     assert blink["last_frame"] >= 25
     assert answer["document"]["metrics"]["blink_count"] == 1
+    lasted = (moment(answer, "ended_at") - moment(answer, "started_at")).total_seconds()
+    assert lasted == pytest.approx(answer["document"]["metrics"]["duration_s"], abs=0.001)
     assert answer["document"]["blinks"]["at_s"] == [round(blink["at_s"], 2)]
 
     with trace.open(newline="") as file:
