@@ -256,6 +256,10 @@ class Site:
         """The first."""
         return self.devices[0]
 
+    def agent(self, *arguments: str | Path, log: str) -> Program:
+        """A `blink-agent` with these arguments, for the first device."""
+        return Program(self._agents, "agent.cli:main", *arguments, log=self.device.folder / log)
+
     def parts(self) -> dict[str, Part]:
         """Everything, by name; of the devices the first."""
         return {

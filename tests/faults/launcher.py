@@ -170,13 +170,13 @@ def _redirect(log: str) -> None:
         os.dup2(source, target)
 
 
-def until(condition: Any, what: str, timeout_s: float = 30.0) -> Any:
+def until(condition: Any, what: str, timeout_s: float = 30.0, *, every_s: float = 0.01) -> Any:
     """Waits until `condition()` is true, and returns it; what never happens is an error."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"never happened within {timeout_s:g} s: {what}")
-        time.sleep(0.01)
+        time.sleep(every_s)
     return value
 
 
