@@ -4,26 +4,20 @@ Secrets are printed once, where they are made, and never taken from the command 
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
+
+from server.cli_devices import add_device_commands
+from server.cli_letters import add_letter_commands
+from server.cli_shared import Adder, CommandError, Options, checked, person_named, tell
 
 if TYPE_CHECKING:
-    from django.db.models import Model
+    from server.care.models import CareLink
 
-    from server.care.models import CareLink, Person
-    from server.devices.models import Device
-
-Options = argparse.Namespace
-Made = TypeVar("Made", bound="Model")
 MIGRATE_FIRST = "expected an up-to-date database, found {} missing: run `blink-server migrate`"
-
-
-class CommandError(Exception):
-    """What the administrator should know; the command did nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,72 +116,6 @@ def create_person(options: Options) -> None:
     tell(options, told, f"created {person.username}")
 
 
-def create_device(options: Options) -> None:
-    """Create a device for a person, with its token and its password at the broker."""
-    from server.devices.credentials import issue
-    from server.devices.models import Device
-
-    device = checked(Device(person=person_named(options.person), label=options.name))
-    tell(options, issue(device), f"created the device {device.label} of {options.person}")
-
-
-def rotate_token(options: Options) -> None:
-    """Issue a device's next token and password; the last token works until the one after it."""
-    from server.devices.credentials import issue
-
-    device = device_with(options.device)
-    if device.revoked_at:
-        raise CommandError(f"expected a device that may come in; {device.label} is revoked")
-    tell(options, issue(device), "the token before this one still works; revoke-token ends it")
-
-
-def revoke_token(options: Options) -> None:
-    """Revoke tokens of a device: those that begin so, or all of them."""
-    from server.devices.models import DeviceToken
-
-    live = DeviceToken.live(device_with(options.device))
-    if options.prefix:
-        live = live.filter(prefix__startswith=options.prefix[:12])
-    for token in live:
-        token.revoke()
-        print(f"revoked {token}")
-    if not live:
-        raise CommandError("expected a live token to revoke, found none")
-
-
-def revoke_device(options: Options) -> None:
-    """Shut a device out, by either door. What it has measured stays with its person."""
-    from server.devices.credentials import revoke
-    from server.mqtt import BrokerError
-
-    device = device_with(options.device)
-    try:
-        revoke(device)
-    except BrokerError as error:
-        told = f"{device.label} is revoked, but the broker {error}: do it again to end its identity"
-        raise CommandError(f"{told} there") from error
-    print(f"revoked {device.label} ({device.pk})")
-
-
-def set_up_broker(options: Options) -> None:
-    """Write the file that Mosquitto's dynamic-security plugin begins with."""
-    from server.devices.broker_access import first_state
-    from server.mqtt import admin_settings, broker_settings
-
-    admin, server = admin_settings(), broker_settings()
-    for name, who in (("BLINKLOG_MQTT_ADMIN", admin), ("BLINKLOG_MQTT", server)):
-        if who is None or not who.username or not who.password:
-            raise CommandError(f"expected a user in {name}_URL and {name}_PASSWORD_FILE")
-    if admin is None or admin.username == server.username:
-        raise CommandError("expected two users, one that administers the broker, found one")
-    try:
-        with options.file.open("x") as file:  # umask: for its owner alone
-            json.dump(first_state(admin, server), file, indent=2)
-    except OSError as error:
-        raise CommandError(f"expected a new file to write: {error}") from error
-    print(f"wrote {options.file}: give it to the broker's user, and start the broker")
-
-
 def link(options: Options) -> None:
     """Let a caregiver see a person."""
     from server.care.models import CareLink
@@ -221,23 +149,6 @@ def people(options: Options) -> None:
         tell(options, told, f"{person.username}  may see: {', '.join(others) or 'nobody else'}")
 
 
-def devices(options: Options) -> None:
-    """List devices, and when each was last heard of."""
-    from server.devices.models import Device
-
-    for device in Device.objects.select_related("person"):
-        seen = device.last_seen_at.isoformat(timespec="seconds") if device.last_seen_at else None
-        told = {
-            "device": str(device.pk),
-            "name": device.label,
-            "user": device.person.username,
-            "last_seen_at": seen,
-            "revoked": device.revoked_at is not None,
-        }
-        state = "revoked" if device.revoked_at else f"last seen {seen or 'never'}"
-        tell(options, told, f"{device.pk}  {device.label} of {device.person.username}, {state}")
-
-
 # What they share
 
 
@@ -262,62 +173,12 @@ def read_password(options: Options) -> str | None:
     return str(text).splitlines()[0]
 
 
-def checked(made: Made) -> Made:
-    """The same, if it is what its model says it may be."""
-    from django.core.exceptions import ValidationError
-
-    try:
-        made.full_clean()
-    except ValidationError as error:
-        fields = error.message_dict.items()
-        texts = [f"{name}: {' '.join(messages)}" for name, messages in fields]
-        raise CommandError("; ".join(texts).replace("__all__: ", "")) from error
-    return made
-
-
-def person_named(name: str) -> "Person":
-    """The person with this user name."""
-    from server.care.models import Person
-
-    try:
-        return Person.objects.get(username=name)
-    except Person.DoesNotExist:
-        raise CommandError(f"there is no person {name!r}") from None
-
-
-def device_with(text: str) -> "Device":
-    """The device with this id, or the only one with this name."""
-    from django.core.exceptions import ValidationError
-
-    from server.devices.models import Device
-
-    try:
-        found = list(Device.objects.filter(pk=text))
-    except ValidationError:  # not a UUID, so a name
-        found = list(Device.objects.filter(label=text))
-    if len(found) != 1:
-        raise CommandError(f"expected one device called {text!r}, found {len(found)}")
-    return found[0]
-
-
 def open_link(options: Options) -> "CareLink | None":
     """The link between the two people, if it is open."""
     from server.care.models import CareLink
 
     pair = {"caregiver": person_named(options.caregiver), "person": person_named(options.person)}
     return CareLink.objects.filter(ended_at=None, **pair).first()
-
-
-def tell(options: Options, told: dict[str, Any], sentence: str) -> None:
-    """One JSON object on a line, or a sentence and the secrets below it."""
-    if options.json:
-        print(json.dumps(told))
-        return
-    print(sentence)
-    if "token" in told:
-        for name in ("device", "token", "mqtt_password"):
-            if name in told:
-                print(f"  {name}: {told[name]}")
 
 
 # The command line
@@ -343,10 +204,8 @@ def parser() -> argparse.ArgumentParser:
     command(consume, "consume")
     add_people_commands(command)
     add_device_commands(command)
+    add_letter_commands(command)
     return whole
-
-
-Adder = Callable[..., argparse.ArgumentParser]
 
 
 def add_people_commands(command: Adder) -> None:
@@ -366,24 +225,6 @@ def add_people_commands(command: Adder) -> None:
         pair.add_argument("caregiver")
         pair.add_argument("person")
     command(people, "people").add_argument("--json", action="store_true")
-
-
-def add_device_commands(command: Adder) -> None:
-    """Those about devices and their tokens."""
-    device = command(create_device, "create-device")
-    device.add_argument("--person", required=True, metavar="NAME", help="whose it is")
-    device.add_argument("--name", required=True, metavar="LABEL", help="such as Kitchen")
-    device.add_argument("--json", action="store_true")
-    rotate = command(rotate_token, "rotate-token")
-    rotate.add_argument("device", help="id or name")
-    rotate.add_argument("--json", action="store_true")
-    revoke = command(revoke_token, "revoke-token")
-    revoke.add_argument("device", help="id or name")
-    revoke.add_argument("--prefix", help="only those that begin so")
-    command(revoke_device, "revoke-device").add_argument("device", help="id or name")
-    broker = command(set_up_broker, "set-up-broker")
-    broker.add_argument("file", type=Path, help="the plugin's, such as dynamic-security.json")
-    command(devices, "devices").add_argument("--json", action="store_true")
 
 
 def positive(text: str) -> int:

@@ -7,12 +7,14 @@ are on a session's own page, and looking at that is noted where its person can r
 import json
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from server.admin import ReadOnlyAdmin
 from server.care.access import note_look
 from server.care.models import Person
+from server.session_data.dead_letters import retry
 from server.session_data.models import DeadLetter, SessionData
 
 
@@ -65,3 +67,12 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     list_select_related = ["device"]
     search_fields = ["sender", "reason"]
     show_full_result_count = False
+    actions = ["retry"]
+
+    @admin.action(description="Try to accept these again", permissions=["delete"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
+        """What is accepted, or is there already, is a dead letter no longer."""
+        outcomes = [retry(letter).outcome for letter in queryset.order_by("id")]
+        refused = outcomes.count("rejected")
+        text = f"{len(outcomes) - refused} accepted, {refused} refused again: the reasons are here"
+        self.message_user(request, text, messages.WARNING if refused else messages.SUCCESS)
