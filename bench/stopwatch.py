@@ -1,0 +1,50 @@
+"""How every side of a bench is timed: the same call around each, needing Python alone.
+
+Workers are processes with environments of their own. Each loads the frames, says that it is ready,
+and then measures one round for each line on its standard input. So rounds of all sides interleave,
+and a noisy machine is noisy for all of them.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Times = dict[str, list[float]]
+"""`wall` and `cpu` of each call in milliseconds. CPU is of all the process's threads."""
+
+
+class Stopwatch:
+    """Times calls by their name."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, Times] = {}
+
+    def call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What `function` returns; its times go to `name`."""
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        result = function(*arguments)
+        wall_ms, cpu_ms = time.perf_counter() - wall_s, time.process_time() - cpu_s
+        self.add(name, 1000 * wall_ms, 1000 * cpu_ms)
+        return result
+
+    def add(self, name: str, wall_ms: float, cpu_ms: float | None = None) -> None:
+        """Times that were taken otherwise."""
+        times = self.times.setdefault(name, {"wall": [], "cpu": []})
+        times["wall"].append(wall_ms)
+        if cpu_ms is not None:
+            times["cpu"].append(cpu_ms)
+
+
+def work(version: str, measure: Callable[[int, Stopwatch], None]) -> None:
+    """The worker's side: answers each line of standard input with one round's times."""
+    _say({"version": version})
+    for number, _ in enumerate(sys.stdin):
+        stopwatch = Stopwatch()
+        measure(number, stopwatch)
+        _say(stopwatch.times)
+
+
+def _say(value: Any) -> None:
+    print(json.dumps(value), flush=True)
