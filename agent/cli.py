@@ -20,7 +20,7 @@ from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.controls import open_controls
 from agent.document import iso_utc
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, StoreError
 from agent.landmarks import FaceTracker
 from agent.pictures import pictures
 from agent.recording import Recording, Tracker
@@ -178,27 +178,29 @@ def _command(options: argparse.Namespace, name: str) -> None:
         )
 
 
-def _status(options: argparse.Namespace) -> None:
-    with _open_store(config.load(options.config)) as store:
-        counts = store.counts()
-        report = {
-            "version": __version__,
-            "watch": store.noted("watch"),
-            "delivery": store.noted("delivery"),
-            "store": store.noted("store"),
-            "sessions": counts,
-        }
-        parked = [each for each in store.sessions(1000) if each.parked_reason]
+def _status(options: argparse.Namespace) -> int:
+    """A store that can't be opened is what one wants to be told, too."""
+    settings = config.load(options.config)
+    report: dict[str, Any] = {"version": __version__}
+    report |= dict.fromkeys(("watch", "delivery", "store", "sessions"))
+    refused = {}
+    try:
+        with _open_store(settings) as store:
+            report |= {name: store.noted(name) for name in ("watch", "delivery", "store")}
+            report["sessions"] = store.counts()
+            stored = store.sessions(1000)
+            refused = {each.session_id: each.parked_reason for each in stored if each.parked_reason}
+    except StoreError as error:
+        report["store"] = {"problem": str(error)}
     if options.json:
-        report["parked"] = [
-            {"id": each.session_id, "reason": each.parked_reason} for each in parked
-        ]
+        report["parked"] = [{"id": each, "reason": reason} for each, reason in refused.items()]
         print(json.dumps(report, indent=2))
-        return
-    for name, value in report.items():
-        print(f"{name:9} {_plain(value)}")
-    for each in parked:
-        print(f"refused   {each.session_id}: {each.parked_reason}")
+    else:
+        for name, value in report.items():
+            print(f"{name:9} {_plain(value)}")
+        for each, reason in refused.items():
+            print(f"refused   {each}: {reason}")
+    return int(report["sessions"] is None)
 
 
 def _plain(value: Any) -> str:

@@ -4,6 +4,7 @@ Promises:
 - A document is on the disk when `put` returns.
 - A higher revision replaces a lower one; anything else is a no-op.
 - What the server has not acknowledged is never deleted.
+- On a full disk no session begins; those that have begun are finished and delivered.
 - What is not as it was written is never delivered: each document has its checksum.
 - A damaged file is set aside, what is readable of it goes on in a new one (`agent.store_file`), and
   `noted("store")` says so.
@@ -25,6 +26,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from agent.errors import StoreError
 from agent.store_file import Rescue, StoreFile
 
 log = logging.getLogger(__name__)
@@ -154,8 +156,12 @@ class Store:
     def put(self, document: Document) -> bool:
         """Keeps a document if its revision is higher than the one kept; says whether it was.
 
-        Raises ValueError for what is no session document.
+        Raises ValueError for what is no session document, and StoreError for a session that begins
+        on a full disk: the room left is for those that have begun.
         """
+        begins = document.get("revision") == 1 and document.get("state") == "active"
+        if begins and not self._file.has_reserve():
+            raise StoreError("the disk is full: no new session")
         return self._change(_PUT, {**_row(document), "number": None, "now": _now()}) > 0
 
     def document(self, session_id: str) -> Document | None:
@@ -196,8 +202,7 @@ class Store:
 
     def sessions(self, limit: int) -> list[StoredSession]:
         """The newest `limit` sessions, newest first."""
-        newest = "SELECT * FROM sessions ORDER BY number DESC LIMIT :limit"
-        rows = self._read(newest, {"limit": limit})
+        rows = self._read("SELECT * FROM sessions ORDER BY number DESC LIMIT :n", {"n": limit})
         return [_stored(row, document) for row in rows if (document := _document(row)) is not None]
 
     def counts(self) -> dict[str, int]:
@@ -205,16 +210,13 @@ class Store:
         return self._read(_COUNTS, {})[0]
 
     def prune(self, keep: int) -> int:
-        """Deletes delivered, finished sessions beyond the newest `keep`; returns how many.
-
-        What is not acknowledged stays, however much it is.
-        """
+        """Deletes delivered, finished sessions beyond the newest `keep`; returns how many."""
         return self._change(_PRUNE, {"keep": keep})
 
     def data_version(self) -> tuple[int, int]:
         """Changes when somebody else has written. Cheap enough to ask several times a second."""
-        version = self._file.run(lambda db: db.execute("PRAGMA data_version").fetchone()[0])
-        return self._file.inode, version
+        rows = self._read("PRAGMA data_version", {})
+        return self._file.inode, rows[0]["data_version"]
 
     # Commands
 

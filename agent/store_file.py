@@ -5,6 +5,8 @@
   a new one takes its place in one rename, holding what could be read.
 - Whoever else has the file open notices at the next transaction and goes on in the new one.
 
+- Full: a reserve file beside it is let go when the disk is, so that what has begun can be finished.
+
 The lock file beside it is held shared by every transaction and exclusively while files change
 places, so nobody writes into a file that is being set aside.
 """
@@ -37,9 +39,11 @@ SET_ASIDE_KEPT = 5  # damaged files kept for a person to look at; a dying card m
 ATTEMPTS = 6  # opening and running, before and after as many as two replacements
 PAGE_BYTES = 4096
 LENGTH_CAP = 1 << 30  # a header that speaks of more is not to be believed
+RESERVE_BYTES = 1 << 20  # SQLite's -shm, and a two-hour session (150 kB) in WAL and file, with room
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_SHORT_READ}
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN}
 _EXPLANATIONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "can't be written: read-only",
@@ -94,6 +98,7 @@ class StoreFile:
         except BaseException:
             self.close()
             raise
+        self.has_reserve()
 
     def close(self) -> None:
         """Ends the use of the file. Twice is once."""
@@ -102,8 +107,26 @@ class StoreFile:
             os.close(self._lock_file)
             self._lock_file = -1
 
+    def has_reserve(self) -> bool:
+        """Whether there is room set aside for a full disk; sets it aside if there was none."""
+        reserve = _beside(self.path, ".reserve")
+        if reserve.exists():
+            return True
+        try:
+            file = os.open(reserve, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.posix_fallocate(file, 0, RESERVE_BYTES)
+            finally:
+                os.close(file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                reserve.unlink(missing_ok=True)
+            return False
+        return True
+
     def run(self, work: Callable[[Database], T], *, write: bool = False) -> T:
-        """Runs `work` in one transaction; once more on a new file if this one shows damage."""
+        """Runs `work` in one transaction; once more on a new file if this one shows damage, or
+        with the reserve if the disk is full."""
         with _explained(self.path):
             for _ in range(ATTEMPTS):
                 try:
@@ -112,9 +135,10 @@ class StoreFile:
                             return _transact(self._db, work, write)
                     self._connect()
                 except sqlite3.DatabaseError as error:
-                    if not _is_damage(error):
+                    if _is_damage(error):
+                        self._replace(str(error))
+                    elif not (_is_no_room(error) and self._use_reserve()):
                         raise
-                    self._replace(str(error))
         raise StoreError(f"{self.path}: damaged again as soon as it was made anew")
 
     def _connect(self) -> None:
@@ -135,6 +159,15 @@ class StoreFile:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+    def _use_reserve(self) -> bool:
+        """Lets it go; False if it was gone already."""
+        try:
+            _beside(self.path, ".reserve").unlink()
+        except OSError:
+            return False
+        log.warning("%s: the disk is full: using what was reserved for that", self.path)
+        return True
 
     def _is_current(self) -> bool:
         """Whether the file that is open still is the one at `path`."""
@@ -259,6 +292,11 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return isinstance(error, _Damage) or code & 0xFF in _DAMAGE or code in _DAMAGE_EXTENDED
 
 
+def _is_no_room(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _NO_ROOM or code in _NO_ROOM
+
+
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
@@ -267,6 +305,8 @@ def _explained(path: Path) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if isinstance(error, sqlite3.DatabaseError) and _is_no_room(error):
+            code = sqlite3.SQLITE_FULL
         raise StoreError(f"{path}: {_EXPLANATIONS.get(code, 'failed')} ({error})") from error
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error

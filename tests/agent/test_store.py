@@ -1,5 +1,6 @@
 """The store keeps its promises: by the revision rule, through kills, damage and full disks."""
 
+import errno
 import json
 import os
 import signal
@@ -715,6 +716,22 @@ def test_a_full_disk_is_said_and_costs_nothing_that_was_committed(path: Path) ->
     store.acknowledge(documents[1]["session_id"], 7)
     assert store.prune(0) == 2
     assert store.put(document(7)), "what was pruned makes room"
+    store.close()
+
+
+def test_no_session_begins_where_no_room_can_be_kept_for_its_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    store = Store(path)
+    with pytest.raises(StoreError, match="the disk is full: no new session"):
+        store.put(document(1, state="active"))
+    assert store.put(document(7)), "what is finished is kept as long as it goes"
+    monkeypatch.undo()
+    assert store.put(document(1, state="active")), "and once there is room, it begins"
     store.close()
 
 

@@ -288,13 +288,17 @@ class Site:
     def feed(self, sessions: int, *, pace_ms: float = 0) -> None:
         """Makes so many sessions on every device, or none: then those cut off are only closed."""
         for device in self.devices:
-            said = self._agents.run(
-                "tests.faults.feeder:main",
-                *(device.store, device.journal, str(sessions), str(pace_ms)),
-                log=device.folder / "feed.log",
-            )
-            if "Traceback" in said:
-                raise RuntimeError(said)
+            self.feed_into(device.store, sessions, pace_ms=pace_ms)
+
+    def feed_into(self, store: Path, sessions: int, *, pace_ms: float = 0) -> None:
+        """The same for one store, with a journal beside it."""
+        said = self._agents.run(
+            "tests.faults.feeder:main",
+            *(store, store.parent / "journal", str(sessions), str(pace_ms)),
+            log=self.folder / "feed.log",
+        )
+        if "Traceback" in said:
+            raise RuntimeError(said)
 
     def settle(self, bound_s: float = SETTLE_S, *, restart: bool = True) -> float:
         """No more sessions; everything runs again, and everything is delivered.
