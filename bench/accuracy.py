@@ -19,6 +19,7 @@ from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.landmarks import FaceTracker
 from agent.records import EyeSample
+from bench import mediapipe_peer
 from bench.detectors import (
     Detector,
     blinklog,
@@ -151,6 +152,7 @@ def measure(data: Path) -> dict[str, Any]:
         "leave_one_out": {_rate(step): round(left_out(recordings, step).f1, 4) for step in STEPS},
         "plateau": plateau(recordings),
         "clips": on_clips(read_clips(data)),
+        "mediapipe": mediapipe_peer.on_clips(read_clips(data), DETECTORS),
     }
 
 
@@ -186,6 +188,7 @@ def _print(table: Mapping[str, Any]) -> None:
     print(f"\n{'Clips':40}{'labelled':>9}{'found':>9}{'false':>9}")
     for name, row in table["clips"].items():
         print(f"{name:40}{row['labelled']:9}{row['found']:9}{row['false']:9}")
+    mediapipe_peer.print_rows(table["mediapipe"])
 
 
 def main() -> int:
