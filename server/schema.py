@@ -8,6 +8,7 @@ ANY_ADDRESS = {
     "401": "No token, or one that does not open anything",
     "403": "Known, but not allowed",
     "404": "Not there, or not for you",
+    "429": "More than a fair share; Retry-After says when",
     "503": "The database or the broker is away; Retry-After says for how long at least",
 }
 ANY_BODY = {

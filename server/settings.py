@@ -178,6 +178,7 @@ REST_FRAMEWORK = {
         "server.devices.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["server.devices.fair_share.DeviceThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["server.devices.authentication.IsPerson"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["server.session_data.parsing.BoundedJSONParser"],

@@ -9,6 +9,8 @@ Failure policy. This process never gives up:
     one message is poison   it is kept as a dead letter and answered as rejected
     one message shows a     it is logged and not answered: its device keeps it; the others go on
     fault of ours
+    one device floods us    what is beyond its share is passed over, unread and not answered: its
+                            device sends it again; the others go on
 
 The broker may lose what it took (kill -9 after its PUBACK): only our answer, after the commit,
 tells the device that it is done, and without it the device sends again. So sessions at the broker
@@ -17,14 +19,17 @@ are clean and answers go out at QoS 0.
 
 import json
 import logging
+import math
 import random
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 
 from django.db import DataError, Error, IntegrityError, close_old_connections, connection
 
+from server.devices.fair_share import MQTT_AT_ONCE, MQTT_PER_S, FairShare
 from server.mqtt import (
     SESSIONS,
     STATUS,
@@ -44,6 +49,7 @@ WAIT_S = 1.0
 # Full jitter up to this, doubled from FIRST_PAUSE_S: a restart takes a broker seconds.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+TELL_S = 60.0
 
 
 def run() -> None:
@@ -67,6 +73,9 @@ class Consumer:
         self.stop = stop
         self.longest_pause_s = longest_pause_s
         self._failures = 0
+        self._share = FairShare(MQTT_PER_S, MQTT_AT_ONCE)
+        self._passed_over = 0
+        self._told_s = -math.inf
 
     def run(self) -> None:
         """See the failure policy above."""
@@ -101,18 +110,38 @@ class Consumer:
     def _deal_with(self, line: Connection, messages: Sequence[Message]) -> None:
         """Commit, then answer, then acknowledge: never in another order."""
         close_old_connections()
-        for message, acceptance in zip(messages, stored(messages), strict=True):
+        fair = [
+            message
+            for message in messages
+            if not self._share.take(sender_of(message), len(message.payload))
+        ]
+        for message, acceptance in zip(fair, stored(fair) if fair else [], strict=True):
             if acceptance is not None:
                 # The device's own topic, whatever response topic the message asks for.
                 topic = message.topic.removesuffix("sessions") + "acks"
                 payload = json.dumps(acceptance.answer()).encode()
                 line.answer(topic, payload, message.correlation)
+        for message in messages:
             line.acknowledge(message)
+        self._tell(len(messages) - len(fair))
+
+    def _tell(self, passed_over: int) -> None:
+        """Say now and then how much was passed over: a flood of messages is not one of the log."""
+        self._passed_over += passed_over
+        now_s = time.monotonic()
+        if self._passed_over and now_s - self._told_s > TELL_S:
+            log.warning("%d messages were beyond their device's share", self._passed_over)
+            self._passed_over, self._told_s = 0, now_s
 
     def _pause(self) -> None:
         longest = min(self.longest_pause_s, FIRST_PAUSE_S * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         self.stop.wait(random.uniform(0, longest))
+
+
+def sender_of(message: Message) -> str:
+    """Whose topic it came by."""
+    return message.topic.rpartition("/")[0]
 
 
 def stored(messages: Sequence[Message]) -> list[Acceptance | None]:

@@ -277,6 +277,58 @@ def test_a_backlog_is_stored_in_batches_and_each_answered_once(box, consuming, m
     assert 1 < max(sizes) <= 100
 
 
+def test_a_flood_of_one_device_waits_there_and_the_others_go_on(
+    box, broker, world, monkeypatch, caplog
+):
+    monkeypatch.setattr(consumer, "MQTT_AT_ONCE", 20)
+    monkeypatch.setattr(consumer, "MQTT_PER_S", 0.001)
+    running = Running(broker)
+    other = Box(broker, world.other_device.pk)
+    wait_until_heard(other)  # a status counts too
+    for _ in range(500):
+        box.send(golden("final"))
+    document = golden("final")
+    assert other.deliver(document)["outcome"] == "stored"
+    until(lambda: SessionData.objects.filter(device=world.device).count() == 20, "its share")
+    for _ in range(20):
+        box.answer()
+    assert box.answers.empty()
+    assert "beyond their device's share" in caplog.text
+    other.close()
+    running.end()
+    again = Running(broker)  # a bucket that is full again
+    assert box.deliver(document | {"session_id": golden("final")["session_id"]})
+    again.end()
+
+
+def test_a_two_hour_session_and_a_payload_at_the_limit_pass_the_broker_as_deployed(box, consuming):
+    number = 5000
+    columns = {"at_s": 1.44, "duration_ms": 187.5, "amplitude": 0.712, "complete": True}
+    session = golden("final", blinks={name: [each] * number for name, each in columns.items()})
+    session["minutes"] = [{**session["minutes"][0], "minute": each} for each in range(120)]
+    box.send(session)
+    assert box.answer()["outcome"] == "stored"
+    largest = golden("final", filling="")
+    largest["filling"] = "x" * (1024 * 1024 - len(json.dumps(largest)))
+    box.send(largest)
+    assert box.answer()["outcome"] == "stored"
+    kept = SessionData.objects.get(pk=largest["session_id"]).document
+    assert kept == largest
+
+
+def test_a_payload_beyond_the_limit_ends_at_the_broker_and_harms_nobody(
+    box, consuming, broker, world
+):
+    rude = Box(broker, world.other_device.pk)
+    rude.subscribed.clear()
+    rude.send(b"x" * (1024 * 1024 + 8192))
+    assert rude.subscribed.wait(PATIENCE_S)  # the broker cut it off, and it is back
+    rude.close()
+    box.send(golden("final"))
+    assert box.answer()["outcome"] == "stored"
+    assert not DeadLetter.objects.exists()
+
+
 def test_two_consumers_share_the_work_and_one_alone_carries_on(box, consuming, broker):
     second = Running(broker)
     documents = [golden("final") for _ in range(60)]
