@@ -11,6 +11,7 @@ finer than a frame and nearly the same at every frame rate.
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.openness import quantile
@@ -43,7 +44,7 @@ NOISE_MEMORY_S = 4.0
 """Noise comes and goes within seconds: motion blur, a turning head."""
 
 MIN_NOISE_SAMPLES = 6
-"""Fewer say nothing about noise."""
+"""Fewer bends of the trace say nothing about noise."""
 
 MIN_BESIDE_SAMPLES = 2
 """A single sample is no level."""
@@ -233,10 +234,16 @@ def _shut_s(recent: Recent, edges: Span, level: float) -> float:
     return recent.span(below[-1], level).end_s - recent.span(below[0], level).start_s
 
 
+def deviation(ears: Sequence[float]) -> float:
+    """The standard deviation of noise in three EAR of neighbouring frames and more.
+
+    By the median of their bends: blind to where the lids go, and to blinks.
+    """
+    bends = sorted(abs(a - 2 * b + c) for a, b, c in zip(ears, ears[1:], ears[2:], strict=False))
+    return _MEDIAN_TO_SIGMA * quantile(bends, 0.5)
+
+
 def _noise(recent: Recent, index: int, level: float) -> float | None:
     """Standard deviation of the EAR in the `NOISE_MEMORY_S` before `index`, a share of `level`."""
     ears = recent.before(index, NOISE_MEMORY_S)
-    bends = sorted(abs(a - 2 * b + c) for a, b, c in zip(ears, ears[1:], ears[2:], strict=False))
-    if len(bends) < MIN_NOISE_SAMPLES:
-        return None
-    return _MEDIAN_TO_SIGMA * quantile(bends, 0.5) / level
+    return deviation(ears) / level if len(ears) >= MIN_NOISE_SAMPLES + 2 else None

@@ -70,6 +70,7 @@ def session_document(
         "clock": dict(clock),
         "camera": {**camera, "fps": rounded("fps", session.fps)},
         "metrics": _rounded_fields(session.metrics),
+        "quality": list(session.quality),
         "minutes": [_rounded_fields(minute) for minute in session.minutes],
     }
     if session.blinks is not None:

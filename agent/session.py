@@ -4,12 +4,11 @@ Definitions, with t running over the frames and an interval being the time from 
 next:
 
 - **valid time**: the sum of the intervals between two consecutive frames that both hold a
-  trustworthy
-  face (`openness.trusted_ear`), each counted up to `MAX_INTERVAL_S`: a frozen camera is not valid
-  time.
+  trustworthy face (`openness.trusted_ear`), each counted up to `MAX_INTERVAL_S`: a frozen camera is
+  not valid time.
 - **means** (`ear_mean`, `ear_open`, `perclos`) weigh each frame with the valid interval before it.
-- **gating**: below `MIN_COUNT_FPS` delivered, counts and everything made of them are not measured;
-  below `MIN_DURATION_FPS`, durations are not.
+- **gating**: below `MIN_COUNT_FPS` delivered, or where noise drowns the blinks (`quality`), counts
+  and everything made of them are not measured; below `MIN_DURATION_FPS`, durations are not.
 
 Memory is bounded: sums, one small record a minute and one a blink.
 """
@@ -22,6 +21,7 @@ from statistics import median
 
 from agent.blinks import BlinkDetector
 from agent.openness import quantile, trusted_ear
+from agent.quality import Noise, Word, words
 from agent.records import Blink, EyeSample
 
 MAX_INTERVAL_S = 0.25
@@ -105,10 +105,13 @@ class BlinkColumns:
 class Session:
     """What was measured. `blinks` is `None` until the session is finished.
 
+    `quality` says what speaks against the numbers, if anything does.
+
     `fps` is the rate that was delivered: frames per second of the time without stalls.
     """
 
     metrics: Metrics
+    quality: tuple[Word, ...]
     minutes: tuple[Minute, ...]
     blinks: BlinkColumns | None
     fps: float | None
@@ -151,6 +154,10 @@ class _Delivered:
     def fps(self) -> float | None:
         return self.intervals / self.running_s if self.running_s > 0 else None
 
+    def reaches(self, min_fps: float) -> bool:
+        """False as well before there is a rate."""
+        return self.fps is not None and self.fps >= min_fps * RATE_TOLERANCE
+
 
 @dataclass(slots=True)
 class _Counted:
@@ -191,6 +198,7 @@ class SessionBuilder:
         self._last: EyeSample | None = None
         self._delivered = _Delivered()
         self._gaps = _Gaps()
+        self._noise = Noise()
         self._total = _Sums()
         self._minutes: dict[int, _Sums] = {}
         self._blinks: list[_Counted] = []
@@ -221,14 +229,16 @@ class SessionBuilder:
         return self._session(end_s, frames_dropped, final=True)
 
     def _weigh(self, sample: EyeSample, interval_s: float | None) -> None:
-        ear, open_level = trusted_ear(sample), self._detector.levels.open
+        levels = self._detector.levels
+        ear, open_level = trusted_ear(sample), levels.open
         if ear is None or open_level is None:
             return
+        self._noise.add(sample.time_s, ear, open_level, levels.depth)
         self._gaps.add(sample.time_s)
         if interval_s is None or self._last is None or trusted_ear(self._last) is None:
             return
         weight_s = min(interval_s, MAX_INTERVAL_S)
-        closed = self._detector.levels.closure(ear) >= PERCLOS_CLOSED
+        closed = levels.closure(ear) >= PERCLOS_CLOSED
         minute = int((sample.time_s - self._start_s) // 60)
         self._total.add(weight_s, ear, open_level, closed)
         self._minutes.setdefault(minute, _Sums()).add(weight_s, ear, open_level, closed)
@@ -242,16 +252,28 @@ class SessionBuilder:
                 self._blinks.append(_Counted(blink, after_gap))
 
     def _session(self, end_s: float, frames_dropped: int, *, final: bool) -> Session:
+        metrics = self._metrics(end_s, frames_dropped)
         return Session(
-            metrics=self._metrics(end_s, frames_dropped),
+            metrics=metrics,
+            quality=self._quality(metrics),
             minutes=self._minute_rows(end_s),
             blinks=self._columns() if final else None,
             fps=self._delivered.fps,
         )
 
+    def _quality(self, metrics: Metrics) -> tuple[Word, ...]:
+        return words(
+            duration_s=metrics.duration_s,
+            valid_s=metrics.valid_s,
+            slow=self._delivered.fps is not None and not self._delivered.reaches(MIN_DURATION_FPS),
+            frames=metrics.frames,
+            frames_dropped=metrics.frames_dropped,
+            noisy=self._noise.noisy,
+        )
+
     def _measured(self, min_fps: float) -> bool:
-        fps = self._delivered.fps
-        return self._total.valid_s > 0 and fps is not None and fps >= min_fps * RATE_TOLERANCE
+        seen = self._total.valid_s > 0
+        return seen and self._delivered.reaches(min_fps) and not self._noise.drowned
 
     def _metrics(self, end_s: float, frames_dropped: int) -> Metrics:
         total, blinks = self._total, self._blinks

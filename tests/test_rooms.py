@@ -15,7 +15,8 @@ PURE = {
     "ear": {"records"},
     "dips": {"records", "openness"},
     "blinks": {"records", "openness", "dips"},
-    "session": {"records", "openness", "blinks"},
+    "quality": {"dips"},
+    "session": {"records", "openness", "blinks", "quality"},
     "document": {"session"},
     "evidence": {"records", "openness", "blinks", "session"},
 }

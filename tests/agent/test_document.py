@@ -1,6 +1,7 @@
 """The session document: the golden copies, its two repairs, and what it refuses."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ def session_of(document: dict[str, Any]) -> Session:
     columns = document.get("blinks")
     return Session(
         metrics=Metrics(**document["metrics"]),
+        quality=tuple(document["quality"]),
         minutes=tuple(Minute(**minute) for minute in document["minutes"]),
         blinks=columns and BlinkColumns(**{name: tuple(c) for name, c in columns.items()}),
         fps=document["camera"]["fps"],
@@ -81,7 +83,7 @@ def test_numbers_are_rounded_to_what_they_are_worth() -> None:
     document = golden("final")
     metrics = Metrics(**document["metrics"] | {"coverage": 0.95649, "blink_duration_p90_ms": 301.4})
     exact = session_of(document)
-    session = Session(metrics, exact.minutes, exact.blinks, 29.8321)
+    session = replace(exact, metrics=metrics, fps=29.8321)
     assert rebuilt(document, session) == document
 
 

@@ -24,6 +24,10 @@ def every(period_s: float, until_s: float, duration_s: float = 0.2) -> list[Lids
     return [Lids(2.0 + k * period_s, duration_s) for k in range(int((until_s - 4) / period_s) + 1)]
 
 
+def every_at(depth: float, number: int) -> list[Lids]:
+    return [Lids(2.0 + 3.01 * k, depth=depth) for k in range(number)]
+
+
 # The metrics
 
 
@@ -209,6 +213,82 @@ def test_a_camera_that_says_15_and_delivers_a_little_less_passes(
 def test_the_rate_is_what_was_delivered() -> None:
     found = session(Camera(30, dropped=0.5, seed=1).see([], 60), 60)
     assert found.fps == pytest.approx(15, abs=0.8)
+
+
+# Quality
+
+
+def test_three_good_minutes_leave_nothing_to_say() -> None:
+    assert session(Camera().see(every(4.0, 182), 182), 182).quality == ()
+
+
+def test_a_rate_from_less_than_three_minutes_is_short() -> None:
+    assert session(Camera().see(every(4.0, 175), 175), 175).quality == ("short",)
+
+
+def test_a_session_without_a_face_says_so_and_no_more() -> None:
+    assert session([sample(k / 30, None) for k in range(9000)], 300).quality == ("no_face",)
+
+
+def test_a_session_that_has_just_begun_is_short_not_faceless() -> None:
+    assert SessionBuilder(5.0).snapshot(5.0, 0).quality == ("short",)
+
+
+@pytest.mark.parametrize(("lost_s", "said"), [(80, ()), (120, ("low_coverage",))])
+def test_a_session_that_was_mostly_unseen_says_so(lost_s: int, said: tuple[str, ...]) -> None:
+    samples = without_face(Camera(15).see([], 320), 100, 100 + lost_s)
+    assert session(samples, 320).quality == said
+
+
+@pytest.mark.parametrize("fps", [12.0, 8.0])
+def test_a_low_frame_rate_is_said(fps: float) -> None:
+    assert session(Camera(fps).see([], 200), 200).quality == ("low_frame_rate",)
+
+
+@pytest.mark.parametrize(("dropped", "said"), [(300, ()), (400, ("frames_dropped",))])
+def test_frames_that_were_lost_are_said(dropped: int, said: tuple[str, ...]) -> None:
+    builder = SessionBuilder(0.0)
+    for each in Camera(15).see([], 200):
+        builder.add(each)
+    assert builder.finish(200, dropped).quality == said
+
+
+@pytest.mark.parametrize("fps", [30.0, 15.0, 10.0])
+@pytest.mark.parametrize("depth", [0.3, 0.6])
+@pytest.mark.parametrize(
+    ("noise", "noisy", "counted"), [(0.1, False, True), (0.165, True, True), (0.25, True, False)]
+)
+def test_noise_is_judged_against_the_depth_of_this_persons_blinks(
+    fps: float, depth: float, noise: float, noisy: bool, counted: bool
+) -> None:
+    quiet = Camera(fps, noise=0.001).see([Lids(2.0 + 2 * k, depth=depth) for k in range(14)], 30)
+    lids = every_at(depth, 60)
+    loud = Camera(fps, noise=noise * depth * OPEN, seed=4).see(lids, 190, start_s=30)
+    found = session([*quiet, *loud], 220)
+    assert ("noisy" in found.quality) == noisy
+    assert (found.metrics.blink_count is not None) == counted
+    assert (found.metrics.long_closure_count is not None) == counted
+    assert found.metrics.ear_mean is not None
+
+
+def test_a_short_burst_of_noise_spoils_no_session() -> None:
+    samples = [
+        *Camera().see(every(4.0, 180), 180),
+        *Camera(noise=0.05).see([], 15, start_s=180),
+    ]
+    assert session(samples, 195).quality == ()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from([0.3, 0.45, 0.6]), st.floats(0.0, 0.12), st.sampled_from([30.0, 15.0, 10.0]))
+def test_what_is_counted_is_right_or_says_that_it_is_not(
+    depth: float, noise: float, fps: float
+) -> None:
+    lids = every_at(depth, 62)
+    found = session(Camera(fps, noise=noise * OPEN, seed=7).see(lids, 190), 190)
+    count = found.metrics.blink_count
+    assert count is None or "noisy" in found.quality or abs(count - len(lids)) <= 0.12 * len(lids)
+    assert count is None or 0.5 * len(lids) <= count <= 1.05 * len(lids)
 
 
 # While it goes on

@@ -1,0 +1,106 @@
+"""What speaks against a session's numbers, in a few words that programs can read.
+
+    word             said when                                               what it means
+    ---------------  ------------------------------------------------------  -----------------------
+    no_face          no valid time at all                                    nothing was measured
+    short            less than `SHORT_S` of valid time                       a rate means little yet
+    low_coverage     less than `LOW_COVERAGE` of the session is valid time   the unseen may differ
+    low_frame_rate   fewer frames a second than durations need               durations are null
+                     fewer than counts need                                  counts are null too
+    frames_dropped   more than `DROPPED` of the frames were lost             blinks are missed
+    noisy            noise above `NOISY` of the depth for `NOISY_TIME`       blinks are missed
+                     above `DROWNED` of the depth for `DROWNED_TIME`         counts are null
+
+The EAR's own noise is measured in blocks of `BLOCK_S`, and compared with the depth of this person's
+blinks: white noise of 0.15 of the depth hides up to a tenth of complete blinks, of 0.2 a tenth at
+30 frames a second and a third at 10, of 0.25 a quarter to a half. It hides blinks, for the detector
+asks a dip to stand out of the noise; it adds next to none (bench.grid).
+"""
+
+import math
+from typing import Literal
+
+from agent.dips import MAX_GAP_S, MIN_NOISE_SAMPLES, deviation
+
+Word = Literal["no_face", "short", "low_coverage", "low_frame_rate", "frames_dropped", "noisy"]
+
+SHORT_S = 180.0
+"""Three minutes at least make a rate (Doughty 2002: intervals scatter and are skewed)."""
+
+LOW_COVERAGE = 0.7
+"""Had the unseen time no blinks, or twice as many, the rate would be off by 30 %."""
+
+DROPPED = 0.1
+"""At random, a tenth costs no blinks at 30 frames a second and 2 % at 15; three tenths 2 and 22."""
+
+BLOCK_S = 10.0
+"""At 10 frames a second 4 s hold too few to tell noise of 0.10 from 0.15 of the depth."""
+
+NOISY, DROWNED = 0.15, 0.2
+"""Standard deviation of the EAR, as a share of how far it falls in a complete blink."""
+
+NOISY_TIME, DROWNED_TIME = 0.1, 0.25
+"""Shares of valid time: a quarter in which a third of the blinks is lost costs 8 % of all."""
+
+
+def words(
+    *,
+    duration_s: float,
+    valid_s: float,
+    slow: bool,
+    frames: int,
+    frames_dropped: int,
+    noisy: bool,
+) -> tuple[Word, ...]:
+    """The words that hold, in the order of the table above; none when nothing is wrong.
+
+    Without a face there is nothing to call short or little covered. A session that has just begun
+    is only short.
+    """
+    seen = valid_s > 0 or duration_s <= 0
+    holds: dict[Word, bool] = {
+        "no_face": not seen,
+        "short": seen and valid_s < SHORT_S,
+        "low_coverage": seen and valid_s < LOW_COVERAGE * duration_s,
+        "low_frame_rate": slow,
+        "frames_dropped": frames_dropped > DROPPED * (frames + frames_dropped),
+        "noisy": noisy,
+    }
+    return tuple(word for word, held in holds.items() if held)
+
+
+class Noise:
+    """The EAR's own noise over a session. Constant memory: one block of samples, and two sums."""
+
+    def __init__(self) -> None:
+        self._ears: list[float] = []
+        self._begins_s = self._last_s = -math.inf
+        self._judged_s = self._noisy_s = self._drowned_s = 0.0
+
+    @property
+    def noisy(self) -> bool:
+        """So much of the time that blinks will have been missed."""
+        return self._noisy_s > NOISY_TIME * self._judged_s
+
+    @property
+    def drowned(self) -> bool:
+        """So much of the time that a count would be wrong."""
+        return self._drowned_s > DROWNED_TIME * self._judged_s
+
+    def add(self, time_s: float, ear: float, open_level: float, depth: float) -> None:
+        """One trustworthy EAR, with the level and the depth (0..1) believed at the time."""
+        if time_s - self._last_s > MAX_GAP_S or time_s - self._begins_s >= BLOCK_S:
+            self._end_block(open_level * depth)
+            self._begins_s = time_s
+        self._ears.append(ear)
+        self._last_s = time_s
+
+    def _end_block(self, fall: float) -> None:
+        """`fall` is how much EAR falls in a complete blink."""
+        if len(self._ears) >= MIN_NOISE_SAMPLES:
+            length_s = self._last_s - self._begins_s
+            share = deviation(self._ears) / fall
+            self._judged_s += length_s
+            self._noisy_s += length_s if share > NOISY else 0.0
+            self._drowned_s += length_s if share > DROWNED else 0.0
+        self._ears.clear()
