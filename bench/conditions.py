@@ -41,7 +41,7 @@ CONDITIONS = (
 
 
 def hard_schedule(partial: float, seed: int = 3) -> Schedule:
-    """Blinks of 120 to 350 ms, every third one as deep as `partial`, and looks down in between."""
+    """Blinks of 120 to 350 ms; of six movements one is a `partial` blink and one a look down."""
     random = np.random.default_rng(seed)
     movements: list[LidMovement] = []
     start_s = 2.0
