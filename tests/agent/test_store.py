@@ -1,5 +1,6 @@
 """The store keeps its promises: by the revision rule, through kills, damage and full disks."""
 
+import contextlib
 import errno
 import json
 import os
@@ -8,13 +9,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -342,6 +344,39 @@ def test_what_is_no_command_is_refused(
         store.add_command(command(**changes))
     assert len(str(refused.value)) < 200, "what comes from outside does not fill the log"
     assert store.take_command(NOW) is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+TIMES = st.datetimes().map(str) | st.datetimes(timezones=st.timezones()).map(datetime.isoformat)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    command=st.fixed_dictionaries(
+        {},
+        optional={
+            "id": st.uuids().map(str) | VALUES,
+            "command": st.sampled_from(["start", "stop"]) | VALUES,
+            "expires_at": TIMES | VALUES,
+            "session_id": st.uuids().map(str) | VALUES,
+        },
+    )
+)
+def test_whatever_comes_as_a_command_is_refused_or_can_be_obeyed(
+    store: Store, command: dict[str, Any]
+) -> None:
+    with contextlib.suppress(ValueError):
+        store.add_command(command)
+    taken = store.take_command(datetime(2000, 1, 1, tzinfo=UTC))
+    if taken is not None:
+        assert taken["command"] in ("start", "stop")
+        assert str(uuid.UUID(taken["id"])) == taken["id"]
 
 
 def test_a_flood_of_commands_does_not_fill_the_disk(path: Path, store: Store) -> None:

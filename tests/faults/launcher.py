@@ -19,6 +19,7 @@ import importlib
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -69,9 +70,9 @@ class Process:
 
     def _ended(self, timeout_s: float) -> bool:
         """A process's descriptor can be read from when it has ended."""
-        import select
-
-        return bool(select.select([self._descriptor], [], [], timeout_s)[0])
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000))
 
 
 class Launcher:
@@ -102,8 +103,9 @@ class Launcher:
         """Runs one to its end; what it said."""
         log.unlink(missing_ok=True)
         process = self.start(call, *arguments, log=log)
-        if not process.wait(60):
-            process.kill()
+        in_time = process.wait(60)
+        process.kill()
+        if not in_time:
             raise RuntimeError(f"{call} {arguments} takes too long: {log.read_text()}")
         return log.read_text()
 

@@ -38,12 +38,9 @@ class _Line:
     near: socket.socket
     far: socket.socket
     waiting: dict[socket.socket, deque[tuple[float, bytes]]] = field(default_factory=dict)
+    gone: socket.socket | None = None  # the end that has left; the other still gets what is due
     passed: int = 0
     request: bytes = b""
-
-    def ways(self) -> list[deque[tuple[float, bytes]]]:
-        """What is on its way, in both directions."""
-        return list(self.waiting.values())
 
     def other(self, end: socket.socket) -> socket.socket:
         return self.far if end is self.near else self.near
@@ -81,10 +78,6 @@ class Proxy:
         self.harm = Harm(refuse=True)
         time.sleep(3 * POLL_S)
         self.harm = Harm()
-
-    def waiting(self) -> int:
-        """How many pieces are on their way."""
-        return sum(map(len, [each for line in self._lines.copy().values() for each in line.ways()]))
 
     # In the proxy's thread
 
@@ -128,7 +121,7 @@ class Proxy:
         except OSError:
             data = b""
         if not data:
-            self._cut(line)
+            self._leave(line, end)
             return
         if end is line.far:
             self.answers.append(data)
@@ -149,7 +142,7 @@ class Proxy:
             self._cut(line)
             return
         for end, waiting in line.waiting.items():
-            if end is line.near and harm.hold_answers:
+            if end is line.gone or (end is line.near and harm.hold_answers):
                 continue
             while waiting and waiting[0][0] <= time.monotonic():
                 try:
@@ -157,11 +150,22 @@ class Proxy:
                 except OSError:
                     self._cut(line)
                     return
+            if not waiting and line.gone is line.other(end):
+                self._cut(line)
+                return
+
+    def _leave(self, line: _Line, end: socket.socket) -> None:
+        if line.gone is not None:
+            self._cut(line)
+            return
+        line.gone = end
+        self._selector.unregister(end)
 
     def _cut(self, line: _Line) -> None:
         for end in (line.near, line.far):
             if self._lines.pop(end, None) is not None:
-                self._selector.unregister(end)
+                if end is not line.gone:
+                    self._selector.unregister(end)
                 end.close()
 
 

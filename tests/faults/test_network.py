@@ -7,8 +7,6 @@ import pytest
 from tests.broker import needs_mosquitto
 from tests.faults.attacks import ANSWERS, NETWORKS, WAYS, alternate, bad_answer, trouble
 from tests.faults.harness import Site
-from tests.faults.launcher import until
-from tests.faults.proxy import Harm
 
 pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
 
@@ -39,16 +37,6 @@ def test_ways_that_work_by_turns_deliver_everything_once(site: Site, chance: ran
     site.start()
     for _ in range(3):
         alternate(site, chance)
-    settled(site)
-
-
-def test_a_document_that_comes_after_its_successor_changes_nothing(site: Site) -> None:
-    """MQTT is so slow that the device gives up on it; what it sent there arrives in the end."""
-    site.device.mqtt.harm = Harm(delay_s=6.0)
-    site.feed(1)
-    until(site.all_delivered, "it is delivered over HTTP")
-    site.device.mqtt.harm = Harm()
-    until(lambda: not site.device.mqtt.waiting(), "the rest arrives")
     settled(site)
 
 
