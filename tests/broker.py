@@ -64,7 +64,7 @@ class Broker:
     def start(self) -> None:
         """Returns when it listens."""
         self._process = subprocess.Popen(
-            [_program("mosquitto"), "-c", str(self._directory / "broker.conf")],
+            [*_dying_with_us(), _program("mosquitto"), "-c", str(self._directory / "broker.conf")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -143,6 +143,12 @@ def free_port() -> int:
             found.bind(("127.0.0.1", port))
             return port
     raise RuntimeError("a hundred ports, and none is free")
+
+
+def _dying_with_us() -> list[str]:
+    """A prefix that ends a command when its parent is killed, where util-linux has it."""
+    setpriv = shutil.which("setpriv", path=SEARCH)
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def _program(name: str) -> str:
