@@ -7,6 +7,7 @@
     low_coverage     less than `LOW_COVERAGE` of the session is valid time   the unseen may differ
     low_frame_rate   fewer frames a second than durations need               durations are null
                      fewer than counts need                                  counts are null too
+    no_blink         none in `NO_BLINK_S` of valid time and more             perhaps none are seen
     frames_dropped   more than `DROPPED` of the frames were lost             blinks are missed
     noisy            noise above `NOISY` of the depth for `NOISY_TIME`       blinks are missed
                      above `DROWNED` of the depth for `DROWNED_TIME`         counts are null
@@ -22,13 +23,19 @@ from typing import Literal
 
 from agent.dips import MAX_GAP_S, MIN_NOISE_SAMPLES, deviation
 
-Word = Literal["no_face", "short", "low_coverage", "low_frame_rate", "frames_dropped", "noisy"]
+Word = Literal[
+    "no_face", "short", "low_coverage", "low_frame_rate", "no_blink", "frames_dropped", "noisy"
+]
 
 SHORT_S = 180.0
 """Three minutes at least make a rate (Doughty 2002: intervals scatter and are skewed)."""
 
 LOW_COVERAGE = 0.7
 """Had the unseen time no blinks, or twice as many, the rate would be off by 30 %."""
+
+NO_BLINK_S = 20.0
+"""Three usual intervals between blinks (6.4 s, Doughty 2002). In a blurred picture lids that close
+may lower EAR by less than any blink does: nothing is counted, and nothing else shows it."""
 
 DROPPED = 0.1
 """At random, a tenth costs no blinks at 30 frames a second and 2 % at 15; three tenths 2 and 22."""
@@ -48,6 +55,7 @@ def words(
     duration_s: float,
     valid_s: float,
     slow: bool,
+    blinks: int | None,
     frames: int,
     frames_dropped: int,
     noisy: bool,
@@ -63,6 +71,7 @@ def words(
         "short": seen and valid_s < SHORT_S,
         "low_coverage": seen and valid_s < LOW_COVERAGE * duration_s,
         "low_frame_rate": slow,
+        "no_blink": blinks == 0 and valid_s >= NO_BLINK_S,
         "frames_dropped": frames_dropped > DROPPED * (frames + frames_dropped),
         "noisy": noisy,
     }

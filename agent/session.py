@@ -266,6 +266,7 @@ class SessionBuilder:
             duration_s=metrics.duration_s,
             valid_s=metrics.valid_s,
             slow=self._delivered.fps is not None and not self._delivered.reaches(MIN_DURATION_FPS),
+            blinks=metrics.blink_count,
             frames=metrics.frames,
             frames_dropped=metrics.frames_dropped,
             noisy=self._noise.noisy,

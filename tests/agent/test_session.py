@@ -236,19 +236,19 @@ def test_a_session_that_has_just_begun_is_short_not_faceless() -> None:
 
 @pytest.mark.parametrize(("lost_s", "said"), [(80, ()), (120, ("low_coverage",))])
 def test_a_session_that_was_mostly_unseen_says_so(lost_s: int, said: tuple[str, ...]) -> None:
-    samples = without_face(Camera(15).see([], 320), 100, 100 + lost_s)
+    samples = without_face(Camera(15).see(every(4.0, 320), 320), 100, 100 + lost_s)
     assert session(samples, 320).quality == said
 
 
 @pytest.mark.parametrize("fps", [12.0, 8.0])
 def test_a_low_frame_rate_is_said(fps: float) -> None:
-    assert session(Camera(fps).see([], 200), 200).quality == ("low_frame_rate",)
+    assert session(Camera(fps).see(every(4.0, 200), 200), 200).quality == ("low_frame_rate",)
 
 
 @pytest.mark.parametrize(("dropped", "said"), [(300, ()), (400, ("frames_dropped",))])
 def test_frames_that_were_lost_are_said(dropped: int, said: tuple[str, ...]) -> None:
     builder = SessionBuilder(0.0)
-    for each in Camera(15).see([], 200):
+    for each in Camera(15).see(every(4.0, 200), 200):
         builder.add(each)
     assert builder.finish(200, dropped).quality == said
 
@@ -277,6 +277,14 @@ def test_a_short_burst_of_noise_spoils_no_session() -> None:
         *Camera(noise=0.05).see([], 15, start_s=180),
     ]
     assert session(samples, 195).quality == ()
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.1])
+def test_not_one_blink_is_a_reason_for_doubt(depth: float) -> None:
+    samples = Camera(15).see([Lids(3.0 + 4 * k, depth=depth) for k in range(48)], 200)
+    assert session(samples, 200).metrics.blink_count == 0
+    assert session(samples, 200).quality == ("no_blink",)
+    assert "no_blink" not in session(samples[:200], 14).quality
 
 
 @settings(max_examples=15, deadline=None)
