@@ -31,9 +31,6 @@ from scripts.portrait import demo_schedule, load_portrait, sway
 Pixels = NDArray[np.uint8]
 
 PORTRAIT_FPS = 30.0
-ANSWER_S = 300.0
-"""A round takes seconds; a worker that hangs must not hang the bench."""
-
 STAGES = {
     "crop": "crop: window, warp, colour, scale",
     "inference": "inference",

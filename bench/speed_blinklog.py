@@ -81,6 +81,8 @@ class Blinklog:
                 stopwatch.add("no face", 0.0)
             self._pixels[:] = picture
             self._stages(frame, stopwatch)
+            if stopwatch.is_over:
+                return
 
     def _stages(self, frame: Frame, stopwatch: Stopwatch) -> None:
         began_s = time.perf_counter()

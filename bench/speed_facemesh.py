@@ -29,6 +29,8 @@ def main() -> None:
             found = stopwatch.call("step", face_mesh.process, rgb)
             if not found.multi_face_landmarks:
                 stopwatch.add("no face", 0.0)
+            if stopwatch.is_over:
+                return
 
     work(f"mediapipe {mediapipe.__version__}", measure)
 

@@ -15,11 +15,22 @@ Times = dict[str, list[float]]
 """`wall` and `cpu` of each call in milliseconds. CPU is of all the process's threads."""
 
 
+ROUND_S = 5.0
+"""A round takes less than one on a quiet machine; on a busy one, two threads that wait for each
+other can take a hundred times as long."""
+
+
 class Stopwatch:
-    """Times calls by their name."""
+    """Times calls by their name, for one round."""
 
     def __init__(self) -> None:
         self.times: dict[str, Times] = {}
+        self._ends_s = time.perf_counter() + ROUND_S
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the round has taken long enough."""
+        return time.perf_counter() > self._ends_s
 
     def call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """What `function` returns; its times go to `name`."""
