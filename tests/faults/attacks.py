@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.crash_points import POINTS
-from tests.faults.harness import Program, Site
+from tests.faults.harness import Site
 from tests.faults.launcher import until
+from tests.faults.parts import Program
 from tests.faults.proxy import Harm
 
 EVERYTHING = ("broker", "server", "consumer", "sync", "watch")

@@ -9,19 +9,19 @@ times as fast as time goes by.
 
 import contextlib
 import json
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 
 from agent.store import Store
 from tests.broker import Broker, free_port
 from tests.faults.feeder import checksum
-from tests.faults.launcher import Launcher, Process, until
+from tests.faults.launcher import Launcher, until
+from tests.faults.parts import BrokerPart, Part, Program
 from tests.faults.proxy import Proxy
 
 PERSON, PASSWORD = "eileen", "a long enough pass phrase"
@@ -29,80 +29,6 @@ SERVER_MODULES = ("server.wsgi", "server.gunicorn", "server.cli", "server.sessio
 AGENT_MODULES = ("agent.cli", "agent.sync", "tests.faults.feeder")
 SETTLE_S = 90.0  # the longest that delivery may take once all is well again
 BOTH = ("mqtt", "http")
-
-Dies = tuple[str, int]
-
-
-class Part(Protocol):
-    """What can be killed and started again."""
-
-    def start(self) -> None:
-        """Starts it."""
-
-    def kill(self) -> None:
-        """kill -9."""
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-
-
-class Program:
-    """One program of the installation, started as often as it takes."""
-
-    def __init__(self, launcher: Launcher, call: str, *arguments: str | Path, log: Path) -> None:
-        self._launcher = launcher
-        self._call = call
-        self._arguments = arguments
-        self.log = log
-        self.process: Process | None = None
-
-    def start(self, dies: Dies | None = None) -> None:
-        """Starts it, to die at a crash point if one is named."""
-        self.kill()
-        self.process = self._launcher.start(self._call, *self._arguments, log=self.log, dies=dies)
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self.process is not None and self.process.alive()
-
-    def kill(self) -> None:
-        """kill -9. Of what is dead, nothing."""
-        if self.process is not None:
-            self.process.kill()
-            self.process = None
-
-    def pause(self) -> None:
-        """It keeps its connections and does nothing, until it is killed."""
-        assert self.process is not None
-        self.process.signal(signal.SIGSTOP)
-
-    def words(self) -> str:
-        """The last of what it said."""
-        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
-
-
-class BrokerPart:
-    """The broker as a part."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
-        self._runs = False
-
-    def start(self) -> None:
-        """Returns when it listens."""
-        self.kill()
-        self.broker.start()
-        self._runs = True
-
-    def kill(self) -> None:
-        """kill -9. Of what is dead, nothing."""
-        if self._runs:
-            self.broker.kill()
-            self._runs = False
-
-    def alive(self) -> bool:
-        """Whether it runs: nobody but us ends it."""
-        return self._runs
 
 
 @dataclass

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.store import Store
-from tests.faults.harness import PERSON, Program, Site
+from tests.faults.harness import PERSON, Site
 from tests.faults.launcher import until
+from tests.faults.parts import Program
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 BLINKS = 300  # of each session in a backlog: about twenty minutes
