@@ -14,7 +14,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from server import cli
 from server.care.models import Person
+from server.devices.broker_access import _answers
 from server.devices.models import Device, DeviceToken
+from server.mqtt import BrokerError, broker_settings, connected
 from tests.broker import needs_mosquitto
 from tests.server.secured import ADMIN, SECRETS, SERVER, SecuredBroker
 
@@ -278,6 +280,23 @@ def test_a_broker_without_the_plugins_rights_is_named_as_the_reason(run, monkeyp
     settings.MQTT_ADMIN_PASSWORD_FILE = settings.MQTT_PASSWORD_FILE
     said = run("create-device", "--person", "anna", "--name", "Attic", status=1)
     assert "the broker refused a subscription: Not authorized" in said
+
+
+def test_what_the_broker_does_not_take_is_not_taken_for_sent(run, kitchen):
+    with (
+        connected(broker_settings()) as line,
+        pytest.raises(BrokerError, match="refused a message: Not authorized"),
+    ):
+        line.publish(topic(kitchen, "sessions"), b"{}")
+
+
+def test_what_the_plugin_says_to_others_is_not_taken_for_its_answer(run):
+    answer = {"command": "createClient", "correlationData": "ours"}
+    theirs = answer | {"correlationData": "theirs", "error": "Client already exists"}
+    assert _answers(json.dumps({"responses": [answer]}).encode(), "ours") == [answer]
+    assert _answers(json.dumps({"responses": [theirs]}).encode(), "ours") is None
+    for nonsense in (b"", b"{", b"[]", b"{}", b'{"responses": []}', b'{"responses": [7]}'):
+        assert _answers(nonsense, "ours") is None
 
 
 def test_where_identities_are_made_by_hand_no_password_is_printed(run, settings):

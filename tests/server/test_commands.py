@@ -94,10 +94,17 @@ def test_the_answer_to_a_start_is_the_session_itself(api, world, heard):
     answer = start(api, world)
     assert came_of(api, answer) == "sent"
     session_id = answer.json()["session_id"]
-    accept_session(world.other_device, golden("started"))
+    accept_session(world.device, golden("started"))
     assert came_of(api, answer) == "sent"
     accept_session(world.device, golden("started", session_id=session_id))
     assert came_of(api, answer) == "obeyed"
+
+
+def test_another_device_does_not_answer_in_its_place(api, world, heard):
+    answer = start(api, world)
+    session_id = answer.json()["session_id"]
+    accept_session(world.other_device, golden("started", session_id=session_id))
+    assert came_of(api, answer) == "sent"
 
 
 def test_a_start_that_nothing_comes_of_expires_and_a_late_session_is_its_answer_still(
