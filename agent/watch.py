@@ -162,7 +162,7 @@ class Watch:
                     looked_s = age_s
                     systemd.watchdog()
                     self._believe_clock(recording)
-                    if ended_by := self._ended_by(age_s):
+                    if ended_by := self._ended_by(age_s, recording.session_id):
                         return ended_by
                 if age_s - kept_s >= limits.checkpoint_s:
                     kept_s = age_s
@@ -182,13 +182,16 @@ class Watch:
         self._store.note("watch", note)
         return True
 
-    def _ended_by(self, age_s: float) -> EndedBy | None:
+    def _ended_by(self, age_s: float, session_id: str) -> EndedBy | None:
         if age_s >= self._limits.session_s:
             return "time_limit"
         if self._controls.action(0) == "stop":
             return "button"
         command = self._store.take_command(self._clock.now())
-        return "command" if command and command["command"] == "stop" else None
+        if command is None or command["command"] != "stop":
+            return None
+        # A stop that comes late must not end the session after the one it was meant for.
+        return "command" if command.get("session_id") in (None, session_id) else None
 
     def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")

@@ -251,6 +251,16 @@ def test_commands_start_and_stop_as_the_button_does(device: Device) -> None:
     assert device.the_session()["ended_by"] == "command"
 
 
+def test_a_stop_that_was_meant_for_another_session_ends_nothing(device: Device) -> None:
+    another = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
+    device.panel.presses = ["start"]
+    late = {**command("stop"), "session_id": another}
+    device.at(2, lambda: device.store.add_command(late) and None)
+    device.power_off_at(5)
+    device.run()
+    assert device.the_session()["ended_by"] == "power_loss"
+
+
 def test_a_session_asked_for_by_id_has_that_id(device: Device) -> None:
     wish = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
     device.store.add_command({**command("start"), "session_id": wish})
