@@ -30,10 +30,11 @@ class SteppedClock:
     """A clock that moves when a frame is read."""
 
     passed_s: float = 0.0
-    wrong: timedelta = timedelta(0)
+    wrong: timedelta = timedelta(0)  # and known to be
+    jumped: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        return BEGIN + self.wrong + timedelta(seconds=self.passed_s)
+        return BEGIN + self.wrong + self.jumped + timedelta(seconds=self.passed_s)
 
     def monotonic_s(self) -> float:
         return 1000 + self.passed_s
@@ -297,6 +298,17 @@ def test_time_that_arrives_in_a_session_gives_it_its_true_date(device: Device) -
     assert session["started_at"] == "2026-11-22T10:00:00.000Z"
     assert session["ended_at"].startswith("2026-11-22T10:00:08")
     assert session["clock"]["synchronized"] is True
+
+
+def test_a_wall_clock_that_jumps_a_year_changes_no_duration(device: Device) -> None:
+    device.panel.presses = ["start"]
+    device.at(5, lambda: setattr(device.clock, "jumped", timedelta(days=365)))
+    device.power_off_at(8)
+    device.run()
+    session = device.the_session()
+    assert session["started_at"] == "2026-11-22T10:00:00.000Z"
+    assert session["ended_at"].startswith("2026-11-22T10:00:08")
+    assert session["metrics"]["duration_s"] == pytest.approx(8, abs=0.1)
 
 
 def test_time_that_arrives_later_dates_the_sessions_of_this_boot(device: Device) -> None:
