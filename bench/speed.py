@@ -196,7 +196,8 @@ def summary(sides: dict[str, Side]) -> dict[str, Any]:
     plain, refined = sides.get("mediapipe plain"), sides.get("mediapipe refined")
     return {
         "threads": threads,
-        "frame_over_invoke": _over_invoke(usual),
+        "frame_over_invoke": _over_invoke(usual, "bare"),
+        "frame_over_invoke_in_turn": _over_invoke(usual, "bare in turn"),
         "wall_over_mediapipe": _over(usual, plain, "wall"),
         "cpu_over_mediapipe": _over(usual, plain, "cpu"),
         "wall_over_mediapipe_refined": _over(usual, refined, "wall"),
@@ -208,7 +209,7 @@ def summary(sides: dict[str, Side]) -> dict[str, Any]:
 
 def _row(side: Side, plain: Side | None) -> dict[str, Any]:
     bare = {"bare": side.figures("bare")} if side.threads else {}
-    over = {"frame_over_invoke": _over_invoke(side)} if side.threads else {}
+    over = {"frame_over_invoke": _over_invoke(side, "bare")} if side.threads else {}
     return {
         "name": side.version + (" refined" if side.name.endswith("refined") else ""),
         "threads": side.threads,
@@ -231,10 +232,11 @@ def _over(side: Side | None, other: Side | None, clock: str) -> float | None:
     return round(statistics.median(ours / theirs for ours, theirs in pairs), 3)
 
 
-def _over_invoke(side: Side | None) -> float | None:
+def _over_invoke(side: Side | None, bare: str) -> float | None:
+    """Over inference alone, in a loop of nothing else; or in turn with the step."""
     if side is None:
         return None
-    pairs = zip(side.medians("step", "wall"), side.medians("bare", "wall"), strict=True)
+    pairs = zip(side.medians("step", "wall"), side.medians(bare, "wall"), strict=True)
     return round(statistics.median(step / bare for step, bare in pairs), 3)
 
 
@@ -268,10 +270,7 @@ def table(result: dict[str, Any]) -> str:
     for name, figures in result["stages"].items():
         lines.append(f"| {STAGES[name]} | {_figures(figures, 'wall')} |")
     lines.append("")
-    for name in ("frame_over_invoke", "wall_over_mediapipe", "cpu_over_mediapipe"):
-        lines.append(f"{name} {_cell(result[name])}")
-    for name in ("wall_over_mediapipe_refined", "cpu_over_mediapipe_refined"):
-        lines.append(f"{name} {_cell(result[name])}")
+    lines += [f"{name} {_cell(value)}" for name, value in result.items() if "_over_" in name]
     return "\n".join(lines)
 
 

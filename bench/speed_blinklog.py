@@ -9,7 +9,7 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,19 +70,31 @@ class Blinklog:
         self._builder = SessionBuilder(0.0)
 
     def measure(self, number: int, stopwatch: Stopwatch) -> None:
-        """One round."""
-        for index, picture in enumerate(self._frames):
-            time_s = (number * len(self._frames) + index) / self._fps
-            frame = Frame(time_s, self._pixels, self._layout)
+        """One round: inference alone, in turn with the step, and the step's stages.
+
+        The stages come apart: with a third model in turn, each finds the caches full of others.
+        """
+        for _ in self._frames:
             stopwatch.call("bare", self._bare.invoke)
+        for time_s, picture in self._timed(number):
+            stopwatch.call("bare in turn", self._bare.invoke)
             self._pixels[:] = picture
+            frame = Frame(time_s, self._pixels, self._layout)
             sample, _ = stopwatch.call("step", self._recording.add, frame)
             if sample.ear is None:
                 stopwatch.add("no face", 0.0)
-            self._pixels[:] = picture
-            self._stages(frame, stopwatch)
             if stopwatch.is_over:
-                return
+                break
+        for time_s, picture in self._timed(number):
+            self._pixels[:] = picture
+            self._stages(Frame(time_s, self._pixels, self._layout), stopwatch)
+            if stopwatch.is_over:
+                break
+
+    def _timed(self, number: int) -> Iterator[tuple[float, Pixels]]:
+        """The frames of a round with their times, which go on from round to round."""
+        for index, picture in enumerate(self._frames, number * len(self._frames)):
+            yield index / self._fps, picture
 
     def _stages(self, frame: Frame, stopwatch: Stopwatch) -> None:
         began_s = time.perf_counter()
