@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.5  # how soon a command is seen; a press is seen at once
 LOOK_S = 0.5  # how often a session looks for commands, and tells the watchdog of its frames
 LATE_SHARE = 0.05  # of the frames dropped: one now and then is no news
+DATED = 1000  # sessions of one boot that may wait for the time: weeks of pressing
 UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
 
 
@@ -226,7 +227,7 @@ class Watch:
         if recording is not None:
             recording.believe_clock()
         booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
-        for kept in self._store.sessions(self._limits.keep_sessions):
+        for kept in self._store.sessions(DATED):
             clock = kept.document["clock"]
             ours = clock["boot_id"] == self._clock.boot_id()
             if ours and not clock["synchronized"] and kept.document["state"] != "active":

@@ -321,7 +321,7 @@ def test_time_that_arrives_later_dates_the_sessions_of_this_boot(device: Device)
     device.clock.wrong = timedelta(0)
     device.stopping.clear()
     threading.Timer(0.3, device.stopping.set).start()
-    device.run()
+    device.run(keep_sessions=0)
     after = device.the_session()
     assert before["started_at"].startswith("2000-")
     assert after["started_at"] == "2026-11-22T10:00:00.000Z"
