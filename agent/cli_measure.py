@@ -1,0 +1,118 @@
+"""Offline: measure videos and recorded traces, and the models that do it."""
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from agent import cli_parts, config, models
+from agent.capture import ReplayCamera
+from agent.cli_parts import AddCommand
+from agent.clock import Clock
+from agent.config import AgentConfig
+from agent.errors import AgentError
+from agent.pictures import pictures
+from agent.replay import analyse, replay
+from agent.trace import TraceWriter, read_trace
+
+OVERLAY_HELP = "write the video with the lids and what was measured drawn in; without sound"
+PLOT_HELP = "draw EAR, levels, blinks and gaps over time"
+
+
+def add_commands(command: AddCommand) -> None:
+    """Adds the commands of this file."""
+    video = command("replay", _replay, "measure a video file")
+    video.add_argument("video", type=Path)
+    video.add_argument("--json", action="store_true", help="frames, fps, document and blinks")
+    video.add_argument("--trace", type=Path, metavar="FILE.csv", help="write the EAR of each frame")
+    video.add_argument("--overlay", type=Path, metavar="OUT.mp4", help=OVERLAY_HELP)
+    video.add_argument("--plot", type=Path, metavar="OUT.png", help=PLOT_HELP)
+    video.add_argument(
+        "--deliver",
+        action="store_true",
+        help="keep it as a session in the store and deliver it; what can't go now goes with sync",
+    )
+    trace = command("analyse", _analyse, "find the blinks in a recorded trace")
+    trace.add_argument("trace", type=Path, metavar="FILE.csv")
+    trace.add_argument("--fps", type=float, default=30.0, help="for a trace without time_s")
+    trace.add_argument("--plot", type=Path, metavar="OUT.png", help=PLOT_HELP)
+    trace.add_argument("--json", action="store_true")
+    files = command("models", _models, "the TFLite models")
+    files.add_argument("action", choices=["fetch", "check"], help="fetch them, or try them")
+
+
+def _replay(options: argparse.Namespace) -> int:
+    settings = config.load(options.config)
+    video, clock = ReplayCamera(options.video), Clock()
+    with contextlib.ExitStack() as stack:
+        drawn = stack.enter_context(pictures(options.video, options.plot, options.overlay))
+        recording = cli_parts.recording(
+            drawn.watching(cli_parts.tracker(settings)), clock, video, None
+        )
+        trace = None
+        if options.trace is not None:
+            try:
+                file = options.trace.open("w", newline="")
+            except OSError as error:
+                raise AgentError(f"{options.trace}: can't be written: {error.strerror}") from error
+            trace = TraceWriter(stack.enter_context(file))
+        replayed = replay(video, recording, trace)
+        drawn.draw(replayed.evidence, video)
+    if options.json:
+        print(json.dumps(replayed.as_json(), indent=2))
+    else:
+        metrics = replayed.document["metrics"]
+        print(f"{replayed.frames} frames at {replayed.fps:.2f} a second")
+        _print_blinks(replayed.blinks)
+        for name, value in metrics.items():
+            print(f"{name:30} {cli_parts.plain(value)}")
+    return _deliver(settings, replayed.document) if options.deliver else 0
+
+
+def _deliver(settings: AgentConfig, document: dict[str, Any]) -> int:
+    with cli_parts.open_store(settings) as store:
+        store.put(document)
+        with contextlib.closing(cli_parts.delivery(settings, store)) as sync:
+            if sync.once(settings.server.timeout_s):
+                return 0
+        print(
+            f"blink-agent: kept, not delivered yet: {cli_parts.delivery_report(store)}",
+            file=sys.stderr,
+        )
+    return 1
+
+
+def _analyse(options: argparse.Namespace) -> None:
+    with pictures(options.trace, options.plot) as drawn:
+        rows, evidence = analyse(read_trace(options.trace, options.fps))
+        drawn.draw(evidence)
+    if options.json:
+        print(json.dumps({"blinks": rows}, indent=2))
+    else:
+        _print_blinks(rows)
+
+
+def _print_blinks(rows: list[dict[str, Any]]) -> None:
+    print(f"{len(rows)} blinks")
+    for row in rows:
+        kind = "complete" if row["complete"] else "partial"
+        print(
+            f"  frames {row['first_frame']}-{row['last_frame']}  at {row['at_s']:.2f} s  "
+            f"{row['duration_ms']} ms  {kind}"
+        )
+
+
+def _models(options: argparse.Namespace) -> None:
+    cache = config.load(options.config).model.cache or models.default_cache()
+    if options.action == "fetch":
+        for path in models.fetch(cache):
+            print(path)
+        return
+    for name in models.read_manifest():
+        interpreter = models.load(name, cache)
+        begun = time.perf_counter()
+        interpreter.invoke()
+        print(f"{name}: an inference took {1000 * (time.perf_counter() - begun):.1f} ms")

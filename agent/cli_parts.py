@@ -1,0 +1,126 @@
+"""How the parts are joined: what the commands share, made as the configuration says."""
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from agent import __version__, models, systemd
+from agent.capture import Camera, open_camera
+from agent.clock import Clock
+from agent.config import AgentConfig
+from agent.errors import ConfigError
+from agent.landmarks import FaceTracker
+from agent.recording import Recording, Tracker
+from agent.store import Store
+from agent.sync import Sync, Transport
+
+Run = Callable[[argparse.Namespace], int | None]
+"""A command: its exit status, or None for 0."""
+
+AddCommand = Callable[[str, Run, str], argparse.ArgumentParser]
+"""Makes a command's parser of its name, what it runs, and a sentence about it."""
+
+
+def camera(settings: AgentConfig) -> Camera:
+    """The camera that is configured."""
+    wish = settings.camera
+    return open_camera(
+        wish.source,
+        device=wish.device,
+        file=wish.file,
+        loop=wish.loop,
+        width=wish.width,
+        height=wish.height,
+        fps=wish.fps,
+    )
+
+
+def tracker(settings: AgentConfig) -> FaceTracker:
+    """Both models, loaded and tried."""
+    cache, threads = settings.model.cache or models.default_cache(), settings.model.threads
+    return FaceTracker(
+        models.load("face_detection", cache, threads), models.load("face_landmark", cache, threads)
+    )
+
+
+def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | None) -> Recording:
+    """A session that begins now."""
+    mesh = models.read_manifest()["face_landmark"]
+    return Recording(
+        eyes,
+        clock,
+        camera={"source": source.source, "width": source.width, "height": source.height},
+        agent={"version": __version__, "model": f"{mesh.name}@{mesh.sha256[:8]}"},
+        session_id=session_id,
+    )
+
+
+@contextlib.contextmanager
+def open_store(settings: AgentConfig) -> Iterator[Store]:
+    """The store, for as long as the block lasts."""
+    store = Store(settings.store_path)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def delivery(settings: AgentConfig, store: Store, *, lasting: bool = False) -> Sync:
+    """Over the broker first where there is one, then over HTTP. `lasting` is seen as present."""
+    transports = [
+        each for each in (mqtt(settings, lasting=lasting), http(settings)) if each is not None
+    ]
+    if not transports:
+        raise ConfigError(
+            "expected [server] url with a token, or [mqtt] host, to deliver to; found neither"
+        )
+    return Sync(store, transports, alive=systemd.watchdog)
+
+
+def mqtt(settings: AgentConfig, *, lasting: bool) -> Transport | None:
+    """The way over the broker, or None where none is configured."""
+    # Imported here alone: `watch` has no use for it, and it takes memory.
+    from agent.transport_mqtt import MqttSettings, MqttTransport
+
+    server, broker = settings.server, settings.mqtt
+    if broker.host is None or server.device is None:
+        return None
+    return MqttTransport(
+        MqttSettings(
+            host=broker.host,
+            port=broker.port,
+            tls=broker.tls,
+            ca_file=broker.ca_file,
+            username=server.device,
+            password=settings.mqtt_password,
+            device=server.device,
+        ),
+        presence={"agent": __version__} if lasting else None,
+    )
+
+
+def http(settings: AgentConfig) -> Transport | None:
+    """The way to the server itself, or None where there is no address or no token."""
+    from agent.transport_http import HttpSettings, HttpTransport
+
+    server, token = settings.server, settings.api_token
+    if server.url is None or token is None:
+        return None
+    return HttpTransport(
+        HttpSettings(
+            url=server.url, token=token, ca_file=server.ca_file, timeout_s=server.timeout_s
+        )
+    )
+
+
+def plain(value: Any) -> str:
+    """A value of a report, for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(each)}" for key, each in value.items())
+    return "-" if value is None else str(value)
+
+
+def delivery_report(store: Store) -> str:
+    """How far delivery has come, in a line."""
+    return f"{plain(store.counts())}; {plain(store.noted('delivery'))}"
