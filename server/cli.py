@@ -17,6 +17,7 @@ from server.cli_shared import Adder, CommandError, Options, checked, person_name
 if TYPE_CHECKING:
     from server.care.models import CareLink
 
+PERMISSIONS = ("history", "live", "control", "alerts")  # `Permission`, before Django is set up
 MIGRATE_FIRST = "expected an up-to-date database, found {} missing: run `blink-server migrate`"
 
 
@@ -118,23 +119,31 @@ def create_person(options: Options) -> None:
 
 def link(options: Options) -> None:
     """Let a caregiver see a person."""
-    from server.care.models import CareLink
+    from server.care.audit import note
+    from server.care.models import AuditEvent, CareLink
 
     if open_link(options):
         raise CommandError(f"{options.caregiver} may see {options.person} already")
     if options.caregiver == options.person:
         raise CommandError("expected two people, found one twice")
     pair = {"caregiver": person_named(options.caregiver), "person": person_named(options.person)}
-    checked(CareLink(**pair)).save()
+    made = CareLink(**pair)
+    made.permit(options.may)
+    checked(made).save()
+    note(None, AuditEvent.LINK_ACCEPTED, made.person, f"{made.caregiver} by the operator")
     print(f"{options.caregiver} may see {options.person}")
 
 
 def unlink(options: Options) -> None:
     """End a caregiver's sight of a person, from the next request on."""
+    from server.care.audit import note
+    from server.care.models import AuditEvent
+
     found = open_link(options)
     if found is None:
         raise CommandError(f"{options.caregiver} may not see {options.person} anyway")
     found.end()
+    note(None, AuditEvent.LINK_ENDED, found.person, f"{found.caregiver} by the operator")
     print(f"{options.caregiver} may no longer see {options.person}")
 
 
@@ -224,6 +233,15 @@ def add_people_commands(command: Adder) -> None:
         pair = command(run, *names)
         pair.add_argument("caregiver")
         pair.add_argument("person")
+        if run is link:
+            pair.add_argument(
+                "--may",
+                nargs="+",
+                choices=PERMISSIONS,
+                default=["history", "live", "control"],
+                metavar="PERMISSION",
+                help=f"some of {', '.join(PERMISSIONS)} (all but alerts)",
+            )
     command(people, "people").add_argument("--json", action="store_true")
 
 

@@ -7,31 +7,63 @@ from django.db.models import F, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
-from server.care.models import AccessLog, Person
+from server.care.models import COLUMNS, AccessLog, CareLink, Permission, Person
 
 # A page that refreshes itself is one look, not hundreds.
 ONE_LOOK = timedelta(minutes=10)
+ALL = frozenset(Permission)
 
 
-def visible_people(viewer: Person) -> QuerySet[Person]:
-    """The viewer and everybody who lets the viewer in now, by name.
+def visible_people(viewer: Person, permission: Permission = Permission.HISTORY) -> QuerySet[Person]:
+    """The viewer and everybody who gives the viewer this permission now, by name.
 
-    Rank opens nothing: staff and superusers see whom they are linked to, like everybody else.
+    Rank opens nothing: staff, superusers and an institution's admins see whom they are linked to,
+    like everybody else.
     """
-    links = Q(cared_for_by__caregiver=viewer, cared_for_by__ended_at=None)
-    return Person.objects.filter(Q(pk=viewer.pk) | links).distinct().order_by("username")
+    given = open_links(viewer).filter(**{COLUMNS[permission]: True})
+    return Person.objects.filter(Q(pk=viewer.pk) | Q(pk__in=given.values("person"))).order_by(
+        "username"
+    )
 
 
-def person_for(viewer: Person, username: str | None) -> Person:
-    """The person asked for, or the viewer; `Http404` for anybody the viewer may not see."""
+def person_for(
+    viewer: Person, username: str | None, permission: Permission = Permission.HISTORY
+) -> Person:
+    """The person asked for, or the viewer; `Http404` for anybody the viewer may not see so."""
     if username is None or username == viewer.username:
         return viewer
     if "\x00" in username:  # PostgreSQL refuses it in a query
         raise Http404
-    person = visible_people(viewer).filter(username=username).first()
+    person = visible_people(viewer, permission).filter(username=username).first()
     if person is None:
         raise Http404
     return person
+
+
+def permissions(viewer: Person, person: Person) -> frozenset[Permission]:
+    """What the viewer may do with the person now: all with oneself, none with a stranger."""
+    if viewer.pk == person.pk:
+        return ALL
+    link = open_links(viewer).filter(person=person).first()
+    return link.permissions if link else frozenset()
+
+
+def permissions_by_person(viewer: Person) -> dict[int, frozenset[Permission]]:
+    """The same for everybody with whom the viewer may do anything, by their key: one query."""
+    links = {link.person_id: link.permissions for link in open_links(viewer)}
+    return {viewer.pk: ALL} | {pk: given for pk, given in links.items() if given}
+
+
+def people_seen(viewer: Person) -> tuple[list[Person], dict[int, frozenset[Permission]]]:
+    """Those whose sessions, past or under way, the viewer may see, by name; and what is given."""
+    looks = {Permission.HISTORY, Permission.LIVE}
+    given = {pk: each for pk, each in permissions_by_person(viewer).items() if each & looks}
+    return list(Person.objects.filter(pk__in=given).order_by("username")), given
+
+
+def open_links(caregiver: Person) -> QuerySet[CareLink]:
+    """The caregiver's links that have not ended."""
+    return CareLink.objects.filter(caregiver=caregiver, ended_at=None)
 
 
 def note_look(viewer: Person, person: Person, what: str, session_id: UUID | None = None) -> None:

@@ -1,6 +1,8 @@
-"""People, links between them, and who looked at whom."""
+"""People, links between them, who looked at whom, and who did what."""
 
 import zoneinfo
+from collections.abc import Collection
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -41,8 +43,48 @@ class Person(AbstractUser):
         return self.get_full_name() or self.username
 
 
-class CareLink(models.Model):
-    """`caregiver` may see `person`, from `created_at` until `ended_at`."""
+class Permission(models.TextChoices):
+    """What is given to a caregiver: past sessions, the one under way, start and stop, be told."""
+
+    HISTORY = "history", _("History")
+    LIVE = "live", _("Live")
+    CONTROL = "control", _("Start and stop")
+    ALERTS = "alerts", _("Alerts")
+
+
+# The column in which each is kept, of a link and of an invitation to one.
+COLUMNS = {
+    Permission.HISTORY: "may_see_history",
+    Permission.LIVE: "may_see_live",
+    Permission.CONTROL: "may_control",
+    Permission.ALERTS: "may_get_alerts",
+}
+
+
+class Permitting(models.Model):
+    """Which permissions are given. Who is let in sees; what acts is given expressly."""
+
+    may_see_history = models.BooleanField(default=True)
+    may_see_live = models.BooleanField(default=True)
+    may_control = models.BooleanField(default=False)
+    may_get_alerts = models.BooleanField(default=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """Those that are given."""
+        return frozenset(each for each, column in COLUMNS.items() if getattr(self, column))
+
+    def permit(self, permissions: Collection[str]) -> None:
+        """Give these and no other; not saved."""
+        for permission, column in COLUMNS.items():
+            setattr(self, column, permission in permissions)
+
+
+class CareLink(Permitting):
+    """`caregiver` may do what is permitted with `person`, from `created_at` until `ended_at`."""
 
     caregiver = models.ForeignKey(Person, models.CASCADE, related_name="caring_for")
     person = models.ForeignKey(Person, models.CASCADE, related_name="cared_for_by")
@@ -100,6 +142,106 @@ class AccessLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.viewer_name}: {self.what}"
+
+
+class Institution(models.Model):
+    """A home, a clinic, a study: its admins look after its members' accounts, devices and links.
+
+    They see nobody's measurements by that: nothing in `access.py` asks for an institution.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    """Of somebody in an institution."""
+
+    ADMIN = "admin", _("Administrator")
+    MEMBER = "member", _("Member")
+
+
+class Membership(models.Model):
+    """Somebody belongs to an institution: to one at most, so that it is clear who administers."""
+
+    institution = models.ForeignKey(Institution, models.CASCADE, related_name="memberships")
+    person = models.OneToOneField(Person, models.CASCADE, related_name="membership")
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.MEMBER)
+    since = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        ordering = ["person__username"]
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.get_role_display()}, {self.institution}"
+
+
+class AuditEvent(models.TextChoices):
+    """What the audit log keeps."""
+
+    LOGIN = "login", _("Logged in")
+    LOGIN_FAILED = "login_failed", _("Log-in failed")
+    LOGOUT = "logout", _("Logged out")
+    SIGN_UP = "sign_up", _("Account made")
+    PASSWORD_CHANGED = "password_changed", _("Password changed")
+    SECOND_FACTOR_ON = "second_factor_on", _("Second factor on")
+    SECOND_FACTOR_OFF = "second_factor_off", _("Second factor off")
+    TOKEN_ISSUED = "token_issued", _("App let in")
+    TOKEN_REVOKED = "token_revoked", _("App shut out")
+    INVITED = "invited", _("Invited somebody")
+    INVITATION_ENDED = "invitation_ended", _("Invitation withdrawn")
+    LINK_ACCEPTED = "link_accepted", _("Invitation accepted")
+    LINK_CHANGED = "link_changed", _("Permissions changed")
+    LINK_ENDED = "link_ended", _("Sharing ended")
+    CODE_MADE = "code_made", _("Device code made")
+    DEVICE_CLAIMED = "device_claimed", _("Device added")
+    DEVICE_RENAMED = "device_renamed", _("Device renamed")
+    DEVICE_ROTATED = "device_rotated", _("Device credentials renewed")
+    DEVICE_REVOKED = "device_revoked", _("Device revoked")
+    DEVICE_REASSIGNED = "device_reassigned", _("Device given to somebody else")
+    ROLE_CHANGED = "role_changed", _("Role changed")
+    EXPORTED = "exported", _("Data exported")
+    DELETED = "deleted", _("Data deleted")
+    RETENTION_CHANGED = "retention_changed", _("Retention changed")
+    BACKUP_RESTORED = "backup_restored", _("Backup restored")
+
+
+def audit_events() -> list[tuple[str, Any]]:
+    """A function, so that one event more is no migration."""
+    return AuditEvent.choices
+
+
+class AuditEntry(models.Model):
+    """`actor` did `event`, with or to `subject`. Names are kept when the accounts are deleted.
+
+    `institution`: in whose administration; its admins read it too.
+    """
+
+    LONGEST_DETAIL = 200
+
+    at = models.DateTimeField(default=now)
+    event = models.CharField(max_length=32, choices=audit_events)
+    actor = models.ForeignKey(Person, models.SET_NULL, null=True, related_name="acts")
+    actor_name = models.CharField(max_length=150, blank=True)
+    subject = models.ForeignKey(Person, models.SET_NULL, null=True, related_name="acts_upon")
+    subject_name = models.CharField(max_length=150, blank=True)
+    institution = models.ForeignKey(
+        Institution, models.SET_NULL, null=True, related_name="audit_entries"
+    )
+    detail = models.CharField(max_length=LONGEST_DETAIL, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit log"
+
+    def __str__(self) -> str:
+        return f"{self.actor_name or 'somebody'}: {self.get_event_display()}"
 
 
 class LoginFailure(models.Model):

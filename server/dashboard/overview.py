@@ -44,11 +44,13 @@ class Card:
     spark: SafeString | None
 
 
-def cards(viewer: Person, people: Sequence[Person], now: datetime) -> list[Card]:
+def cards(
+    viewer: Person, people: Sequence[Person], now: datetime, given: read.Given | None = None
+) -> list[Card]:
     """A card for each of `people`, those under way first, then by name; the viewer last."""
     # A day more than needed: it is still yesterday somewhere.
-    rows = read.recent_rows(people, now.date() - timedelta(days=USUAL_DAYS + 1))
-    last = read.last_rows(people)
+    rows = read.recent_rows(people, now.date() - timedelta(days=USUAL_DAYS + 1), given)
+    last = read.last_rows(people, given)
     made = [
         card(viewer, person, rows.get(person.pk, []), last.get(person.pk), now) for person in people
     ]

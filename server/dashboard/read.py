@@ -1,7 +1,7 @@
 """What the pages ask of the database: few queries, their number fixed, no documents in lists."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from typing import Any
@@ -10,13 +10,13 @@ from uuid import UUID
 from django.db.models import OuterRef, Q, Subquery
 from rest_framework.exceptions import ValidationError
 
-from server.care.access import visible_people
-from server.care.models import Person
+from server.care.access import ALL
+from server.care.models import Permission, Person
 from server.dashboard.rows import SessionRow
 from server.session_data.days import AHEAD, FIRST_YEAR, zone_of
 from server.session_data.filters import Asked
-from server.session_data.history import COLUMNS, Cursor, page_of, sessions_of
-from server.session_data.models import METRICS, SessionData
+from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, shown_of
+from server.session_data.models import METRICS, SessionData, State
 from server.session_data.serializers import validated
 
 # A page of the list of sessions.
@@ -32,19 +32,23 @@ class Listed:
     older: str | None
 
 
-def rows_between(person: Person, first: date, last: date) -> list[SessionRow]:
-    """A person's sessions of these local days, newest first."""
-    found = sessions_of(person).filter(_within(first, last)).order_by("-started_at", "-id")
+def rows_between(
+    person: Person, first: date, last: date, given: Collection[Permission] = ALL
+) -> list[SessionRow]:
+    """A person's sessions of these local days, newest first, as far as they are `given`."""
+    found = shown_of(person, given).filter(_within(first, last)).order_by("-started_at", "-id")
     return [_row(values, person.timezone) for values in found.values(*COLUMNS)]
 
 
-def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
+def listed(
+    person: Person, first: date, last: date, cursor: str, given: Collection[Permission] = ALL
+) -> Listed:
     """A page of them. A cursor that can't be read counts as none."""
     try:
         place = Cursor.read(cursor) if cursor else None
     except ValueError:
         place = None
-    page = page_of(sessions_of(person).filter(_within(first, last)), (), place, PAGE)
+    page = page_of(shown_of(person, given).filter(_within(first, last)), (), place, PAGE)
     return Listed(
         rows=[_row(values, person.timezone) for values in page.rows],
         newer=page.newer.text() if page.newer else None,
@@ -52,20 +56,37 @@ def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
     )
 
 
-def misdated(person: Person, today: date) -> list[SessionRow]:
+def misdated(person: Person, today: date, given: Collection[Permission] = ALL) -> list[SessionRow]:
     """The newest to arrive of those whose day can't be true; no period would ever show them.
 
     At most one more than a page: then there are more.
     """
     impossible = Q(local_day__lt=date(FIRST_YEAR, 1, 1)) | Q(local_day__gt=today + AHEAD)
-    found = sessions_of(person).filter(impossible).order_by("-received_at", "-id")
+    found = shown_of(person, given).filter(impossible).order_by("-received_at", "-id")
     return [_row(values, person.timezone) for values in found.values(*COLUMNS)[: PAGE + 1]]
 
 
-def recent_rows(people: Iterable[Person], since: date) -> dict[int, list[SessionRow]]:
+Given = Mapping[int, Collection[Permission]]
+
+
+def _given(given: Given | None) -> Q:
+    """What of whose sessions the viewer may see; `None`: all of them."""
+    if given is None or all(
+        {Permission.HISTORY, Permission.LIVE} <= set(each) for each in given.values()
+    ):
+        return Q()
+    past = [pk for pk, each in given.items() if Permission.HISTORY in each]
+    live = [pk for pk, each in given.items() if Permission.LIVE in each]
+    is_live = Q(state=State.ACTIVE)
+    return (~is_live & Q(user__in=past)) | (is_live & Q(user__in=live))
+
+
+def recent_rows(
+    people: Iterable[Person], since: date, given: Given | None = None
+) -> dict[int, list[SessionRow]]:
     """Everybody's sessions since a day, by the person's key: one query."""
     zones = {person.pk: person.timezone for person in people}
-    sessions = SessionData.objects.filter(user__in=zones, local_day__gte=since)
+    sessions = SessionData.objects.filter(_given(given), user__in=zones, local_day__gte=since)
     found: dict[int, list[SessionRow]] = defaultdict(list)
     for values in sessions.values("user_id", *COLUMNS):
         user = values["user_id"]
@@ -73,9 +94,11 @@ def recent_rows(people: Iterable[Person], since: date) -> dict[int, list[Session
     return found
 
 
-def last_rows(people: Iterable[Person]) -> dict[int, SessionRow]:
+def last_rows(people: Iterable[Person], given: Given | None = None) -> dict[int, SessionRow]:
     """Everybody's newest session, by the person's key: one query, an index look-up for each."""
-    newest = SessionData.objects.filter(user=OuterRef("pk")).order_by("-started_at", "-id")
+    newest = SessionData.objects.filter(_given(given), user=OuterRef("pk")).order_by(
+        "-started_at", "-id"
+    )
     zones = {person.pk: person.timezone for person in people}
     ids = Person.objects.filter(pk__in=zones).values_list(
         Subquery(newest.values("pk")[:1]), flat=True
@@ -86,7 +109,7 @@ def last_rows(people: Iterable[Person]) -> dict[int, SessionRow]:
 
 def session_for(viewer: Person, session_id: UUID) -> SessionData | None:
     """One session with its document and its person, if the viewer may see that person."""
-    sessions = SessionData.objects.filter(user__in=visible_people(viewer).order_by())
+    sessions = readable_by(viewer)
     return sessions.select_related("user", "device").filter(pk=session_id).first()
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from server.care.access import note_look, person_for, visible_people
+from server.care.access import note_look, people_seen, permissions, person_for
 from server.care.login import WINDOW, too_many_failures
 from server.care.models import Person
 from server.dashboard import history, overview, read
@@ -65,11 +65,11 @@ def people_live(request: HttpRequest) -> HttpResponse:
 
 def _people(request: HttpRequest) -> dict[str, Any]:
     viewer, now = viewer_of(request), timezone.now()
-    seen = list(visible_people(viewer))
+    seen, given = people_seen(viewer)
     with transaction.atomic():  # one commit for all of them
         for each in seen:
             note_look(viewer, each, "people")
-    cards = overview.cards(viewer, seen, now)
+    cards = overview.cards(viewer, seen, now, given)
     return {"cards": cards, "alone": len(seen) == 1, "version": f"{now:%H%M%S}"}
 
 
@@ -78,6 +78,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     """One person's history over a period."""
     viewer, now = viewer_of(request), timezone.now()
     shown = person_for(viewer, username)
+    given = permissions(viewer, shown)
     note_look(viewer, shown, "history")
     zone = read.zone_of_person(shown)
     asked = request.GET
@@ -85,10 +86,10 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         asked.get("days", ""), asked.get("until", ""), now.astimezone(zone).date()
     )
     back = timedelta(days=max(period.days, USUAL_DAYS))
-    rows = read.rows_between(shown, period.first - back, period.last)
-    listed = read.listed(shown, period.first, period.last, asked.get("cursor", ""))
-    misdated = [] if period.after else read.misdated(shown, period.today)
-    last = read.last_rows([shown]).get(shown.pk)
+    rows = read.rows_between(shown, period.first - back, period.last, given)
+    listed = read.listed(shown, period.first, period.last, asked.get("cursor", ""), given)
+    misdated = [] if period.after else read.misdated(shown, period.today, given)
+    last = read.last_rows([shown], {shown.pk: given}).get(shown.pk)
     context = {
         "person": shown,
         "is_you": shown == viewer,

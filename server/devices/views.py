@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care.access import visible_people
-from server.care.models import Person
+from server.care.models import Permission, Person
 from server.devices.authentication import person_of
 from server.devices.commands import BrokerAwayError, NotConnectedError, ask, outcome
 from server.devices.models import Command, CommandName, Device
@@ -93,7 +93,8 @@ class CommandView(APIView):
     @extend_schema(operation_id="command", responses=CommandSerializer)
     def get(self, request: Request, command_id: UUID) -> Response:
         """What became of a command: ask until it is no longer `sent`."""
-        commands = Command.objects.filter(person__in=visible_people(person_of(request)))
+        whose = visible_people(person_of(request), Permission.CONTROL).order_by()
+        commands = Command.objects.filter(person__in=whose)
         command = commands.select_related("person").filter(pk=command_id).first()
         if command is None:
             raise Http404

@@ -10,7 +10,7 @@ an index in order, and stops.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,8 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from server.care.models import Person
+from server.care.access import visible_people
+from server.care.models import Permission, Person
 from server.session_data.models import METRICS, SessionData, State
 
 Row = dict[str, Any]
@@ -86,10 +87,47 @@ def sessions_of(person: Person) -> QuerySet[SessionData]:
     return SessionData.objects.filter(user=person).defer("document_json")
 
 
+def readable_by(viewer: Person) -> QuerySet[SessionData]:
+    """Every session that the viewer may see: past ones, and one under way, each by permission."""
+    past = visible_people(viewer, Permission.HISTORY).order_by().values("pk")
+    live = visible_people(viewer, Permission.LIVE).order_by().values("pk")
+    is_live = Q(state=State.ACTIVE)
+    return SessionData.objects.filter((~is_live & Q(user__in=past)) | (is_live & Q(user__in=live)))
+
+
+def shown_of(person: Person, permissions: Collection[Permission]) -> QuerySet[SessionData]:
+    """Those of the person's sessions that these permissions show, without their documents."""
+    states = readable_states(permissions)
+    if states is None:
+        return SessionData.objects.none()
+    return sessions_of(person).filter(state__in=states) if states else sessions_of(person)
+
+
+def readable_states(
+    permissions: Collection[Permission], states: Sequence[State] = ()
+) -> tuple[State, ...] | None:
+    """Of `states` (all, if it is empty) those whose sessions these permissions show.
+
+    As `page_of` takes them: empty is all, `None` is none.
+    """
+    needed = {
+        state: Permission.LIVE if state == State.ACTIVE else Permission.HISTORY for state in State
+    }
+    shown = tuple(state for state in states or State if needed[state] in permissions)
+    if not shown:
+        return None
+    return () if len(shown) == len(State) else shown
+
+
 def page_of(
-    sessions: QuerySet[SessionData], states: Sequence[State], cursor: Cursor | None, limit: int
+    sessions: QuerySet[SessionData],
+    states: Sequence[State] | None,
+    cursor: Cursor | None,
+    limit: int,
 ) -> Page:
-    """At most `limit` of `sessions` that are in one of `states` (all, if it is empty)."""
+    """At most `limit` of `sessions` that are in one of `states` (empty: all; `None`: none)."""
+    if states is None:
+        return Page([], None, None)
     newer = cursor is not None and cursor.newer
     if cursor is not None:
         sessions = sessions.filter(_beyond(cursor))

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.exceptions import PermissionDenied, ValidationError
@@ -14,8 +13,8 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from server.care.access import note_look, person_for, visible_people
-from server.care.models import Person
+from server.care.access import note_look, permissions, person_for, visible_people
+from server.care.models import Permission, Person
 from server.devices.authentication import IsPerson, IsPersonOrDevice, person_of
 from server.devices.models import CommandName, Device
 from server.devices.views import CommandSerializer, Conflict, asked
@@ -23,7 +22,14 @@ from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_man
 from server.session_data.amend import FinalError, amend, first_document, new_session_id
 from server.session_data.dead_letters import keep_dead_letter
 from server.session_data.filters import MOST, read_query
-from server.session_data.history import COLUMNS, Cursor, page_of, sessions_of
+from server.session_data.history import (
+    COLUMNS,
+    Cursor,
+    page_of,
+    readable_by,
+    readable_states,
+    sessions_of,
+)
 from server.session_data.models import SessionData, State
 from server.session_data.serializers import (
     AcceptanceSerializer,
@@ -177,11 +183,12 @@ class EndView(APIView):
 
 
 def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
-    """Ask a device that `person` may see; `Http404` for any other."""
+    """Ask a device that `person` may start; `Http404` for any other."""
     wished = StartOnDeviceSerializer(data=body)
     wished.is_valid(raise_exception=True)
-    seen = Device.objects.filter(person__in=visible_people(person), revoked_at=None)
-    device = seen.select_related("person").filter(pk=wished.validated_data["device"]).first()
+    whose = visible_people(person, Permission.CONTROL).order_by()
+    ours = Device.objects.filter(person__in=whose, revoked_at=None)
+    device = ours.select_related("person").filter(pk=wished.validated_data["device"]).first()
     if device is None:
         raise Http404
     return asked(person, device, CommandName.START, new_session_id())
@@ -189,7 +196,9 @@ def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
 
 def stop_on_device(person: Person, session_id: UUID) -> Response:
     """Ask the device that measures a session to end it; 409 where there is none to ask."""
-    session = readable_by(person).select_related("device__person").filter(pk=session_id).first()
+    whose = visible_people(person, Permission.CONTROL).order_by()
+    sessions = SessionData.objects.filter(user__in=whose).select_related("device__person")
+    session = sessions.filter(pk=session_id).first()
     if session is None:
         raise Http404
     device = session.device
@@ -235,11 +244,6 @@ def missing(writer: Writer, session_id: UUID) -> Response:
     raise Http404
 
 
-def readable_by(viewer: Person) -> QuerySet[SessionData]:
-    """Every session that the viewer may see."""
-    return SessionData.objects.filter(user__in=visible_people(viewer))
-
-
 def shown_session(viewer: Person, session_id: UUID) -> dict[str, Any]:
     """As `SessionDetailSerializer` describes it; `Http404` if `viewer` may not see it."""
     sessions = readable_by(viewer).filter(pk=session_id)
@@ -277,11 +281,12 @@ class HistoryView(APIView):
     def get(self, request: Request) -> Response:
         """A person's sessions, newest first, a page at a time."""
         viewer = person_of(request)
-        person = person_for(viewer, request.query_params.get("user"))
+        only_live = request.query_params.get("state") == State.ACTIVE
+        wanted = Permission.LIVE if only_live else Permission.HISTORY
+        person = person_for(viewer, request.query_params.get("user"), wanted)
         asked = read_query(request.query_params, person.timezone)
-        page = page_of(
-            sessions_of(person).filter(asked.range()), asked.states, asked.cursor, asked.limit
-        )
+        states = readable_states(permissions(viewer, person), asked.states)
+        page = page_of(sessions_of(person).filter(asked.range()), states, asked.cursor, asked.limit)
         note_look(viewer, person, "history")
         return Response(
             {

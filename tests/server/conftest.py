@@ -47,7 +47,7 @@ def make_world() -> World:
         name: Person.objects.create_user(name, password=PASSWORD, timezone="Europe/Berlin")
         for name in ("anna", "carl", "ella", "otto")
     }
-    CareLink.objects.create(caregiver=people["carl"], person=people["anna"])
+    CareLink.objects.create(caregiver=people["carl"], person=people["anna"], may_control=True)
     CareLink.objects.create(caregiver=people["ella"], person=people["anna"]).end()
     device = Device.objects.create(person=people["anna"], label="Kitchen")
     other = Device.objects.create(person=people["otto"], label="Otto's")
