@@ -73,9 +73,10 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _deliver(settings: AgentConfig, document: dict[str, Any]) -> int:
+    ways = cli_parts.transports(settings)
     with cli_parts.open_store(settings) as store:
         store.put(document)
-        with contextlib.closing(cli_parts.delivery(settings, store)) as sync:
+        with cli_parts.delivery(store, ways) as sync:
             if sync.once(settings.server.timeout_s):
                 return 0
         print(

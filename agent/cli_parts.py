@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agent import __version__, models, systemd
@@ -11,9 +11,15 @@ from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.errors import ConfigError
 from agent.landmarks import FaceTracker
+from agent.owner import acting_as_owner
 from agent.recording import Recording, Tracker
 from agent.store import Store
 from agent.sync import Sync, Transport
+
+NOWHERE = (
+    "expected [server] url with a token, or [mqtt] host, to deliver to; found neither: run"
+    " blink-agent enrol"
+)
 
 Run = Callable[[argparse.Namespace], int | None]
 """A command: its exit status, or None for 0."""
@@ -58,24 +64,29 @@ def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | Non
 
 @contextlib.contextmanager
 def open_store(settings: AgentConfig) -> Iterator[Store]:
-    """The store, for as long as the block lasts."""
-    store = Store(settings.store_path)
-    try:
-        yield store
-    finally:
-        store.close()
+    """The store, for as long as the block lasts. Root is inside who owns it: secrets that only
+    root may read have to be read before."""
+    with acting_as_owner(settings.store_path):
+        store = Store(settings.store_path)
+        try:
+            yield store
+        finally:
+            store.close()
 
 
-def delivery(settings: AgentConfig, store: Store, *, lasting: bool = False) -> Sync:
+def transports(settings: AgentConfig, *, lasting: bool = False) -> list[Transport]:
     """Over the broker first where there is one, then over HTTP. `lasting` is seen as present."""
-    transports = [
-        each for each in (mqtt(settings, lasting=lasting), http(settings)) if each is not None
-    ]
-    if not transports:
-        raise ConfigError(
-            "expected [server] url with a token, or [mqtt] host, to deliver to; found neither"
-        )
-    return Sync(store, transports, alive=systemd.watchdog)
+    ways = (mqtt(settings, lasting=lasting), http(settings))
+    return [each for each in ways if each is not None]
+
+
+@contextlib.contextmanager
+def delivery(store: Store, ways: Sequence[Transport]) -> Iterator[Sync]:
+    """Delivers from `store` over `ways`, until the block ends. Raises ConfigError for no way."""
+    if not ways:
+        raise ConfigError(NOWHERE)
+    with contextlib.closing(Sync(store, ways, alive=systemd.watchdog)) as sync:
+        yield sync
 
 
 def mqtt(settings: AgentConfig, *, lasting: bool) -> Transport | None:

@@ -2,17 +2,25 @@
 
 import argparse
 import contextlib
+import logging
 import signal
 import sys
 import threading
+from datetime import UTC, datetime
 
 from agent import cli_parts, config, systemd
 from agent.cli_parts import AddCommand
 from agent.clock import Clock
+from agent.config import AgentConfig
 from agent.controls import open_controls
+from agent.running import running
+from agent.store import Store
 from agent.watch import Limits, Watch
 
+log = logging.getLogger(__name__)
+
 ONCE_S = 60.0  # the longest that `sync --once` tries
+ALIVE_S = 10.0  # between two words to the watchdog while there is nothing else to do
 
 
 def add_commands(command: AddCommand) -> None:
@@ -27,6 +35,7 @@ def _watch(options: argparse.Namespace) -> None:
     clock, stopping = Clock(), _stopping()
     with (
         cli_parts.open_store(settings) as store,
+        running(settings.store_path, "watch"),
         contextlib.closing(cli_parts.camera(settings)) as camera,
     ):
         tracker = cli_parts.tracker(settings)
@@ -53,19 +62,41 @@ def _watch(options: argparse.Namespace) -> None:
 
 def _sync(options: argparse.Namespace) -> int:
     settings = config.load(options.config)
+    if not options.once:
+        _deliver_for_good(settings)
+        return 0
+    ways = cli_parts.transports(settings)
     with cli_parts.open_store(settings) as store:
-        with contextlib.closing(
-            cli_parts.delivery(settings, store, lasting=not options.once)
-        ) as sync:
-            if not options.once:
-                systemd.ready()
-                sync.run(_stopping())
-                systemd.stopping()
-                return 0
+        with cli_parts.delivery(store, ways) as sync:
             if sync.once(ONCE_S):
                 return 0
         print(cli_parts.delivery_report(store), file=sys.stderr)
         return 1
+
+
+def _deliver_for_good(settings: AgentConfig) -> None:
+    ways = cli_parts.transports(settings, lasting=True)
+    with cli_parts.open_store(settings) as store, running(settings.store_path, "sync"):
+        if not ways:
+            _wait_for_enrolment(store)
+            return
+        with cli_parts.delivery(store, ways) as sync:
+            systemd.ready()
+            sync.run(_stopping())
+            systemd.stopping()
+
+
+def _wait_for_enrolment(store: Store) -> None:
+    """Not an error: a device may measure for weeks before it is somebody's. `enrol` starts the
+    service anew."""
+    log.warning("nothing is delivered: %s", cli_parts.NOWHERE)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    store.note("delivery", {"ok": False, "at": at, "problem": cli_parts.NOWHERE})
+    systemd.ready()
+    stopping = _stopping()
+    while not stopping.wait(ALIVE_S):
+        systemd.watchdog()
+    systemd.stopping()
 
 
 def _stopping() -> threading.Event:

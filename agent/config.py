@@ -20,6 +20,7 @@ from typing import Any, Literal
 from agent.errors import ConfigError
 
 DEFAULT_FILE = Path("/etc/blinklog/agent.toml")
+DEVICE_STATE = Path("/var/lib/blinklog")  # the services' state directory, where there is a device
 PREFIX = "BLINKLOG_AGENT_"
 
 
@@ -48,7 +49,9 @@ class CameraConfig:
 class ModelConfig:
     """[model]"""
 
-    cache: Path | None = _key(None, "folder of the fetched models; without it the user's cache")
+    cache: Path | None = _key(
+        None, "folder of the models; without it `/opt/blinklog/models`, or the user's cache"
+    )
     threads: int = _key(1, "threads for an inference", 1, 8)
 
 
@@ -78,7 +81,9 @@ class ControlsConfig:
 class StoreConfig:
     """[store]"""
 
-    path: Path | None = _key(None, "the database file; without it one in the state directory")
+    path: Path | None = _key(
+        None, "the database file; without it `/var/lib/blinklog/agent.sqlite3`, or the user's own"
+    )
     keep_sessions: int = _key(1000, "delivered sessions kept on the device", 0, 1_000_000)
 
 
@@ -89,7 +94,7 @@ class ServerConfig:
     url: str | None = _key(None, "the server's address, such as https://blinklog.example.org")
     device: str | None = _key(None, "this device's id, as the server gave it")
     token_file: Path | None = _key(
-        None, "file with the API token; or systemd's credential `api-token`"
+        None, "file with the API token; without it `api-token`, from systemd or beside this file"
     )
     ca_file: Path | None = _key(None, "certificates to trust in place of the system's")
     timeout_s: float = _key(10.0, "seconds to wait for an answer", 1, 120)
@@ -104,7 +109,7 @@ class MqttConfig:
     tls: bool = _key(True, "whether the connection is encrypted")
     ca_file: Path | None = _key(None, "certificates to trust in place of the system's")
     password_file: Path | None = _key(
-        None, "file with the password; or systemd's credential `mqtt-password`"
+        None, "file with the password; without it `mqtt-password`, from systemd or beside this file"
     )
 
 
@@ -119,26 +124,46 @@ class AgentConfig:
     store: StoreConfig = StoreConfig()
     server: ServerConfig = ServerConfig()
     mqtt: MqttConfig = MqttConfig()
+    file: Path = DEFAULT_FILE  # where it was read from, or would have been
 
     @property
     def store_path(self) -> Path:
-        """Where the store is: as said, else in systemd's state directory, else in the user's."""
+        """Where the store is: as said, else the device's, for its services and for whoever asks
+        what they do; else, where this is no device, in the user's own state directory."""
         if self.store.path is not None:
             return self.store.path
         if state := os.environ.get("STATE_DIRECTORY"):
-            return Path(state) / "agent.sqlite3"
+            return Path(state.split(":")[0]) / "agent.sqlite3"
+        if DEVICE_STATE.is_dir():
+            return DEVICE_STATE / "agent.sqlite3"
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return Path(home) / "blinklog" / "agent.sqlite3"
 
     @property
     def api_token(self) -> str | None:
         """The device's token, or None where there is none yet."""
-        return _secret(self.server.token_file, "api-token")
+        return _secret(self.token_path, named=self.server.token_file is not None)
+
+    @property
+    def token_path(self) -> Path:
+        """Where the token is, or would be."""
+        return self.server.token_file or self._secret_path("api-token")
 
     @property
     def mqtt_password(self) -> str | None:
         """The device's password for the broker, or None."""
-        return _secret(self.mqtt.password_file, "mqtt-password")
+        return _secret(self.password_path, named=self.mqtt.password_file is not None)
+
+    @property
+    def password_path(self) -> Path:
+        """Where the broker's password is, or would be."""
+        return self.mqtt.password_file or self._secret_path("mqtt-password")
+
+    def _secret_path(self, name: str) -> Path:
+        """A service has its secrets from systemd; a person, who is root then, reads them where
+        systemd does: beside the configuration."""
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        return (Path(folder) if folder else self.file.parent) / name
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> AgentConfig:
@@ -147,11 +172,12 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     Raises ConfigError that names the key, what was expected and what was found.
     """
     environ = os.environ if environ is None else environ
-    values = _from_environment(environ, _from_file(file, environ))
+    named = file or (Path(environ["BLINKLOG_CONFIG"]) if "BLINKLOG_CONFIG" in environ else None)
+    values = _from_environment(environ, _from_file(named))
     sections: dict[str, Any] = {}
     for name, kind in _sections().items():
         sections[name] = _section(name, kind, values.get(name, {}))
-    config = AgentConfig(**sections)
+    config = AgentConfig(**sections, file=named or DEFAULT_FILE)
     _check(config)
     return config
 
@@ -164,11 +190,11 @@ def settings() -> Iterator[tuple[str, str, Any, str]]:
 
 
 def _sections() -> dict[str, type]:
-    return typing.get_type_hints(AgentConfig)
+    hints = typing.get_type_hints(AgentConfig)
+    return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
 
 
-def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    named = file or (Path(environ["BLINKLOG_CONFIG"]) if "BLINKLOG_CONFIG" in environ else None)
+def _from_file(named: Path | None) -> dict[str, dict[str, Any]]:
     if named is None and not DEFAULT_FILE.exists():
         return {}
     path = named or DEFAULT_FILE
@@ -276,16 +302,13 @@ _SAY = {
 }
 
 
-def _secret(file: Path | None, credential: str) -> str | None:
-    """A secret from its file, else from systemd's credentials; never from the command line."""
-    if file is None:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        file = Path(folder) / credential if folder else None
-        if file is None or not file.exists():
-            return None
+def _secret(file: Path, *, named: bool) -> str | None:
+    """A secret from its file, never from the command line; one that was `named` must be there."""
     try:
         return file.read_text().strip() or None
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and not named:
+            return None
         raise ConfigError(f"{file}: the secret can't be read: {error}") from error
 
 

