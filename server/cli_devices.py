@@ -1,9 +1,13 @@
 """blink-server's commands about devices, their tokens and their identities at the broker."""
 
+import argparse
 import json
+from datetime import timedelta
 from pathlib import Path
 
 from server.cli_shared import Adder, CommandError, Options, checked, device_with, person_named, tell
+
+LONGEST_MINUTES = 24 * 60  # of a claim code
 
 
 def create_device(options: Options) -> None:
@@ -13,6 +17,23 @@ def create_device(options: Options) -> None:
 
     device = checked(Device(person=person_named(options.person), label=options.name))
     tell(options, issue(device), f"created the device {device.label} of {options.person}")
+
+
+def claim_code(options: Options) -> None:
+    """Make a code with which `blink-agent enrol` makes itself a device of a person, once."""
+    from django.core.exceptions import ValidationError
+
+    from server.codes import grouped
+    from server.devices.claim import make_code
+
+    life = timedelta(minutes=options.minutes)
+    try:
+        made, text = make_code(person_named(options.person), options.label, None, life)
+    except ValidationError as error:
+        raise CommandError("; ".join(error.messages)) from error
+    expires = made.expires_at.isoformat(timespec="seconds")
+    told = {"code": text, "label": made.label, "person": options.person, "expires_at": expires}
+    tell(options, told, f"{grouped(text)}  until {expires}, for {made.label} of {options.person}")
 
 
 def rotate_token(options: Options) -> None:
@@ -89,12 +110,24 @@ def devices(options: Options) -> None:
         tell(options, told, f"{device.pk}  {device.label} of {device.person.username}, {state}")
 
 
+def _minutes(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= LONGEST_MINUTES:
+        raise argparse.ArgumentTypeError(f"expected 1 to {LONGEST_MINUTES}, found {number}")
+    return number
+
+
 def add_device_commands(command: Adder) -> None:
     """Those about devices and their tokens."""
     device = command(create_device, "create-device")
     device.add_argument("--person", required=True, metavar="NAME", help="whose it is")
     device.add_argument("--name", required=True, metavar="LABEL", help="such as Kitchen")
     device.add_argument("--json", action="store_true")
+    code = command(claim_code, "claim-code")
+    code.add_argument("--person", required=True, metavar="NAME", help="whose device it will be")
+    code.add_argument("--label", required=True, help="such as Kitchen")
+    code.add_argument("--minutes", type=_minutes, default=60, help="how long it works (60)")
+    code.add_argument("--json", action="store_true")
     rotate = command(rotate_token, "rotate-token")
     rotate.add_argument("device", help="id or name")
     rotate.add_argument("--json", action="store_true")

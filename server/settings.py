@@ -5,6 +5,7 @@ import secrets
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -38,6 +39,16 @@ def _data_dir() -> Path:
             return Path(value)
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "blinklog-server"
+
+
+def _device_mqtt_url() -> str:
+    """Where devices find the broker: told to whoever claims one, so without a name or password."""
+    text = os.environ.get("BLINKLOG_DEVICE_MQTT_URL", "").strip()
+    url = urlsplit(text)
+    if text and (url.scheme not in ("mqtt", "mqtts") or not url.hostname or "@" in url.netloc):
+        expected = "expected mqtts://host[:port], without name and password"
+        raise ImproperlyConfigured(f"BLINKLOG_DEVICE_MQTT_URL: {expected}")
+    return text
 
 
 def _secret_key() -> str:
@@ -239,3 +250,4 @@ MQTT_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_PASSWORD_FILE", "")
 # Makes devices' identities at the broker (Mosquitto's dynamic-security plugin), where it is given.
 MQTT_ADMIN_URL = os.environ.get("BLINKLOG_MQTT_ADMIN_URL", "")
 MQTT_ADMIN_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_ADMIN_PASSWORD_FILE", "")
+DEVICE_MQTT_URL = _device_mqtt_url()

@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/people/", PeopleView.as_view(), name="people"),
     path("api/access-log/", AccessLogView.as_view(), name="access-log"),
     path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
+    path("api/device/", include("server.devices.urls")),
     path("api/session/", include("server.session_data.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(), name="docs"),

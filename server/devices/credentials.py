@@ -1,22 +1,26 @@
 """What a device proves itself with at either door: a token for HTTP, a password at the broker."""
 
+from django.db import transaction
 from django.utils import timezone
 
 from server.devices.broker_access import admit, shut_out
-from server.devices.models import Device, DeviceToken
+from server.devices.models import ClaimCode, Device, DeviceToken
 
 
-def issue(device: Device) -> dict[str, str]:
-    """The device's next credentials, shown this once; keeps a new device.
+def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
+    """The device's next credentials, shown this once; keeps a new device, and uses up its code.
 
     `mqtt_password` is among them where we make identities at the broker, and ends the one before;
     the token before goes on working. Raises `BrokerError`: then no token was issued. The broker is
     asked first, and not in a transaction: nobody is to wait for it with the database in hand.
     """
     password = admit(device)
-    if device._state.adding:
-        device.save()
-    told = {"device": str(device.pk), "token": DeviceToken.issue(device)}
+    with transaction.atomic():
+        if device._state.adding:
+            device.save()
+        if code:
+            code.use(device=device)
+        told = {"device": str(device.pk), "token": DeviceToken.issue(device)}
     return told | ({"mqtt_password": password} if password else {})
 
 

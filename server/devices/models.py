@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
+from server.codes import HashedCode
 from server.tokens import HashedToken
 
 # Fine enough for "last seen", rare enough that a checkpoint every 10 s is not two writes.
@@ -59,6 +60,22 @@ class DeviceToken(HashedToken):
     MOST_LIVE = 2
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="tokens")
+
+
+class ClaimCode(HashedCode):
+    """Makes whoever types it a device of `person`, called `label`: see `claim.py`."""
+
+    MOST_LIVE = 10  # of one person's at once: one for each box that is being unpacked
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="claim_codes")
+    label = models.CharField(max_length=64)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="claim_codes_made"
+    )
+    device = models.ForeignKey(Device, models.SET_NULL, null=True, related_name="claimed_by")
+
+    def __str__(self) -> str:
+        return f"code for {self.label}"
 
 
 class CommandName(models.TextChoices):

@@ -97,6 +97,12 @@ MATRIX = {
         | UNKNOWN,
     ),
     "command": ("/api/commands/{command}/", "GET", None, READ),
+    "claim": (
+        "/api/device/claim/",
+        "POST",
+        {"code": "ABCD2345", "agent_version": "1"},
+        dict.fromkeys(CALLERS, 400),
+    ),
     "people": ("/api/people/", "GET", None, PEOPLE),
     "access log": ("/api/access-log/", "GET", None, PEOPLE),
     "delete token": (

@@ -1,0 +1,59 @@
+"""Counting wrong guesses, of whatever kind, and saying when there were too many.
+
+They are kept in the database, so that all server processes count together, and as keyed hashes:
+what was typed as a name may have been a password.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Count
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from server.care.models import LoginFailure
+
+WINDOW = timedelta(minutes=15)
+
+# What is counted against, and how many of it `WINDOW` bears.
+Limits = Mapping[str, int]
+
+
+def client_address(request: HttpRequest | None) -> str:
+    """Of the client, as the outermost trusted proxy saw it."""
+    if request is None:
+        return ""
+    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    proxies = settings.TRUSTED_PROXIES
+    if proxies and forwarded[0].strip():
+        return str(forwarded[-min(proxies, len(forwarded))]).strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def too_many(limits: Limits) -> bool:
+    """Whether one of the limits is reached: the next guess is not even looked at."""
+    most = _hashed(limits)
+    recent = LoginFailure.objects.filter(key__in=most, at__gt=timezone.now() - WINDOW)
+    counts = recent.values("key").annotate(n=Count("id")).values_list("key", "n")
+    return any(n >= most[key] for key, n in counts)
+
+
+def note(limits: Limits) -> None:
+    """Count one failure, and forget those that no longer matter."""
+    now = timezone.now()
+    LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()
+    LoginFailure.objects.bulk_create(LoginFailure(key=key, at=now) for key in _hashed(limits))
+
+
+def forget(limits: Limits) -> None:
+    """Count from nothing again: it was the right one after all."""
+    LoginFailure.objects.filter(key__in=_hashed(limits)).delete()
+
+
+def _hashed(limits: Limits) -> dict[str, int]:
+    return {
+        salted_hmac("blinklog.login", key, algorithm="sha256").hexdigest(): most
+        for key, most in limits.items()
+    }

@@ -1,0 +1,68 @@
+"""A box becomes a device of somebody's by a code that is typed into it, and works once."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from server.care.audit import note
+from server.care.models import AuditEvent, Institution, Person
+from server.codes import NotACodeError
+from server.devices.credentials import issue
+from server.devices.models import ClaimCode, Device
+from server.session_data.fields import instant_text
+
+
+def checked_label(text: str) -> str:
+    """What a device may be called. Raises `ValidationError`."""
+    label = text.strip()
+    Device(label=label).clean_fields(exclude=["person"])
+    if not label.isprintable():  # NUL, line breaks
+        raise ValidationError({"label": _("Expected a name on one line.")})
+    return label
+
+
+def make_code(
+    person: Person,
+    label: str,
+    maker: Person | None,
+    life: timedelta | None = None,
+    institution: Institution | None = None,
+) -> tuple[ClaimCode, str]:
+    """A code for a device of `person`, and its text, to be shown this once.
+
+    `maker`: who made it, `None` for the server's operator. Of too many live codes of one person
+    the oldest ends. Raises `ValidationError` for a label that no device may have.
+    """
+    label = checked_label(label)
+    made, text = ClaimCode.issue(life, person=person, label=label, made_by=maker)
+    live = ClaimCode.live().filter(person=person).values_list("pk", flat=True)
+    for pk in list(live[ClaimCode.MOST_LIVE :]):
+        ClaimCode(pk=pk).withdraw()
+    note(maker, AuditEvent.CODE_MADE, person, label, institution=institution)
+    return made, text
+
+
+def claim(text: str, agent_version: str) -> dict[str, Any]:
+    """What the box needs to be a device, shown this once.
+
+    Raises `NotACodeError`, or `BrokerError`: then the code is as good as before.
+    """
+    code = ClaimCode.find(text)
+    if code is None or not code.person.is_active:
+        raise NotACodeError
+    device = Device(person=code.person, label=code.label, agent_version=agent_version)
+    with code.held():
+        told = issue(device, code)
+    note(code.made_by, AuditEvent.DEVICE_CLAIMED, code.person, code.label)
+    return {
+        "device": told["device"],
+        "token": told["token"],
+        "mqtt_password": told.get("mqtt_password"),
+        "mqtt_url": settings.DEVICE_MQTT_URL or None,
+        "label": device.label,
+        "server_time": instant_text(timezone.now()),
+    }
