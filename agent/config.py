@@ -75,6 +75,12 @@ class ControlsConfig:
     button_gpio: int = _key(17, "GPIO number of the button, switching to ground", 0, 27)
     led_gpio: int = _key(27, "GPIO number of the status light", 0, 27)
     long_press_s: float = _key(1.5, "seconds of pressing that end a session", 0.5, 10)
+    input_device: Path | None = _key(
+        None, "foot switch or USB button that works as the button too, below `/dev/input/by-id/`"
+    )
+    input_key: int | None = _key(
+        None, "code of its only key that counts; without it all do", 1, 767
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ class ModelError(AgentError, RuntimeError):
     """A model file is missing, has the wrong hash or shape, or no runtime can run it."""
 
 
+class ControlsError(AgentError, OSError):
+    """The button's or the light's pins can't be used."""
+
+
 class StoreError(AgentError, OSError):
     """The store can't be opened, read or written."""
 
