@@ -52,7 +52,7 @@ def day_values(rows: Iterable[SessionRow], key: str, first: date, last: date) ->
 
 def median_of(rows: Sequence[SessionRow], key: str) -> float | None:
     """The median of the sessions long enough to mean something."""
-    values = [value for row in rows if not row.short and (value := row.values.get(key)) is not None]
+    values = [value for row in rows if row.counts and (value := row.values.get(key)) is not None]
     return median(values) if values else None
 
 
@@ -90,9 +90,7 @@ def usual(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:
     values = [
         value
         for row in rows
-        if first <= row.day < before
-        and not row.short
-        and (value := row.values.get(key)) is not None
+        if first <= row.day < before and row.counts and (value := row.values.get(key)) is not None
     ]
     if len(values) < SESSIONS_FOR_USUAL:
         return None

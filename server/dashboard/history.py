@@ -159,20 +159,6 @@ def sessions_by_day(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]
     ]
 
 
-def sessions_by_arrival(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]:
-    """Sessions without a day one could believe, under the days on which they arrived here."""
-
-    def arrived(row: SessionRow) -> date:
-        return row.received_at.astimezone(row.zone).date()
-
-    return [
-        DayGroup(
-            _("arrived %(day)s") % {"day": weekday_and_day(day)}, [_line(row, now) for row in group]
-        )
-        for day, group in groupby(rows, key=arrived)
-    ]
-
-
 def _line(row: SessionRow, now: datetime) -> Line:
     length = row.values.get("duration_s")
     shown = (BLINK_RATE, LONG_CLOSURES, PERCLOS, COVERAGE)
@@ -186,7 +172,12 @@ def _line(row: SessionRow, now: datetime) -> Line:
 
 
 def time_span(row: SessionRow) -> str:
-    """From when to when, where it was measured; with the day it began on where that is another."""
+    """From when to when, where it was measured; with the day it began on where that is another.
+
+    Of a session whose date is uncertain only when it arrived: what its device said is no time.
+    """
+    if row.date_uncertain:
+        return _("arrived %(clock)s") % {"clock": clock(row.received_at, row.zone)}
     start, end = clock(row.started_at, row.zone), row.ended_at
     if row.started_at.astimezone(row.zone).date() != row.day:
         start = f"{weekday_and_day(row.started_at.astimezone(row.zone).date())}, {start}"
@@ -258,14 +249,15 @@ def _dots(metric: Metric, rows: Sequence[SessionRow], first: date) -> list[Dot]:
 
 
 def _dot(metric: Metric, row: SessionRow, value: float, first: date) -> Dot:
-    when = f"{weekday_and_day(row.day)} {clock(row.started_at, row.zone)}"
+    when = f"{weekday_and_day(row.day)} {clock(row.placed_at, row.zone)}"
     text = f"{when}: {metric.shown(value)} {metric.unit}"
     return Dot(_place(row, first), value * metric.scale, text, _dot_marks(row))
 
 
 def _place(row: SessionRow, first: date) -> float:
     """Where on the axis: days since `first`, within the day it belongs to, at its time of day."""
-    told = [each.astimezone(row.zone) for each in (row.ended_at, row.started_at) if each]
+    end = None if row.date_uncertain else row.ended_at
+    told = [each.astimezone(row.zone) for each in (end, row.placed_at) if each]
     moment = next((each for each in told if each.date() == row.day), told[-1])
     return (row.day - first).days + (moment.hour + moment.minute / 60) / 24
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, in_words, roughly
+from server.dashboard.words import clock, in_words, long_day, roughly
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,12 @@ def _uncertain(row: SessionRow) -> Mark | None:
     if not row.date_uncertain:
         return None
     about = _(
-        "The device did not know the time when it measured this, so its day and time may be wrong. "
-        "It arrived here on %(day)s at %(clock)s."
+        "The device did not know the time when it measured this. The session is shown on the day "
+        "it arrived here; by its device's clock it began on %(day)s at %(clock)s. It is in no "
+        "figure of days."
     ) % {
-        "day": f"{row.received_at.astimezone(row.zone):%Y-%m-%d}",
-        "clock": clock(row.received_at, row.zone),
+        "day": long_day(row.started_at.astimezone(row.zone).date()),
+        "clock": clock(row.started_at, row.zone),
     }
     return Mark("uncertain", _("date uncertain"), about)
 

@@ -105,7 +105,7 @@ def usual_words(metric: Metric, span: Range | None) -> str | None:
 
 def last_words(row: SessionRow, today: date) -> str:
     """`"Last session today at 10:15, 5 min 0 s"`."""
-    words = {"day": day_name(row.day, today), "clock": clock(row.started_at, row.zone)}
+    words = {"day": day_name(row.day, today), "clock": clock(row.placed_at, row.zone)}
     if row.active and row.day == today:
         return _("In a session since %(clock)s") % words
     if row.active:

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from server.care.access import ALL
 from server.care.models import Permission, Person
 from server.dashboard.rows import SessionRow
-from server.session_data.days import AHEAD, FIRST_YEAR, zone_of
+from server.session_data.days import zone_of
 from server.session_data.filters import Asked
 from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, shown_of
 from server.session_data.models import METRICS, SessionData, State
@@ -36,7 +36,7 @@ def rows_between(
     person: Person, first: date, last: date, given: Collection[Permission] = ALL
 ) -> list[SessionRow]:
     """A person's sessions of these local days, newest first, as far as they are `given`."""
-    found = shown_of(person, given).filter(_within(first, last)).order_by("-started_at", "-id")
+    found = shown_of(person, given).filter(_within(first, last)).order_by("-placed_at", "-id")
     return [_row(values, person.timezone) for values in found.values(*COLUMNS)]
 
 
@@ -54,16 +54,6 @@ def listed(
         newer=page.newer.text() if page.newer else None,
         older=page.older.text() if page.older else None,
     )
-
-
-def misdated(person: Person, today: date, given: Collection[Permission] = ALL) -> list[SessionRow]:
-    """The newest to arrive of those whose day can't be true; no period would ever show them.
-
-    At most one more than a page: then there are more.
-    """
-    impossible = Q(local_day__lt=date(FIRST_YEAR, 1, 1)) | Q(local_day__gt=today + AHEAD)
-    found = shown_of(person, given).filter(impossible).order_by("-received_at", "-id")
-    return [_row(values, person.timezone) for values in found.values(*COLUMNS)[: PAGE + 1]]
 
 
 Given = Mapping[int, Collection[Permission]]
@@ -97,7 +87,7 @@ def recent_rows(
 def last_rows(people: Iterable[Person], given: Given | None = None) -> dict[int, SessionRow]:
     """Everybody's newest session, by the person's key: one query, an index look-up for each."""
     newest = SessionData.objects.filter(_given(given), user=OuterRef("pk")).order_by(
-        "-started_at", "-id"
+        "-placed_at", "-id"
     )
     zones = {person.pk: person.timezone for person in people}
     ids = Person.objects.filter(pk__in=zones).values_list(
@@ -140,6 +130,7 @@ def _row(values: Mapping[str, Any], home_zone: str) -> SessionRow:
     return SessionRow(
         id=values["id"],
         state=values["state"],
+        placed_at=values["placed_at"],
         started_at=values["started_at"],
         ended_at=values["ended_at"],
         ended_by=values["ended_by"],

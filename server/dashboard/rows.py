@@ -15,11 +15,14 @@ SILENT_AFTER = timedelta(seconds=90)
 class SessionRow:
     """`day` is the local day it belongs to, in `zone`; `heard_at`, when it was last heard of.
 
+    `placed_at` is its start or, where the date is uncertain, when it arrived; `day` fits to it.
+
     `values` holds the metrics by their names in the session document, `None` where not measured.
     """
 
     id: UUID
     state: str
+    placed_at: datetime
     started_at: datetime
     ended_at: datetime | None
     ended_by: str | None
@@ -40,6 +43,11 @@ class SessionRow:
     def short(self) -> bool:
         """Whether too little was measured (yet) for a rate to mean something."""
         return (self.values.get("valid_s") or 0) < SHORT_VALID_S
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about its day: long enough, and of that day for certain."""
+        return not self.short and not self.date_uncertain
 
     def silent_for(self, now: datetime) -> timedelta | None:
         """How long nothing was heard of a session under way; `None` while that is no wonder."""

@@ -88,7 +88,6 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     back = timedelta(days=max(period.days, USUAL_DAYS))
     rows = read.rows_between(shown, period.first - back, period.last, given)
     listed = read.listed(shown, period.first, period.last, asked.get("cursor", ""), given)
-    misdated = [] if period.after else read.misdated(shown, period.today, given)
     last = read.last_rows([shown], {shown.pk: given}).get(shown.pk)
     context = {
         "person": shown,
@@ -99,8 +98,6 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         "figures": history.figures(rows, period),
         "groups": history.sessions_by_day(listed.rows, now),
         "pages": listed,
-        "misdated": history.sessions_by_arrival(misdated[: read.PAGE], now),
-        "more_misdated": len(misdated) > read.PAGE,
         "last": last,
         "last_words": overview.last_words(last, period.today) if last else "",
         "marks": marks_of(last, now) if last else (),

@@ -26,7 +26,7 @@ class SessionDataAdmin(ReadOnlyAdmin):
     list_filter = ["state", "date_uncertain", "schema"]
     list_select_related = ["user", "device"]
     search_fields = ["=id", "=user__username"]
-    ordering = ["-started_at", "-id"]
+    ordering = ["-placed_at", "-id"]
     exclude = ["document_json"]
     show_full_result_count = False
 

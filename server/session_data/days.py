@@ -39,15 +39,15 @@ def is_one_session(started_at: datetime, ended_at: datetime | None) -> bool:
 def local_day(started_at: datetime, ended_at: datetime | None, zone: tzinfo) -> date:
     """The day it ended in, or began in while it goes on or where its end can't be believed.
 
-    So a session's start is always within `started_within` of its day, and history can use its
+    So a session's start is always within `placed_within` of its day, and history can use its
     index.
     """
     told = ended_at if ended_at and is_one_session(started_at, ended_at) else started_at
     return told.astimezone(zone).date()
 
 
-def started_within(first: date, last: date) -> tuple[datetime, datetime]:
-    """Between which moments every session of the local days `first` to `last` began."""
+def placed_within(first: date, last: date) -> tuple[datetime, datetime]:
+    """Between which moments every session of the local days `first` to `last` is placed."""
     begin = datetime.combine(first, datetime.min.time(), UTC) - FURTHEST_ZONE - LONGEST_SESSION
     end = datetime.combine(last, datetime.max.time(), UTC) + FURTHEST_ZONE
     return begin, end

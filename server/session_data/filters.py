@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 
-from server.session_data.days import started_within
+from server.session_data.days import placed_within
 from server.session_data.fields import refuse, shown
 from server.session_data.history import Cursor
 from server.session_data.models import State
@@ -34,20 +34,20 @@ class Asked:
         """The sessions within the bounds.
 
         A day is the session's own `local_day`, both ends included; a moment is compared with
-        `started_at`, the end excluded. For days, `started_at` is narrowed too, so that the same
+        `placed_at`, the end excluded. For days, `placed_at` is narrowed too, so that the same
         index serves.
         """
         wanted = Q()
         if isinstance(self.first, datetime):
-            wanted &= Q(started_at__gte=self.first)
+            wanted &= Q(placed_at__gte=self.first)
         elif self.first is not None:
-            begin, _ = started_within(self.first, self.first)
-            wanted &= Q(local_day__gte=self.first, started_at__gte=begin)
+            begin, _ = placed_within(self.first, self.first)
+            wanted &= Q(local_day__gte=self.first, placed_at__gte=begin)
         if isinstance(self.last, datetime):
-            wanted &= Q(started_at__lt=self.last)
+            wanted &= Q(placed_at__lt=self.last)
         elif self.last is not None:
-            _, end = started_within(self.last, self.last)
-            wanted &= Q(local_day__lte=self.last, started_at__lte=end)
+            _, end = placed_within(self.last, self.last)
+            wanted &= Q(local_day__lte=self.last, placed_at__lte=end)
         return wanted
 
 

@@ -1,8 +1,9 @@
 """Reading sessions: which columns, in which order, page by page.
 
-Newest first, by `started_at`, then `id`, both in the index. A page begins where the last one ended
-(keyset), so every session that keeps its date is seen once, whatever is added meanwhile. One whose
-date its device corrects in between moves to where it belongs, as a new one does.
+Newest first, by `placed_at` (the start or, where the date is uncertain, the arrival), then `id`,
+both in the index. A page begins where the last one ended (keyset), so every session that keeps its
+date is seen once, whatever is added meanwhile. One whose date its device corrects in between moves
+to where it belongs, as a new one does.
 
 The time for a page does not depend on how many sessions there are: each query reads its rows from
 an index in order, and stops.
@@ -29,6 +30,7 @@ COLUMNS = (
     "id",
     "state",
     "revision",
+    "placed_at",
     "started_at",
     "ended_at",
     "ended_by",
@@ -50,13 +52,13 @@ COLUMNS = (
 class Cursor:
     """A place in a history: just after (older than) the session it names, or just before it."""
 
-    started_at: datetime
+    placed_at: datetime
     id: UUID
     newer: bool = False
 
     def text(self) -> str:
         """For a URL."""
-        fields = [int(self.newer), self.started_at.astimezone(UTC).isoformat(), str(self.id)]
+        fields = [int(self.newer), self.placed_at.astimezone(UTC).isoformat(), str(self.id)]
         return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
 
     @classmethod
@@ -64,8 +66,8 @@ class Cursor:
         """What `text` wrote. Raises `ValueError` for anything else."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-            newer, started_at, session_id = json.loads(raw)
-            moment = datetime.fromisoformat(started_at).astimezone(UTC)
+            newer, placed_at, session_id = json.loads(raw)
+            moment = datetime.fromisoformat(placed_at).astimezone(UTC)
             if not 1970 <= moment.year < 2200:
                 raise ValueError(moment.year)
             return cls(moment, UUID(session_id), bool(newer))
@@ -153,21 +155,21 @@ def _first(
     Each state is read by itself, as the index has it, and the few rows are merged here: asked for
     two states at once, a database would read and sort all there are.
     """
-    order = ("started_at", "id") if newer else ("-started_at", "-id")
+    order = ("placed_at", "id") if newer else ("-placed_at", "-id")
     wanted = [sessions.filter(state=state) for state in states] or [sessions]
     rows = [row for some in wanted for row in some.order_by(*order).values(*COLUMNS)[:count]]
-    rows.sort(key=lambda row: (row["started_at"], row["id"]), reverse=not newer)
+    rows.sort(key=lambda row: (row["placed_at"], row["id"]), reverse=not newer)
     return rows[:count]
 
 
 def _beyond(cursor: Cursor) -> Q:
     """What lies on the far side of the cursor. The first condition is what the index needs."""
     if cursor.newer:
-        behind = Q(started_at__gt=cursor.started_at) | Q(id__gt=cursor.id)
-        return Q(started_at__gte=cursor.started_at) & behind
-    behind = Q(started_at__lt=cursor.started_at) | Q(id__lt=cursor.id)
-    return Q(started_at__lte=cursor.started_at) & behind
+        behind = Q(placed_at__gt=cursor.placed_at) | Q(id__gt=cursor.id)
+        return Q(placed_at__gte=cursor.placed_at) & behind
+    behind = Q(placed_at__lt=cursor.placed_at) | Q(id__lt=cursor.id)
+    return Q(placed_at__lte=cursor.placed_at) & behind
 
 
 def _cursor(row: Row, *, newer: bool) -> Cursor:
-    return Cursor(row["started_at"], row["id"], newer)
+    return Cursor(row["placed_at"], row["id"], newer)

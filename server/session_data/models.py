@@ -18,12 +18,28 @@ class State(models.TextChoices):
     INTERRUPTED = "interrupted"
 
 
+# What a summary is made of, beside whose session it is and of which day.
+SUMMARY_COLUMNS = (
+    "state",
+    "date_uncertain",
+    "duration_s",
+    "valid_s",
+    "blink_rate_per_min",
+    "ear_mean",
+    "perclos",
+    "long_closure_count",
+)
+
+
 class SessionData(models.Model):
     """One session at its newest revision: the whole document, and its numbers as columns.
 
     A null metric was not measured; 0 was. `started_at` and `ended_at` are by the device's clock
     (see `date_uncertain`), `received_at` and `updated_at` by the server's. `local_day` is the day
     it ended in, or began in while active, where it was measured.
+
+    A session whose date is uncertain is put where it arrived: by `received_at`, on that day. So a
+    clock that was not set moves nothing to the top or the end of a history, or out of reach.
 
     The document is kept as text: whole, whatever newer agents put into it, and on either database
     alike. It is the last column and is not read for history.
@@ -49,6 +65,15 @@ class SessionData(models.Model):
     local_day = models.DateField()
     received_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now)
+    # Computed by the database, so that no writer can disagree: where a history puts the session.
+    placed_at = models.GeneratedField(
+        expression=models.Case(
+            models.When(date_uncertain=True, then=models.F("received_at")),
+            default=models.F("started_at"),
+        ),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
 
     duration_s = models.FloatField(null=True, blank=True)
     valid_s = models.FloatField(null=True, blank=True)
@@ -75,13 +100,14 @@ class SessionData(models.Model):
 
     class Meta:
         verbose_name = "session"
-        ordering = ["-started_at", "-id"]
+        ordering = ["-placed_at", "-id"]
         indexes = [
-            models.Index(fields=["user", "-started_at", "-id"], name="session_history"),
+            models.Index(fields=["user", "-placed_at", "-id"], name="session_history"),
             models.Index(
-                fields=["user", "state", "-started_at", "-id"], name="session_history_by_state"
+                fields=["user", "state", "-placed_at", "-id"], name="session_history_by_state"
             ),
-            models.Index(fields=["user", "local_day"], name="session_history_by_day"),
+            # All that a summary reads: it never touches the rows.
+            models.Index(fields=["user", "local_day", *SUMMARY_COLUMNS], name="session_summary"),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from server.session_data.fields import (
     Instant,
     Number,
     SessionId,
+    StrictSerializer,
     Text,
     instant_text,
     refuse,
@@ -40,7 +41,7 @@ OUTCOMES = ["stored", "duplicate", "stale", "rejected"]
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 
 
-class ClockSerializer(serializers.Serializer[Any]):
+class ClockSerializer(StrictSerializer):
     """The device's clocks at the start of the session."""
 
     synchronized = Flag(**OPTIONAL)
@@ -50,7 +51,7 @@ class ClockSerializer(serializers.Serializer[Any]):
     monotonic_start_s = Number(min_value=0, max_value=1e12, **OPTIONAL)
 
 
-class CameraSerializer(serializers.Serializer[Any]):
+class CameraSerializer(StrictSerializer):
     """What filmed; `fps` is the rate delivered."""
 
     source = Text(max_length=32, **OPTIONAL)  # type: ignore[assignment]
@@ -59,7 +60,7 @@ class CameraSerializer(serializers.Serializer[Any]):
     fps = Number(min_value=0, max_value=1000, **OPTIONAL)
 
 
-class MetricsSerializer(serializers.Serializer[Any]):
+class MetricsSerializer(StrictSerializer):
     """The session's numbers; null is "not measured", never 0. Shares are 0 to 1."""
 
     duration_s = Number(min_value=0, max_value=1e9, **OPTIONAL)
@@ -89,7 +90,7 @@ class MetricsSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-class MinuteSerializer(serializers.Serializer[Any]):
+class MinuteSerializer(StrictSerializer):
     """One minute of the session, counted from 0; without a face a gap of nulls."""
 
     minute = Count(max_value=MAX_MINUTES - 1)
@@ -99,7 +100,7 @@ class MinuteSerializer(serializers.Serializer[Any]):
     perclos = Number(min_value=0, max_value=1, **OPTIONAL)
 
 
-class BlinksSerializer(serializers.Serializer[Any]):
+class BlinksSerializer(StrictSerializer):
     """Every blink, in columns of one length: when, how long, how far (0 to 1), whether complete."""
 
     at_s = Column(child=Number(min_value=0, max_value=1e9), max_length=MAX_BLINKS)
@@ -119,14 +120,14 @@ class BlinksSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-class AgentSerializer(serializers.Serializer[Any]):
+class AgentSerializer(StrictSerializer):
     """What measured."""
 
     version = Text(max_length=64, **OPTIONAL)
     model = Text(max_length=128, **OPTIONAL)
 
 
-class SessionDocumentSerializer(serializers.Serializer[Any]):
+class SessionDocumentSerializer(StrictSerializer):
     """A session document, complete at every revision. Unknown keys are kept as they are."""
 
     schema = Count(min_value=1, max_value=NEWEST_SCHEMA)
@@ -256,13 +257,15 @@ class DeviceRefSerializer(serializers.Serializer[Any]):
 class SessionEntrySerializer(serializers.Serializer[Any]):
     """A session as a list shows it. Metrics as in the document: null was not measured, 0 was.
 
-    `local_day` is the day it ended in (or began in), where it was measured; `date_uncertain` says
-    that the device's clock can't be believed; `received_at` and `updated_at` are the server's.
+    `local_day` is the day it ended in (or began in), where it was measured; `placed_at` its start.
+    Where `date_uncertain` says that the device's clock can't be believed, both are of its arrival.
+    `received_at` and `updated_at` are the server's.
     """
 
     id = serializers.UUIDField()
     state = serializers.ChoiceField(choices=State.choices)
     revision = serializers.IntegerField()
+    placed_at = serializers.DateTimeField(help_text="By which sessions are sorted")
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     ended_by = serializers.CharField(allow_null=True)
@@ -310,7 +313,7 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
     told = dict(row)
     device_id, label = told.pop("device_id"), told.pop("device__label")
     told["device"] = None if device_id is None else {"id": device_id, "label": label}
-    for name in ("started_at", "ended_at", "received_at", "updated_at"):
+    for name in ("placed_at", "started_at", "ended_at", "received_at", "updated_at"):
         told[name] = None if row[name] is None else instant_text(row[name])
     return told
 

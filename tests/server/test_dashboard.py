@@ -240,13 +240,28 @@ def test_what_to_know_about_a_session_is_said_beside_it(world, browser):
         assert f" {mark} " in shown
 
 
-def test_a_session_dated_1970_can_be_found(world, browser):
-    clock = {"synchronized": False}
+def test_a_session_dated_1970_is_shown_where_it_arrived(world, browser):
+    clock = {"synchronized": False, "timezone": "Europe/Berlin"}
     document = golden("final", started_at="1970-01-01T00:00:10Z", clock=clock)
     accept_session(world.device, document | {"ended_at": "1970-01-01T00:05:10Z"})
-    page = browser("carl").get("/people/anna/")
-    assert "Without a believable date" in words_of(page)
-    assert f"/sessions/{document['session_id']}/" in page.content.decode()
+    measured(world.device, timedelta(days=1))
+    page = browser("carl").get("/people/anna/?days=7")
+    shown = words_of(page)
+    assert re.search(r"arrived \d\d:\d\d date uncertain", shown)
+    listed = page.content.decode().partition('class="history"')[2]
+    assert re.search(r"/sessions/([^/]*)/", listed)[1] == document["session_id"]
+    session_page = words_of(browser("carl").get(f"/sessions/{document['session_id']}/"))
+    assert "began on Thursday 1 January 1970 at 01:00" in session_page
+
+
+def test_an_uncertain_date_is_in_no_figure_of_days(world, browser):
+    measured(world.device, timedelta(days=1), metrics={"blink_rate_per_min": 12.0})
+    odd = {"metrics": {"blink_rate_per_min": 40.0}, "clock": {"synchronized": False}}
+    measured(world.device, timedelta(days=1), **odd)
+    page = browser("anna").get("/people/anna/?days=7").content.decode()
+    table = page.partition('id="table-blink_rate_per_min"')[2].partition("</table>")[0]
+    assert "12.0" in table
+    assert not re.search(r"40\.0|26\.0", table)
 
 
 def test_a_document_of_a_newer_agent_has_a_page(world, browser):

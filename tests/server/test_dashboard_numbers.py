@@ -32,6 +32,7 @@ def row(day: date = MONDAY, **values: float | None) -> SessionRow:
     return SessionRow(
         id=UUID(int=1),
         state="ended",
+        placed_at=started_at,
         started_at=started_at,
         ended_at=started_at + timedelta(minutes=5),
         ended_by="button",

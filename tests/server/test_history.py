@@ -3,6 +3,7 @@
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -119,14 +120,61 @@ def test_sessions_that_come_in_meanwhile_shift_no_page(api, stored):
     assert ids(first) + ids(second) == old[::-1]
 
 
+UNSET = {"synchronized": False, "timezone": "Europe/Berlin"}
+
+
+def undated(year, **changes):
+    """A document by a clock that was not set."""
+    times = {"started_at": f"{year}-01-01T00:01:00Z", "ended_at": f"{year}-01-01T00:02:00Z"}
+    return golden("final", clock=UNSET, **times) | changes
+
+
+def test_an_uncertain_date_moves_a_session_to_neither_end_of_the_history(api, stored, world):
+    early, late, old, new = undated(1970), undated(2150), session(0), session(24 * 3650)
+    stored(early, late, old)
+    arrived = SessionData.objects.get(pk=early["session_id"]).received_at
+    new |= {"started_at": (arrived + timedelta(seconds=5)).isoformat()}
+    stored(new | {"ended_at": (arrived + timedelta(seconds=65)).isoformat()})
+    entries = api("anna").get(HISTORY).json()["results"]
+    between = sorted([early["session_id"], late["session_id"]], reverse=True)
+    assert [each["id"] for each in entries] == [new["session_id"], *between, old["session_id"]]
+    assert [each["date_uncertain"] for each in entries] == [False, True, True, False]
+    assert entries[1]["placed_at"] == entries[1]["received_at"] != entries[1]["started_at"]
+    assert entries[0]["placed_at"] == entries[0]["started_at"]
+
+
+def test_a_session_of_an_uncertain_date_is_of_the_day_it_arrived(api, stored, world):
+    document = undated(1970)
+    stored(document)
+    row = SessionData.objects.get(pk=document["session_id"])
+    day = row.received_at.astimezone(ZoneInfo("Europe/Berlin")).date()
+    assert row.local_day == day
+    SessionData.objects.update(received_at=row.received_at - timedelta(days=9))
+    accept_session(world.device, document | {"revision": 99})  # it arrived then, not now
+    row.refresh_from_db()
+    assert (row.revision, row.local_day) == (99, day - timedelta(days=9))
+    found = api("anna").get(HISTORY, **{"from": str(row.local_day), "to": str(row.local_day)})
+    assert ids(found) == [document["session_id"]]
+
+
+def test_pages_of_uncertain_dates_hold_every_session_once(api, stored):
+    documents = [session(n) if n % 3 else undated(1970 + n) for n in range(20)]
+    wanted = set(stored(*documents))
+    pages = all_pages(api("anna"), limit="3")
+    seen = [each for page in pages for each in page]
+    assert len(seen) == 20
+    assert set(seen) == wanted
+
+
 def test_a_session_that_is_corrected_meanwhile_is_where_it_belongs(api, stored, world):
-    lost = golden("final", started_at="1970-01-01T00:01:00Z", ended_at="1970-01-01T00:02:00Z")
-    lost["clock"]["synchronized"] = False
+    lost = undated(1970)
     stored(*(session(hour) for hour in range(10)), lost)
     entries = api("anna").get(HISTORY).json()["results"]
-    assert (entries[-1]["id"], entries[-1]["date_uncertain"]) == (lost["session_id"], True)
-    accept_session(world.device, session(20, session_id=lost["session_id"], revision=8))
-    assert ids(api("anna").get(HISTORY))[0] == lost["session_id"]
+    assert (entries[0]["id"], entries[0]["date_uncertain"]) == (lost["session_id"], True)
+    accept_session(world.device, session(-20, session_id=lost["session_id"], revision=99))
+    entries = api("anna").get(HISTORY).json()["results"]
+    assert (entries[-1]["id"], entries[-1]["date_uncertain"]) == (lost["session_id"], False)
+    assert entries[-1]["local_day"] == "2026-05-31"
 
 
 # From when to when
@@ -226,7 +274,7 @@ def test_a_page_takes_the_same_few_queries_whatever_it_holds(api, stored):
             carl.get(HISTORY, user="anna", state="ended,active")
         counts.append((len(own), len(others)))
         stored(*(session(hour) for hour in range(1, 60)))
-    assert counts[0] == counts[1] == (2, 5)  # token, page; token, link, two states, look
+    assert counts[0] == counts[1] == (2, 6)  # token, page; token, person, link, two states, look
 
 
 def test_a_page_reads_no_document(api, stored):
