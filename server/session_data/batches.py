@@ -14,7 +14,7 @@ from django.db import transaction
 from server.devices.models import Device
 from server.devices.presence import note_status
 from server.mqtt import Message
-from server.session_data.accept import Acceptance, Document, Writer, accept_many, rejected
+from server.session_data.accept import Acceptance, Document, Writer, read_many, rejected, store_many
 from server.session_data.dead_letters import keep_dead_letter
 from server.session_data.fields import CANONICAL_UUID
 from server.session_data.parsing import UnreadableError, parse_document
@@ -42,9 +42,13 @@ def take(messages: Sequence[Message]) -> list[Acceptance | None]:
     answer goes to a device that is unknown or revoked: its data waits with it, and by HTTP it will
     be told why.
     """
+    parcels = _open(messages)
+    sessions = [parcel for parcel in parcels if parcel.document is not None]
+    # Before the transaction: on SQLite nobody else can write while one is open.
+    read = read_many([_document_of(parcel) for parcel in sessions])
     with transaction.atomic():
-        parcels = _open(messages)
-        _accept([parcel for parcel in parcels if parcel.document is not None])
+        for parcel, acceptance in zip(sessions, store_many(read), strict=True):
+            parcel.acceptance = acceptance
         for parcel in parcels:
             _look_after(parcel)
         for device in {parcel.device for parcel in parcels if parcel.acceptance and parcel.device}:
@@ -86,14 +90,10 @@ def _opened(message: Message, device: Device | None, kind: str) -> _Parcel:
     return parcel
 
 
-def _accept(parcels: Sequence[_Parcel]) -> None:
-    documents = [
-        (Writer(parcel.device.person, parcel.device), parcel.document)
-        for parcel in parcels
-        if parcel.device is not None and parcel.document is not None
-    ]
-    for parcel, acceptance in zip(parcels, accept_many(documents), strict=True):
-        parcel.acceptance = acceptance
+def _document_of(parcel: _Parcel) -> tuple[Writer, Document]:
+    assert parcel.device is not None
+    assert parcel.document is not None
+    return Writer(parcel.device.person, parcel.device), parcel.document
 
 
 def _look_after(parcel: _Parcel) -> None:

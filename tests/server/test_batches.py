@@ -94,14 +94,14 @@ def test_while_the_database_is_away_nothing_is_answered(world, monkeypatch):
 
 def spoil(monkeypatch, document, error):
     """Make every batch with `document` in it fail so."""
-    real = batches.accept_many
+    real = batches.read_many
 
-    def accept_many(documents):
+    def read_many(documents):
         if document is None or any(each == document for _, each in documents):
             raise error
         return real(documents)
 
-    monkeypatch.setattr(batches, "accept_many", accept_many)
+    monkeypatch.setattr(batches, "read_many", read_many)
 
 
 # Presence
