@@ -11,7 +11,7 @@ A session belongs to whoever wrote it first: a device and the person it had then
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Literal
 from uuid import UUID
 
@@ -85,7 +85,14 @@ class _Entry:
     writer: Writer
     id: UUID
     revision: int
+    zone: tzinfo
     columns: dict[str, Any] = field(repr=False)
+
+    def received(self, at: datetime) -> dict[str, Any]:
+        """Its columns, if it was first heard of `at` that time: an uncertain one is of that day."""
+        if self.columns["date_uncertain"]:
+            self.columns["local_day"] = at.astimezone(self.zone).date()
+        return self.columns
 
 
 def accept_session(device: Device, document: Document) -> Acceptance:
@@ -155,18 +162,23 @@ def _read(writer: Writer, document: Document, now: datetime) -> _Entry | Accepta
         return rejected(document, "; ".join(first_errors(error.detail)), error.detail)
     except UnreadableError as error:
         return rejected(document, str(error))
-    columns = _columns(known, writer.person.timezone, now) | {"document_json": text}
-    return _Entry(writer, known["session_id"], known["revision"], columns)
+    zone = _zone(known, writer.person.timezone)
+    columns = _columns(known, zone, now) | {"document_json": text}
+    return _Entry(writer, known["session_id"], known["revision"], zone, columns)
 
 
-def _columns(known: dict[str, Any], home_zone: str, now: datetime) -> dict[str, Any]:
+def _zone(known: dict[str, Any], home_zone: str) -> tzinfo:
+    clock = known.get("clock") or {}
+    return zone_of(clock.get("timezone"), clock.get("utc_offset_minutes"), home_zone)
+
+
+def _columns(known: dict[str, Any], zone: tzinfo, now: datetime) -> dict[str, Any]:
     """The row's columns but for its id, its owner and its document."""
     clock, camera, metrics, agent = (
         known.get(name) or {} for name in ("clock", "camera", "metrics", "agent")
     )
     started_at, ended_at = known["started_at"], known.get("ended_at")
     synchronized = clock.get("synchronized")
-    zone = zone_of(clock.get("timezone"), clock.get("utc_offset_minutes"), home_zone)
     return {
         "schema": known["schema"],
         "revision": known["revision"],
@@ -195,13 +207,11 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     ring.
     """
     rows = SessionData.objects.select_for_update().filter(pk__in={entry.id for entry in entries})
-    kept = {
-        pk: (revision, owner_of(user, device))
-        for pk, revision, user, device in rows.order_by("pk").values_list(
-            "pk", "revision", "user_id", "device_id"
-        )
-    }
-    known = set(kept)
+    found = list(
+        rows.order_by("pk").values_list("pk", "revision", "user_id", "device_id", "received_at")
+    )
+    kept = {pk: (revision, owner_of(user, device)) for pk, revision, user, device, _ in found}
+    known = {pk: received_at for pk, *_, received_at in found}
     newest: dict[UUID, _Entry] = {}
     answers = []
     for entry in entries:
@@ -228,12 +238,13 @@ def _judge(entry: _Entry, kept: tuple[int, Owner] | None) -> Acceptance:
     return Acceptance(session_id, revision, "stale", reason)
 
 
-def _write(newest: Mapping[UUID, _Entry], known: set[UUID], now: datetime) -> None:
+def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: datetime) -> None:
+    """`known`: when those sessions that are kept already were first received."""
     fresh = []
     for pk, entry in sorted(newest.items()):
         if pk in known:
-            SessionData.objects.filter(pk=pk).update(**entry.columns)
+            SessionData.objects.filter(pk=pk).update(**entry.received(known[pk]))
         else:
             owner = {"user_id": entry.writer.person.pk, "device": entry.writer.device}
-            fresh.append(SessionData(id=pk, received_at=now, **owner, **entry.columns))
+            fresh.append(SessionData(id=pk, received_at=now, **owner, **entry.received(now)))
     SessionData.objects.bulk_create(fresh)
