@@ -1,7 +1,7 @@
 """Codes that people read out and type: random, short-lived, used once, kept as keyed hashes.
 
 A code is short, so a thief of the database could try them all against a plain hash: the server's
-secret key is part of this one. Guessing at the door is limited where codes are asked for.
+secret key is part of this one. Guessing at the door is limited in `care/wrong_codes.py`.
 """
 
 import secrets
@@ -11,11 +11,8 @@ from datetime import timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
-
-from server.care import guesses
 
 # Without 0 and O, 1 and I: 32 characters that survive being read aloud.
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -23,10 +20,6 @@ ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 LONGEST_TYPED = 64
 # While a code is being used, for as long as that may take; then it is free again.
 HOLD = timedelta(minutes=1)
-# Wrong codes in `guesses.WINDOW`. A household mistypes a few. A stranger with ten thousand
-# addresses has, against a hundred live codes of 40 bits, a chance of one in ten million a window.
-MOST_BY_ADDRESS = 20
-MOST_OF_ALL = 1000
 
 
 class NotACodeError(Exception):
@@ -114,18 +107,3 @@ class HashedCode(models.Model):
         """It opens nothing any more, unused."""
         now = timezone.now()
         type(self)._default_manager.filter(pk=self.pk, expires_at__gt=now).update(expires_at=now)
-
-
-def too_many_wrong(request: HttpRequest | None) -> bool:
-    """Whether whoever asks must wait before the next code is looked at."""
-    return guesses.too_many(_limits(request))
-
-
-def note_wrong(request: HttpRequest | None) -> None:
-    """Count one code that was wrong, of whichever kind."""
-    guesses.note(_limits(request))
-
-
-def _limits(request: HttpRequest | None) -> dict[str, int]:
-    address = guesses.client_address(request)
-    return {f"code\0address\0{address}": MOST_BY_ADDRESS, "code\0": MOST_OF_ALL}

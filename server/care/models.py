@@ -2,6 +2,7 @@
 
 import zoneinfo
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from server.codes import HashedCode
 from server.tokens import HashedToken
 
 
@@ -111,6 +113,38 @@ class CareLink(Permitting):
         """From the next request on, the caregiver sees nothing of this person."""
         self.ended_at = self.ended_at or now()
         self.save(update_fields=["ended_at"])
+
+
+class Invitation(HashedCode, Permitting):
+    """Lets whoever accepts it become a caregiver of `person`, with these permissions.
+
+    `name`: for whom it is meant, in the person's words.
+    """
+
+    LENGTH = 12  # it lives longer than a code that is typed from one screen to the next
+    LIFE = timedelta(days=7)
+    LONGEST_LIFE = timedelta(days=30)
+    MOST_LIVE = 20
+
+    person = models.ForeignKey(Person, models.CASCADE, related_name="invitations")
+    name = models.CharField(max_length=100, blank=True)
+    link = models.OneToOneField(CareLink, models.SET_NULL, null=True, related_name="invitation")
+
+    def __str__(self) -> str:
+        return f"invitation by {self.person}"
+
+
+class Activation(HashedCode):
+    """Sets the first password of `person`, whose account an institution's admin made."""
+
+    LENGTH = 12
+    LIFE = timedelta(days=7)
+    LONGEST_LIFE = timedelta(days=30)
+
+    person = models.ForeignKey(Person, models.CASCADE, related_name="activations")
+
+    def __str__(self) -> str:
+        return f"activation of {self.person}"
 
 
 class PersonToken(HashedToken):

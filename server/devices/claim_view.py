@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care.guesses import WINDOW
-from server.codes import LONGEST_TYPED, NotACodeError, note_wrong, too_many_wrong
+from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.codes import LONGEST_TYPED, NotACodeError
 from server.devices.claim import claim
 from server.devices.views import BrokerAway
 from server.mqtt import BrokerError
@@ -42,7 +43,7 @@ class ClaimedSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="null where the broker's identities are made by hand"
     )
     mqtt_url = serializers.CharField(allow_null=True, help_text="null where there is no broker")
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not its own
     server_time = serializers.DateTimeField(help_text="For a box without a clock")
 
 

@@ -1,7 +1,7 @@
 """Devices, their tokens, and what they last said of themselves."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -33,6 +33,8 @@ class Device(models.Model):
     agent_version = models.CharField(max_length=64, blank=True, editable=False)
     pending_sessions = models.PositiveIntegerField(null=True, blank=True, editable=False)
 
+    reassigned_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     # REST framework asks these of whoever made a request.
     is_authenticated = True
     is_anonymous = False
@@ -43,12 +45,32 @@ class Device(models.Model):
     def __str__(self) -> str:
         return self.label
 
+    def person_at(self, moment: datetime) -> int:
+        """The key of whom it measured then."""
+        if self.reassigned_at is None or moment >= self.reassigned_at:
+            return self.person_id
+        later = self.former_people.filter(until__gt=moment).order_by("until")
+        return later.values_list("person_id", flat=True).first() or self.person_id
+
     def touch(self) -> None:
         """Note that it was heard of just now, at most twice a minute."""
         moment = now()
         if self.last_seen_at is None or moment - self.last_seen_at > SEEN_RESOLUTION:
             Device.objects.filter(pk=self.pk).update(last_seen_at=moment)
             self.last_seen_at = moment
+
+
+class FormerPerson(models.Model):
+    """`device` measured `person` until then: what it still brings from before is that person's."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="former_people")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="former_devices"
+    )
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.device}: {self.person} until {self.until:%Y-%m-%d}"
 
 
 class DeviceToken(HashedToken):

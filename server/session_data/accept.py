@@ -88,6 +88,13 @@ class _Entry:
     zone: tzinfo
     columns: dict[str, Any] = field(repr=False)
 
+    def measured(self) -> int:
+        """The key of whom: what a device brings from before it was given away is not the next's."""
+        device = self.writer.device
+        if device is None or self.columns["date_uncertain"]:
+            return self.writer.person.pk
+        return device.person_at(self.columns["started_at"])
+
     def received(self, at: datetime) -> dict[str, Any]:
         """Its columns, if it was first heard of `at` that time: an uncertain one is of that day."""
         if self.columns["date_uncertain"]:
@@ -245,6 +252,6 @@ def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: d
         if pk in known:
             SessionData.objects.filter(pk=pk).update(**entry.received(known[pk]))
         else:
-            owner = {"user_id": entry.writer.person.pk, "device": entry.writer.device}
+            owner = {"user_id": entry.measured(), "device": entry.writer.device}
             fresh.append(SessionData(id=pk, received_at=now, **owner, **entry.received(now)))
     SessionData.objects.bulk_create(fresh)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from server import cli, codes
+from server.care import wrong_codes
 from server.care.models import AuditEntry, LoginFailure
 from server.devices import credentials
 from server.devices.claim import make_code
@@ -79,7 +80,7 @@ def test_what_is_no_code_is_refused(world, body):
 
 
 def test_who_guesses_has_to_wait_and_others_have_not(code):
-    for _ in range(codes.MOST_BY_ADDRESS):
+    for _ in range(wrong_codes.MOST_BY_ADDRESS):
         assert claim(UNKNOWN).status_code == 400
     answer = claim(code)
     assert answer.status_code == 429
@@ -90,7 +91,7 @@ def test_who_guesses_has_to_wait_and_others_have_not(code):
 
 
 def test_many_addresses_together_have_a_limit_too(code, monkeypatch):
-    monkeypatch.setattr(codes, "MOST_OF_ALL", 3)
+    monkeypatch.setattr(wrong_codes, "MOST_OF_ALL", 3)
     for number in range(3):
         guesser = Api()
         guesser.client.defaults["REMOTE_ADDR"] = f"192.0.2.{number}"
