@@ -33,6 +33,9 @@ EDGE = {
     "store": {"sqlite_utils"},
     "store_file": {"sqlite_utils"},
     "controls": {"gpiozero"},
+    "light": set(),
+    "presses": set(),
+    "evdev_button": set(),
     "transport_mqtt": {"paho"},
     "mqtt_connection": {"paho"},
     "transport_http": {"requests"},
@@ -45,6 +48,7 @@ EDGE = {
 EDGE_MAY_SHARE = {"records", "errors"}
 SAME_ROOM = {
     "capture": {"picamera", "pace"},
+    "controls": {"light", "presses", "evdev_button"},
     "store": {"store_file"},
     "transport_mqtt": {"mqtt_connection"},
     "chart": {"canvas", "evidence", "session"},

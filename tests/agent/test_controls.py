@@ -5,12 +5,16 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from gpiozero.pins.mock import MockPin
 
-from agent.controls import DEBOUNCE_S, LIGHT, GpioControls, NoControls, open_controls
+from agent.controls import GpioControls, NoControls, UsbControls, open_controls
+from agent.errors import ControlsError
+from agent.light import LIGHT, LightState, lit_share
+from agent.presses import DEBOUNCE_S
 
 LONG_S = 0.5
 
@@ -29,6 +33,13 @@ class Panel:
         self.contact.drive_low()
         time.sleep(seconds)
         self.contact.drive_high()
+
+    def becomes(self, lit: bool) -> bool:
+        """Whether the light does, in seconds."""
+        until_s = time.monotonic() + 5
+        while bool(self.light.state) != lit and time.monotonic() < until_s:
+            time.sleep(0.005)
+        return bool(self.light.state) == lit
 
 
 @pytest.fixture
@@ -74,6 +85,16 @@ def test_a_bouncing_contact_is_one_press(panel: Panel) -> None:
     assert panel.controls.action(0.2) is None
 
 
+def test_a_contact_that_bounces_as_it_opens_after_a_long_press_starts_nothing(panel: Panel) -> None:
+    panel.contact.drive_low()
+    assert panel.controls.action(5) == "stop"
+    for _ in range(5):
+        panel.contact.drive_high()
+        panel.contact.drive_low()
+    panel.contact.drive_high()
+    assert panel.controls.action(0.2) is None
+
+
 def test_a_spike_on_the_wire_is_no_press(panel: Panel) -> None:
     panel.contact.drive_low()
     panel.contact.drive_high()
@@ -94,24 +115,70 @@ def test_the_mock_button_is_pressed_by_signal(panel: Panel) -> None:
     assert panel.controls.action(5) == "start"
 
 
-def test_the_light_shows_each_state_in_a_pattern_of_its_own(panel: Panel) -> None:
-    assert len(set(LIGHT.values())) == len(LIGHT)
+@pytest.mark.parametrize("state", LIGHT)
+def test_whatever_is_shown_the_light_answers_a_press_though_nobody_asks_for_it(
+    panel: Panel, state: LightState
+) -> None:
+    mostly = lit_share(state) >= 0.5
+    panel.controls.show(state)
+    assert panel.becomes(mostly)
+    panel.contact.drive_low()
+    assert panel.becomes(not mostly)
+    time.sleep(0.15)  # longer than any wink
+    assert bool(panel.light.state) is not mostly, "and stays so while the finger is down"
+    panel.contact.drive_high()
+    assert panel.becomes(mostly)
+
+
+def test_what_a_press_brought_about_is_shown_at_once_though_the_finger_is_still_down(
+    panel: Panel,
+) -> None:
     panel.controls.show("measuring")
-    assert panel.light.state
+    panel.contact.drive_low()
+    assert panel.controls.action(5) == "stop"
     panel.controls.show("finishing")
-    seen = {panel.light.state for _ in range(60) if not time.sleep(0.01)}
-    assert seen == {True, False}
+    assert panel.becomes(True)
+    assert panel.becomes(False)
+    assert panel.becomes(True)
 
 
-def test_closing_ends_the_buttons_thread() -> None:
+def test_closing_ends_all_threads_and_puts_the_light_out() -> None:
     controls = GpioControls(17, 27, LONG_S, mock=True)
+    led: Any = controls._led
+    pin = led.pin
+    controls.show("measuring")
     controls.close()
-    assert "button" not in {each.name for each in threading.enumerate()}
+    assert not {"button", "light"} & {each.name for each in threading.enumerate()}
+    assert not pin.state
+
+
+def test_pins_that_cannot_be_used_are_said_with_what_was_expected() -> None:
+    with pytest.raises(ControlsError, match="expected a button on GPIO 17 and a light on GPIO 17"):
+        GpioControls(17, 17, LONG_S, mock=True)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_button_thread_ends_the_process(panel: Panel) -> None:
+    def broken() -> bool:
+        raise RuntimeError
+
+    panel.controls._presses._sources[0].down = broken  # type: ignore[method-assign]
+    panel.contact.drive_low()
+    panel.controls._presses._thread.join(5)
+    with pytest.raises(ControlsError, match="died"):
+        panel.controls.action(0.01)
 
 
 def test_without_controls_there_is_never_a_press() -> None:
     controls = open_controls("none", 17, 27, 1.5)
     assert isinstance(controls, NoControls)
     controls.show("ready")
+    assert controls.action(0.01) is None
+    controls.close()
+
+
+def test_a_usb_button_works_without_pins_too(tmp_path: Path) -> None:
+    controls = open_controls("none", 17, 27, 1.5, input_device=tmp_path / "unplugged")
+    assert isinstance(controls, UsbControls)
     assert controls.action(0.01) is None
     controls.close()
