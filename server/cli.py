@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.cli_devices import add_device_commands
+from server.cli_keeping import add_keeping_commands
 from server.cli_letters import add_letter_commands
 from server.cli_shared import Adder, CommandError, Options, checked, person_named, tell
 
@@ -214,6 +215,7 @@ def parser() -> argparse.ArgumentParser:
     add_people_commands(command)
     add_device_commands(command)
     add_letter_commands(command)
+    add_keeping_commands(command)
     return whole
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from server.mail_settings import mail_settings
+
 BASE_DIR = Path(__file__).resolve().parent
 
 
@@ -27,6 +29,14 @@ def _number(name: str, default: int) -> int:
     if not value.isdecimal():
         raise ImproperlyConfigured(f"{name}: expected a whole number, found {value!r}")
     return int(value)
+
+
+def _one_of(name: str, default: str, *others: str) -> str:
+    value = os.environ.get(name, "").strip().lower() or default
+    if value not in (default, *others):
+        expected = ", ".join((default, *others))
+        raise ImproperlyConfigured(f"{name}: expected one of {expected}, found {value!r}")
+    return value
 
 
 def _words(name: str, default: str = "") -> list[str]:
@@ -79,12 +89,16 @@ INSTALLED_APPS = [
     "server.devices",
     "server.session_data",
     "server.dashboard",
+    "server.alerts",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -114,6 +128,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "server.alerts.context.open_alerts",
             ]
         },
     }
@@ -171,6 +186,11 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Who may make an account: anybody, whoever was invited, nobody (see care/accounts.py).
+SIGN_UP = _one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
+# How an authenticator names us. Wrong codes are counted by care/second_factor.py, not by the package.
+OTP_TOTP_ISSUER = "Blinklog"
+OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 
@@ -243,6 +263,14 @@ LOGGING = {
     # The request logger names paths with 4xx: noise here, and a path can hold an id.
     "loggers": {"django.request": {"level": "ERROR"}},
 }
+
+# Where people reach us, for links in what is sent to them.
+PUBLIC_URL = os.environ.get("BLINKLOG_URL", "").rstrip("/")
+# Notices by mail, and by webhooks: to public addresses alone, unless neighbours are meant.
+EMAIL_URL = os.environ.get("BLINKLOG_EMAIL_URL", "")
+globals().update(mail_settings(EMAIL_URL, os.environ.get("BLINKLOG_EMAIL_PASSWORD_FILE", "")))
+DEFAULT_FROM_EMAIL = os.environ.get("BLINKLOG_EMAIL_FROM", "Blinklog <blinklog@localhost>")
+WEBHOOK_PRIVATE = _flag("BLINKLOG_WEBHOOK_PRIVATE")
 
 MQTT_URL = os.environ.get("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
 MQTT_CA_FILE = os.environ.get("BLINKLOG_MQTT_CA_FILE", "")

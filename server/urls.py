@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from server.alerts.api import AlertsView
 from server.care.views import AccessLogView, PeopleView, TokenView
 from server.devices.views import CommandView
 from server.health import healthz, readyz
@@ -22,12 +23,14 @@ urlpatterns = [
     path("api/auth/token/", TokenView.as_view(), name="token"),
     path("api/people/", PeopleView.as_view(), name="people"),
     path("api/access-log/", AccessLogView.as_view(), name="access-log"),
+    path("api/alerts/", AlertsView.as_view(), name="api-alerts"),
     path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
     path("api/device/", include("server.devices.urls")),
     path("api/session/", include("server.session_data.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(), name="docs"),
     path("admin/", admin.site.urls),
+    path("alerts/", include("server.alerts.urls")),
     path("", include("server.dashboard.urls")),
 ]
 handler404 = "server.errors.not_found"

@@ -1,0 +1,123 @@
+"""What a pass asks of the database: a fixed number of queries, whatever the number of people."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from server.alerts.models import Kind, Rule, UsualRange
+from server.alerts.timely import COLUMNS
+from server.alerts.usual import TRUST_COLUMNS, nothing_against, trusted, usual_ranges
+from server.care.models import Person
+from server.devices.models import Device
+from server.session_data.days import LONGEST_SESSION, zone_of
+from server.session_data.models import SessionData, State
+
+Row = Mapping[str, Any]
+
+# The columns that the two range rules compare.
+METRIC = {Kind.BLINK_RATE: "blink_rate_per_min", Kind.PERCLOS: "perclos"}
+
+# A session under way of which nothing was heard for this long is not called under way any more.
+STILL_UNDER_WAY = timedelta(minutes=10)
+# A range is judged by what was finished since the last pass, and a little before: what it was
+# before that, the passes before have said.
+OVERLAP = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(hours=2)
+
+
+@dataclass
+class Facts:
+    """What is known at `now`.
+
+    `since` is from when on the server has been listening, `None` where that is not known. `newest`
+    is the newest trustworthy session that was finished since the last pass, if any.
+    """
+
+    now: datetime
+    since: datetime | None = None
+    devices: dict[int, list[Device]] = field(default_factory=dict)
+    measured_days: set[tuple[int, date]] = field(default_factory=set)
+    under_way: dict[int, list[Row]] = field(default_factory=dict)
+    newest: dict[tuple[int, str], Row] = field(default_factory=dict)
+    usual: dict[tuple[int, str], UsualRange] = field(default_factory=dict)
+
+
+def gather(
+    rules: Iterable[Rule], now: datetime, since: datetime | None, last: datetime | None
+) -> Facts:
+    """Everything that `rules` need to be judged by; `last` is when the last pass was."""
+    people: dict[str, dict[int, Person]] = {kind: {} for kind in Kind.values}
+    for rule in rules:
+        people[rule.kind][rule.person_id] = rule.person
+    facts = Facts(now, since)
+    if silent := people[Kind.DEVICE_SILENT]:
+        for device in Device.objects.filter(person__in=silent, revoked_at=None):
+            facts.devices.setdefault(device.person_id, []).append(device)
+    if expected := people[Kind.NO_SESSION]:
+        facts.measured_days = _measured_days(expected, now)
+    if watched := people[Kind.LONG_CLOSURES]:
+        facts.under_way = _under_way(watched, now)
+    ranged = {kind: people[kind] for kind in METRIC if people[kind]}
+    if ranged:
+        _gather_ranges(facts, ranged, max(last or now, now - LONGEST_PAUSE) - OVERLAP)
+    return facts
+
+
+def today_of(person: Person, now: datetime) -> date:
+    """The day in the person's own zone."""
+    return now.astimezone(zone_of(person.timezone, None, "UTC")).date()
+
+
+def _measured_days(people: Mapping[int, Person], now: datetime) -> set[tuple[int, date]]:
+    """Who has a session of which day; one without a believable date is of the day it came on."""
+    since = now.date() - timedelta(days=1)  # it is still yesterday somewhere
+    recent = SessionData.objects.filter(user__in=people, local_day__gte=since)
+    return set(recent.values_list("user_id", "local_day").distinct())
+
+
+def _under_way(people: Collection[int], now: datetime) -> dict[int, list[Row]]:
+    rows = SessionData.objects.filter(
+        user__in=people, state=State.ACTIVE, updated_at__gte=now - STILL_UNDER_WAY
+    )
+    found: dict[int, list[Row]] = {}
+    for row in rows.values(*COLUMNS, "long_closure_count", "longest_closure_s"):
+        found.setdefault(row["user_id"], []).append(row)
+    return found
+
+
+def _gather_ranges(
+    facts: Facts, people: Mapping[Kind, Mapping[int, Person]], since: datetime
+) -> None:
+    wanted = [
+        (person, METRIC[kind]) for kind, watched in people.items() for person in watched.values()
+    ]
+    facts.newest = _newest({(person.pk, metric) for person, metric in wanted}, since)
+    measured = [pair for pair in wanted if (pair[0].pk, pair[1]) in facts.newest]
+    facts.usual = usual_ranges(measured, facts.now)
+
+
+def _newest(wanted: Collection[tuple[int, str]], since: datetime) -> dict[tuple[int, str], Row]:
+    """Of each (person, metric): the newest session that measured it and can be trusted."""
+    rows = SessionData.objects.filter(
+        user__in={person for person, _ in wanted},
+        state__in=(State.ENDED, State.INTERRUPTED),
+        placed_at__gte=since - LONGEST_SESSION,
+        updated_at__gte=since,
+        ended_at__isnull=False,
+    ).order_by("-ended_at", "-id")
+    found = [row for row in rows.values(*COLUMNS, *TRUST_COLUMNS, *METRIC.values()) if trusted(row)]
+    good = _without_objections([row["id"] for row in found])
+    newest: dict[tuple[int, str], Row] = {}
+    for row in found:
+        for metric in METRIC.values():
+            key = (row["user_id"], metric)
+            if key in wanted and row["id"] in good and row[metric] is not None:
+                newest.setdefault(key, row)
+    return newest
+
+
+def _without_objections(sessions: Collection[UUID]) -> set[UUID]:
+    rows = SessionData.objects.filter(pk__in=sessions).values_list("pk", "document_json")
+    return {pk for pk, document in rows.iterator(chunk_size=50) if nothing_against(document)}

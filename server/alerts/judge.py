@@ -1,0 +1,147 @@
+"""One pass over the rules: what they find is compared with the alerts that are open.
+
+Safe to run twice at once and as often as one likes: a pass writes while it holds the one `Pass`
+row, compares with what is open at that moment, and writes nothing if a later pass has been there.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from server.alerts.audience import live_rules
+from server.alerts.facts import METRIC, gather, today_of
+from server.alerts.judging import Finding, findings
+from server.alerts.models import Alert, Kind, Pass, Rule, Why
+from server.alerts.outbox import put_opened, put_resolved
+
+# A timer runs a pass each minute; a longer pause than this was the server being off.
+LONGEST_PAUSE = timedelta(minutes=5)
+# Without another measurement to compare: after this an alert is history.
+OLD = timedelta(days=7)
+ONLY = 1  # the key of the one `Pass`
+
+Key = tuple[int, str]  # a rule's, and the cause
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a pass has changed."""
+
+    rules: int
+    opened: int
+    resolved: int
+
+
+def judge(now: datetime | None = None) -> Judged:
+    """Open what holds, resolve what holds no more, and write both into the outbox."""
+    now = now or timezone.now()
+    last, since = _passes(now)
+    rules = list(live_rules())
+    found = list(findings(rules, gather(rules, now, since, last)))
+    with transaction.atomic():
+        held = Pass.objects.select_for_update().get(pk=ONLY)
+        if held.at > now:
+            return Judged(len(rules), 0, 0)
+        opened, resolved = _apply(rules, found, now)
+        Pass.objects.filter(pk=ONLY).update(at=now, since=since)
+    return Judged(len(rules), opened, resolved)
+
+
+def _passes(now: datetime) -> tuple[datetime, datetime]:
+    """When the last pass was, and since when they have come without a long pause."""
+    last, made = Pass.objects.get_or_create(pk=ONLY, defaults={"at": now, "since": now})
+    if made:  # of a server that begins: it may have been listening for long
+        Pass.objects.filter(pk=ONLY).update(since=now - timedelta(days=1))
+        return now, now - timedelta(days=1)
+    return last.at, (now if now - last.at > LONGEST_PAUSE else last.since)
+
+
+def _apply(rules: Iterable[Rule], found: Iterable[Finding], now: datetime) -> tuple[int, int]:
+    """How many alerts were opened, and resolved."""
+    open_now = {
+        (alert.rule_id or -alert.pk, alert.cause): alert
+        for alert in Alert.objects.filter(resolved_at=None).select_related("person", "device")
+    }
+    # Rules that somebody changed or removed since they were read are judged by the next pass.
+    unchanged = dict(Rule.objects.values_list("pk", "changed_at"))
+    by_key: dict[Key, Finding] = {}
+    for each in found:
+        if unchanged.get(each.rule.pk) == each.rule.changed_at:
+            by_key[(each.rule.pk, each.cause)] = each
+    live = {rule.pk for rule in rules}
+    fresh = [
+        _alert(finding, now)
+        for key, finding in by_key.items()
+        if finding.opens and key not in open_now
+    ]
+    over = {
+        alert: why
+        for key, alert in open_now.items()
+        if (why := _why_over(alert, by_key.get(key), live, now))
+    }
+    put_opened(Alert.objects.bulk_create(fresh), now)
+    _resolve(over, now)
+    return len(fresh), len(over)
+
+
+def _alert(finding: Finding, now: datetime) -> Alert:
+    rule = finding.rule
+    return Alert(
+        rule=rule,
+        receiver=rule.receiver,
+        person=rule.person,
+        kind=rule.kind,
+        cause=finding.cause,
+        device=finding.device,
+        session_id=finding.session_id,
+        measured=finding.measured,
+        opened_at=now,
+    )
+
+
+def _why_over(
+    alert: Alert, finding: Finding | None, live: Collection[int], now: datetime
+) -> Why | None:
+    """Why an open alert is over; `None` where it is not."""
+    if alert.rule_id is None or alert.rule_id not in live:
+        return Why.WITHDRAWN
+    if finding is None:
+        return _why_cleared(alert, now)
+    if finding.inside is None:
+        return Why.OLD if alert.kind in METRIC and now - alert.opened_at > OLD else None
+    newer = finding.inside > datetime.fromisoformat(alert.measured["ended_at"])
+    return Why.CLEARED if newer else None
+
+
+def _why_cleared(alert: Alert, now: datetime) -> Why:
+    """Of an alert whose cause is found no more."""
+    if alert.kind == Kind.NO_SESSION and today_of(alert.person, now).isoformat() != alert.cause:
+        return Why.DAY_OVER
+    if alert.kind == Kind.LONG_CLOSURES:
+        return Why.SESSION_OVER
+    if alert.kind == Kind.DEVICE_SILENT and not _still_theirs(alert):
+        return Why.WITHDRAWN
+    return Why.CLEARED
+
+
+def _still_theirs(alert: Alert) -> bool:
+    device = alert.device
+    return bool(device and device.revoked_at is None and device.person_id == alert.person_id)
+
+
+def _resolve(over: Mapping[Alert, Why], now: datetime) -> None:
+    for alert, why in over.items():
+        alert.resolved_at, alert.why = now, why
+    Alert.objects.bulk_update(list(over), ["resolved_at", "why"], batch_size=500)
+    put_resolved(list(over), now)
+
+
+def forget(rule: Rule, now: datetime | None = None) -> None:
+    """Close a rule's open alerts, because it is changed or removed: nobody is told of that."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        alerts = list(Alert.objects.select_for_update().filter(rule=rule, resolved_at=None))
+        _resolve(dict.fromkeys(alerts, Why.CHANGED), now)

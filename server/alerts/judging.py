@@ -1,0 +1,144 @@
+"""Whether a rule's condition holds. No clock and no database: facts in, findings out."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from server.alerts.facts import METRIC, Facts, Row, today_of
+from server.alerts.models import Kind, Measured, Rule
+from server.alerts.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
+from server.devices.models import Device
+from server.session_data.days import zone_of
+from server.session_data.fields import instant_text
+
+# After the server itself was off, documents of that time need a moment to arrive.
+ARRIVING = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says of one cause.
+
+    `opens`: it holds, and an alert is to be opened. Otherwise one that is open stays so: it holds
+    but came late, or there is nothing new to judge by. A cause without a finding holds no more;
+    where `inside` is given, since that session.
+    """
+
+    rule: Rule
+    cause: str
+    opens: bool
+    measured: Measured = field(default_factory=dict)
+    device: Device | None = None
+    session_id: UUID | None = None
+    inside: datetime | None = None
+
+
+def findings(rules: Iterable[Rule], facts: Facts) -> Iterator[Finding]:
+    """All that the rules find."""
+    for rule in rules:
+        yield from JUDGES[Kind(rule.kind)](rule, facts)
+
+
+def silent_devices(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """Devices of which nothing was heard for longer than `minutes`."""
+    for device in facts.devices.get(rule.person_id, ()):
+        heard = last_heard(device)
+        if heard is None:
+            continue
+        # While the server was off it heard of nobody: that time says nothing about a device.
+        counted = max(heard, facts.since) if facts.since else heard
+        if facts.now - counted > timedelta(minutes=rule.minutes or 0):
+            measured = {
+                "device": device.label,
+                "since": instant_text(heard),
+                "minutes": rule.minutes,
+            }
+            yield Finding(rule, str(device.pk), True, measured, device)
+
+
+def last_heard(device: Device) -> datetime | None:
+    """Until when the device was there; `None` while it is, or never was.
+
+    The broker says at once when a device's connection is gone (its last will), so one that is
+    online is there however little it has to say.
+    """
+    if device.online or device.last_seen_at is None:
+        return None
+    moments = (device.last_seen_at, device.status_at if device.online is False else None)
+    return max(moment for moment in moments if moment)
+
+
+def missing_session(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """A day of the rule on which no session had come by its time, in the person's zone."""
+    today = today_of(rule.person, facts.now)
+    if rule.by is None or str(today.isoweekday()) not in rule.weekdays:
+        return
+    zone = zone_of(rule.person.timezone, None, "UTC")
+    deadline = datetime.combine(today, rule.by, zone)
+    if facts.now < deadline or rule.changed_at > deadline:
+        return
+    if (rule.person_id, today) in facts.measured_days:
+        return
+    listening = facts.since is None or facts.now - facts.since >= ARRIVING
+    measured = {"by": f"{rule.by:%H:%M}", "day": today.isoformat()}
+    yield Finding(rule, today.isoformat(), listening, measured)
+
+
+def long_closures(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """Sessions under way with as many long closures as the rule asks for, or one as long."""
+    for session in facts.under_way.get(rule.person_id, ()):
+        count, longest = session["long_closure_count"], session["longest_closure_s"]
+        many = rule.closures is not None and count is not None and count >= rule.closures
+        long = rule.closure_s is not None and longest is not None and longest >= rule.closure_s
+        if many or long:
+            measured = {
+                "started_at": instant_text(session["started_at"]),
+                "count": count,
+                "longest_s": longest,
+                "closures": rule.closures,
+                "closure_s": rule.closure_s,
+            }
+            fresh = facts.now - session["updated_at"] <= CHECKPOINT_SLACK
+            opens = fresh and is_timely(session, CHECKPOINT_SLACK)
+            session_id = session["id"]
+            yield Finding(rule, str(session_id), opens, measured, session_id=session_id)
+
+
+def outside_usual(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """The person's newest trustworthy session, if its number lies outside their usual range."""
+    metric = METRIC[Kind(rule.kind)]
+    session = facts.newest.get((rule.person_id, metric))
+    usual = facts.usual.get((rule.person_id, metric))
+    bounds = usual.bounds(rule.spread or 0) if usual else None
+    if session is None or usual is None or bounds is None:
+        yield Finding(rule, metric, False)  # nothing new, or nothing to compare it with
+        return
+    low, high = bounds
+    if low <= session[metric] <= high:
+        yield Finding(rule, metric, False, inside=session["ended_at"])
+        return
+    measured = {
+        "value": session[metric],
+        "low": low,
+        "high": high,
+        "median": usual.median,
+        "sessions": usual.sessions,
+        "ended_at": instant_text(session["ended_at"]),
+    }
+    opens = _just_ended(session, facts.now) and is_timely(session, END_SLACK)
+    yield Finding(rule, metric, opens, measured, session_id=session["id"])
+
+
+def _just_ended(session: Row, now: datetime) -> bool:
+    """By when the server heard of its end; `is_timely` compares that with the device's word."""
+    return bool(now - session["updated_at"] <= timedelta(hours=2))
+
+
+JUDGES: dict[Kind, Callable[[Rule, Facts], Iterator[Finding]]] = {
+    Kind.DEVICE_SILENT: silent_devices,
+    Kind.NO_SESSION: missing_session,
+    Kind.LONG_CLOSURES: long_closures,
+    Kind.BLINK_RATE: outside_usual,
+    Kind.PERCLOS: outside_usual,
+}

@@ -1,0 +1,99 @@
+"""Alerts and rules as the page shows them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from server.alerts.facts import METRIC
+from server.alerts.models import Alert, Kind, Rule, UsualRange
+from server.alerts.usual import DAYS_NEEDED, SESSIONS_NEEDED
+from server.alerts.words import ending, heading, moment, rule_sentence, sentence
+from server.care.access import visible_people
+from server.care.models import Person
+from server.session_data.days import zone_of
+
+
+@dataclass(frozen=True)
+class AlertRow:
+    """One alert in words; its session's page, where the reader may open that."""
+
+    person: str
+    heading: str
+    text: str
+    opened: str
+    resolved: str
+    ending: str
+    session_id: str
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One rule in words; `waits` says what it still lacks."""
+
+    id: int
+    person: str
+    kind: str
+    text: str
+    waits: str
+
+
+def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
+    """In the viewer's language and zone."""
+    zone = zone_of(viewer.timezone, None, "UTC")
+    open_to = set(visible_people(viewer).values_list("pk", flat=True)) if alerts else set()
+
+    def at(when: datetime | None) -> str:
+        return moment(when, zone) if when else ""
+
+    return [
+        AlertRow(
+            person=_("you") if alert.person == viewer else alert.person.label,
+            heading=heading(alert),
+            text=sentence(alert),
+            opened=at(alert.opened_at),
+            resolved=at(alert.resolved_at),
+            ending=ending(alert),
+            session_id=str(alert.session_id or "") if alert.person_id in open_to else "",
+        )
+        for alert in alerts
+    ]
+
+
+def rule_rows(rules: Iterable[Rule], viewer: Person) -> list[RuleRow]:
+    """In the viewer's language."""
+    rules = list(rules)
+    people = {rule.person_id for rule in rules if rule.kind in METRIC}
+    usual = {
+        (each.person_id, each.metric): each for each in UsualRange.objects.filter(person__in=people)
+    }
+    return [
+        RuleRow(
+            id=rule.pk,
+            person=_("you") if rule.person == viewer else rule.person.label,
+            kind=str(Kind(rule.kind).label),
+            text=rule_sentence(rule),
+            waits=_waits(rule, usual.get((rule.person_id, METRIC.get(Kind(rule.kind), "")))),
+        )
+        for rule in rules
+    ]
+
+
+def _waits(rule: Rule, usual: UsualRange | None) -> str:
+    """What a range rule lacks; a range that was computed long ago may not hold any more."""
+    if rule.kind not in METRIC:
+        return ""
+    if usual is None:
+        return _("It begins with the next session that is long and clear enough.")
+    if usual.median is None:
+        return _(
+            "Not enough data yet: %(sessions)d of %(sessions_needed)d sessions, on %(days)d of "
+            "%(days_needed)d days."
+        ) % {
+            "sessions": usual.sessions,
+            "sessions_needed": SESSIONS_NEEDED,
+            "days": usual.days,
+            "days_needed": DAYS_NEEDED,
+        }
+    return ""

@@ -1,0 +1,181 @@
+"""The outbox: what is to be told, to whom and when; each delivery is tried until it is done.
+
+A delivery is written in the transaction that opens or resolves its alert, so none is lost. Sending
+takes a lease on it first; who dies between sending and noting it leaves it to be sent again.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from server.alerts.audience import may_be_told
+from server.alerts.models import Alert, Delivery, Notice, Receiver, Why
+from server.alerts.quiet import quiet_until
+from server.session_data.days import zone_of
+
+log = logging.getLogger(__name__)
+
+# Longer than any sending takes: every wait in it is bounded.
+LEASE = timedelta(minutes=2)
+# 1, 2, 4 ... minutes apart, an hour at most: ten tries are a good six hours.
+MOST_TRIES = 10
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=1)
+# A timer runs a pass each minute; what is not sent in this time waits for the next one.
+SENDING_S = 40.0
+MOST_IN_A_PASS = 500
+# Kept for the receiver to read what became of them, then removed by `tidy`.
+KEPT = timedelta(days=30)
+
+Send = Callable[[Delivery, Receiver], None]
+
+
+class SendError(Exception):
+    """It could not be sent; `permanent`: nor will it be. The text holds no personal data.
+
+    `whole`: the way itself is closed, not for this delivery alone.
+    """
+
+    def __init__(self, text: str, *, permanent: bool = False, whole: bool = False) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+        self.whole = whole
+
+
+# Writing
+
+
+def put_opened(alerts: Iterable[Alert], now: datetime) -> None:
+    """What tells of new alerts, in the caller's transaction."""
+    alerts = list(alerts)
+    receivers = _receivers(alerts)
+    Delivery.objects.bulk_create(
+        Delivery(alert=alert, notice=Notice.OPENED, way=way, created_at=now, due_at=now)
+        for alert in alerts
+        if alert.receiver_id in receivers
+        for way in receivers[alert.receiver_id].ways()
+    )
+
+
+def put_resolved(alerts: Sequence[Alert], now: datetime) -> None:
+    """Drop what has not been told yet; tell those who have been told.
+
+    One that was tried counts as told: whoever tried may have died just after sending.
+    """
+    opened = Delivery.objects.filter(alert__in=alerts, notice=Notice.OPENED)
+    opened.filter(sent_at=None, dropped_at=None, attempts=0).update(
+        dropped_at=now, problem="over before it was told"
+    )
+    told = opened.filter(Q(attempts__gt=0), Q(dropped_at=None))
+    silent = {alert.pk for alert in alerts if alert.why in (Why.WITHDRAWN, Why.CHANGED)}
+    Delivery.objects.bulk_create(
+        Delivery(alert_id=alert, notice=Notice.RESOLVED, way=way, created_at=now, due_at=now)
+        for alert, way in told.values_list("alert_id", "way")
+        if alert not in silent
+    )
+
+
+def _receivers(alerts: Iterable[Alert]) -> dict[int, Receiver]:
+    found = Receiver.objects.filter(person__in={alert.receiver_id for alert in alerts})
+    return {each.person_id: each for each in found}
+
+
+def hurry(receiver: Receiver) -> None:
+    """Look anew at what waits for a receiver's quiet hours: they have changed."""
+    now = timezone.now()
+    waiting = _waiting().filter(alert__receiver=receiver.person, due_at__gt=now, attempts=0)
+    waiting.update(due_at=now)
+
+
+# Sending
+
+
+def deliver(senders: Mapping[str, Send], for_s: float = SENDING_S) -> tuple[int, int]:
+    """Send what is due, what was tried least first. How many were sent, and how many failed."""
+    until_s = time.monotonic() + for_s
+    now = timezone.now()
+    due = _free(now).order_by("attempts", "due_at").values_list("pk", "way")[:MOST_IN_A_PASS]
+    closed: set[str] = set()
+    counts = {"sent": 0, "failed": 0}
+    for pk, way in list(due):
+        if time.monotonic() > until_s:
+            break
+        if way in closed:
+            continue
+        outcome = _deliver_one(pk, senders, closed)
+        if outcome in counts:
+            counts[outcome] += 1
+    return counts["sent"], counts["failed"]
+
+
+def _waiting() -> QuerySet[Delivery]:
+    return Delivery.objects.filter(sent_at=None, dropped_at=None)
+
+
+def _free(now: datetime) -> QuerySet[Delivery]:
+    return _waiting().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), due_at__lte=now)
+
+
+def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
+    """`sent`, `failed`, or what else became of it."""
+    now = timezone.now()
+    delivery = Delivery.objects.select_related("alert__person", "alert__receiver").get(pk=pk)
+    receiver = Receiver.objects.filter(person=delivery.alert.receiver_id).first()
+    if receiver is None:
+        return _drop(delivery, now, "told on the page alone")
+    if reason := _reason_to_drop(delivery, receiver):
+        return _drop(delivery, now, reason)
+    zone = zone_of(delivery.alert.receiver.timezone, None, "UTC")
+    when = quiet_until(now, zone, receiver.quiet_from, receiver.quiet_until)
+    if when > now:
+        _free(now).filter(pk=pk).update(due_at=when)
+        return "quiet"
+    if not _free(now).filter(pk=pk).update(claimed_until=now + LEASE, attempts=F("attempts") + 1):
+        return "somebody else's"
+    delivery.attempts += 1
+    try:
+        senders[delivery.way](delivery, receiver)
+    except SendError as error:
+        if error.whole:
+            closed.add(delivery.way)
+        return _failed(delivery, error)
+    Delivery.objects.filter(pk=pk).update(sent_at=timezone.now(), claimed_until=None, problem="")
+    return "sent"
+
+
+def _reason_to_drop(delivery: Delivery, receiver: Receiver) -> str | None:
+    alert = delivery.alert
+    if delivery.way not in receiver.ways():
+        return "not told this way any more"
+    if not may_be_told(alert):
+        return "not to be told any more"
+    if delivery.notice == Notice.OPENED and alert.resolved_at is not None:
+        return "over before it was told"
+    return None
+
+
+def _drop(delivery: Delivery, now: datetime, reason: str) -> str:
+    _waiting().filter(pk=delivery.pk).update(dropped_at=now, claimed_until=None, problem=reason)
+    return "dropped"
+
+
+def _failed(delivery: Delivery, error: SendError) -> str:
+    now = timezone.now()
+    log.warning("a notice by %s could not be sent: %s", delivery.way, error)
+    if error.permanent or delivery.attempts >= MOST_TRIES:
+        _drop(delivery, now, str(error)[:200])
+        return "failed"
+    pause = min(FIRST_PAUSE * 2 ** (delivery.attempts - 1), LONGEST_PAUSE)
+    _waiting().filter(pk=delivery.pk).update(
+        due_at=now + pause, claimed_until=None, problem=str(error)[:200]
+    )
+    return "failed"
+
+
+def depth() -> int:
+    """How many deliveries are still to be done."""
+    return _waiting().count()

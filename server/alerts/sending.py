@@ -1,0 +1,15 @@
+"""What sends by which way: the one place where the outbox and its senders are joined."""
+
+from server.alerts import webhook
+from server.alerts.mail import Mailer
+from server.alerts.models import Way
+from server.alerts.outbox import deliver
+
+
+def deliver_all() -> tuple[int, int]:
+    """Send what is due: how many were sent, and how many failed."""
+    mailer = Mailer()
+    try:
+        return deliver({Way.EMAIL: mailer, Way.WEBHOOK: webhook.post})
+    finally:
+        mailer.close()

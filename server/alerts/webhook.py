@@ -1,0 +1,203 @@
+"""Notices by webhook: a signed JSON POST to an address that a person has given.
+
+The address is somebody's word, so it is not trusted: only http(s), and only to public addresses,
+unless the setting `WEBHOOK_PRIVATE` says that this server's neighbours are meant to be reached. The
+name is resolved here and the connection goes to the address that was looked at, so that a name
+can't change its meaning in between. Redirects are not followed; what is answered is not read.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from server.alerts.mail import page_address
+from server.alerts.models import Alert, Delivery, Receiver
+from server.alerts.outbox import SendError
+from server.alerts.words import ending, heading, sentence
+from server.session_data.fields import instant_text
+
+# Seconds: of one wait, and of the whole exchange, whatever drips in meanwhile.
+WAIT_S = 5.0
+WHOLE_S = 10.0
+
+SIGNATURE = "Blinklog-Signature"
+GONE = 410
+
+# Addresses that lead to others inside them, so that being "global" says nothing.
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def post(delivery: Delivery, receiver: Receiver) -> None:
+    """Send one notice; raises `SendError`."""
+    body = payload(delivery, receiver)
+    now_s = int(time.time())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Blinklog",
+        "Blinklog-Delivery": str(delivery.pk),
+        SIGNATURE: signature(receiver.webhook_secret, now_s, body),
+    }
+    status = exchange(receiver.webhook_url, body, headers)
+    if not 200 <= status < 300:
+        raise SendError(f"the webhook answered {status}", permanent=status == GONE)
+
+
+def payload(delivery: Delivery, receiver: Receiver) -> bytes:
+    """What is posted."""
+    alert = delivery.alert
+    with translation.override(receiver.person.language):
+        told = {"delivery": delivery.pk, "event": delivery.notice, "alert": as_json(alert)}
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def as_json(alert: Alert) -> dict[str, Any]:
+    """An alert for programs, its text in the active language."""
+    return {
+        "id": alert.pk,
+        "kind": alert.kind,
+        "user": alert.person.username,
+        "name": alert.person.label,
+        "device": str(alert.device_id) if alert.device_id else None,
+        "session_id": str(alert.session_id) if alert.session_id else None,
+        "opened_at": instant_text(alert.opened_at),
+        "resolved_at": instant_text(alert.resolved_at) if alert.resolved_at else None,
+        "why": alert.why or None,
+        "heading": heading(alert),
+        "text": " ".join(filter(None, (sentence(alert), ending(alert)))),
+        "measured": alert.measured,
+        "page": page_address() or None,
+    }
+
+
+def signature(secret: str, at_s: int, body: bytes) -> str:
+    """`t=<seconds>,v1=<hex>`: HMAC-SHA256 over the seconds, a dot and the body."""
+    made = hmac.new(secret.encode(), f"{at_s}.".encode() + body, hashlib.sha256)
+    return f"t={at_s},v1={made.hexdigest()}"
+
+
+# Where it may go
+
+
+def check_url(text: str) -> None:
+    """Raises `ValidationError` for what can't be a webhook's address, before any resolving."""
+    try:
+        url = urlsplit(text)
+        good = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        url, good = SplitResult("", "", "", "", ""), False
+    if not good or not text.isascii() or any(letter <= " " for letter in text):
+        raise ValidationError(_("Expected an address such as https://example.org/hook."))
+    if "@" in url.netloc:
+        raise ValidationError(_("Expected an address without a user name or a password."))
+    if _literal(url.hostname or "") and not _may_reach(_literal(url.hostname or "")):
+        raise ValidationError(_("This server does not call private addresses."))
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _may_reach(address: Address | None) -> bool:
+    if address is None:
+        return False
+    if settings.WEBHOOK_PRIVATE:
+        return not address.is_multicast and not address.is_unspecified
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return _may_reach(address.ipv4_mapped)
+        if address.sixtofour or address.teredo or address in NAT64 or address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def reachable_address(host: str, port: int) -> str:
+    """An address of the host that may be called; raises `SendError`.
+
+    All that the name stands for must be allowed: one that is both inside and outside is a trick.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise SendError("the webhook's host has no address") from None
+    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    if not addresses or not all(_may_reach(_literal(address)) for address in addresses):
+        raise SendError("the webhook's host is at an address that this server does not call")
+    return addresses[0]
+
+
+# The exchange
+
+
+class _PinnedHTTP(HTTPConnection):
+    """To the address that was looked at, whatever the name means by now."""
+
+    pinned = ""
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self.pinned, self.port), self.timeout)
+
+
+class _PinnedHTTPS(HTTPSConnection):
+    """The same; the certificate must be the name's."""
+
+    pinned = ""
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self.pinned, self.port), self.timeout)
+        self.sock = wrapped = ssl.create_default_context().wrap_socket(
+            plain, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        wrapped.do_handshake()  # now that it can be cut
+
+
+def exchange(address: str, body: bytes, headers: dict[str, str]) -> int:
+    """POST, and the status of the answer; raises `SendError`. Takes `WHOLE_S` at most."""
+    try:
+        check_url(address)
+    except ValidationError:
+        raise SendError("the webhook's address can't be called", permanent=True) from None
+    url = urlsplit(address)
+    host = url.hostname or ""
+    secure = url.scheme == "https"
+    port = url.port or (443 if secure else 80)
+    made = (_PinnedHTTPS if secure else _PinnedHTTP)(host, port, timeout=WAIT_S)
+    made.pinned = reachable_address(host, port)
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    watchdog = threading.Timer(WHOLE_S, _cut, [made])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        made.request("POST", target, body, headers)
+        return made.getresponse().status
+    except (OSError, HTTPException, ValueError) as error:
+        raise SendError(f"the webhook can't be reached: {type(error).__name__}") from None
+    finally:
+        watchdog.cancel()
+        made.close()
+
+
+def _cut(connection: HTTPConnection) -> None:
+    """A server that drips a byte now and then would hold us for ever."""
+    if (sock := connection.sock) is not None:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return

@@ -1,0 +1,169 @@
+"""What an alert says, in the reader's language: what was measured, never what it means."""
+
+from datetime import date, datetime, tzinfo
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
+
+from server.alerts.models import Alert, Kind, Rule, Why
+from server.dashboard.metrics import BLINK_RATE, PERCLOS
+from server.dashboard.words import clock, in_words, weekday_and_day
+from server.session_data.days import zone_of
+
+SHOWN = {Kind.BLINK_RATE: BLINK_RATE, Kind.PERCLOS: PERCLOS}
+ISO_DAYS = "1234567"
+
+
+def zone_of_alert(alert: Alert) -> tzinfo:
+    """The measured person's: their day is what is spoken of."""
+    return zone_of(alert.person.timezone, None, "UTC")
+
+
+def moment(when: datetime, zone: tzinfo) -> str:
+    """`"Sun 22 Nov, 10:15"`."""
+    return f"{weekday_and_day(when.astimezone(zone).date())}, {clock(when, zone)}"
+
+
+def heading(alert: Alert) -> str:
+    """A few words: what it is about."""
+    told = alert.measured
+    match alert.kind:
+        case Kind.DEVICE_SILENT:
+            return _("%(device)s is silent") % {"device": told["device"]}
+        case Kind.NO_SESSION:
+            return _("No session by %(time)s") % {"time": told["by"]}
+        case Kind.LONG_CLOSURES:
+            return _("Long closures in a session under way")
+        case Kind.BLINK_RATE:
+            return _("Blink rate outside the usual range")
+        case _:
+            return _("PERCLOS outside the usual range")
+
+
+def sentence(alert: Alert) -> str:
+    """What was measured, and what the rule asks for."""
+    match alert.kind:
+        case Kind.DEVICE_SILENT:
+            return _silent(alert)
+        case Kind.NO_SESSION:
+            day = date.fromisoformat(alert.measured["day"])
+            told = {"time": alert.measured["by"], "day": weekday_and_day(day)}
+            return _("On %(day)s no session had arrived by %(time)s.") % told
+        case Kind.LONG_CLOSURES:
+            return _closures(alert)
+        case _:
+            return _outside(alert)
+
+
+def _silent(alert: Alert) -> str:
+    told = alert.measured
+    return _(
+        "Nothing was heard of the device %(device)s since %(since)s: longer than the %(span)s of "
+        "the rule."
+    ) % {
+        "device": told["device"],
+        "since": moment(datetime.fromisoformat(told["since"]), zone_of_alert(alert)),
+        "span": in_words(told["minutes"] * 60),
+    }
+
+
+def _closures(alert: Alert) -> str:
+    told = alert.measured
+    begun = moment(datetime.fromisoformat(told["started_at"]), zone_of_alert(alert))
+    parts = [
+        ngettext(
+            "The session under way since %(begun)s has %(n)s long closure (half a second or "
+            "longer).",
+            "The session under way since %(begun)s has %(n)s long closures (half a second or "
+            "longer).",
+            told["count"] or 0,
+        )
+        % {"begun": begun, "n": told["count"]}
+    ]
+    if told["longest_s"] is not None:
+        parts.append(_("The longest lasted %(longest)s s.") % {"longest": _s(told["longest_s"])})
+    parts.append(_limits(told["closures"], told["closure_s"]))
+    return " ".join(parts)
+
+
+def _limits(count: int | None, length_s: float | None) -> str:
+    if count is not None and length_s is not None:
+        told = {"n": count, "length": _s(length_s)}
+        return _("The rule asks for %(n)s of them, or one of %(length)s s.") % told
+    if count is not None:
+        return _("The rule asks for %(n)s of them.") % {"n": count}
+    return _("The rule asks for one of %(length)s s.") % {"length": _s(length_s or 0)}
+
+
+def _outside(alert: Alert) -> str:
+    told, metric = alert.measured, SHOWN[Kind(alert.kind)]
+    numbers = {name: metric.shown(told[name]) for name in ("value", "low", "high", "median")}
+    return _(
+        "%(metric)s of the session that ended on %(ended)s: %(value)s %(unit)s. The rule's range "
+        "is %(low)s to %(high)s, around the median %(median)s of %(n)s sessions in the four weeks "
+        "before."
+    ) % {
+        **numbers,
+        "metric": metric.name,
+        "unit": metric.unit,
+        "ended": moment(datetime.fromisoformat(told["ended_at"]), zone_of_alert(alert)),
+        "n": told["sessions"],
+    }
+
+
+def _s(seconds: float) -> str:
+    return str(number_format(round(seconds, 1), 1))
+
+
+def ending(alert: Alert) -> str:
+    """Why it is over, in a sentence; empty while it is not."""
+    if alert.resolved_at is None:
+        return ""
+    if alert.why != Why.CLEARED:
+        return {
+            Why.DAY_OVER: _("The day ended without one."),
+            Why.SESSION_OVER: _("The session is over, or nothing more was heard of it."),
+            Why.OLD: _("For a week nothing newer was measured that could be compared."),
+        }.get(Why(alert.why)) or _("The rule was changed or removed, or what it watched is gone.")
+    return {
+        Kind.DEVICE_SILENT: _("The device was heard of again."),
+        Kind.NO_SESSION: _("A session of that day has arrived since."),
+    }.get(Kind(alert.kind)) or _("A newer session lies within the range.")
+
+
+# Rules
+
+
+def day_names() -> list[tuple[str, str]]:
+    """ISO digit and short name, from Monday."""
+    names = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
+    return list(zip(ISO_DAYS, map(str, names), strict=True))
+
+
+def rule_sentence(rule: Rule) -> str:
+    """When the rule tells, in a sentence."""
+    match rule.kind:
+        case Kind.DEVICE_SILENT:
+            span = in_words((rule.minutes or 0) * 60)
+            return _("When nothing is heard of a device for longer than %(span)s.") % {"span": span}
+        case Kind.NO_SESSION:
+            return _("When there is no session by %(time)s, %(days)s.") % {
+                "time": f"{rule.by:%H:%M}" if rule.by else "",
+                "days": days_in_words(rule.weekdays),
+            }
+        case Kind.LONG_CLOSURES:
+            about = _("In a session under way, by its long closures (half a second or longer).")
+            return f"{about} {_limits(rule.closures, rule.closure_s)}"
+        case _:
+            return _(
+                "When a session's value is further than %(k)s times the interquartile range from "
+                "the median of the person's own last four weeks."
+            ) % {"k": number_format(rule.spread or 0, 1)}
+
+
+def days_in_words(weekdays: str) -> str:
+    """`"every day"`, or the days' short names."""
+    if weekdays == ISO_DAYS:
+        return pgettext("of a rule", "every day")
+    return ", ".join(name for digit, name in day_names() if digit in weekdays)

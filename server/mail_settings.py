@@ -1,0 +1,56 @@
+"""Django's settings for mail, out of one address."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+NAME = "BLINKLOG_EMAIL_URL"
+EXPECTED = "expected smtp+starttls://[user@]host[:port], smtps:, smtp: or file:///folder"
+PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+HERE = ("localhost", "127.0.0.1", "::1")
+
+# Seconds; each wait of the conversation with the mail server.
+WAIT_S = 10
+
+
+def mail_settings(address: str, password_file: str) -> dict[str, Any]:
+    """`EMAIL_...` by their names. Without an address nothing is sent.
+
+    Raises `ImproperlyConfigured`, whose text shows no password.
+    """
+    if not address:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    try:
+        url = urlsplit(address)
+        port = url.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{NAME}: {EXPECTED}; {error}") from None
+    if url.scheme == "file" and url.path:
+        backend = "django.core.mail.backends.filebased.EmailBackend"
+        return {"EMAIL_BACKEND": backend, "EMAIL_FILE_PATH": unquote(url.path)}
+    if url.scheme not in PORTS or not url.hostname:
+        raise ImproperlyConfigured(f"{NAME}: {EXPECTED}, found {url.scheme or 'none'}:")
+    password = _password(password_file) or unquote(url.password or "")
+    if password and url.scheme == "smtp" and url.hostname not in HERE:
+        raise ImproperlyConfigured(f"{NAME}: expected smtp+starttls: or smtps: with a password")
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": url.hostname,
+        "EMAIL_PORT": port or PORTS[url.scheme],
+        "EMAIL_HOST_USER": unquote(url.username or ""),
+        "EMAIL_HOST_PASSWORD": password,
+        "EMAIL_USE_TLS": url.scheme == "smtp+starttls",
+        "EMAIL_USE_SSL": url.scheme == "smtps",
+        "EMAIL_TIMEOUT": WAIT_S,
+    }
+
+
+def _password(file: str) -> str:
+    if not file:
+        return ""
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"BLINKLOG_EMAIL_PASSWORD_FILE: {error}") from error
