@@ -1,12 +1,14 @@
 """What a client may ask of a history, checked: nothing is ignored silently."""
 
 import zoneinfo
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Q
 from django.http import QueryDict
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
 from server.session_data.days import placed_within
@@ -51,35 +53,44 @@ class Asked:
         return wanted
 
 
+def parameter(name: str, text: str, schema: Any = str) -> OpenApiParameter:
+    """One parameter's description."""
+    return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=text)
+
+
 def read_query(query: QueryDict, zone: str) -> Asked:
     """The query's parameters; `ValidationError` names the one that is wrong.
 
     A moment without an offset is one in `zone`, the person's own.
     """
-    _check_names(query)
-    first, last = (_read(query, name, lambda text: _bound(text, zone)) for name in ("from", "to"))
+    check_names(query)
+    first, last = (
+        read_parameter(query, name, lambda text: _bound(text, zone)) for name in ("from", "to")
+    )
     if first is not None and type(first) is type(last) and first > last:
         raise ValidationError({"to": "expected an end that is not before the start"})
     return Asked(
         user=query.get("user"),
         first=first,
         last=last,
-        states=_read(query, "state", _states) or (),
-        cursor=_read(query, "cursor", _cursor),
-        limit=_read(query, "limit", _limit) or DEFAULT_LIMIT,
+        states=read_parameter(query, "state", _states) or (),
+        cursor=read_parameter(query, "cursor", _cursor),
+        limit=read_parameter(query, "limit", _limit) or DEFAULT_LIMIT,
     )
 
 
-def _check_names(query: QueryDict) -> None:
+def check_names(query: QueryDict, names: Sequence[str] = PARAMETERS) -> None:
+    """Refuse a parameter that is none of `names`, or comes twice."""
     for name, texts in query.lists():
-        if name not in PARAMETERS:
-            expected = f"expected one of {', '.join(PARAMETERS)}"
+        if name not in names:
+            expected = f"expected one of {', '.join(names)}"
             raise ValidationError({shown(name).strip("'"): expected})
         if len(texts) > 1:
             raise ValidationError({name: f"expected it once, found it {len(texts)} times"})
 
 
-def _read(query: QueryDict, name: str, reader: Any) -> Any:
+def read_parameter(query: QueryDict, name: str, reader: Any) -> Any:
+    """What `reader` makes of the parameter, `None` without it; an error names it."""
     text = query.get(name)
     if text is None:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404
-from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,7 +21,7 @@ from server.devices.views import CommandSerializer, Conflict, asked
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many, rejected
 from server.session_data.amend import FinalError, amend, first_document, new_session_id
 from server.session_data.dead_letters import keep_dead_letter
-from server.session_data.filters import MOST, read_query
+from server.session_data.filters import MOST, parameter, read_query
 from server.session_data.history import (
     COLUMNS,
     Cursor,
@@ -256,11 +256,6 @@ def shown_session(viewer: Person, session_id: UUID) -> dict[str, Any]:
     return detail(row, document, person.username)
 
 
-def query(name: str, text: str, schema: Any = str) -> OpenApiParameter:
-    """One parameter's description."""
-    return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=text)
-
-
 class HistoryView(APIView):
     """`GET /api/session/history/`."""
 
@@ -269,12 +264,14 @@ class HistoryView(APIView):
     @extend_schema(
         operation_id="session_history",
         parameters=[
-            query("user", "Whose: a user name; by default one's own"),
-            query("from", "A local day such as 2026-11-22, or a moment; included"),
-            query("to", "A local day, included, or a moment, excluded"),
-            query("state", f"Some of {', '.join(State.values)}, with commas between"),
-            query("cursor", "A place in the history, from `next` or `previous`"),
-            query("limit", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST}),
+            parameter("user", "Whose: a user name; by default one's own"),
+            parameter("from", "A local day such as 2026-11-22, or a moment; included"),
+            parameter("to", "A local day, included, or a moment, excluded"),
+            parameter("state", f"Some of {', '.join(State.values)}, with commas between"),
+            parameter("cursor", "A place in the history, from `next` or `previous`"),
+            parameter(
+                "limit", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST}
+            ),
         ],
         responses=HistorySerializer,
     )

@@ -1,0 +1,314 @@
+"""`GET /api/session/summary/`: a person's days, and the periods they make, against those before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from server.care.access import note_look, person_for
+from server.care.models import Permission, Person
+from server.devices.authentication import IsPerson, person_of
+from server.session_data.days import zone_of
+from server.session_data.fields import refuse
+from server.session_data.filters import check_names, parameter, read_parameter
+from server.session_data.models import SUMMARY_COLUMNS, SessionData, State
+from server.session_data.summary import (
+    WAYS,
+    Counts,
+    DaySummary,
+    PeriodSummary,
+    Spread,
+    by_day,
+    change,
+    day_summary,
+    each_day,
+    least_days,
+    period_summary,
+)
+
+PERIODS = (7, 30, 90)
+LONGEST = 366  # days of a period of one's own
+# Nothing was measured before there was such a device, and the calendar has a beginning.
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A session that is over, as far as a summary needs it."""
+
+    day: date
+    state: str
+    date_uncertain: bool
+    values: Mapping[str, float | None]
+
+
+def briefs(person: Person, first: date, last: date) -> list[Brief]:
+    """The person's sessions of these days: one query, answered by one index alone."""
+    over = SessionData.objects.filter(
+        user=person,
+        local_day__gte=first,
+        local_day__lte=last,
+        state__in=(State.ENDED, State.INTERRUPTED),
+    )
+    rows = over.order_by().values_list("local_day", *SUMMARY_COLUMNS)
+    return [
+        Brief(day, state, uncertain, _values(measured)) for day, state, uncertain, *measured in rows
+    ]
+
+
+def _values(measured: Sequence[float | None]) -> dict[str, float | None]:
+    """By their names; coverage is not in the index, but what it is made of."""
+    values = dict(zip(SUMMARY_COLUMNS[2:], measured, strict=True))
+    valid_s, duration_s = values["valid_s"], values["duration_s"]
+    share = valid_s / duration_s if valid_s is not None and duration_s else None
+    return {**values, "coverage": share}
+
+
+class DayMetricSerializer(serializers.Serializer[Any]):
+    """`value`: the day's; null where nothing was measured. The quartiles of its `sessions`."""
+
+    value = serializers.FloatField(allow_null=True)
+    q1 = serializers.FloatField(allow_null=True)
+    q3 = serializers.FloatField(allow_null=True)
+    sessions = serializers.IntegerField()
+
+
+class MedianSerializer(serializers.Serializer[Any]):
+    """Median and quartiles of the values of those `days` that have one."""
+
+    median = serializers.FloatField(allow_null=True)
+    q1 = serializers.FloatField(allow_null=True)
+    q3 = serializers.FloatField(allow_null=True)
+    days = serializers.IntegerField()
+
+
+class PeriodMetricSerializer(MedianSerializer):
+    """With the period before, of the same length; the changes are null where either is thin."""
+
+    before = MedianSerializer()
+    change = serializers.FloatField(allow_null=True)
+    change_ratio = serializers.FloatField(allow_null=True)
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """Sessions that are over, and those among them of these kinds."""
+
+    sessions = serializers.IntegerField()
+    short = serializers.IntegerField()
+    uncertain = serializers.IntegerField()
+    interrupted = serializers.IntegerField()
+
+
+class DayMetricsSerializer(serializers.Serializer[Any]):
+    """A day's values: medians; sums of long closures and measured time; for coverage a share."""
+
+    blink_rate_per_min = DayMetricSerializer()
+    ear_mean = DayMetricSerializer()
+    perclos = DayMetricSerializer()
+    long_closure_count = DayMetricSerializer()
+    valid_s = DayMetricSerializer()
+    coverage = DayMetricSerializer()
+
+
+class PeriodMetricsSerializer(serializers.Serializer[Any]):
+    """A period's are medians of its days' values."""
+
+    blink_rate_per_min = PeriodMetricSerializer()
+    ear_mean = PeriodMetricSerializer()
+    perclos = PeriodMetricSerializer()
+    long_closure_count = PeriodMetricSerializer()
+    valid_s = PeriodMetricSerializer()
+    coverage = PeriodMetricSerializer()
+
+
+class DaySerializer(CountsSerializer):
+    """One local day; there is one for each day of the longest period."""
+
+    day = serializers.DateField()
+    duration_s = serializers.FloatField(allow_null=True)
+    metrics = DayMetricsSerializer()
+
+
+class PeriodSerializer(CountsSerializer):
+    """Days in a row; `least_days` is on how many something must be measured for a change."""
+
+    days = serializers.IntegerField()
+    first = serializers.DateField()
+    last = serializers.DateField()
+    measured_days = serializers.IntegerField()
+    least_days = serializers.IntegerField()
+    duration_s = serializers.FloatField(allow_null=True)
+    valid_s = serializers.FloatField(allow_null=True)
+    coverage = serializers.FloatField(allow_null=True)
+    sessions_before = serializers.IntegerField()
+    metrics = PeriodMetricsSerializer()
+
+
+class SummarySerializer(serializers.Serializer[Any]):
+    """Null is "no data", never 0."""
+
+    user = serializers.CharField()
+    timezone = serializers.CharField()
+    today = serializers.DateField()
+    periods = PeriodSerializer(many=True)
+    days = DaySerializer(many=True)
+
+
+class SummaryView(APIView):
+    """`GET /api/session/summary/`."""
+
+    permission_classes = [IsPerson]
+
+    @extend_schema(
+        operation_id="session_summary",
+        parameters=[
+            parameter("user", "Whose: a user name; by default one's own"),
+            parameter(
+                "period", "7, 30 or 90 days up to today, or several with commas; all without it"
+            ),
+            parameter("from", "A local day: with `to`, a period of one's own, of 366 days at most"),
+            parameter("to", "A local day, included"),
+        ],
+        responses=SummarySerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """A person's days and periods: what was measured, how it spreads, and how it changed."""
+        viewer = person_of(request)
+        person = person_for(viewer, request.query_params.get("user"), Permission.HISTORY)
+        today = timezone.now().astimezone(zone_of(person.timezone, None, "UTC")).date()
+        spans = _spans(request.query_params, today)
+        days = by_day(briefs(person, *_reach(spans)), *_reach(spans))
+        note_look(viewer, person, "summary")
+        shown = max(spans, key=lambda span: span[1] - span[0])
+        return Response(
+            {
+                "user": person.username,
+                "timezone": person.timezone,
+                "today": today.isoformat(),
+                "periods": [period_answer(days, *span) for span in spans],
+                "days": [day_answer(day_summary(day, days[day])) for day in each_day(*shown)],
+            }
+        )
+
+
+Span = tuple[date, date]
+
+
+def before(first: date, last: date) -> Span:
+    """The period of the same length that ends the day before."""
+    return first - (last - first) - timedelta(days=1), first - timedelta(days=1)
+
+
+def _reach(spans: Sequence[Span]) -> Span:
+    """From the first day that is compared to the last one."""
+    return min(before(*span)[0] for span in spans), max(last for _, last in spans)
+
+
+def _spans(query: Any, today: date) -> list[Span]:
+    check_names(query, ("user", "period", "from", "to"))
+    first, last = (read_parameter(query, name, _day) for name in ("from", "to"))
+    if first is None and last is None:
+        lengths = read_parameter(query, "period", _lengths) or PERIODS
+        return [(today - timedelta(days=days - 1), today) for days in lengths]
+    if "period" in query:
+        raise ValidationError({"period": "expected it, or from and to, not both"})
+    if first is None or last is None:
+        missing = "from" if first is None else "to"
+        raise ValidationError({missing: "expected from and to together"})
+    if not 0 <= (last - first).days < LONGEST:
+        raise ValidationError({"to": f"expected 1 to {LONGEST} days, from `from` on"})
+    return [(first, last)]
+
+
+def _lengths(text: str) -> list[int]:
+    names = [str(days) for days in PERIODS]
+    if not set(text.split(",")) <= set(names):
+        refuse(f"some of {', '.join(names)}, with commas between", text)
+    return [days for days in PERIODS if str(days) in text.split(",")]
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text) if len(text) == len("2026-11-22") else date.min
+    except ValueError:
+        day = date.min
+    if not FIRST_DAY <= day <= LAST_DAY:
+        refuse("a day such as 2026-11-22", text)
+    return day
+
+
+def period_answer(days: Mapping[date, Any], first: date, last: date) -> dict[str, Any]:
+    """As `PeriodSerializer` describes it."""
+    now, then = (period_summary(days, *span) for span in ((first, last), before(first, last)))
+    return {
+        "days": now.days,
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+        "measured_days": now.measured_days,
+        "least_days": least_days(now.days),
+        **_counts(now.counts),
+        "duration_s": _plain(now.duration_s),
+        "valid_s": _plain(now.valid_s),
+        "coverage": _plain(now.coverage),
+        "sessions_before": then.counts.sessions,
+        "metrics": {key: _period_metric(key, now, then) for key in WAYS},
+    }
+
+
+def _period_metric(key: str, now: PeriodSummary, then: PeriodSummary) -> dict[str, Any]:
+    changed = change(then.metrics[key], now.metrics[key], now.days)
+    return {
+        **_median(now.metrics[key]),
+        "before": _median(then.metrics[key]),
+        "change": _plain(changed.absolute),
+        "change_ratio": _plain(changed.relative),
+    }
+
+
+def _median(spread: Spread) -> dict[str, Any]:
+    return {
+        "median": _plain(spread.middle),
+        "q1": _plain(spread.low),
+        "q3": _plain(spread.high),
+        "days": spread.count,
+    }
+
+
+def day_answer(summary: DaySummary) -> dict[str, Any]:
+    """As `DaySerializer` describes it."""
+    return {
+        "day": summary.day.isoformat(),
+        **_counts(summary.counts),
+        "duration_s": _plain(summary.duration_s),
+        "metrics": {
+            key: {
+                "value": _plain(spread.middle),
+                "q1": _plain(spread.low),
+                "q3": _plain(spread.high),
+                "sessions": spread.count,
+            }
+            for key, spread in summary.metrics.items()
+        },
+    }
+
+
+def _counts(counts: Counts) -> dict[str, int]:
+    return {
+        "sessions": counts.sessions,
+        "short": counts.short,
+        "uncertain": counts.uncertain,
+        "interrupted": counts.interrupted,
+    }
+
+
+def _plain(value: float | None) -> float | None:
+    """Without the dust of binary fractions."""
+    return None if value is None else round(value, 6)
