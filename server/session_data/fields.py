@@ -130,7 +130,20 @@ def instant_text(moment: datetime) -> str:
     return text.removesuffix("+00:00") + "Z"
 
 
-_TYPES = {Flag: frozenset({bool}), Number: frozenset({int, float})}
+_TYPES: dict[type, set[type]] = {Flag: {bool}, Count: {int}, Number: {int, float}}
+
+
+def all_good(field: Any, values: list[Any]) -> bool:
+    """Whether `field` takes each of the values as it is: asked of all at once."""
+    kinds = set(map(type, values))
+    if type(None) in kinds and field.allow_null:
+        kinds.remove(type(None))
+        values = [value for value in values if value is not None]
+    if not kinds <= _TYPES[type(field)]:
+        return False
+    if type(field) is Flag or not values:
+        return True
+    return bool(field.low <= min(values) and max(values) <= field.high)
 
 
 class Column(serializers.ListField):
@@ -144,23 +157,11 @@ class Column(serializers.ListField):
         """As it is."""
         if not isinstance(data, list) or len(data) > self.longest:
             refuse(f"a list of at most {self.longest}", data)
-        if not self._is_good(data):
+        if not all_good(self.child, data):
             for value in data:  # says what is wrong with the first
                 if value is not None or not self.child.allow_null:
                     self.child.to_internal_value(value)
         return data
-
-    def _is_good(self, data: list[Any]) -> bool:
-        child: Any = self.child
-        kinds = set(map(type, data))
-        if type(None) in kinds and child.allow_null:
-            kinds.remove(type(None))
-            data = [value for value in data if value is not None]
-        if not kinds <= _TYPES[type(child)]:
-            return False
-        return bool(isinstance(child, Flag) or not data) or (
-            child.low <= min(data) and max(data) <= child.high
-        )
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -214,3 +215,22 @@ _PLAIN = (Number, Count, Flag, Text, SessionId, Instant, Column)
 
 def _as_it_is(value: Any) -> Any:
     return value
+
+
+class Rows(serializers.ListSerializer[Any]):
+    """A list of at most `max_length` objects of numbers, as `child` describes them."""
+
+    child: StrictSerializer
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Each row's known keys. What is wrong is found, and said, row by row."""
+        longest = self.max_length  # type: ignore[attr-defined] # the stubs lack it
+        if type(data) is not list or len(data) > longest or not self._is_good(data):
+            return super().run_validation(data)
+        return [{name: row[name] for name in self.child.fields} for row in data]
+
+    def _is_good(self, rows: list[Any]) -> bool:
+        return set(map(type, rows)) <= {dict} and all(
+            all(name in row for row in rows) and all_good(field, [row[name] for row in rows])
+            for name, field in self.child.fields.items()
+        )

@@ -18,6 +18,7 @@ from server.session_data.fields import (
     Flag,
     Instant,
     Number,
+    Rows,
     SessionId,
     StrictSerializer,
     Text,
@@ -140,9 +141,7 @@ class SessionDocumentSerializer(StrictSerializer):
     clock = ClockSerializer(**OPTIONAL)
     camera = CameraSerializer(**OPTIONAL)
     metrics = MetricsSerializer(**OPTIONAL)
-    minutes = serializers.ListSerializer(
-        child=MinuteSerializer(), max_length=MAX_MINUTES, **OPTIONAL
-    )
+    minutes = Rows(child=MinuteSerializer(), max_length=MAX_MINUTES, **OPTIONAL)
     blinks = BlinksSerializer(**OPTIONAL)
     agent = AgentSerializer(**OPTIONAL)
 
