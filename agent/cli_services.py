@@ -12,10 +12,10 @@ from agent import cli_parts, config, systemd
 from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.controls import open_controls
+from agent.controls import Controls, open_controls
 from agent.running import running
 from agent.store import Store
-from agent.watch import Limits, Watch
+from agent.watch import Limits, Watch, fault_shown, try_camera
 
 log = logging.getLogger(__name__)
 
@@ -34,30 +34,39 @@ def _watch(options: argparse.Namespace) -> None:
     settings = config.load(options.config)
     clock, stopping = Clock(), _stopping()
     with (
+        contextlib.closing(_controls(settings)) as panel,
+        fault_shown(panel, stopping),
         cli_parts.open_store(settings) as store,
         running(settings.store_path, "watch"),
         contextlib.closing(cli_parts.camera(settings)) as camera,
     ):
         tracker = cli_parts.tracker(settings)
-        controls = settings.controls
-        with contextlib.closing(
-            open_controls(
-                controls.pins, controls.button_gpio, controls.led_gpio, controls.long_press_s
-            )
-        ) as panel:
-            Watch(
-                camera,
-                lambda session_id: cli_parts.recording(tracker, clock, camera, session_id),
-                store,
-                panel,
-                clock,
-                Limits(
-                    session_s=60 * settings.session.limit_minutes,
-                    checkpoint_s=settings.session.checkpoint_s,
-                    frame_s=settings.camera.timeout_s,
-                    keep_sessions=settings.store.keep_sessions,
-                ),
-            ).run(stopping)
+        try_camera(camera, settings.camera.timeout_s)
+        Watch(
+            camera,
+            lambda session_id: cli_parts.recording(tracker, clock, camera, session_id),
+            store,
+            panel,
+            clock,
+            Limits(
+                session_s=60 * settings.session.limit_minutes,
+                checkpoint_s=settings.session.checkpoint_s,
+                frame_s=settings.camera.timeout_s,
+                keep_sessions=settings.store.keep_sessions,
+            ),
+        ).run(stopping)
+
+
+def _controls(settings: AgentConfig) -> Controls:
+    wish = settings.controls
+    return open_controls(
+        wish.pins,
+        wish.button_gpio,
+        wish.led_gpio,
+        wish.long_press_s,
+        input_device=wish.input_device,
+        input_key=wish.input_key,
+    )
 
 
 def _sync(options: argparse.Namespace) -> int:
@@ -91,7 +100,7 @@ def _wait_for_enrolment(store: Store) -> None:
     service anew."""
     log.warning("nothing is delivered: %s", cli_parts.NOWHERE)
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    store.note("delivery", {"ok": False, "at": at, "problem": cli_parts.NOWHERE})
+    store.note("delivery", {"ok": False, "at": at, "problem": cli_parts.NOWHERE, "enrolled": False})
     systemd.ready()
     stopping = _stopping()
     while not stopping.wait(ALIVE_S):

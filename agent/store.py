@@ -28,6 +28,7 @@ from sqlite_utils import Database
 
 from agent.errors import StoreError
 from agent.store_file import Rescue, StoreFile
+from agent.store_schema import APPLICATION_ID, MIGRATIONS
 
 log = logging.getLogger(__name__)
 
@@ -38,36 +39,6 @@ STATES = ("active", "ended", "interrupted")
 COMMANDS = ("start", "stop")
 COMMANDS_KEPT = 200  # to know a repeated command by its id for longer than any lives
 REASON_CHARACTERS = 500
-APPLICATION_ID = 0x424C4E4B  # "BLNK"
-
-MIGRATIONS = (  # one entry a released schema
-    """
-    CREATE TABLE sessions (
-        number INTEGER PRIMARY KEY,  -- order of arrival: the wall clock may jump
-        session_id TEXT NOT NULL UNIQUE,
-        revision INTEGER NOT NULL,
-        acked_revision INTEGER NOT NULL DEFAULT 0,
-        state TEXT NOT NULL,
-        document TEXT NOT NULL,
-        checksum INTEGER NOT NULL,   -- CRC-32 of document: SQLite has none of its own
-        parked_reason TEXT,
-        parked_at TEXT,
-        created_at TEXT NOT NULL,
-        updated_at TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX sessions_pending ON sessions (state <> 'active', number)
-        WHERE acked_revision < revision AND parked_reason IS NULL;
-    CREATE INDEX sessions_active ON sessions (number) WHERE state = 'active';
-    CREATE TABLE commands (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        command TEXT NOT NULL,
-        expires_at REAL NOT NULL,    -- seconds since 1970
-        taken INTEGER NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-    """,
-)
 
 _PENDING = "acked_revision < revision AND parked_reason IS NULL"
 _PUT = """
@@ -110,6 +81,9 @@ _NEXT_PENDING = f"""
     SELECT * FROM sessions
     WHERE {_PENDING} AND session_id || ' ' || revision NOT IN (SELECT value FROM json_each(:skip))
     ORDER BY state <> 'active', number LIMIT :limit
+"""
+_OLDEST_PENDING = f"""
+    SELECT number FROM sessions WHERE {_PENDING} AND state <> 'active' ORDER BY number LIMIT 1
 """
 _NOTE = "INSERT OR REPLACE INTO notes (key, value) VALUES (:key, :value)"
 
@@ -212,6 +186,15 @@ class Store:
     def prune(self, keep: int) -> int:
         """Deletes delivered, finished sessions beyond the newest `keep`; returns how many."""
         return self._change(_PRUNE, {"keep": keep})
+
+    def oldest_pending(self) -> int | None:
+        """Which finished session has waited longest: its number, or None where none waits."""
+        rows = self._read(_OLDEST_PENDING, {})
+        return rows[0]["number"] if rows else None
+
+    def problem(self) -> str | None:
+        """Why no session could begin now, or None. Writes nothing where there is room."""
+        return self._file.problem()
 
     def data_version(self) -> tuple[int, int]:
         """Changes when somebody else has written. Cheap enough to ask several times a second."""

@@ -107,11 +107,20 @@ class StoreFile:
             os.close(self._lock_file)
             self._lock_file = -1
 
+    def problem(self) -> str | None:
+        """Why nothing new could be kept, or None."""
+        if self.path.exists() and not os.access(self.path, os.W_OK):
+            return _EXPLANATIONS[sqlite3.SQLITE_READONLY]
+        return None if self.has_reserve() else _EXPLANATIONS[sqlite3.SQLITE_FULL]
+
     def has_reserve(self) -> bool:
         """Whether there is room set aside for a full disk; sets it aside if there was none."""
         reserve = _beside(self.path, ".reserve")
         if reserve.exists():
             return True
+        room = os.statvfs(self.path.parent)
+        if room.f_bavail * room.f_frsize < RESERVE_BYTES:  # not even tried: a try wears the card
+            return False
         try:
             file = os.open(reserve, os.O_WRONLY | os.O_CREAT, 0o600)
             try:

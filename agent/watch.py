@@ -1,8 +1,9 @@
 """The loop of `blink-agent watch`: waits for the button, measures a session, keeps it."""
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,7 +12,8 @@ from agent import systemd
 from agent.clock import Clock
 from agent.controls import Controls
 from agent.document import Document, EndedBy, State, interrupted, with_true_time
-from agent.errors import CameraError, StoreError
+from agent.errors import AgentError, CameraError, ModelError, StoreError
+from agent.idle import Idle
 from agent.recording import Recording
 from agent.records import Frame
 
@@ -22,6 +24,10 @@ LOOK_S = 0.5  # how often a session looks for commands, and tells the watchdog o
 LATE_SHARE = 0.05  # of the frames dropped: one now and then is no news
 DATED = 1000  # sessions of one boot that may wait for the time: weeks of pressing
 UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
+FAULT_S = 10.0  # the light shows a fault so long before the process ends: less than any WatchdogSec
+
+
+DEVICE_FAULTS = (CameraError, ModelError, StoreError)
 
 
 class Camera(Protocol):
@@ -65,6 +71,15 @@ class Store(Protocol):
     def note(self, key: str, value: Any) -> None:
         """Remembers a fact for `status`."""
 
+    def noted(self, key: str) -> Any:
+        """What was noted last."""
+
+    def problem(self) -> str | None:
+        """Why no session could begin now, or None."""
+
+    def oldest_pending(self) -> int | None:
+        """Which finished session has waited longest for its delivery."""
+
     def prune(self, keep: int) -> int:
         """Forgets the oldest delivered sessions beyond `keep`."""
 
@@ -84,8 +99,8 @@ class Watch:
 
     The failure policy: a camera that stops giving frames ends its session as `camera_fault` and
     then the process, so that systemd starts both anew. A store that can't be written refuses new
-    sessions and shows a fault; one that fails during a session is tried again at the next
-    checkpoint.
+    sessions and shows a fault; one that fails during a session shows it too, and is tried again at
+    the next checkpoint. What ends the process is on the light before: see `fault_shown`.
     """
 
     def __init__(
@@ -103,6 +118,7 @@ class Watch:
         self._controls = controls
         self._clock = clock
         self._limits = limits
+        self._idle = Idle(store, clock)
         self._believed = False  # whether the wall clock has been
 
     def run(self, stopping: threading.Event) -> None:
@@ -110,14 +126,16 @@ class Watch:
         self._close_interrupted()
         self._store.note("watch", {"state": "ready"})
         systemd.ready()
-        self._controls.show("ready")
+        systemd.status("ready")
         while not stopping.is_set():
             systemd.watchdog()
+            self._controls.show(self._idle.light())
             self._believe_clock()
             wanted, session_id = self._wanted(IDLE_S)
             if wanted == "start":
                 self._session(session_id, stopping)
         systemd.stopping()
+        self._controls.show("off")  # nothing is ready from here on
         self._store.note("watch", {"state": "stopped"})
 
     def _wanted(self, timeout_s: float) -> tuple[str | None, str | None]:
@@ -129,35 +147,39 @@ class Watch:
         return (command["command"], command.get("session_id")) if command else (None, None)
 
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
+        self._controls.show("starting")
         recording = self._record(session_id)
         if not self._keep(recording.document()):
-            self._controls.show("fault")
+            self._idle.refused()
             return
         log.info("session %s started", recording.session_id)
+        systemd.status("measuring")
         self._store.note("watch", {"state": "measuring", "session_id": recording.session_id})
         try:
             ended_by = self._measure(recording, stopping)
             self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
         except CameraError:
             self._end(recording, "camera_fault")
-            self._controls.show("fault")
             raise
 
     def _measure(self, recording: Recording, stopping: threading.Event) -> EndedBy:
         """Measures until something ends the session; returns what did."""
         limits, camera = self._limits, self._camera
         looked_s = kept_s = recording.age_s
-        late = False
+        late, kept = False, True
         camera.start()
+        systemd.watchdog()  # a cold camera may have taken half of its time
         try:
-            self._controls.show("measuring")
             while not stopping.is_set():
                 frame = camera.read(limits.frame_s)
                 if frame is None:
                     return "command"
                 recording.frames_dropped = camera.frames_dropped
                 recording.add(frame)
-                self._controls.show("unseen" if recording.unseen_s > UNSEEN_S else "measuring")
+                seen = recording.unseen_s <= UNSEEN_S
+                self._controls.show("fault" if not kept else "measuring" if seen else "unseen")
+                if self._controls.action(0) == "stop":
+                    return "button"
                 age_s = recording.age_s
                 if age_s - looked_s >= LOOK_S:
                     looked_s = age_s
@@ -167,7 +189,7 @@ class Watch:
                         return ended_by
                 if age_s - kept_s >= limits.checkpoint_s:
                     kept_s = age_s
-                    self._keep(recording.document())
+                    kept = self._keep(recording.document())
                     late = late or self._says_late(recording)
             return "power_loss"
         finally:
@@ -186,8 +208,6 @@ class Watch:
     def _ended_by(self, age_s: float, session_id: str) -> EndedBy | None:
         if age_s >= self._limits.session_s:
             return "time_limit"
-        if self._controls.action(0) == "stop":
-            return "button"
         command = self._store.take_command(self._clock.now())
         if command is None or command["command"] != "stop":
             return None
@@ -202,7 +222,7 @@ class Watch:
         log.info("session %s %s by %s", recording.session_id, state, ended_by)
         self._store.prune(self._limits.keep_sessions)
         self._store.note("watch", {"state": "ready"})
-        self._controls.show("ready")
+        systemd.status("ready")
 
     def _keep(self, document: Document) -> bool:
         """Writes a document; where the disk is full, delivered sessions make room for it."""
@@ -239,3 +259,34 @@ class Watch:
         for document in self._store.unfinished():
             self._store.put(interrupted(document))
             log.warning("session %s was interrupted", document["session_id"])
+
+
+def try_camera(camera: Camera, timeout_s: float) -> None:
+    """One frame, so that `ready` is true where the camera is. Raises CameraError."""
+    camera.start()
+    try:
+        camera.read(timeout_s)
+    finally:
+        camera.stop()
+
+
+@contextlib.contextmanager
+def fault_shown(controls: Controls, stopping: threading.Event) -> Iterator[None]:
+    """Shows for a while what is about to end the process, in the block, as a fault.
+
+    Then systemd starts it anew, and it shows the fault again until there is none: from the first
+    try on the person sees it, where `watch` itself can't even begin.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, AgentError) and not isinstance(error, DEVICE_FAULTS):
+            raise  # a command that was given wrongly
+        log.error("%s (ends in %g s)", error, FAULT_S)
+        systemd.status(f"fault: {error}")
+        controls.show("fault")
+        systemd.watchdog()
+        stopping.wait(FAULT_S)
+        if isinstance(error, AgentError):
+            raise SystemExit(1) from error  # it has been said
+        raise

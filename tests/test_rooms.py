@@ -29,9 +29,11 @@ EDGE = {
     "capture": {"cv2"},
     "picamera": {"picamera2"},
     "packaged_files": set(),
+    "manifest": set(),
     "models": {"ai_edge_litert", "tflite_runtime"},  # one interpreter under its two names
     "landmarks": {"cv2"},
     "store": {"sqlite_utils"},
+    "store_schema": set(),
     "store_file": {"sqlite_utils"},
     "controls": {"gpiozero"},
     "light": set(),
@@ -50,8 +52,9 @@ EDGE_MAY_SHARE = {"records", "errors"}
 SAME_ROOM = {
     "capture": {"picamera", "pace"},
     "controls": {"light", "presses", "evdev_button"},
-    "models": {"packaged_files"},
-    "store": {"store_file"},
+    "manifest": {"packaged_files"},
+    "models": {"manifest", "packaged_files"},
+    "store": {"store_file", "store_schema"},
     "transport_mqtt": {"mqtt_connection"},
     "chart": {"canvas", "evidence", "session"},
     "plot": {"canvas", "chart", "evidence", "session"},

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent import systemd
+from agent import systemd, watch
 from agent.controls import Action, LightState
 from agent.document import iso_utc
-from agent.errors import CameraError, StoreError
+from agent.errors import CameraError, ConfigError, StoreError
 from agent.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store import Store
-from agent.watch import Limits, Watch
+from agent.watch import Limits, Watch, fault_shown, try_camera
 
 FPS = 30.0
 BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -240,7 +240,6 @@ def test_a_hung_camera_ends_the_session_and_the_process(device: Device) -> None:
     with pytest.raises(CameraError):
         device.run()
     assert device.the_session()["ended_by"] == "camera_fault"
-    assert device.panel.shown[-1] == "fault"
     assert not device.camera.running
 
 
@@ -282,7 +281,7 @@ def test_the_light_asks_to_be_seen(device: Device) -> None:
     device.panel.presses = ["start"]
     device.power_off_at(4)
     device.run()
-    assert device.panel.shown == ["ready", "measuring", "unseen", "finishing", "ready"]
+    assert device.panel.shown == ["ready", "starting", "measuring", "unseen", "finishing", "off"]
 
 
 def test_time_that_arrives_in_a_session_gives_it_its_true_date(device: Device) -> None:
@@ -356,7 +355,7 @@ def test_a_full_disk_refuses_a_new_session_and_shows_it(
     device.panel.presses = ["start"]
     threading.Timer(0.6, device.stopping.set).start()
     device.run()
-    assert device.panel.shown[-1] == "fault"
+    assert device.panel.shown[-2:] == ["fault", "off"]
     assert device.camera.given == 0
 
 
@@ -416,3 +415,71 @@ def command(name: str) -> dict[str, Any]:
         "command": name,
         "expires_at": iso_utc(BEGIN + timedelta(seconds=30)),
     }
+
+
+def test_a_store_that_fails_in_a_session_is_shown_while_it_does(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, shown = device.store.put, device.panel.shown
+    seen: list[LightState] = []
+
+    def full(document: dict[str, Any]) -> bool:
+        raise StoreError("the disk is full")
+
+    device.panel.presses = ["start"]
+    device.at(5, lambda: monkeypatch.setattr(device.store, "put", full))
+    device.at(15, lambda: seen.append(shown[-1]))
+    device.at(16, lambda: monkeypatch.setattr(device.store, "put", put))
+    device.at(25, lambda: seen.append(shown[-1]))
+    device.power_off_at(26)
+    device.run()
+    assert seen == ["fault", "unseen"]
+
+
+def test_a_long_press_is_seen_at_the_next_frame(device: Device) -> None:
+    device.panel.presses = ["start"]
+    device.at(3.0, lambda: device.panel.presses.append("stop"))
+    stop_when_done(device)
+    device.run()
+    assert device.camera.given == 3 * FPS + 1
+
+
+@pytest.mark.parametrize("error", [CameraError("gone"), StoreError("read-only"), OSError("odd")])
+def test_what_ends_the_process_is_shown_as_a_fault_before(
+    device: Device, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FAULT_S", 0.05)
+    with (
+        pytest.raises((SystemExit, OSError)) as ended,
+        fault_shown(device.panel, device.stopping),
+    ):
+        raise error
+    assert device.panel.shown == ["fault"]
+    assert error in (ended.value, ended.value.__cause__)
+
+
+def test_a_command_that_was_given_wrongly_is_no_fault_of_the_device(device: Device) -> None:
+    with pytest.raises(ConfigError), fault_shown(device.panel, device.stopping):
+        raise ConfigError("unknown key")
+    assert device.panel.shown == []
+
+
+def test_a_stop_does_not_wait_for_a_fault_to_be_seen(device: Device) -> None:
+    device.stopping.set()
+    begun_s = time.monotonic()
+    with pytest.raises(SystemExit), fault_shown(device.panel, device.stopping):
+        raise StoreError("read-only")
+    assert time.monotonic() - begun_s < watch.FAULT_S / 2
+
+
+def test_a_camera_is_tried_before_it_is_called_ready(device: Device) -> None:
+    try_camera(device.camera, 1.0)
+    assert (device.camera.given, device.camera.running) == (1, False)
+
+    def hang() -> None:
+        raise CameraError("no frame within 1 s")
+
+    device.at(1 / FPS, hang)
+    with pytest.raises(CameraError):
+        try_camera(device.camera, 1.0)
+    assert not device.camera.running
