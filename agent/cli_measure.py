@@ -14,6 +14,7 @@ from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.errors import AgentError
+from agent.manifest import read_manifest
 from agent.pictures import pictures
 from agent.replay import analyse, replay
 from agent.trace import TraceWriter, read_trace
@@ -112,7 +113,7 @@ def _models(options: argparse.Namespace) -> None:
         for path in models.fetch(cache):
             print(path)
         return
-    for name in models.read_manifest():
+    for name in read_manifest():
         interpreter = models.load(name, cache)
         begun = time.perf_counter()
         interpreter.invoke()

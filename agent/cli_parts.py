@@ -11,6 +11,7 @@ from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.errors import ConfigError
 from agent.landmarks import FaceTracker
+from agent.manifest import read_manifest
 from agent.owner import acting_as_owner
 from agent.recording import Recording, Tracker
 from agent.store import Store
@@ -52,7 +53,7 @@ def tracker(settings: AgentConfig) -> FaceTracker:
 
 def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | None) -> Recording:
     """A session that begins now."""
-    mesh = models.read_manifest()["face_landmark"]
+    mesh = read_manifest()["face_landmark"]
     return Recording(
         eyes,
         clock,

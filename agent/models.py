@@ -3,7 +3,6 @@
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,22 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import ModelError
-from agent.packaged_files import PackagedFile, fetch_files, read, verified
-
-Shape = tuple[int, ...]
+from agent.manifest import ModelFile, Shape, read_manifest
+from agent.packaged_files import fetch_files, verified
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 """The same interpreter under its new and its old name, in the order they are tried."""
 
 DEVICE_MODELS = Path("/opt/blinklog/models")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile(PackagedFile):
-    """A TFLite model, with the shape of its input and those of its outputs in order."""
-
-    input: Shape
-    outputs: tuple[Shape, ...]
 
 
 class Interpreter(Protocol):
@@ -37,17 +27,6 @@ class Interpreter(Protocol):
     def allocate_tensors(self) -> None: ...
     def tensor(self, tensor_index: int) -> Callable[[], NDArray[Any]]: ...
     def invoke(self) -> None: ...
-
-
-def read_manifest(path: Path | None = None) -> dict[str, ModelFile]:
-    """The models by name. Raises ModelError for a manifest that is missing or incomplete."""
-    return read(path or _manifest_path(), ModelFile)
-
-
-def _manifest_path() -> Path:
-    here = Path(__file__).parent
-    installed = here / "manifest.toml"
-    return installed if installed.exists() else here.parent / "models" / "manifest.toml"
 
 
 def default_cache() -> Path:

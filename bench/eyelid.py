@@ -27,6 +27,7 @@ from agent.capture import ReplayCamera
 from agent.ear import eye_aspect_ratio, eye_sample, visibility, yaw_deg
 from agent.errors import ModelError
 from agent.landmarks import FaceTracker, Region
+from agent.manifest import read_manifest
 from agent.records import EyeSample, FaceLandmarks, Frame
 from agent.replay import frames_of
 from bench.conditions import CONDITIONS, LOWERED_S, Condition, drawn_frames, hard_schedule
@@ -71,7 +72,7 @@ class EyelidModel:
 
     def __init__(self, cache: Path) -> None:
         """Raises ModelError."""
-        file = models.read_manifest(Path(__file__).with_suffix(".toml"))["iris_landmark"]
+        file = read_manifest(Path(__file__).with_suffix(".toml"))["iris_landmark"]
         packaged_files.fetch_files([file], cache)
         runtime = importlib.import_module("ai_edge_litert.interpreter")
         content = packaged_files.verified(file, cache)

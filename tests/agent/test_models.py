@@ -17,7 +17,7 @@ import pytest
 
 from agent import models, packaged_files
 from agent.errors import AgentError, ModelError
-from agent.models import ModelFile
+from agent.manifest import ModelFile
 from agent.packaged_files import PackagedFile
 from scripts.portrait import Portrait
 from tests.agent.conftest import ROOT
