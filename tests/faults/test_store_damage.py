@@ -221,7 +221,10 @@ def test_a_full_disk_keeps_all_delivers_all_and_begins_nothing(
 
 @pytest.mark.needs_broker
 @needs_mosquitto
-def test_a_read_only_disk_is_said_and_costs_nothing(site: Site, device: Device, disk: Path) -> None:
+def test_a_read_only_disk_is_said_and_costs_nothing(
+    site: Site, device: Device, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLINKLOG_AGENT_CONTROLS_PINS", "mock")
     with contextlib.closing(Store(disk / device.store.name)) as store:
         for number in range(SESSIONS):
             store.put(session(number))
