@@ -303,7 +303,6 @@ class _Cropper:
         self._rgb = np.empty((size, size, 3), np.uint8)
         self._i420 = np.empty((size * 3 // 2, size), np.uint8)
         self._planes = _planes(self._i420, size, size)
-        self._window = np.empty(0, np.uint8)
 
     def rgb(self, frame: Frame, to_frame: Affine, border: int) -> Pixels:
         """The square as RGB, uint8 (size, size, 3), valid until the next call.
@@ -311,58 +310,25 @@ class _Cropper:
         `to_frame` maps its pixels into the frame; `border` is OpenCV's, a constant one being black.
         """
         if frame.layout == "bgr":
-            self._warp(frame.pixels, to_frame, border, 0, self._bgr)
+            _warp(frame.pixels, to_frame, border, 0, self._bgr)
             cv2.cvtColor(self._bgr, cv2.COLOR_BGR2RGB, dst=self._rgb)
         else:
             planes = _planes(frame.pixels, frame.width, frame.height)
             to_chroma = to_frame * _TO_CHROMA
-            self._warp(planes[0], to_frame, border, 16, self._planes[0])
-            self._warp(planes[1], to_chroma, border, 128, self._planes[1])
-            self._warp(planes[2], to_chroma, border, 128, self._planes[2])
+            _warp(planes[0], to_frame, border, 16, self._planes[0])
+            _warp(planes[1], to_chroma, border, 128, self._planes[1])
+            _warp(planes[2], to_chroma, border, 128, self._planes[2])
             cv2.cvtColor(self._i420, cv2.COLOR_YUV2RGB_I420, dst=self._rgb)
         return self._rgb
 
-    def _warp(
-        self, source: Pixels, matrix: Affine, border: int, black: int, target: Pixels
-    ) -> None:
-        """Interpolate `target`, a square, out of `source`.
 
-        The part that is needed is copied first. Read in order it comes fast; the warp's own order,
-        along a slanted line, takes twice as long out of memory that no cache holds yet.
-        """
-        rows, columns = _window(source, matrix, len(target))
-        to_window = matrix.copy()
-        to_window[0, 2] -= columns.start
-        to_window[1, 2] -= rows.start
-        cv2.warpAffine(
-            self._copied(source[rows, columns]),
-            to_window,
-            target.shape[:2],
-            dst=target,
-            flags=_INTERPOLATE,
-            borderMode=border,
-            borderValue=(black, black, black),
-        )
+def _warp(source: Pixels, matrix: Affine, border: int, black: int, target: Pixels) -> None:
+    """Interpolate `target`, a square, out of `source`.
 
-    def _copied(self, part: Pixels) -> Pixels:
-        if self._window.size < part.size:
-            self._window = np.empty(part.size * 3 // 2, np.uint8)
-        window = self._window[: part.size].reshape(part.shape)
-        np.copyto(window, part)
-        return window
-
-
-def _window(source: Pixels, matrix: Affine, size: int) -> tuple[slice, slice]:
-    """The rows and columns of `source` that a square of that size, mapped by `matrix`, touches."""
-    (a, b, x), (c, d, y) = matrix.tolist()
-    return _touched(y, c, d, size, source.shape[0]), _touched(x, a, b, size, source.shape[1])
-
-
-def _touched(start: float, across: float, down: float, size: int, limit: int) -> slice:
-    """What a square touches of one axis: its first pixel lies at `start`, the next ones further."""
-    middle, reach = start + size / 2 * (across + down), size / 2 * (abs(across) + abs(down))
-    low = min(max(math.floor(middle - reach), 0), limit - 1)
-    return slice(low, max(low + 1, min(math.ceil(middle + reach) + 2, limit)))
+    Straight out of the frame: what was just decoded or copied is still in the caches.
+    """
+    size, fill = target.shape[:2], (black, black, black)
+    cv2.warpAffine(source, matrix, size, target, _INTERPOLATE, border, fill)
 
 
 def _planes(i420: Pixels, width: int, height: int) -> tuple[Pixels, Pixels, Pixels]:
