@@ -36,7 +36,8 @@ class _Smtp(socketserver.StreamRequestHandler):
                 self._say("354 go on")
                 self._take()
             elif word.startswith(b"QUIT"):
-                return self._say("221 bye")
+                self._say("221 bye")
+                break
             elif word.startswith(b"RCPT") and self.server.box.refuses:
                 self._say(self.server.box.refuses)
             else:

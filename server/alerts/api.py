@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from server.alerts.audience import alerts_of
+from server.alerts.audience import alerts_of, note_reading
 from server.alerts.models import Kind, Why
 from server.alerts.webhook import as_json
 from server.devices.authentication import person_of
@@ -62,5 +62,7 @@ class AlertsView(APIView):
             raise ValidationError({"state": [f"expected one of {', '.join(STATES)}"]})
         if state is not None:
             alerts = alerts.filter(resolved_at__isnull=state == "open")
-        found = [as_json(alert) for alert in alerts[: NEWEST + 1]]
-        return Response({"has_more": len(found) > NEWEST, "results": found[:NEWEST]})
+        found = list(alerts[: NEWEST + 1])
+        note_reading(person_of(request), found)
+        results = [as_json(alert) for alert in found[:NEWEST]]
+        return Response({"has_more": len(found) > NEWEST, "results": results})

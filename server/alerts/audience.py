@@ -1,9 +1,12 @@
 """Who may be told about whom now: asked again for each pass, each delivery and each page."""
 
+from collections.abc import Iterable
+
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from server.alerts.models import Alert, Rule
-from server.care.access import visible_people
+from server.care.access import note_look, visible_people
 from server.care.models import CareLink, Permission, Person
 
 
@@ -39,6 +42,13 @@ def alerts_of(receiver: Person) -> QuerySet[Alert]:
     """The receiver's alerts about those who let them be told, newest first."""
     mine = Alert.objects.filter(receiver=receiver, person__in=people_to_watch(receiver))
     return mine.select_related("person", "rule")
+
+
+def note_reading(reader: Person, alerts: Iterable[Alert]) -> None:
+    """Tell those whose measurements the alerts hold that `reader` saw them."""
+    with transaction.atomic():  # one commit for all of them
+        for person in {alert.person for alert in alerts}:
+            note_look(reader, person, "alerts")
 
 
 def people_to_watch(receiver: Person) -> QuerySet[Person]:

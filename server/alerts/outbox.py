@@ -15,6 +15,7 @@ from django.utils import timezone
 from server.alerts.audience import may_be_told
 from server.alerts.models import Alert, Delivery, Notice, Receiver, Why
 from server.alerts.quiet import quiet_until
+from server.care.access import note_look
 from server.session_data.days import zone_of
 
 log = logging.getLogger(__name__)
@@ -144,6 +145,7 @@ def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
             closed.add(delivery.way)
         return _failed(delivery, error)
     Delivery.objects.filter(pk=pk).update(sent_at=timezone.now(), claimed_until=None, problem="")
+    note_look(delivery.alert.receiver, delivery.alert.person, "notice")
     return "sent"
 
 

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from server.alerts import mail
-from server.alerts.audience import alerts_of, people_to_watch, rules_of
+from server.alerts.audience import alerts_of, note_reading, people_to_watch, rules_of
 from server.alerts.forms import ReceiverForm, RuleForm
 from server.alerts.judge import forget
 from server.alerts.listing import alert_rows, rule_rows
@@ -40,10 +40,12 @@ def alerts(request: HttpRequest) -> HttpResponse:
     """What is open, what was, and the rules."""
     viewer = viewer_of(request)
     mine = alerts_of(viewer)
+    open_now = list(mine.filter(resolved_at=None))
     past = list(mine.exclude(resolved_at=None)[: NEWEST + 1])
+    note_reading(viewer, [*open_now, *past])
     receiver = Receiver.objects.filter(person=viewer).first()
     context = {
-        "open": alert_rows(list(mine.filter(resolved_at=None)), viewer),
+        "open": alert_rows(open_now, viewer),
         "past": alert_rows(past[:NEWEST], viewer),
         "more": len(past) > NEWEST,
         "rules": rule_rows(rules_of(viewer), viewer),

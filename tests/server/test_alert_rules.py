@@ -1,4 +1,4 @@
-"""When a rule tells, and when it does not: by the server's clock, and never by what arrives late."""
+"""When a rule tells, and when not: by the server's clock, and never by what arrives late."""
 
 import json
 from datetime import UTC, datetime, time, timedelta
