@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -30,11 +30,15 @@ START_S = 40
 
 @dataclass(frozen=True)
 class Home:
-    """Where the server is, what was seeded, and the devices' tokens by person."""
+    """Where the server is, what was seeded, and the devices' tokens by person.
+
+    With `environment` a command reaches the same database.
+    """
 
     url: str
     tokens: dict[str, str]
     sessions: dict[str, list[str]]
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -57,7 +61,7 @@ def serving() -> Iterator[Home]:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait(server, url, log)
-            yield Home(url, **seeded)
+            yield Home(url, environment=environment, **seeded)
         finally:
             _end(server)
 

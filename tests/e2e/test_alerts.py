@@ -1,0 +1,99 @@
+"""Being told, in a real browser: a rule is made, a pass finds something, the page says so."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e import seed
+from tests.e2e.home import CHROMIUM, ROOT, Home, browsing, serving
+
+pytestmark = [
+    pytest.mark.needs_browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
+]
+
+ARTEFACTS = ROOT / "test-artefacts"
+# Marta lets Ines be told; her device was last heard of two hours ago.
+PREPARE = """
+import django; django.setup()
+from datetime import timedelta
+from django.utils import timezone
+from server.care.models import CareLink
+from server.devices.models import Device
+CareLink.objects.filter(caregiver__username="ines", person__username="marta").update(
+    may_get_alerts=True)
+Device.objects.filter(person__username="marta").update(
+    online=None, last_seen_at=timezone.now() - timedelta(hours=2))
+"""
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with serving() as home:
+        run(home, "-c", PREPARE)
+        yield home
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+def run(home: Home, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=home.environment, check=True, timeout=60
+    )
+
+
+def looked_at(page: Page, name: str) -> None:
+    """Axe finds nothing; a picture is kept."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"alerts-{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", (1280, 900)), ("dark", (390, 844))], ids=["desktop", "phone"]
+)
+def test_a_rule_is_made_and_what_it_finds_is_on_the_page(
+    home: Home, chromium: Browser, scheme: str, size: tuple[int, int]
+) -> None:
+    context = chromium.new_context(
+        base_url=home.url,
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        locale="en-GB",
+    )
+    page = context.new_page()
+    page.goto("/login/")
+    page.get_by_label("Name").fill("ines")
+    page.get_by_label("Password").fill(seed.PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Alerts").click()
+    page.get_by_role("link", name="Add a rule").click()
+    page.get_by_label("About whom").select_option("marta")
+    page.get_by_label("No session by a time of day").check()
+    looked_at(page, f"choose-{scheme}")
+    page.get_by_role("button", name="Go on").click()
+    looked_at(page, f"rule-{scheme}")
+    page.go_back()
+    page.get_by_label("About whom").select_option("marta")
+    page.get_by_label("A device is silent").check()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Minutes of silence").fill("30")
+    page.get_by_role("button", name="Keep").click()
+    run(home, "-m", "server.cli", "judge", "--quiet")
+    page.reload()
+    opened = page.get_by_role("region", name="Open alerts")
+    expect(opened).to_contain_text("is silent")
+    expect(opened).to_contain_text("Marta Lindqvist")
+    looked_at(page, f"page-{scheme}")
+    page.get_by_role("link", name="Change how you are told").click()
+    looked_at(page, f"ways-{scheme}")
+    context.close()

@@ -1,0 +1,212 @@
+"""The pages of alerts: one's own rules and alerts, and nobody else's."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from server.alerts.judge import judge
+from server.alerts.models import Alert, Delivery, Kind, Receiver, Rule
+from server.care.models import AccessLog, CareLink
+from server.devices.models import Device
+
+
+@pytest.fixture
+def told(world):
+    CareLink.objects.filter(caregiver=world.carl, ended_at=None).update(may_get_alerts=True)
+    Device.objects.filter(pk=world.device.pk).update(
+        last_seen_at=timezone.now() - timedelta(hours=1)
+    )
+    return world
+
+
+def logged_in(person) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+SILENT = "/alerts/rules/new/anna/device_silent/"
+
+
+def test_carl_adds_a_rule_sees_what_it_found_changes_it_and_removes_it(told):
+    carl = logged_in(told.carl)
+    chosen = carl.get("/alerts/rules/new/", {"person": "anna", "kind": "device_silent"})
+    assert chosen["Location"] == SILENT
+    assert carl.post(SILENT, {"minutes": 30})["Location"] == "/alerts/"
+    judge()
+    page = carl.get("/alerts/").content.decode()
+    assert "Kitchen is silent" in page
+    assert re.search(r'class="count">1<', page)
+    rule = Rule.objects.get()
+    assert (rule.receiver, rule.person, rule.minutes) == (told.carl, told.anna, 30)
+    assert carl.post(f"/alerts/rules/{rule.pk}/", {"minutes": 120}).status_code == 302
+    assert Alert.objects.get().why == "changed"
+    judge()
+    assert Alert.objects.count() == 1  # an hour is less than two
+    assert carl.post(f"/alerts/rules/{rule.pk}/remove/").status_code == 302
+    assert not Rule.objects.exists()
+    assert "Kitchen is silent" in carl.get("/alerts/").content.decode()  # among the past ones
+    assert AccessLog.objects.get(what="alerts").person == told.anna
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "wrong"),
+    [
+        ("device_silent", {"minutes": 4}, True),
+        ("device_silent", {"minutes": ""}, True),
+        ("no_session", {"by": "10:30", "weekdays": ["5", "1"]}, False),
+        ("no_session", {"by": "10:30"}, True),
+        ("no_session", {"by": "25:00", "weekdays": ["1"]}, True),
+        ("long_closures", {"closures": "", "closure_s": ""}, True),
+        ("long_closures", {"closures": "", "closure_s": "1.5"}, False),
+        ("blink_rate", {"spread": "0.5"}, True),
+        ("perclos", {"spread": "2"}, False),
+        ("perclos", {"spread": "nan"}, True),
+    ],
+)
+def test_a_rule_has_what_its_kind_needs(told, kind, given, wrong):
+    answer = logged_in(told.carl).post(f"/alerts/rules/new/anna/{kind}/", given)
+    assert answer.status_code == (400 if wrong else 302)
+    assert Rule.objects.count() == (0 if wrong else 1)
+    assert not Rule.objects.filter(kind=Kind.NO_SESSION).exclude(weekdays="15").exists()
+
+
+@pytest.mark.parametrize("name", ["otto", "ella"])
+def test_about_somebody_who_does_not_let_them_there_is_nothing_to_make_or_see(told, name):
+    rule = Rule.objects.create(
+        receiver=told.carl, person=told.anna, kind=Kind.DEVICE_SILENT, minutes=30
+    )
+    judge()
+    other = logged_in(getattr(told, name))
+    assert other.get(SILENT).status_code == 404
+    assert other.post(SILENT, {"minutes": 30}).status_code == 404
+    for way in ("", "remove/"):
+        assert other.post(f"/alerts/rules/{rule.pk}/{way}", {"minutes": 5}).status_code == 404
+    assert "Kitchen" not in other.get("/alerts/").content.decode()
+    assert Client().get("/alerts/").status_code == 302
+
+
+def test_with_the_permission_gone_carls_rule_and_alert_are_gone_for_him(told):
+    rule = Rule.objects.create(
+        receiver=told.carl, person=told.anna, kind=Kind.DEVICE_SILENT, minutes=30
+    )
+    judge()
+    CareLink.objects.filter(caregiver=told.carl, ended_at=None).update(may_get_alerts=False)
+    carl = logged_in(told.carl)
+    page = carl.get("/alerts/").content.decode()
+    assert "Kitchen" not in page
+    assert "anna" not in page
+    assert carl.get(f"/alerts/rules/{rule.pk}/").status_code == 404
+    assert carl.get(SILENT).status_code == 404
+
+
+def test_nobody_makes_more_rules_than_there_may_be(told, monkeypatch):
+    monkeypatch.setattr(Rule, "MOST", 1)
+    carl = logged_in(told.carl)
+    assert carl.post(SILENT, {"minutes": 30}).status_code == 302
+    answer = carl.post(SILENT, {"minutes": 60})
+    assert (answer.status_code, Rule.objects.count()) == (400, 1)
+
+
+def test_a_range_rule_says_what_it_still_waits_for(told):
+    Rule.objects.create(receiver=told.carl, person=told.anna, kind=Kind.PERCLOS, spread=2)
+    carl = logged_in(told.carl)
+    assert "begins with the next session" in carl.get("/alerts/").content.decode()
+    told.anna.usual_ranges.create(metric="perclos", day="2026-11-22", sessions=4, days=2)
+    page = carl.get("/alerts/").content.decode()
+    assert "Not enough data yet: 4 of 10 sessions, on 2 of 5 days." in page
+
+
+# How one is told
+
+
+def test_an_address_is_used_once_its_owner_has_opened_the_link_that_went_there(told, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    carl = logged_in(told.carl)
+    given = {"by_email": "on", "email": "carl@example.org"}
+    assert carl.post("/alerts/ways/", given).status_code == 302
+    receiver = Receiver.objects.get()
+    assert receiver.ways() == []
+    (message,) = mail.outbox
+    assert message.to == ["carl@example.org"]
+    link = re.search(r"http://testserver(/\S+)", message.body)[1]
+    logged_in(told.otto).get(link)
+    receiver.refresh_from_db()
+    assert receiver.ways() == []
+    assert carl.get(link + "x").status_code == 302
+    receiver.refresh_from_db()
+    assert receiver.ways() == []
+    carl.get(link)
+    receiver.refresh_from_db()
+    assert receiver.ways() == ["email"]
+    carl.post("/alerts/ways/", given | {"email": "other@example.org"})
+    receiver.refresh_from_db()
+    assert receiver.ways() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"webhook_url": "https://hooks.example.org/x"}, False),
+        ({"webhook_url": "http://127.0.0.1/"}, True),
+        ({"webhook_url": "file:///etc/passwd"}, True),
+        ({"quiet_from": "22:00"}, True),
+        ({"quiet_from": "22:00", "quiet_until": "07:00"}, False),
+        ({"by_email": "on"}, True),
+    ],
+)
+def test_ways_that_cant_be_are_refused(told, given, wrong):
+    assert logged_in(told.carl).post("/alerts/ways/", given).status_code == (400 if wrong else 302)
+    kept = Receiver.objects.get()
+    assert (kept.webhook_url == "" and kept.quiet_from is None and not kept.by_email) == wrong
+
+
+def test_the_webhooks_secret_is_shown_to_its_owner_alone(told):
+    made = Receiver.objects.create(person=told.carl, webhook_url="https://hooks.example.org/x")
+    assert made.webhook_secret in logged_in(told.carl).get("/alerts/ways/").content.decode()
+    assert made.webhook_secret not in logged_in(told.anna).get("/alerts/ways/").content.decode()
+
+
+def test_the_page_says_when_notices_dont_get_through(told):
+    Rule.objects.create(receiver=told.carl, person=told.anna, kind="device_silent", minutes=30)
+    Receiver.objects.create(person=told.carl, webhook_url="https://hooks.example.org/x")
+    judge()
+    carl = logged_in(told.carl)
+    assert "could not be sent" not in carl.get("/alerts/").content.decode()
+    Delivery.objects.update(attempts=1)
+    assert "could not be sent" in carl.get("/alerts/").content.decode()
+
+
+def test_in_german(told):
+    Rule.objects.create(receiver=told.carl, person=told.anna, kind="device_silent", minutes=30)
+    judge()
+    page = logged_in(told.carl).get("/alerts/", headers={"Accept-Language": "de"}).content.decode()
+    assert "Kitchen schweigt" in page
+    assert "Offene Meldungen" in page
+
+
+def test_the_number_of_questions_does_not_grow_with_the_alerts(told):
+    carl = logged_in(told.carl)
+
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert carl.get("/alerts/").status_code == 200
+        return len(queries)
+
+    Rule.objects.create(receiver=told.carl, person=told.anna, kind="device_silent", minutes=30)
+    judge()
+    asked()
+    few = asked()
+    for minutes in range(31, 51):
+        Rule.objects.create(
+            receiver=told.carl, person=told.anna, kind="device_silent", minutes=minutes
+        )
+    judge()
+    assert Alert.objects.count() == 21
+    assert asked() == few
