@@ -1,8 +1,9 @@
-"""What a browser is allowed to do with our pages."""
+"""What a browser is allowed to do with our answers, and that it keeps none of them."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 # Nothing from other hosts, nothing inline; data: is for the admin's and Swagger's own icons.
 POLICY = "; ".join(
@@ -21,13 +22,17 @@ POLICY = "; ".join(
 )
 
 
-class ContentSecurityPolicy:
-    """Puts the policy on every answer that does not bring its own."""
+class SafeHeaders:
+    """Puts on every answer, errors too, what it does not say otherwise itself.
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    The policy; and that no cache keeps it, since nearly all of our answers are about somebody.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("Cache-Control", "private, no-store")
         return response

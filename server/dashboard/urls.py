@@ -9,6 +9,7 @@ from server.dashboard import views
 app_name = "dashboard"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.people, name="people"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("live/", views.people_live, name="people_live"),
     path("people/<str:username>/", views.person, name="person"),
     path("sessions/<uuid:session_id>/", views.session, name="session"),

@@ -14,10 +14,11 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
 from server.care.access import note_look, people_seen, permissions, person_for
@@ -44,6 +45,13 @@ def page(view: Page[P]) -> Page[P]:
         return view(request, *args, **kwargs)
 
     return cast(Page[P], wrapped)
+
+
+@require_safe
+@cache_control(public=True, max_age=24 * 3600)
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """What browsers ask for of their own accord, on pages that name no icon."""
+    return HttpResponseRedirect(static("dashboard/icon.svg"))
 
 
 def viewer_of(request: HttpRequest) -> Person:
