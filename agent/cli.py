@@ -5,7 +5,15 @@ import logging
 import sys
 from pathlib import Path
 
-from agent import __version__, cli_device, cli_measure, cli_services, cli_sessions, config
+from agent import (
+    __version__,
+    cli_device,
+    cli_measure,
+    cli_self_test,
+    cli_services,
+    cli_sessions,
+    config,
+)
 from agent.cli_parts import Run
 from agent.errors import AgentError
 
@@ -39,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for kind in (cli_services, cli_sessions, cli_device, cli_measure):
+    for kind in (cli_services, cli_sessions, cli_device, cli_measure, cli_self_test):
         kind.add_commands(command)
     return parser
 
