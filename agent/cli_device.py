@@ -2,17 +2,41 @@
 
 import argparse
 import json
-from typing import Any
+from pathlib import Path
 
-from agent import __version__, cli_parts, config
+from agent import cli_parts, config, status, status_text
 from agent.cli_parts import AddCommand
-from agent.errors import StoreError
+from agent.clock import Clock
+
+MARKS = {"ok": "ok    ", "bad": "BAD   ", "off": "-     ", "broken": "BROKEN"}
 
 
 def add_commands(command: AddCommand) -> None:
     """Adds the commands of this file."""
-    status = command("status", _status, "what the device is doing, and what is pending and why")
-    status.add_argument("--json", action="store_true")
+    said = command("status", _status, "what the device is doing, and what is pending and why")
+    said.add_argument("--json", action="store_true")
+    doctor = command("doctor", _doctor, "look at every part: what was found, and how to mend it")
+    doctor.add_argument("--json", action="store_true")
+    enrol = command("enrol", _enrol, "make this device somebody's, with a code from the server")
+    enrol.add_argument("url", metavar="URL", help="the server's address: https://…")
+    enrol.add_argument("code", metavar="CODE", nargs="+", help="the code; spaces don't matter")
+    enrol.add_argument(
+        "--ca", type=Path, metavar="FILE", help="trust these certificates at server and broker"
+    )
+    enrol.add_argument(
+        "--mqtt-ca", type=Path, metavar="FILE", help="trust these at the broker, if it has others"
+    )
+    enrol.add_argument(
+        "--again", action="store_true", help="replace the identity that this device has"
+    )
+    enrol.add_argument(
+        "--same-person",
+        action="store_true",
+        help="with --again: what waits here belongs to the new identity's person, too",
+    )
+    enrol.add_argument(
+        "--insecure", action="store_true", help="without TLS, readable by anybody in between"
+    )
     check = command("config", _config, "the configuration as it is understood")
     check.add_argument("action", choices=["check"])
 
@@ -20,26 +44,39 @@ def add_commands(command: AddCommand) -> None:
 def _status(options: argparse.Namespace) -> int:
     """A store that can't be opened is what one wants to be told, too."""
     settings = config.load(options.config)
-    report: dict[str, Any] = {"version": __version__}
-    report |= dict.fromkeys(("watch", "delivery", "store", "sessions"))
-    refused = {}
-    try:
-        with cli_parts.open_store(settings) as store:
-            report |= {name: store.noted(name) for name in ("watch", "delivery", "store")}
-            report["sessions"] = store.counts()
-            stored = store.sessions(1000)
-            refused = {each.session_id: each.parked_reason for each in stored if each.parked_reason}
-    except StoreError as error:
-        report["store"] = {"problem": str(error)}
+    report = status.report(settings, lambda: cli_parts.open_store(settings), Clock())
     if options.json:
-        report["parked"] = [{"id": each, "reason": reason} for each, reason in refused.items()]
         print(json.dumps(report, indent=2))
     else:
-        for name, value in report.items():
-            print(f"{name:9} {cli_parts.plain(value)}")
-        for each, reason in refused.items():
-            print(f"refused   {each}: {reason}")
+        print("\n".join(status_text.lines(report)))
     return int(report["sessions"] is None)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Exit status 1 where somebody has to do something."""
+    from agent.cli_doctor import checks
+    from agent.doctor import examine
+
+    settings = config.load(options.config)
+    results = []
+    for result in examine(checks(settings)):
+        results.append(result)
+        if not options.json:
+            print(
+                f"{MARKS[result.finding.state]} {result.name:12} {result.finding.found}", flush=True
+            )
+            if result.finding.mend:
+                print(f"{'':19}{result.finding.mend}", flush=True)
+    well = not any(result.finding.needs_mending for result in results)
+    if options.json:
+        print(json.dumps({"ok": well, "checks": [each.as_json() for each in results]}, indent=2))
+    return int(not well)
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    from agent.cli_enrol import run
+
+    return run(options)
 
 
 def _config(options: argparse.Namespace) -> None:

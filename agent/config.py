@@ -178,12 +178,24 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     Raises ConfigError that names the key, what was expected and what was found.
     """
     environ = os.environ if environ is None else environ
-    named = file or (Path(environ["BLINKLOG_CONFIG"]) if "BLINKLOG_CONFIG" in environ else None)
-    values = _from_environment(environ, _from_file(named))
+    path = file_of(file, environ)
+    named = file is not None or "BLINKLOG_CONFIG" in environ
+    return parse(_text_of(path) if named or path.exists() else "", path, environ)
+
+
+def file_of(named: Path | None, environ: Mapping[str, str] | None = None) -> Path:
+    """The file that is read: as named, else as the environment says, else the device's."""
+    environ = os.environ if environ is None else environ
+    return named or Path(environ.get("BLINKLOG_CONFIG", DEFAULT_FILE))
+
+
+def parse(text: str, file: Path, environ: Mapping[str, str] | None = None) -> AgentConfig:
+    """The configuration that `text`, the content of `file`, means. Raises ConfigError."""
+    values = _from_environment(environ or {}, _from_text(text, file))
     sections: dict[str, Any] = {}
     for name, kind in _sections().items():
         sections[name] = _section(name, kind, values.get(name, {}))
-    config = AgentConfig(**sections, file=named or DEFAULT_FILE)
+    config = AgentConfig(**sections, file=file)
     _check(config)
     return config
 
@@ -200,15 +212,19 @@ def _sections() -> dict[str, type]:
     return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
 
 
-def _from_file(named: Path | None) -> dict[str, dict[str, Any]]:
-    if named is None and not DEFAULT_FILE.exists():
-        return {}
-    path = named or DEFAULT_FILE
+def _text_of(path: Path) -> str:
     try:
-        values = tomllib.loads(path.read_text())
+        return path.read_text()
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+
+
+def _from_text(text: str, path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
     for name, section in values.items():
         _known(name, _sections(), "section")

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from agent.errors import DeliveryError, StoreError
@@ -68,6 +68,9 @@ class Store(Protocol):
     def note(self, key: str, value: Any) -> None:
         """Remembers a fact for `status`."""
 
+    def noted(self, key: str) -> Any:
+        """What was noted last."""
+
     def counts(self) -> Mapping[str, int]:
         """How many sessions are pending."""
 
@@ -98,6 +101,11 @@ class Backoff:
     def ready(self) -> bool:
         """Whether the delay is over."""
         return self._clock() >= self._until_s
+
+    @property
+    def wait_s(self) -> float:
+        """How long it still is until the next try."""
+        return max(0.0, self._until_s - self._clock())
 
     def failed(self, retry_after_s: float | None = None) -> None:
         """Begins a delay. A server's own wish is the least of it, and can't be hurried."""
@@ -231,7 +239,7 @@ class Sync:
             except DeliveryError as error:
                 failed = True
                 backoff.failed(error.retry_after_s)
-                self._report.problem(transport.name, str(error))
+                self._report.problem(transport.name, str(error), backoff.wait_s)
             else:
                 if acknowledged or not (batch or self._work):
                     self._report.works(transport.name)
@@ -301,7 +309,9 @@ class _Report:
     """Keeps `noted("delivery")` true, and the log short: what changes is said once.
 
     The note: `ok`, whether nothing is stuck; `at`, when that was found, to the minute; `problem`,
-    what is wrong with which transport, or null.
+    what is wrong with which transport, or null; `contact`, when the server last acknowledged
+    anything, and `next_try`, when a transport that failed is tried again, to the minute both, or
+    null.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
@@ -312,11 +322,14 @@ class _Report:
         self._said_s = clock()
         self._ok = True
         self._count = 0
+        self._contact: str | None = None
+        self._next_try: str | None = None
 
-    def problem(self, name: str, text: str) -> None:
+    def problem(self, name: str, text: str, wait_s: float) -> None:
         if self._problems.get(name) != text:
             log.warning("%s: %s", name, text)
         self._problems[name] = text
+        self._next_try = _moment(wait_s)
         self._note()
 
     def works(self, name: str) -> None:
@@ -327,6 +340,8 @@ class _Report:
     def delivered(self, count: int, left: int) -> None:
         self._ok = not left
         self._count += count
+        if count:
+            self._contact = _moment()
         self._note()
 
     def _note(self) -> None:
@@ -338,8 +353,15 @@ class _Report:
         if self._count:
             log.info("delivered %d, %d to go", self._count, self._store.counts()["pending"])
             self._count = 0
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._store.note("delivery", {"ok": self._ok, "at": at, "problem": problem})
+        if self._contact is None:  # not since this process began, but before
+            self._contact = (self._store.noted("delivery") or {}).get("contact")
+        note = {"ok": self._ok, "at": _moment(), "problem": problem, "contact": self._contact}
+        self._store.note("delivery", {**note, "next_try": self._next_try if problem else None})
+
+
+def _moment(later_s: float = 0.0) -> str:
+    """The wall clock, `later_s` from now."""
+    return (datetime.now(UTC) + timedelta(seconds=later_s)).isoformat(timespec="seconds")
 
 
 def _key(document: Document) -> tuple[str, int]:

@@ -1,0 +1,90 @@
+"""What `blink-agent doctor` looks at, joined to this device's configuration."""
+
+from agent import (
+    cli_parts,
+    doctor_disk,
+    doctor_eyes,
+    doctor_hands,
+    doctor_network,
+    doctor_services,
+    models,
+)
+from agent.clock import Clock
+from agent.config import AgentConfig
+from agent.doctor import Check
+from agent.picamera import OPEN_TIMEOUT_S, STOP_TIMEOUT_S
+from agent.running import process_of
+from agent.sync import Transport
+from agent.units import units
+
+QUICK_S = 10.0
+INFERENCE_S = 60.0  # an emulated machine takes a third of a second for each
+STORE_S = 60.0  # every page is read, from a card
+NETWORK_S = 30.0  # a name, a connection, TLS, an answer
+
+
+def checks(settings: AgentConfig) -> list[Check]:
+    """All of them, in the order of the device: what sees, what is touched, what keeps, what sends.
+
+    Each is given what it needs when it is its turn: what is configured wrongly is its finding.
+    """
+    path, wish = settings.store_path, settings.camera
+    cache = settings.model.cache or models.default_cache()
+
+    def holder() -> int | None:
+        return process_of(path, "watch")
+
+    return [
+        Check(
+            "camera",
+            2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s,
+            lambda: doctor_eyes.camera(wish, lambda: cli_parts.camera(settings), holder()),
+            "switch it off and look at the camera's cable",
+        ),
+        Check(
+            "model",
+            INFERENCE_S,
+            lambda: doctor_eyes.model(cache, settings.model.threads, wish.fps),
+            doctor_eyes.MODELS,
+        ),
+        Check("button", QUICK_S, lambda: doctor_hands.button(settings.controls, holder())),
+        Check("light", QUICK_S, lambda: doctor_hands.light(settings.controls, holder())),
+        Check(
+            "usb button",
+            QUICK_S,
+            lambda: doctor_hands.input_button(settings.controls.input_device),
+        ),
+        Check(
+            "store",
+            STORE_S,
+            lambda: doctor_disk.store(path, lambda: cli_parts.open_store(settings)),
+        ),
+        Check("disk", QUICK_S, lambda: doctor_disk.disk(path)),
+        Check("clock", QUICK_S, lambda: doctor_disk.clock(Clock())),
+        Check("credentials", QUICK_S, lambda: doctor_network.credentials(settings)),
+        *contact(settings),
+        Check("services", QUICK_S, lambda: doctor_services.services(units())),
+    ]
+
+
+def contact(settings: AgentConfig) -> list[Check]:
+    """The two that reach beyond this device."""
+
+    def broker_ways() -> list[Transport]:
+        way = cli_parts.mqtt(settings, lasting=False)
+        return [] if way is None else [way]
+
+    return [
+        Check(
+            "broker",
+            NETWORK_S,
+            lambda: doctor_network.broker(settings, broker_ways()),
+            doctor_network.AGAIN,
+        ),
+        Check(
+            "server",
+            NETWORK_S + settings.server.timeout_s,
+            lambda: doctor_network.server(settings),
+            doctor_network.AGAIN,
+        ),
+    ]

@@ -1,0 +1,111 @@
+"""A status report for people: a line for each thing, the most asked for first."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+Report = dict[str, Any]
+
+STATES = {"ready": "idle: press the button to begin", "stopped": "stopped", "unknown": "starting"}
+
+
+def lines(report: Report) -> list[str]:
+    """What `blink-agent status` prints."""
+    return [f"{name:12} {text}".rstrip() for name, text in _lines(report)]
+
+
+def _lines(report: Report) -> Iterator[tuple[str, str]]:
+    yield "doing", _doing(report)
+    yield from _waiting(report)
+    yield "delivery", _delivery(report)
+    yield "last contact", _local(report["last_contact"]) if report["last_contact"] else "none yet"
+    yield "store", _store(report)
+    yield "device", _device(report["device"])
+    yield "clock", _clock(report["clock"])
+    yield "versions", _versions(report["versions"])
+    for name, text in (report["units"] or {}).items():
+        yield "unit", f"{name}: {text}"
+
+
+def _doing(report: Report) -> str:
+    doing, note = report["doing"], report["watch"] or {}
+    state = doing["state"]
+    if state in ("measuring", "finishing") and doing["since"]:
+        late = ", and this device does not keep up" if note.get("keeps_up") is False else ""
+        return f"{state} since {_local(doing['since'])}, session {doing['session_id']}{late}"
+    if state == "fault":
+        return f"fault: {note.get('problem')}"
+    if state == "not running":
+        return "blink-agent watch does not run: nothing is measured"
+    return STATES.get(state, str(state))
+
+
+def _waiting(report: Report) -> Iterator[tuple[str, str]]:
+    counts = report["sessions"]
+    if counts is None:
+        return
+    yield (
+        "sessions",
+        f"{counts['sessions']} kept: {counts['delivered']} delivered, {counts['pending']} waiting,"
+        f" {counts['parked']} refused by the server",
+    )
+    for each in report["waiting"]:
+        yield "waiting", f"{each['id']} of {_local(each['started_at'])}, {each['state']}"
+    for each in report["parked"]:
+        yield "refused", f"{each['id']}: {each['reason']}"
+
+
+def _delivery(report: Report) -> str:
+    note = report["delivery"] or {}
+    running = "" if report["doing"]["sync_process"] else "blink-agent sync does not run"
+    problem = note.get("problem")
+    at = f" ({_local(note['at'])})" if problem and note.get("at") else ""
+    again = f"next try {_local(report['next_try'])}" if problem and report["next_try"] else ""
+    trouble = f"{problem}{at}" if problem else ""
+    return "; ".join(filter(None, (running, trouble, again))) or "nothing is wrong"
+
+
+def _store(report: Report) -> str:
+    place, note = report["database"], report["store"] or {}
+    if not place["exists"]:
+        return f"{place['path']}: none yet"
+    if "problem" in note:
+        return str(note["problem"])
+    if "set_aside" in note:
+        saved = note.get("sessions_saved", "what could be read")
+        return f"{place['path']}; a damaged one was set aside: {note['set_aside']}, saved: {saved}"
+    return str(place["path"])
+
+
+def _device(device: Report) -> str:
+    if not device["enrolled"]:
+        return "not enrolled: sudo blink-agent enrol URL CODE"
+    broker = f", broker {device['broker']}" if device["broker"] else ", no broker"
+    return f"{device['id']} at {device['server']}{broker}"
+
+
+def _clock(clock: Report) -> str:
+    sure = "synchronised" if clock["synchronized"] else "NOT synchronised: dates are uncertain"
+    return f"{_local(clock['now'])} {clock['timezone']}, {sure}"
+
+
+def _versions(versions: Report) -> str:
+    found = [
+        f"blink-agent {versions['agent']}",
+        *(f"{name}@{version}" for name, version in versions["models"].items()),
+        versions["runtime"] or "no TFLite runtime",
+        f"Python {versions['python']}",
+        versions["system"],
+        versions["board"],
+    ]
+    return ", ".join(filter(None, found))
+
+
+def _local(moment: Any) -> str:
+    """A moment in this machine's own zone; what is no moment stays as it is."""
+    try:
+        there = datetime.fromisoformat(str(moment))
+    except ValueError:
+        return str(moment)
+    there = there if there.tzinfo else there.replace(tzinfo=UTC)
+    return there.astimezone().strftime("%Y-%m-%d %H:%M:%S")
