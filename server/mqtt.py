@@ -29,8 +29,11 @@ CONNECT_S = 5.0
 KEEPALIVE_S = 30
 # Of a connection that lives for one question: paho bounds the TLS handshake by it.
 SHORT_KEEPALIVE_S = 5
-# The broker sends no more than this many before we have acknowledged some: our memory's bound.
-MOST_IN_FLIGHT = 100
+# Messages of one batch.
+MOST_AT_ONCE = 100
+# The broker sends no more than this many before we have acknowledged some: while a batch is dealt
+# with, the next one comes.
+MOST_IN_FLIGHT = 2 * MOST_AT_ONCE
 # A document may have 1 MiB; what is a little larger is to be refused by name, not silently.
 LARGEST_PACKET = 4 * 1024 * 1024
 NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4) that is no failure
@@ -170,10 +173,10 @@ class Connection:
             self._wait_until(lambda: self._ready)
 
     def next_messages(self, timeout_s: float) -> list[Message]:
-        """What has come, at most `MOST_IN_FLIGHT`; waits for the first, at most `timeout_s`."""
+        """What has come, at most `MOST_AT_ONCE`; waits for the first, at most `timeout_s`."""
         self._step(timeout_s)
         come = 0
-        while come < len(self._inbox) < MOST_IN_FLIGHT:
+        while come < len(self._inbox) < MOST_AT_ONCE:
             come = len(self._inbox)
             self._step(0)
         messages = list(self._inbox)
