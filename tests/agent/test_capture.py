@@ -1,7 +1,6 @@
 """Cameras: waits are bounded, nothing is queued, what is lost is counted, bad files are refused."""
 
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -16,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import capture, picamera
-from agent.capture import PiCamera, ReplayCamera, UsbCamera, open_camera
+from agent import capture
+from agent.capture import ReplayCamera, UsbCamera, open_camera
 from agent.errors import CameraError
 from agent.pace import Pace
 from agent.records import Frame
+from tests.standins import picamera2
 
 FPS = 25
 FRAMES = 20
@@ -550,223 +550,11 @@ def test_a_real_file_that_is_no_camera_is_refused(tmp_path: Path) -> None:
         UsbCamera(str(tmp_path / "video0"), 640, 480, 30).start()
 
 
-# A Pi's camera
-
-
-class Picamera2:
-    """What is used of picamera2, as its source has it; `stride` is libcamera's choice."""
-
-    stride = 0
-    instances: list["Picamera2"] = []
-    hangs: frozenset[str] = frozenset()
-    gate = threading.Event()
-
-    def __init__(self) -> None:
-        Picamera2.instances.append(self)
-        self.calls: list[str] = []
-        self.configuration: dict[str, Any] = {}
-        self.stamps_s: list[float] = []
-        self.waits: list[float] = []
-        self.released = 0
-        self.faulty = False
-
-    def create_video_configuration(self, **configuration: Any) -> dict[str, Any]:
-        return configuration
-
-    def configure(self, configuration: dict[str, Any]) -> None:
-        width, height = configuration["lores"]["size"]
-        self.configuration = configuration
-        configuration["lores"] |= {"size": (width - width % 2, height - height % 2)}
-
-    def camera_configuration(self) -> dict[str, Any]:
-        return self.configuration
-
-    def _call(self, name: str) -> None:
-        self.calls.append(name)
-        if name in self.hangs:
-            self.gate.wait(10)
-        if self.faulty:
-            raise RuntimeError(f"{name} failed")
-
-    def start(self) -> None:
-        self._call("start")
-
-    def stop(self) -> None:
-        self._call("stop")
-
-    def close(self) -> None:
-        self._call("close")
-
-    def capture_request(self, wait: float) -> "Picamera2":
-        self.waits.append(wait)
-        if not self.stamps_s:
-            raise TimeoutError
-        return self
-
-    def get_metadata(self) -> dict[str, Any]:
-        return {"SensorTimestamp": round(self.stamps_s.pop(0) * 1e9), "ExposureTime": 9000}
-
-    def make_array(self, name: str) -> Any:
-        assert name == "lores"
-        if self.faulty:
-            raise RuntimeError("buffer lost")
-        width, height = self.configuration["lores"]["size"]
-        return padded(i420(width, height), self.stride or width)
-
-    def release(self) -> None:
-        self.released += 1
-
-
-def i420(width: int, height: int) -> Any:
-    """A picture in which every sample is different."""
-    samples = width * height * 3 // 2
-    return (np.arange(samples) * 7 % 251).astype(np.uint8).reshape(height * 3 // 2, width)
-
-
-def padded(picture: Any, stride: int) -> Any:
-    """As libcamera's buffer has it: each row of each plane filled up, chroma to half the stride."""
-    rows, width = picture.shape
-    height = rows * 2 // 3
-    luma = np.full((height, stride), 255, np.uint8)
-    luma[:, :width] = picture[:height]
-    chroma = np.full((height, stride // 2), 255, np.uint8)
-    chroma[:, : width // 2] = picture[height:].reshape(height, width // 2)
-    return np.concatenate([luma, chroma.reshape(height // 2, stride)])
-
-
-@pytest.fixture
-def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Picamera2]]:
-    monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=Picamera2))
-    monkeypatch.setattr(Picamera2, "instances", [])
-    monkeypatch.setattr(Picamera2, "gate", threading.Event())
-    yield Picamera2
-    Picamera2.gate.set()
-
-
-def test_a_pi_s_camera_gives_i420_at_the_sensor_s_own_time(pi: type[Picamera2]) -> None:
-    camera = PiCamera(640, 480, 30)
-    camera.start()
-    (device,) = pi.instances
-    device.stamps_s = [123.456789]
-    frame = camera.read(2.5)
-    assert frame is not None
-    assert frame.time_s == pytest.approx(123.456789)
-    assert (frame.layout, frame.width, frame.height) == ("yuv420", 640, 480)
-    np.testing.assert_array_equal(frame.pixels, i420(640, 480))
-    assert device.waits == [2.5]
-    assert device.released == 1
-
-
-def test_a_pi_s_camera_keeps_the_frame_rate_and_measures_the_small_stream(
-    pi: type[Picamera2],
-) -> None:
-    PiCamera(640, 480, 25)
-    configuration = pi.instances[0].configuration
-    assert configuration["controls"] == {"FrameDurationLimits": (40000, 40000)}
-    assert configuration["lores"] == {"size": (640, 480), "format": "YUV420"}
-    assert configuration["main"]["size"] == (1280, 960)
-
-
-@given(
-    width=st.integers(4, 40).map(lambda n: 2 * n),
-    height=st.integers(4, 30).map(lambda n: 2 * n),
-    padding=st.integers(0, 20).map(lambda n: 2 * n),
-)
-def test_a_stride_that_is_rounded_up_is_cropped_in_every_plane(
-    width: int, height: int, padding: int
-) -> None:
-    picture = i420(width, height)
-    cropped = picamera._unpadded(padded(picture, width + padding), width, height)
-    np.testing.assert_array_equal(cropped, picture)
-    assert cropped.flags.c_contiguous
-
-
-def test_gaps_in_the_sensor_s_time_are_dropped_frames(pi: type[Picamera2]) -> None:
-    camera = PiCamera(64, 48, 30)
-    camera.start()
-    pi.instances[0].stamps_s = [n / 30 + 0.002 * (n % 2) for n in (0, 1, 2, 5, 6, 8)]
-    for _ in range(6):
-        camera.read(1.0)
-    assert camera.frames_dropped == 3
-    camera.stop()
-    camera.start()
-    assert camera.frames_dropped == 0
-    pi.instances[0].stamps_s = [100.0]
-    camera.read(1.0)
-    assert camera.frames_dropped == 0
-
-
-def test_a_pi_s_camera_that_hangs_ends_in_an_error(pi: type[Picamera2]) -> None:
-    camera = PiCamera(64, 48, 30)
-    camera.start()
-    with pytest.raises(CameraError, match=r"no frame within 0\.5 s"):
-        camera.read(0.5)
-
-
-def test_a_frame_that_is_lost_is_given_back_and_an_error(pi: type[Picamera2]) -> None:
-    camera = PiCamera(64, 48, 30)
-    pi.instances[0].stamps_s = [1.0]
-    pi.instances[0].faulty = True
-    with pytest.raises(CameraError, match="buffer lost"):
-        camera.read(0.5)
-    assert pi.instances[0].released == 1
-
-
-@pytest.mark.parametrize("call", ["start", "stop", "close"])
-def test_no_call_to_a_pi_s_camera_waits_for_ever(
-    pi: type[Picamera2], monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    monkeypatch.setattr(picamera, "STOP_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(picamera, "OPEN_TIMEOUT_S", 0.05)
-    camera = PiCamera(64, 48, 30)
-    monkeypatch.setattr(pi, "hangs", frozenset([call]))
-    with pytest.raises(CameraError, match=f"did not {call} within"):
-        getattr(camera, call)()
-
-
-@pytest.mark.parametrize("call", ["start", "stop", "close"])
-def test_a_fault_of_a_pi_s_camera_is_passed_on(pi: type[Picamera2], call: str) -> None:
-    camera = PiCamera(64, 48, 30)
-    pi.instances[0].faulty = True
-    with pytest.raises(CameraError, match=f"{call} failed"):
-        getattr(camera, call)()
-
-
-def test_a_pi_s_camera_is_opened_once_and_started_for_each_session(pi: type[Picamera2]) -> None:
-    camera = PiCamera(64, 48, 30)
-    for _ in range(3):
-        camera.start()
-        camera.stop()
-    camera.close()
-    assert len(pi.instances) == 1
-    assert pi.instances[0].calls == ["start", "stop"] * 3 + ["close"]
-
-
-def test_without_a_camera_or_picamera2_it_says_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "picamera2", None)
-    with pytest.raises(CameraError, match="expected the system's package python3-picamera2"):
-        PiCamera(640, 480, 30)
-
-    def none_connected() -> None:
-        raise IndexError("list index out of range")
-
-    module = SimpleNamespace(Picamera2=none_connected)
-    monkeypatch.setitem(sys.modules, "picamera2", module)
-    with pytest.raises(CameraError, match="can't be opened: list index"):
-        PiCamera(640, 480, 30)
-
-
-def test_picamera2_is_imported_only_when_it_is_chosen() -> None:
-    code = "import agent.capture, sys; sys.exit('picamera2' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
 # Choosing
 
 
-def test_the_source_chooses_the_camera(film: Path, pi: type[Picamera2]) -> None:
+def test_the_source_chooses_the_camera(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", picamera2)
     assert open_camera("picamera2").source == "picamera2"
     assert open_camera("usb", device="/dev/video3").source == "usb"
     replay = open_camera("replay", file=film, loop=True)
@@ -798,16 +586,6 @@ def test_a_usb_camera_queues_nothing(v4l2: V4L2, usb: UsbCamera, behind: int) ->
         assert frame is not None
         assert frame.pixels[0, 0, 0] == step * behind
         assert usb.frames_dropped == step * (behind - 1)
-
-
-@pytest.mark.parametrize("behind", [2, 7])
-def test_a_pi_s_camera_counts_what_nobody_took(pi: type[Picamera2], behind: int) -> None:
-    camera = PiCamera(64, 48, 30)
-    camera.start()
-    pi.instances[0].stamps_s = [step * behind / 30 for step in range(10)]
-    for _ in range(10):
-        camera.read(1.0)
-    assert camera.frames_dropped == 9 * (behind - 1)
 
 
 def test_a_replay_in_place_of_a_camera_is_paced_like_one(film: Path, clock: Clock) -> None:
