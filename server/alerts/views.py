@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from server.alerts import mail
 from server.alerts.audience import alerts_of, note_reading, people_to_watch, rules_of
-from server.alerts.forms import ReceiverForm, RuleForm
+from server.alerts.forms import FIELDS, ReceiverForm, RuleForm
 from server.alerts.judge import forget
 from server.alerts.listing import alert_rows, rule_rows
 from server.alerts.models import Delivery, Kind, Receiver, Rule
@@ -108,15 +108,24 @@ def _rule(request: HttpRequest, rule_id: int) -> Rule:
 def _rule_form(request: HttpRequest, rule: Rule) -> HttpResponse:
     form = RuleForm(request.POST or None, instance=rule, kind=Kind(rule.kind))
     if request.method == "POST" and form.is_valid():
-        too_many = Rule.objects.filter(receiver=rule.receiver).count() >= Rule.MOST
-        if rule.pk is None and too_many:
-            form.add_error(None, _("You have %(n)d rules: remove one first.") % {"n": Rule.MOST})
+        if refusal := _refusal(form.save(commit=False)):
+            form.add_error(None, refusal)
         else:
-            _keep(form.save(commit=False))
+            _keep(rule)
             messages.success(request, _("The rule is kept. It is looked at every minute."))
             return redirect("alerts:alerts")
     context = {"form": form, "rule": rule, "is_you": rule.person_id == rule.receiver_id}
     return render(request, "alerts/rule.html", context, status=400 if form.errors else 200)
+
+
+def _refusal(rule: Rule) -> str | None:
+    """Why a valid rule is not kept all the same."""
+    mine = Rule.objects.filter(receiver=rule.receiver)
+    if rule.pk is None and mine.count() >= Rule.MOST:
+        return _("You have %(n)d rules: remove one first.") % {"n": Rule.MOST}
+    limits = {name: getattr(rule, name) for name in FIELDS[Kind(rule.kind)]}
+    same = mine.filter(person=rule.person, kind=rule.kind, **limits).exclude(pk=rule.pk)
+    return _("You have this rule already.") if same.exists() else None
 
 
 def _keep(rule: Rule) -> None:

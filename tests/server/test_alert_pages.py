@@ -114,6 +114,15 @@ def test_nobody_makes_more_rules_than_there_may_be(told, monkeypatch):
     assert (answer.status_code, Rule.objects.count()) == (400, 1)
 
 
+def test_the_same_rule_is_not_kept_twice(told):
+    carl = logged_in(told.carl)
+    assert carl.post(SILENT, {"minutes": 30}).status_code == 302
+    assert carl.post(SILENT, {"minutes": 30}).status_code == 400
+    assert carl.post(SILENT, {"minutes": 31}).status_code == 302
+    rule = Rule.objects.get(minutes=31)
+    assert carl.post(f"/alerts/rules/{rule.pk}/", {"minutes": 31}).status_code == 302
+
+
 def test_a_range_rule_says_what_it_still_waits_for(told):
     Rule.objects.create(receiver=told.carl, person=told.anna, kind=Kind.PERCLOS, spread=2)
     carl = logged_in(told.carl)
