@@ -50,7 +50,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a soak found. Memory in MB of 1024 KB, as `top` shows it; growth by the hour."""
+    """What a soak found. Memory in MB of 1024 KB, as `top` shows it; growth by the hour.
+
+    `decoder_mb` is what reading the video takes of it: FFmpeg, which no camera needs.
+    """
 
     minutes: float
     frames: int
@@ -63,6 +66,7 @@ class Report:
     rss_mb: float
     peak_rss_mb: float
     growth_mb_per_hour: float | None
+    decoder_mb: float
     threads_grown: int
     files_grown: int
 
@@ -106,7 +110,8 @@ def soak(session_s: float, video: Path | None = None) -> Report:
     with tempfile.TemporaryDirectory(prefix="blinklog-soak-") as name:
         folder = Path(name)
         store_path = folder / "agent.sqlite3"
-        with _watch(folder, video or _portrait(folder)) as process:
+        video = video or _portrait(folder)
+        with _watch(folder, video) as process:
             _wait_for(store_path, process, "ready")
             idle = sample(process.pid), _after(IDLE_S, process)
             _press(process, 0.1)
@@ -119,10 +124,12 @@ def soak(session_s: float, video: Path | None = None) -> Report:
             _wait_for(store_path, process, "ready")
         with contextlib.closing(Store(store_path)) as store:
             (session,) = store.sessions(1)
-    return _report(session.document, idle, samples)
+        return _report(session.document, idle, samples, _decoder_mb(video))
 
 
-def _report(document: dict[str, Any], idle: tuple[Sample, Sample], taken: list[Sample]) -> Report:
+def _report(
+    document: dict[str, Any], idle: tuple[Sample, Sample], taken: list[Sample], decoder_mb: float
+) -> Report:
     settled = [each for each in taken if each.time_s >= taken[0].time_s + SETTLED_S]
     compared = settled or taken[-1:]
     metrics = document["metrics"]
@@ -138,6 +145,7 @@ def _report(document: dict[str, Any], idle: tuple[Sample, Sample], taken: list[S
         rss_mb=taken[-1].rss_mb,
         peak_rss_mb=max(each.rss_mb for each in taken),
         growth_mb_per_hour=_growth(settled),
+        decoder_mb=decoder_mb,
         threads_grown=compared[-1].threads - max(each.threads for each in compared[:10]),
         files_grown=compared[-1].files - max(each.files for each in compared[:10]),
     )
@@ -175,6 +183,28 @@ def _after(seconds: float, process: subprocess.Popen[bytes]) -> Sample:
         process.wait(seconds)
         raise SystemExit(f"soak: watch ended with status {process.returncode}")
     return sample(process.pid)
+
+
+def _decoder_mb(video: Path) -> float:
+    """By how much a process that reads the video, and does nothing else, grows."""
+    run = subprocess.run(
+        [sys.executable, "-c", _DECODE, str(video)], capture_output=True, text=True, check=True
+    )
+    return float(run.stdout)
+
+
+_DECODE = """
+import os, sys
+from pathlib import Path
+from agent.capture import ReplayCamera
+from bench.soak import sample
+before = sample(os.getpid()).rss_mb
+camera = ReplayCamera(Path(sys.argv[1]), realtime=True)
+camera.start()
+for _ in range(60):
+    pixels = camera.read(10.0).pixels
+print(sample(os.getpid()).rss_mb - before)
+"""
 
 
 def _portrait(folder: Path) -> Path:
