@@ -1,17 +1,15 @@
-"""A person's sessions by local day: what each day says, what is usual, and what has changed.
+"""A person's sessions by local day, and what is usual for them.
 
-A day without a measurement has the value `None`, never 0. Short sessions (less than three measured
-minutes) are shown but say nothing about a day's rate: that needs more time (Doughty 2001,
-PMID 11700965).
+What a day says is decided in `session_data/summary.py`, for the pages as for the API.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import median, quantiles
+from statistics import quantiles
 
-from server.dashboard.metrics import COVERAGE, LONG_CLOSURES
 from server.dashboard.rows import SessionRow
+from server.session_data.summary import Counts, by_day, counts_of, of_long_enough, value_of
 
 # Fewer sessions than this don't show what is usual: quartiles of four numbers are three of them.
 SESSIONS_FOR_USUAL = 6
@@ -24,7 +22,12 @@ class Day:
 
     day: date
     value: float | None
-    sessions: int
+    counts: Counts
+
+    @property
+    def sessions(self) -> int:
+        """How many there were, of whatever kind."""
+        return self.counts.sessions
 
 
 @dataclass(frozen=True)
@@ -35,50 +38,15 @@ class Range:
     high: float
 
 
-def each_day(first: date, last: date) -> list[date]:
-    """Every day from `first` to `last`, both included."""
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
 def day_values(rows: Iterable[SessionRow], key: str, first: date, last: date) -> list[Day]:
     """One `Day` for each day of the range, also for those without a session."""
-    of_day: dict[date, list[SessionRow]] = {day: [] for day in each_day(first, last)}
-    for row in rows:
-        if row.day in of_day:
-            of_day[row.day].append(row)
-    value_of = WAYS.get(key, median_of)
-    return [Day(day, value_of(group, key), len(group)) for day, group in of_day.items()]
+    groups = by_day(rows, first, last)
+    return [Day(day, value_of(group, key), counts_of(group)) for day, group in groups.items()]
 
 
-def median_of(rows: Sequence[SessionRow], key: str) -> float | None:
-    """The median of the sessions long enough to mean something."""
-    values = [value for row in rows if row.counts and (value := row.values.get(key)) is not None]
-    return median(values) if values else None
-
-
-def total_of(rows: Sequence[SessionRow], key: str) -> float | None:
-    """The sum over all sessions that measured it."""
-    values = [value for row in rows if (value := row.values.get(key)) is not None]
-    return sum(values) if values else None
-
-
-def coverage_of(rows: Sequence[SessionRow], _key: str = COVERAGE.key) -> float | None:
-    """Measured time by session time, 0..1: a long session weighs more than a short one."""
-    whole = total_of(rows, "duration_s")
-    return (total_of(rows, "valid_s") or 0) / whole if whole else None
-
-
-# How a day's sessions become the day's value; every other metric takes the median.
-WAYS: dict[str, Callable[[Sequence[SessionRow], str], float | None]] = {
-    LONG_CLOSURES.key: total_of,
-    COVERAGE.key: coverage_of,
-}
-
-
-def middle(days: Iterable[Day]) -> float | None:
-    """The median day of those that measured something."""
-    values = [day.value for day in days if day.value is not None]
-    return median(values) if values else None
+def known(days: Iterable[Day]) -> list[float]:
+    """The values of those days that have one."""
+    return [day.value for day in days if day.value is not None]
 
 
 def usual(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:
@@ -87,11 +55,7 @@ def usual(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:
     `None` where there are too few to say.
     """
     first = before - timedelta(days=USUAL_DAYS)
-    values = [
-        value
-        for row in rows
-        if first <= row.day < before and row.counts and (value := row.values.get(key)) is not None
-    ]
+    values = of_long_enough((row for row in rows if first <= row.day < before), key)
     if len(values) < SESSIONS_FOR_USUAL:
         return None
     low, _, high = quantiles(values, n=4)

@@ -10,12 +10,21 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from server.dashboard.charts import NARROW, SMALL, WIDE, Bar, Dot, Frame, Size, bars, dots_and_line
-from server.dashboard.days import Day, Range, day_values, middle, usual
+from server.dashboard.days import Day, Range, day_values, known, usual
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, COVERAGE, EAR, LONG_CLOSURES, PERCLOS, Metric, Text
 from server.dashboard.overview import usual_words
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, in_words, long_day, short_day, weekday, weekday_and_day
+from server.dashboard.words import (
+    clock,
+    in_words,
+    long_day,
+    short_day,
+    signed,
+    weekday,
+    weekday_and_day,
+)
+from server.session_data.summary import Counts, Spread, change, least_days, spread_of
 
 RANGES = (7, 30, 90)
 DEFAULT_RANGE = 30
@@ -83,19 +92,22 @@ class DayLine:
     day: str
     value: str | None
     sessions: int
+    about: str
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric over a period: a number, what it was before, the chart in its sizes, the table.
+    """One metric over a period: a number, how it changed, the chart in its sizes, the table.
 
-    `kinds` are the kinds of dots in the chart: sessions, and the marks that some of them have.
+    `middle`: between which values the middle half of the days are. `kinds` are the kinds of dots in
+    the chart: sessions, and the marks that some of them have.
     """
 
     metric: Metric
     unit: Text
     value: str | None
-    before: str | None
+    middle: str | None
+    change: str
     usual: str | None
     kinds: frozenset[str]
     charts: Sequence[SafeString]
@@ -130,6 +142,7 @@ def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure
     """One metric over the period."""
     days = day_values(rows, metric.key, period.first, period.last)
     before = day_values(rows, metric.key, period.before.first, period.before.last)
+    now = spread_of(known(days))
     # What a session shares out over its day has no usual range of single sessions.
     span = None if metric in (LONG_CLOSURES, COVERAGE) else usual(rows, metric.key, period.first)
     of_days = metric is LONG_CLOSURES
@@ -138,8 +151,9 @@ def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure
     return Figure(
         metric=metric,
         unit=_("a day") if of_days else metric.unit,
-        value=metric.shown(middle(days)),
-        before=metric.shown(middle(before)),
+        value=metric.shown(now.middle),
+        middle=_middle(metric, now),
+        change=change_words(metric, spread_of(known(before)), now, period.days),
         usual=usual_words(metric, span),
         kinds=frozenset({"session", *(mark for dot in dots for mark in dot.marks)} if dots else ()),
         charts=_charts(metric, dots, days, span),
@@ -147,8 +161,50 @@ def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure
     )
 
 
+def _middle(metric: Metric, spread: Spread) -> str | None:
+    if spread.low is None or spread.high is None:
+        return None
+    return usual_words(metric, Range(spread.low, spread.high))
+
+
+def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
+    """How the median of a period differs from the period's before, or why that can't be said."""
+    words: dict[str, object] = {"n": days, "before": metric.shown(before.middle)}
+    if now.middle is None:
+        return ""
+    if before.middle is None:
+        return _("There is no data from the %(n)d days before.") % words
+    found = change(before, now, days)
+    if found.absolute is None:
+        words["least"] = least_days(days)
+        return (
+            _(
+                "%(before)s in the %(n)d days before; to compare, something must be measured on "
+                "%(least)d days or more of each."
+            )
+            % words
+        )
+    words["change"] = signed(found.absolute * metric.scale, metric.decimals)
+    if found.relative is None:
+        return _("%(change)s against the %(n)d days before (%(before)s).") % words
+    words["ratio"] = signed(found.relative * 100, 0)
+    return _("%(change)s (%(ratio)s %%) against the %(n)d days before (%(before)s).") % words
+
+
 def _day_line(metric: Metric, day: Day) -> DayLine:
-    return DayLine(weekday_and_day(day.day), metric.shown(day.value), day.sessions)
+    return DayLine(
+        weekday_and_day(day.day), metric.shown(day.value), day.sessions, _kinds(day.counts)
+    )
+
+
+def _kinds(counts: Counts) -> str:
+    """`"1 short, 1 with an uncertain date"`: those of a day's sessions that need a word."""
+    said = [
+        (counts.short, _("%(n)d short")),
+        (counts.uncertain, _("%(n)d of uncertain date")),
+        (counts.interrupted, _("%(n)d interrupted")),
+    ]
+    return ", ".join(words % {"n": n} for n, words in said if n)
 
 
 def sessions_by_day(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]:
@@ -225,12 +281,12 @@ def _day_bar(n: int, day: Day) -> Bar:
 
 
 def _label(metric: Metric, days: Sequence[Day]) -> str:
-    known = [day.value for day in days if day.value is not None]
+    values = known(days)
     words = {"name": metric.name, "first": short_day(days[0].day), "last": short_day(days[-1].day)}
-    if not known:
+    if not values:
         return _("%(name)s from %(first)s to %(last)s, by day.") % words
-    words |= {"low": metric.shown(min(known)) or "", "high": metric.shown(max(known)) or ""}
-    words |= {"n": str(len(known)), "all": str(len(days))}
+    words |= {"low": metric.shown(min(values)) or "", "high": metric.shown(max(values)) or ""}
+    words |= {"n": str(len(values)), "all": str(len(days))}
     return (
         _(
             "%(name)s from %(first)s to %(last)s, by day: between %(low)s and %(high)s, on %(n)s "

@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from server.care.models import Person
 from server.dashboard import read
 from server.dashboard.charts import sparkline
-from server.dashboard.days import USUAL_DAYS, Range, day_values, median_of, total_of, usual
+from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.rows import SessionRow
 from server.dashboard.words import clock, day_name, in_words, zone_words
+from server.session_data.summary import median_of, total_of
 
 SPARK_DAYS = 14
 

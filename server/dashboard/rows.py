@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from uuid import UUID
 
-# Less than three measured minutes say little about a rate (Doughty 2001, PMID 11700965).
-SHORT_VALID_S = 180
+from server.session_data.summary import is_short
+
 # A session under way is heard of every few seconds; after this long its device is called silent.
 SILENT_AFTER = timedelta(seconds=90)
 
@@ -42,12 +42,7 @@ class SessionRow:
     @property
     def short(self) -> bool:
         """Whether too little was measured (yet) for a rate to mean something."""
-        return (self.values.get("valid_s") or 0) < SHORT_VALID_S
-
-    @property
-    def counts(self) -> bool:
-        """Whether it says something about its day: long enough, and of that day for certain."""
-        return not self.short and not self.date_uncertain
+        return is_short(self)
 
     def silent_for(self, now: datetime) -> timedelta | None:
         """How long nothing was heard of a session under way; `None` while that is no wonder."""

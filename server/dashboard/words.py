@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta, tzinfo
 
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -77,3 +77,10 @@ def zone_words(zone: tzinfo, moment: datetime) -> str:
     utc = f"UTC{sign}{hours}" + (f":{minutes:02d}" if minutes else "") if offset else "UTC"
     name = str(getattr(zone, "key", "")).replace("_", " ")
     return f"{name}, {utc}" if name not in ("", utc) else utc
+
+
+def signed(value: float, decimals: int) -> str:
+    """`"+0.4"`, `"−1.2"`, `"±0"`: a difference, in the reader's language."""  # noqa: RUF002
+    rounded = round(value, decimals)
+    sign = "±" if not rounded else "+" if rounded > 0 else "−"  # noqa: RUF001 a real minus
+    return sign + number_format(abs(rounded), decimals)

@@ -21,13 +21,16 @@ MOST = 200
 PARAMETERS = ("user", "from", "to", "state", "cursor", "limit")
 
 
+Bound = date | datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What was asked for. A bound is a local day, or a moment; `None` is open."""
 
     user: str | None
-    first: date | datetime | None
-    last: date | datetime | None
+    first: Bound | None
+    last: Bound | None
     states: tuple[State, ...]
     cursor: Cursor | None
     limit: int
@@ -64,11 +67,7 @@ def read_query(query: QueryDict, zone: str) -> Asked:
     A moment without an offset is one in `zone`, the person's own.
     """
     check_names(query)
-    first, last = (
-        read_parameter(query, name, lambda text: _bound(text, zone)) for name in ("from", "to")
-    )
-    if first is not None and type(first) is type(last) and first > last:
-        raise ValidationError({"to": "expected an end that is not before the start"})
+    first, last = read_bounds(query, zone)
     return Asked(
         user=query.get("user"),
         first=first,
@@ -77,6 +76,19 @@ def read_query(query: QueryDict, zone: str) -> Asked:
         cursor=read_parameter(query, "cursor", _cursor),
         limit=read_parameter(query, "limit", _limit) or DEFAULT_LIMIT,
     )
+
+
+def read_bounds(query: QueryDict, zone: str) -> tuple[Bound | None, Bound | None]:
+    """`from` and `to`: local days or moments; one without an offset is meant in `zone`."""
+
+    def bound(name: str) -> Bound | None:
+        found: Bound | None = read_parameter(query, name, lambda text: _bound(text, zone))
+        return found
+
+    first, last = bound("from"), bound("to")
+    if first is not None and type(first) is type(last) and first > last:
+        raise ValidationError({"to": "expected an end that is not before the start"})
+    return first, last
 
 
 def check_names(query: QueryDict, names: Sequence[str] = PARAMETERS) -> None:

@@ -437,7 +437,11 @@ def test_the_compiled_german_is_the_written_one():
     path = HERE / "locale/de/LC_MESSAGES/django.po"
     with path.with_suffix(".mo").open("rb") as file:
         known = gettext.GNUTranslations(file)._catalog
-    written = re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', path.read_text(), re.M)
-    unquoted = {key.replace('\\"', '"'): value.replace('\\"', '"') for key, value in written}
+    written = re.findall(r'\n\nmsgid "(.+)"\nmsgstr "(.*)"$', path.read_text(), re.M)
+
+    def plain(text: str) -> str:
+        return text.replace('\\"', '"').replace("\\n", "\n")
+
+    unquoted = {plain(key): plain(value) for key, value in written}
     assert {key: known.get(key) for key in unquoted} == unquoted
     assert all(unquoted.values())

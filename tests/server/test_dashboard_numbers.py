@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from server.dashboard import charts, days, history, marks, metrics, session, words
 from server.dashboard.rows import SessionRow
+from server.session_data import summary
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = date(2026, 11, 16)
@@ -71,8 +72,8 @@ def test_a_session_that_measured_nothing_leaves_its_day_without_a_value() -> Non
 
 def test_a_short_session_does_not_move_the_days_median() -> None:
     rows = [row(blink_rate_per_min=12.0), row(blink_rate_per_min=40.0, valid_s=179.0)]
-    assert days.median_of(rows, "blink_rate_per_min") == 12.0
-    assert days.median_of(rows[1:], "blink_rate_per_min") is None
+    assert summary.median_of(rows, "blink_rate_per_min") == 12.0
+    assert summary.median_of(rows[1:], "blink_rate_per_min") is None
 
 
 def test_three_measured_minutes_are_enough() -> None:
@@ -83,8 +84,8 @@ def test_three_measured_minutes_are_enough() -> None:
 
 def test_a_days_coverage_weighs_sessions_by_their_length() -> None:
     rows = [row(duration_s=60.0, valid_s=0.0), row(duration_s=540.0, valid_s=540.0)]
-    assert days.coverage_of(rows) == pytest.approx(0.9)
-    assert days.coverage_of([row(duration_s=None, valid_s=None)]) is None
+    assert summary.coverage_of(rows) == pytest.approx(0.9)
+    assert summary.coverage_of([row(duration_s=None, valid_s=None)]) is None
 
 
 def test_what_is_usual_is_the_middle_half_of_four_weeks() -> None:

@@ -1,0 +1,160 @@
+"""Sessions as FHIR R4: each an Observation with a component for each metric, and their Devices.
+
+Bundle, Observation and Device of R4 (4.0.1) and R4B (4.3.0) have the same elements. Codes are our
+own (`SYSTEM`, an OID made from a UUID): there are none published for these measurements. Units are
+UCUM. What was not measured has a `dataAbsentReason`, never a value; a session whose date is
+uncertain has no `effectivePeriod` that could be believed, and says so.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from server.session_data.fields import instant_text
+from server.session_data.models import METRICS
+
+Row = Mapping[str, Any]
+Resource = dict[str, Any]
+
+SYSTEM = "urn:oid:2.25.122603928967592738001864436533321995377"
+UCUM = "http://unitsofmeasure.org"
+ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+ABSENT_EXTENSION = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+
+# For each metric: what it is called, its unit for people, and its unit in UCUM.
+COMPONENTS: dict[str, tuple[str, str, str]] = {
+    "duration_s": ("Length of the session", "s", "s"),
+    "valid_s": ("Time in which the eyes were measured", "s", "s"),
+    "coverage": ("Share of the session in which the eyes were measured", "1", "1"),
+    "frames": ("Frames measured", "frames", "{frame}"),
+    "frames_dropped": ("Frames that could not be measured", "frames", "{frame}"),
+    "blink_count": ("Blinks", "blinks", "{blink}"),
+    "partial_blink_count": ("Partial blinks", "blinks", "{blink}"),
+    "blink_rate_per_min": ("Blinks per minute of measured time", "blinks/min", "{blink}/min"),
+    "inter_blink_interval_median_s": ("Median time between blinks", "s", "s"),
+    "blink_duration_median_ms": ("Median duration of blinks", "ms", "ms"),
+    "blink_duration_p90_ms": ("90th percentile of the duration of blinks", "ms", "ms"),
+    "ear_mean": ("Mean eye aspect ratio", "1", "1"),
+    "ear_open": ("Eye aspect ratio with open eyes", "1", "1"),
+    "perclos": ("Share of measured time with the eyes at least 80 % closed", "1", "1"),
+    "long_closure_count": ("Closures of 500 ms and more", "closures", "{closure}"),
+    "longest_closure_s": ("Longest closure", "s", "s"),
+}
+assert tuple(COMPONENTS) == METRICS
+
+NOTES = {
+    "interrupted": "Nobody ended this session; what was measured until it broke off is here.",
+    "uncertain": "The device did not know the time: by its clock, which can't be believed, the "
+    "session was from {started_at} to {ended_at}.",
+}
+
+
+def bundle(rows: Iterable[Row], person: Mapping[str, str], now: datetime) -> Iterator[str]:
+    """A Bundle in pieces of JSON: an entry for each session, and for each device where it appears.
+
+    `person` has `username` and `name`.
+    """
+    head = {"resourceType": "Bundle", "type": "collection", "timestamp": instant_text(now)}
+    yield json.dumps(head)[:-1] + ', "entry": ['
+    comma = ""
+    seen: set[UUID] = set()
+    for row in rows:
+        for resource in _resources(row, person, seen):
+            full = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
+            yield comma + json.dumps(full)
+            comma = ",\n"
+    yield "]}\n"
+
+
+def _resources(row: Row, person: Mapping[str, str], seen: set[UUID]) -> Iterator[Resource]:
+    device_id = row["device_id"]
+    if device_id is not None and device_id not in seen:
+        seen.add(device_id)
+        yield device(device_id, row["device__label"])
+    yield observation(row, person)
+
+
+def device(device_id: UUID, label: str) -> Resource:
+    """What measured."""
+    return {
+        "resourceType": "Device",
+        "id": str(device_id),
+        "identifier": [_identifier(device_id)],
+        "deviceName": [{"name": label, "type": "user-friendly-name"}],
+        "type": {"text": "Camera that measures blinks"},
+    }
+
+
+def observation(row: Row, person: Mapping[str, str]) -> Resource:
+    """One session, of the columns that `history` reads."""
+    found: Resource = {
+        "resourceType": "Observation",
+        "id": str(row["id"]),
+        "meta": {"versionId": str(row["revision"])},
+        "identifier": [_identifier(row["id"])],
+        "status": "final",
+        "category": [{"coding": [{"system": CATEGORY, "code": "procedure"}]}],
+        "code": _code("session", "Blink measurement session"),
+        "subject": {"identifier": {"value": person["username"]}, "display": person["name"]},
+        "effectivePeriod": _period(row),
+        "issued": instant_text(row["updated_at"]),
+        "component": [_component(key, row) for key in METRICS],
+    }
+    if row["device_id"] is not None:
+        reference = f"urn:uuid:{row['device_id']}"
+        found["device"] = {"reference": reference, "display": row["device__label"]}
+    if row["agent_version"]:
+        found["method"] = {"text": f"Blinklog agent {row['agent_version']}"}
+    if notes := _notes(row):
+        found["note"] = notes
+    return found
+
+
+def _identifier(value: UUID) -> Resource:
+    return {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{value}"}
+
+
+def _code(code: str, display: str) -> Resource:
+    return {"coding": [{"system": SYSTEM, "code": code, "display": display}], "text": display}
+
+
+def _period(row: Row) -> Resource:
+    if row["date_uncertain"]:
+        unknown = {"extension": [{"url": ABSENT_EXTENSION, "valueCode": "unknown"}]}
+        return {"_start": unknown, "_end": unknown}
+    return {"start": instant_text(row["started_at"]), "end": instant_text(row["ended_at"])}
+
+
+def _notes(row: Row) -> list[Resource]:
+    notes = []
+    if row["state"] == "interrupted":
+        notes.append(NOTES["interrupted"])
+    if row["date_uncertain"]:
+        times = {name: instant_text(row[name]) for name in ("started_at", "ended_at")}
+        notes.append(NOTES["uncertain"].format(**times))
+    return [{"text": text} for text in notes]
+
+
+def _component(key: str, row: Row) -> Resource:
+    name, unit, ucum = COMPONENTS[key]
+    component: Resource = {"code": _code(key, name)}
+    if row[key] is None:
+        reason = "not-applicable" if _has_none(key, row) else "unknown"
+        component["dataAbsentReason"] = {"coding": [{"system": ABSENT, "code": reason}]}
+    else:
+        quantity = {"value": row[key], "unit": unit, "system": UCUM, "code": ucum}
+        component["valueQuantity"] = quantity
+    return component
+
+
+def _has_none(key: str, row: Row) -> bool:
+    """Whether there is no such number because there was nothing to measure it of."""
+    blinks = row["blink_count"]
+    if key == "longest_closure_s":
+        return bool(row["long_closure_count"] == 0)
+    if key.startswith("blink_duration"):
+        return bool(blinks == 0)
+    return key.startswith("inter_blink") and blinks is not None and blinks < 2
