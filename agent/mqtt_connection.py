@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.errors import DeliveryError
+from agent.errors import AgentError, DeliveryError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ CONNECT_S = 5.0  # for each of: TCP, TLS, the broker's word on the connection, a
 CLOSE_S = 2.0
 SLICE_S = 0.5  # how soon a dead network thread is noticed
 KEEPALIVE_S = 30  # the broker misses a dead device after one and a half times this
+STUCK_S = 90.0  # paho's thread sends or receives something once in KEEPALIVE_S, if only a ping
 SESSION_S = 60  # the broker keeps a command this long for a device that is reconnecting
 MESSAGE_BYTES = 16 << 10  # the most that an acknowledgement or a command may have
 ENVELOPE_BYTES = 1024  # topics and properties around a payload, generously
@@ -83,6 +84,7 @@ class Connection:
         self._thread: threading.Thread | None = None
         self._end: str | None = None
         self._ignored = 0
+        self._stirred_s = time.monotonic()
         self._client = client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -102,6 +104,7 @@ class Connection:
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
+        client.on_log = self._on_log
 
     def open(self, host: str, port: int, topics: Sequence[str]) -> None:
         """Connects and subscribes. Raises DeliveryError: call `discard` then."""
@@ -156,9 +159,12 @@ class Connection:
     def check(self) -> None:
         """Raises DeliveryError if the connection has ended, or the thread that serves it."""
         if self._end is None and self._client.is_connected():
-            if self._thread is not None and self._thread.is_alive():
+            if self._thread is None or not self._thread.is_alive():
+                self._end = "its thread died"
+            elif time.monotonic() - self._stirred_s > STUCK_S:
+                self._end = "its thread hangs"
+            else:
                 return
-            self._end = "its thread died"
         raise DeliveryError(f"the connection was lost: {self._end or 'no reason given'}")
 
     def ignore(self) -> None:
@@ -179,13 +185,20 @@ class Connection:
         self.discard()
 
     def discard(self) -> None:
-        """Ends at once, whatever state the connection is in."""
+        """Ends at once, whatever state the connection is in.
+
+        Raises AgentError where its thread hangs: with that nothing can be trusted in this process.
+        """
         found = self._client.socket()
         if isinstance(found, socket.socket):
             with contextlib.suppress(OSError):  # closed already
                 # The plain socket's: TLS would stop decrypting while the other thread still reads.
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
-        self._client.loop_stop()  # returns at once: the thread reads the end of the connection
+        if self._thread is not None:
+            self._thread.join(CLOSE_S)  # no time at all: it reads the end of the connection
+            if self._thread.is_alive():
+                raise AgentError("the thread of the MQTT connection hangs")
+        self._client.loop_stop()
         if isinstance(found, socket.socket):
             found.close()
 
@@ -206,6 +219,7 @@ class Connection:
         self, _client: object, _data: object, _flags: object, reason: ReasonCode, properties: Any
     ) -> None:
         self._thread = threading.current_thread()
+        self._stirred_s = time.monotonic()
         packet_bytes = getattr(properties, "MaximumPacketSize", PACKET_BYTES)
         self.payload_bytes = packet_bytes - ENVELOPE_BYTES
         self._answers.put([reason])
@@ -232,6 +246,11 @@ class Connection:
     ) -> None:
         self._end = str(reason)
         self._answers.put(None)  # or whoever waits for a word would wait in vain
+
+    def _on_log(self, _client: object, _data: object, _level: int, _text: str) -> None:
+        """Whatever paho does, it logs: that shows that its thread is no corpse."""
+        if threading.current_thread() is self._thread:
+            self._stirred_s = time.monotonic()
 
     def _put(self, event: Published | Message) -> None:
         try:

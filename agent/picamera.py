@@ -39,7 +39,9 @@ class PiCamera:
         self._period_s = 1 / fps
         self._last_s: float | None = None
         self._calls = _Calls()
-        self._camera = _open_picamera(width, height, fps)
+        self._camera = self._calls.bounded(
+            lambda: _open_picamera(width, height, fps), OPEN_TIMEOUT_S, "open"
+        )
         # What libcamera made of the wish: it rounds sizes to what the hardware can do.
         self.width, self.height = self._camera.camera_configuration()["lores"]["size"]
 
@@ -158,6 +160,8 @@ class _Calls:
         try:
             return future.result(timeout_s)
         except Exception as fault:
+            if isinstance(fault, CameraError):
+                raise
             if future.done():
                 raise CameraError(f"the Pi's camera did not {what}: {fault}") from fault
             self.end()

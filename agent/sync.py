@@ -176,9 +176,9 @@ class Sync:
         starts it anew: the store knows what was delivered.
         """
         while not stop.is_set():
-            self._alive()
             try:
                 progress = self._step()
+                self._alive()  # not after a StoreError: a store stuck for good is for the watchdog
             except StoreError as error:
                 log.error("the store failed: %s", error)
                 self._fail_all()
