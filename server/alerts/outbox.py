@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # Longer than any sending takes: every wait in it is bounded.
 LEASE = timedelta(minutes=2)
-# 1, 2, 4 ... minutes apart, an hour at most: ten tries are a good six hours.
+# 1, 2, 4 ... minutes apart, an hour at most: ten tries take four hours.
 MOST_TRIES = 10
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
