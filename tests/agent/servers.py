@@ -82,12 +82,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._handle()
 
+    def do_OPTIONS(self) -> None:
+        self._handle()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Says nothing."""
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.document: dict[str, Any] = json.loads(body)
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.document: dict[str, Any] = json.loads(body or "{}")
         api = self.server.api
         api.requests.append((self.command, self.path))
         if api.next:
@@ -97,8 +100,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def behave(self) -> None:
         """As the real server does."""
+        if self.path == "/api/device/claim/":
+            return self._claim()
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             return self.answer(401, {"detail": "Invalid token."})
+        if self.command == "OPTIONS":
+            return self.answer(200, {"name": "Start"})
         expected = {
             "POST": "/api/session/start/",
             "PUT": f"/api/session/{self.document['session_id']}/",
@@ -108,6 +115,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         said = self.server.api.history.accept(self.document)
         status = {"rejected": 400, "stored": 201 if self.command == "POST" else 200}
         return self.answer(status.get(said["outcome"], 200), said)
+
+    def _claim(self) -> None:
+        """Each of `codes` is good once."""
+        identity = self.server.api.codes.pop(self.document["code"], None)
+        if identity is None:
+            return self.answer(400, {"detail": "no such code, or not any more"})
+        return self.answer(201, identity)
 
     def answer(
         self, status: int, body: object, headers: dict[str, str] | None = None, length: int = 0
@@ -140,11 +154,13 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class Api:
-    """The server's API on a free port. `next` holds what the next requests meet instead."""
+    """The server's API on a free port. `next` holds what the next requests meet instead; `codes`
+    those that can be claimed, with the identity that each gives."""
 
     def __init__(self, history: History, certificate: tuple[Path, Path] | None = None) -> None:
         self.history = history
         self.next: deque[Behaviour] = deque()
+        self.codes: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
         self.connections: list[socket.socket] = []
         self.stopping = threading.Event()
