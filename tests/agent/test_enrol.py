@@ -19,6 +19,7 @@ from agent.claim import checked_code, checked_url
 from agent.errors import ConfigError
 from agent.store import Store
 from tests.agent.documents import document
+from tests.agent.folders import let_everybody_in
 from tests.agent.servers import TOKEN, Api, Handler, History, certificate, running_api
 
 CODE = "ABCD2345"
@@ -230,8 +231,7 @@ def test_a_configuration_that_cannot_be_completed_costs_no_code(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_who_may_not_write_there_is_told_to_be_root(box: Box, api: Api) -> None:
-    for folder in (box.folder, *box.folder.parents[:3]):
-        folder.chmod(0o755)
+    let_everybody_in(box.folder)
     os.seteuid(4242)
     try:
         status, said = box.run("enrol", api.url, CODE)

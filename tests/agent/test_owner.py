@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.owner import acting_as_owner
+from tests.agent.folders import let_everybody_in
 
 SOMEBODY = 4242
 
@@ -15,8 +16,7 @@ def test_root_makes_files_as_the_owner_of_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     os.chown(folder, SOMEBODY, SOMEBODY)
-    for each in (tmp_path, *tmp_path.parents[:2]):
-        each.chmod(0o755)
+    let_everybody_in(tmp_path)
     with acting_as_owner(folder / "agent.sqlite3"):
         (folder / "made").touch()
     assert ((folder / "made").stat().st_uid, (folder / "made").stat().st_gid) == (

@@ -79,7 +79,7 @@ def test_one_that_was_cut_off_is_not_in_the_way_of_the_next(tmp_path: Path) -> N
 def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(AgentError, match=r"file/config: can't be written: Not a directory"),
+        pytest.raises(AgentError, match=r"file/config: can't be written: File exists"),
         Together({tmp_path / "ok": 0o600, tmp_path / "file" / "config": 0o644}),
     ):
         pytest.fail("nothing may be done that can't be undone")
