@@ -1,0 +1,300 @@
+#!/usr/bin/env bash
+# Installs or upgrades Blinklog on a device: Raspberry Pi OS or Debian, 64 bit, Bookworm or Trixie.
+#
+#   sudo ./install.sh                   from a wheel house without internet, or from a checkout with it
+#   sudo ./install.sh --go-back         to the release before
+#   sudo ./install.sh --uninstall --keep-data | --delete-data
+#
+#   --no-camera-packages   without picamera2: for a USB camera, or where apt does not know it
+#   --now                  even while a session is being measured, which that ends
+#
+# An upgrade is tried before it becomes current, and watched until its services stand; one that fails goes back by
+# itself, says so, and ends with an exit status that is not 0. Running it twice is running it once.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/common.sh"
+
+prefix=/opt/blinklog unit_folder=systemd user=blinklog
+config=/etc/blinklog state=/var/lib/blinklog cache=/var/cache/blinklog models=$prefix/models
+units=(blinklog-watch.service blinklog-sync.service)
+journald=/etc/systemd/journald.conf.d/blinklog.conf
+store=$state/agent.sqlite3
+self_test_s=${BLINKLOG_SELF_TEST_S:-300} settle_s=${BLINKLOG_SETTLE_S:-5}
+
+action=install data='' camera=yes now='' scratch=''
+
+read_options() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --go-back) action=go_back ;;
+      --uninstall) action=uninstall ;;
+      --keep-data | --delete-data) data=${1#--} ;;
+      --no-camera-packages) camera='' ;;
+      --now) now=yes ;;
+      --help | -h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; exit 0 ;;
+      *) die "unknown option $1: see $0 --help" ;;
+    esac
+    shift
+  done
+  if [ -n "$data" ] && [ "$action" != uninstall ]; then die "--$data goes with --uninstall"; fi
+}
+
+# Before anything is changed
+
+check_machine() {
+  require_debian aarch64 x86_64
+  if [ -x "$system_python" ]; then
+    case $(python_version) in
+      3.11 | 3.13) ;;
+      *) die "expected Python 3.11 (Bookworm) or 3.13 (Trixie) as $system_python, found $(python_version)" ;;
+    esac
+  fi
+  [ "$(uname -m)" = aarch64 ] || note "this is no Raspberry Pi ($(uname -m)): going on"
+}
+
+# A session that is being measured would end: whoever is measured did not ask for that.
+check_idle() {
+  if [ -n "$now" ] || ! systemctl --quiet is-active blinklog-watch.service 2>/dev/null; then return; fi
+  if "$prefix/current/bin/blink-agent" status --json 2>/dev/null | grep -q '"state": "measuring"'; then
+    die "a session is being measured: end it first, or say --now"
+  fi
+}
+
+# Steps
+
+install_packages() {
+  local wanted=(python3 python3-venv)
+  if apt_knows python3-lgpio; then
+    wanted+=(python3-lgpio)
+  else
+    warn "apt knows no python3-lgpio: button and light at GPIO pins will not work; a USB button will"
+  fi
+  if [ -n "$camera" ]; then
+    if apt_knows python3-picamera2; then
+      wanted+=(python3-picamera2)
+    else
+      warn "apt knows no python3-picamera2, which is in Raspberry Pi OS: the Pi's camera will not work; a USB camera will"
+    fi
+  fi
+  apt_install "${wanted[@]}"
+}
+
+# Copied beside and renamed; a release names its models by their hash, so none takes another's away.
+install_models() {
+  local each name
+  mkdir -p "$models"
+  for each in "$house"/models/*; do
+    name=${each##*/}
+    if cmp --quiet "$each" "$models/$name"; then continue; fi
+    install -m 0644 "$each" "$models/.$name"
+    mv "$models/.$name" "$models/$name"
+  done
+}
+
+install_config() {
+  install -d -m 0755 "$config"
+  [ -e "$config/agent.toml" ] || install -m 0644 "$here/agent.toml" "$config/agent.toml"
+  install -d -m 0700 -o "$user" -g "$user" "$state"
+}
+
+install_journald() {
+  local file=$prefix/current/share/journald.conf.d/blinklog.conf
+  if cmp --quiet "$file" "$journald"; then return; fi
+  install -D -m 0644 "$file" "$journald"
+  if systemd_runs; then systemctl try-restart systemd-journald.service; fi
+}
+
+# An inference and a store, as the user that the services will be, with this device's configuration.
+self_test() {
+  say "self-test of $(basename "$1")"
+  (cd / && runuser --user "$user" -- env --ignore-environment PATH=/usr/bin:/bin HOME="$state" \
+    timeout "$self_test_s" "$1/bin/blink-agent" self-test)
+}
+
+# To go back to if the next release rewrites it and then fails. Nobody writes meanwhile: the services are down.
+keep_store() {
+  rm -f "$store.before"
+  if [ -f "$store" ]; then runuser --user "$user" -- "$system_python" - "$store" "$store.before" <<'PYTHON'
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as now, sqlite3.connect(sys.argv[2]) as kept:
+    now.backup(kept)
+PYTHON
+  fi
+}
+
+# Only where the schema changed: otherwise the release before reads what is there, newest sessions included.
+restore_store() {
+  if [ ! -f "$store.before" ]; then return; fi
+  if [ "$(schema_of "$store")" != "$(schema_of "$store.before")" ]; then
+    note "the store goes back too, to how it was before the upgrade"
+    rm -f "$store-wal" "$store-shm"
+    mv "$store.before" "$store"
+  fi
+  rm -f "$store.before"
+}
+
+schema_of() {
+  runuser --user "$user" -- "$system_python" -c \
+    'import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version").fetchone()[0])' "$1"
+}
+
+link_command() { ln -sfn "$prefix/current/bin/blink-agent" /usr/local/bin/blink-agent; }
+
+running_units() {
+  local unit
+  for unit in "${units[@]}"; do
+    if systemctl --quiet is-active "$unit" 2>/dev/null; then echo "$unit"; fi
+  done
+}
+
+# start_units UNIT...: true when each is ready and stays so.
+start_units() {
+  local unit failed=''
+  for unit; do
+    restart_unit "$unit" || failed=$unit
+  done
+  if [ -z "$failed" ]; then
+    sleep "$settle_s"
+    for unit; do stays_up "$unit" || failed=$unit; done
+  fi
+  if [ -z "$failed" ]; then return 0; fi
+  warn "$failed does not stand. Its last words:"
+  last_words "$failed"
+  return 1
+}
+
+# The whole
+
+install_release() {
+  check_machine
+  check_idle
+  scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
+  trap 'rm -rf "$scratch"' EXIT
+  install_packages
+  open_house "$here" device
+  system_user "$user" "$state" video gpio input
+  find_release
+  build_release --system-site-packages
+  install_models
+  install_config
+  self_test "$release" || refuse_release
+  if [ "$(current_release)" = "$release" ] && [ "$(running_units | wc -l)" = ${#units[@]} ]; then
+    note "$(basename "$release") is current and runs: nothing to do"
+    finish
+    return
+  fi
+  upgrade
+}
+
+refuse_release() {
+  if [ "$(current_release)" != "$release" ]; then rm -rf "$release"; fi
+  die "the self-test of $version failed: $(what_runs) goes on as it was"
+}
+
+what_runs() { if [ -d "$prefix/current" ]; then basename "$(current_release)"; else echo nothing; fi; }
+
+upgrade() {
+  local before ran
+  before=$(current_release)
+  ran=$(running_units)
+  if systemd_runs; then systemctl stop "${units[@]}" 2>/dev/null || true; fi
+  keep_store
+  switch_to "$release"
+  finish
+  if ! systemd_runs; then
+    note "systemd does not run here: the services start with the next boot"
+    return
+  fi
+  # A fault that was there before (a camera unplugged, say) is no reason to go back.
+  local wanted=("${units[@]}")
+  if [ -n "$ran" ]; then mapfile -t wanted <<< "$ran"; fi
+  if start_units "${wanted[@]}"; then
+    rm -f "$store.before"
+    systemctl --no-block start "${units[@]}"
+    say "$(basename "$release") runs"
+    return
+  fi
+  if [ -z "$ran" ]; then
+    die "$(basename "$release") is installed and its services go on trying; blink-agent doctor says what is missing"
+  fi
+  go_back_to "$before"
+  die "$version failed, and was taken back: $(basename "$before") runs again"
+}
+
+# What belongs to the current release outside of it.
+finish() {
+  link_units "${units[@]}"
+  systemctl --quiet enable "${units[@]}"
+  link_command
+  install_journald
+  prune_releases
+}
+
+go_back_to() {
+  local failed
+  failed=$(current_release)
+  systemctl stop "${units[@]}" 2>/dev/null || true
+  point "$prefix/current" "releases/$(basename "$1")"
+  sync -f "$prefix"
+  restore_store
+  if [ "$(previous_release)" = "$1" ]; then rm -f "$prefix/previous"; fi
+  if [ "$failed" != "$1" ]; then rm -rf "$failed"; fi
+  finish
+  start_units "${units[@]}" || warn "the release before does not start either: blink-agent doctor"
+}
+
+go_back() {
+  local before
+  before=$(previous_release)
+  [ -d "$before" ] || die "expected a release to go back to, found none in $prefix/releases"
+  check_idle
+  self_test "$before" || die "the release before fails its self-test; nothing was changed"
+  say "going back to $(basename "$before")"
+  if systemd_runs; then systemctl stop "${units[@]}" 2>/dev/null || true; fi
+  switch_to "$before"
+  finish
+  if systemd_runs; then start_units "${units[@]}" || die "$(basename "$before") is current, but does not stand"; fi
+  say "$(basename "$before") is current"
+}
+
+uninstall() {
+  ask_about_data
+  local unit
+  for unit in "${units[@]}"; do
+    if systemd_runs; then systemctl --quiet disable --now "$unit" 2>/dev/null || true; fi
+    rm -f "/etc/systemd/system/$unit" "/etc/systemd/system/multi-user.target.wants/$unit"
+    rm -rf "/etc/systemd/system/$unit.d"
+  done
+  rm -f /usr/local/bin/blink-agent "$journald"
+  if systemd_runs; then systemctl daemon-reload && systemctl try-restart systemd-journald.service; fi
+  rm -rf "$prefix" "$cache"
+  if [ "$data" = keep-data ]; then
+    say "Blinklog is gone; $state and $config are kept, and so is their owner, the user $user"
+    return
+  fi
+  rm -rf "$state" "$config"
+  if getent passwd "$user" >/dev/null; then userdel "$user"; fi
+  say "Blinklog is gone, and all it had stored here"
+}
+
+ask_about_data() {
+  if [ -n "$data" ]; then return; fi
+  [ -t 0 ] || die "expected --keep-data or --delete-data with --uninstall"
+  local answer
+  read -r -p "Delete the sessions stored here and the device's identity, too? [keep/delete] " answer
+  case $answer in keep | delete) data=$answer-data ;; *) die "expected keep or delete, found '$answer'; nothing was changed" ;; esac
+}
+
+main() {
+  read_options "$@"
+  require_root
+  umask 022
+  take_lock blinklog-install
+  case $action in
+    install) install_release ;;
+    go_back) go_back ;;
+    uninstall) uninstall ;;
+  esac
+}
+
+main "$@"
