@@ -42,13 +42,17 @@ needs_postgres = pytest.mark.skipif(binaries() is None, reason="PostgreSQL is no
 
 
 class Postgres:
-    """A cluster in a folder of its own. `url` is what `DATABASE_URL` takes."""
+    """A cluster in a folder of its own, with `settings` of postgresql.conf.
 
-    def __init__(self) -> None:
+    `url` is what `DATABASE_URL` takes.
+    """
+
+    def __init__(self, settings: Sequence[str] = FAST) -> None:
         found = binaries()
         if found is None:
             raise FileNotFoundError("PostgreSQL is not installed")
         self._bin = found
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="blinklog-postgres-"))
         self.port = _free_port()
@@ -62,7 +66,7 @@ class Postgres:
 
     def start(self) -> None:
         """Returns when it takes connections."""
-        settings = [*FAST, f"port={self.port}", "listen_addresses=127.0.0.1"]
+        settings = [*self._settings, f"port={self.port}", "listen_addresses=127.0.0.1"]
         settings.append("unix_socket_directories=")
         options = [word for setting in settings for word in ("-c", setting)]
         with (self._folder / "log").open("ab") as log:

@@ -1,0 +1,159 @@
+"""What one machine carries: documents a second through either door, and reading beside that.
+
+    python -m bench.load [--rounds N] [--documents N] [--sessions N] [--json]
+
+Reading: the same pages of tables with 10,000 and 1,000,000 sessions, in interleaved rounds.
+Taking in: a real Mosquitto, `blink-server consume` and `serve`, and devices that send as fast as
+they are answered, beside the same rows inserted in bulk and the same messages through the broker
+alone. SQLite and PostgreSQL, both of which wait for the disk at each commit.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.load_ingest import Ingest, ingest
+from bench.load_pages import Pages, pages
+from tests.broker import needs_mosquitto
+from tests.postgres import Postgres, binaries
+
+SMALL = 10_000
+DURABLE = ("max_connections=60",)
+"""PostgreSQL as it comes: a commit has reached the disk."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the tables, or one JSON object."""
+    options = _options(arguments)
+    if needs_mosquitto.args[0]:
+        print("bench.load: Mosquitto is not installed", file=sys.stderr)
+        return 2
+    read: dict[str, Pages] = {}
+    taken: dict[str, Ingest] = {}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blinklog-load-")))
+        for engine in options.databases:
+            if engine == "postgresql" and binaries() is None:
+                print("!! PostgreSQL is not installed: SQLite alone", file=sys.stderr, flush=True)
+                continue
+            place = folder / engine
+            place.mkdir()
+            if "reading" in options.parts:
+                read[engine] = _reading(engine, place, options)
+            if "taking-in" in options.parts:
+                taken[engine] = _taking_in(engine, place, options)
+    result = summary(read, taken)
+    print(json.dumps(result, indent=2) if options.json else table(result))
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up (5)")
+    parser.add_argument("--documents", type=int, default=2000, help="of a round (2000)")
+    parser.add_argument("--sessions", type=int, default=1_000_000, help="of the long table")
+    parser.add_argument(
+        "--parts", nargs="+", default=["reading", "taking-in"], choices=["reading", "taking-in"]
+    )
+    parser.add_argument(
+        "--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"]
+    )
+    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    return parser.parse_args(arguments)
+
+
+def _reading(engine: str, place: Path, options: argparse.Namespace) -> Pages:
+    with contextlib.ExitStack() as stack:
+        environments = {}
+        for sessions in (SMALL, options.sessions):
+            data = place / str(sessions)
+            data.mkdir()
+            environments[sessions] = _environment(engine, data, stack)
+        return pages(environments, options.rounds)
+
+
+def _taking_in(engine: str, place: Path, options: argparse.Namespace) -> Ingest:
+    with contextlib.ExitStack() as stack:
+        data = place / "ingest"
+        data.mkdir()
+        environment = _environment(engine, data, stack)
+        return ingest(environment, data, options.rounds, options.documents)
+
+
+def _environment(engine: str, data: Path, stack: contextlib.ExitStack) -> dict[str, str]:
+    """Where the server finds its database: one of its own."""
+    environment = {**os.environ, "BLINKLOG_DATA_DIR": str(data), "BLINKLOG_HTTPS": "0"}
+    environment.pop("DATABASE_URL", None)
+    if engine == "postgresql":
+        cluster = Postgres(DURABLE)
+        stack.callback(cluster.remove)
+        cluster.start()
+        environment["DATABASE_URL"] = cluster.url
+    return environment
+
+
+# Words
+
+
+def summary(read: dict[str, Pages], taken: dict[str, Ingest]) -> dict[str, Any]:
+    """The ratios that matter are the worst of all databases."""
+    result: dict[str, Any] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": round(os.getloadavg()[0], 1),
+    }
+    if read:
+        worst = [each.ratio("history") for each in read.values()]
+        result["history_1m_over_10k"] = round(max(worst), 3)
+        result["pages"] = {engine: each.as_json() for engine, each in read.items()}
+    if taken:
+        for how in ("mqtt", "http"):
+            over = [each.per_s(how) / each.per_s("bulk") for each in taken.values()]
+            result[f"{how}_over_bulk"] = round(min(over), 3)
+        result["taking_in"] = {engine: each.as_json() for engine, each in taken.items()}
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """As people read it."""
+    lines = [f"{result['machine']}, load {result['load']}"]
+    for engine, rows in result.get("pages", {}).items():
+        few, many = rows["sessions"]
+        lines += ["", f"{engine:27}{few:>12,}{many:>14,}   ratio  queries", "-" * 70]
+        lines += [
+            f"{name:27}{row['ms'][0]:9.1f} ms{row['ms'][1]:11.1f} ms{row['ratio']:8.2f}"
+            f"{row['queries'][0]:6.0f}, {row['queries'][1]:.0f}"
+            for name, row in rows["pages"].items()
+        ]
+    for engine, row in result.get("taking_in", {}).items():
+        lines += ["", f"{engine}: documents of {row['bytes'] / 1024:.1f} KB", "-" * 70]
+        bulk = row["per_s"]["bulk"]
+        lines += [
+            f"{name:27}{per_s:9.0f} a second{per_s / bulk:8.2f} of bulk"
+            for name, per_s in row["per_s"].items()
+        ]
+        idle, busy = row["history_ms"]["idle"], row["history_ms"]["under load"]
+        lines.append(
+            f"history: median {idle['median']:.1f} ms idle, {busy['median']:.1f} under MQTT's load;"
+            f" 95th percentile {idle['p95']:.1f} and {busy['p95']:.1f}"
+        )
+    for name in ("history_1m_over_10k", "mqtt_over_bulk", "http_over_bulk"):
+        if name in result:
+            lines += ["", f"{name} {result[name]:.2f}"]
+    return "\n".join(lines)
+
+
+def median(values: Sequence[float]) -> float:
+    """Of what the rounds measured."""
+    return statistics.median(values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

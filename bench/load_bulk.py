@@ -1,0 +1,66 @@
+"""The limit of the same machine and database: the same rows, ready made, inserted in bulk.
+
+A worker of bench.load, run against the server's own database: each line on standard input inserts
+the next share, and is answered with the seconds that took. Rows are built before the clock starts:
+nothing is read, checked, looked up or answered.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from bench.load_senders import Document, shares
+
+AT_ONCE = 100
+"""Rows of one INSERT and one commit: as many as the consumer takes at most."""
+
+
+def main() -> None:
+    """`python -m bench.load_bulk FILE SIZE`, with the database in the environment."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+    import django
+
+    django.setup()
+    from django.db import connection, transaction
+
+    from server.session_data.models import SessionData
+
+    connection.ensure_connection()
+    print("ready", flush=True)
+    rest = shares(Path(sys.argv[1]), int(sys.argv[2]))
+    for _ in sys.stdin:
+        ready = rows(next(rest))
+        began_s = time.perf_counter()
+        for first in range(0, len(ready), AT_ONCE):
+            with transaction.atomic():
+                SessionData.objects.bulk_create(ready[first : first + AT_ONCE])
+        print(time.perf_counter() - began_s, flush=True)
+
+
+def rows(documents: list[Document]) -> "list[SessionData]":  # type: ignore[name-defined] # noqa: F821
+    """As the consumer would store them."""
+    from django.utils import timezone
+
+    from server.devices.models import Device
+    from server.session_data.accept import Writer, _Entry, _read
+    from server.session_data.models import SessionData
+    from server.session_data.parsing import parse_document
+
+    now = timezone.now()
+    devices = Device.objects.select_related("person").in_bulk(
+        [each["device"] for each in documents]
+    )
+    by_id = {str(pk): device for pk, device in devices.items()}
+    made = []
+    for each in documents:
+        device = by_id[each["device"]]
+        entry = _read(Writer(device.person, device), parse_document(each["body"].encode()), now)
+        assert isinstance(entry, _Entry), entry
+        owner = {"user": device.person, "device": device}
+        made.append(SessionData(id=entry.id, received_at=now, **owner, **entry.columns))
+    return made
+
+
+if __name__ == "__main__":
+    main()

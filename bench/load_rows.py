@@ -1,0 +1,93 @@
+"""Fills a database with sessions, by the database's own means: a million in a minute or so."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+from django.db.models import DateField, DateTimeField, Field
+from django.utils import timezone
+
+from server.care.models import CareLink, Person
+from server.devices.models import Device
+from server.session_data.accept import accept_session
+from server.session_data.models import SessionData
+
+GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "final.json"
+PEOPLE = 20
+A_DAY = 4
+"""Sessions of each person: a table that is a hundred times as long goes back a hundred times as
+far, and everybody's share of it is a hundred times as long too."""
+
+SQLITE = {
+    "numbers": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s)",
+    "id": "lower(hex(randomblob(16)))",
+    "moment": "datetime({0}, (-{1} * (n.i / {2})) || ' seconds')",
+    "day": "date({0}, (-{1} * (n.i / {2})) || ' seconds')",
+}
+POSTGRESQL = {
+    "numbers": "WITH n(i) AS (SELECT generate_series(1, %s))",
+    "id": "gen_random_uuid()",
+    "moment": "{0} - (n.i / {2}) * interval '{1} seconds'",
+    "day": "({0} - (n.i / {2}) * interval '{1} seconds')::date",
+}
+
+
+def fill(sessions: int) -> Person:
+    """`sessions` of `PEOPLE` people, dealt out in turn, newest now; the caregiver of the first."""
+    people = [Person.objects.create(username=f"person-{n}") for n in range(PEOPLE)]
+    caregiver = Person.objects.create(username="caregiver")
+    CareLink.objects.create(caregiver=caregiver, person=people[0])
+    device = Device.objects.create(person=people[0], label="hall")
+    pattern = _pattern(device)
+    if sessions > 1:
+        _copy(pattern, sessions - 1, people[0].pk)
+    with connection.cursor() as cursor:
+        # As a table that grew over years has been, many times.
+        cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM (ANALYZE)")
+    return caregiver
+
+
+def finished(session_id: str, days_ago: float = 0.0) -> dict[str, Any]:
+    """A session of twenty minutes that ended `days_ago`."""
+    document: dict[str, Any] = json.loads(GOLDEN.read_text())
+    ended = timezone.now().replace(microsecond=0) - timedelta(days=days_ago)
+    began = ended - timedelta(minutes=20)
+    times = {"started_at": began.isoformat(), "ended_at": ended.isoformat()}
+    return {**document, "session_id": session_id, **times}
+
+
+def _pattern(device: Device) -> SessionData:
+    accepted = accept_session(device, finished("0193a1b2-0000-7000-8000-000000000001"))
+    assert accepted.outcome == "stored", accepted.reason
+    return SessionData.objects.get()
+
+
+def _copy(pattern: SessionData, count: int, first_person: int) -> None:
+    """Rows like `pattern`: each with its own id, somebody's, and a little older than the last."""
+    words = SQLITE if connection.vendor == "sqlite" else POSTGRESQL
+    fields = [field for field in SessionData._meta.concrete_fields if not field.generated]
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    values = ", ".join(_value(field, words, first_person) for field in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{words['numbers']} INSERT INTO {SessionData._meta.db_table} ({columns})"
+            f" SELECT {values} FROM {SessionData._meta.db_table} AS p, n"
+            f" WHERE p.revision = %s",
+            [count, pattern.revision],
+        )
+
+
+def _value(field: "Field[Any, Any]", words: dict[str, str], first_person: int) -> str:
+    column = f"p.{connection.ops.quote_name(field.column)}"
+    step_s = 24 * 3600 // A_DAY
+    if field.primary_key:
+        return words["id"]
+    if field.name == "user":
+        return f"{first_person} + n.i %% {PEOPLE}"
+    if isinstance(field, DateTimeField):
+        return words["moment"].format(column, step_s, PEOPLE)
+    if isinstance(field, DateField):
+        return words["day"].format(column, step_s, PEOPLE)
+    return column

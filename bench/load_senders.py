@@ -1,0 +1,142 @@
+"""Devices that send session documents as fast as they are taken. Workers of bench.load.
+
+    python -m bench.load_senders mqtt|raw|http WHERE FILE
+
+FILE has a document a line, with whose it is; each line on standard input lets the next share of
+them go, and is answered with the seconds that took: from the first document sent to the last one
+acknowledged, by the server (mqtt, http) or by who merely receives (raw).
+"""
+
+import http.client
+import itertools
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+IN_FLIGHT = 400
+"""Documents sent and not yet answered, of all devices together: fifty with eight each."""
+HTTP_CONNECTIONS = 8
+STUCK_S = 120.0
+
+Document = dict[str, str]
+"""`device`, `token`, `session_id` and `body`, all as text."""
+
+
+class MqttFleet:
+    """All devices by one connection; counts what comes back on `answers`."""
+
+    def __init__(self, port: int, kind: str, answers: str) -> None:
+        self.kind = kind
+        self._free = threading.Semaphore(IN_FLIGHT)
+        self._left = 0
+        self._done = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client.max_inflight_messages_set(IN_FLIGHT)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        subscribed = threading.Event()
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.subscribe(f"blinklog/1/devices/+/{answers}", qos=0)
+        assert subscribed.wait(10)
+
+    def send(self, documents: Sequence[Document]) -> None:
+        """Returns when all of them were answered."""
+        self._left, _ = len(documents), self._done.clear()
+        for each in documents:
+            assert self._free.acquire(timeout=STUCK_S), f"{self._left} left, and no answer"
+            topic = f"blinklog/1/devices/{each['device']}/{self.kind}"
+            self._client.publish(topic, each["body"], qos=1)
+        assert self._done.wait(STUCK_S), f"{self._left} left, and no answer"
+
+    def _on_message(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
+        if message.topic.endswith("acks"):
+            outcome = json.loads(message.payload)["outcome"]
+            assert outcome == "stored", outcome
+        self._free.release()
+        self._left -= 1
+        if self._left == 0:
+            self._done.set()
+
+
+class HttpFleet:
+    """Connections that are kept, each with its share of the devices."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def send(self, documents: Sequence[Document]) -> None:
+        """Returns when all of them were answered. Raises what a connection raised."""
+        shares = [documents[n::HTTP_CONNECTIONS] for n in range(HTTP_CONNECTIONS)]
+        problems: list[BaseException] = []
+        threads = [
+            threading.Thread(target=noting(problems, self._send_share), args=(share,))
+            for share in shares
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if problems:
+            raise problems[0]
+
+    def _send_share(self, documents: Sequence[Document]) -> None:
+        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=STUCK_S)
+        for each in documents:
+            headers = {
+                "Authorization": f"Bearer {each['token']}",
+                "Content-Type": "application/json",
+            }
+            line.request("PUT", f"/api/session/{each['session_id']}/", each["body"], headers)
+            answer = line.getresponse()
+            body = answer.read()
+            assert answer.status == 201, f"{answer.status}: {body[:200]!r}"
+        line.close()
+
+
+def noting(problems: list[BaseException], function: Callable[..., None]) -> Callable[..., None]:
+    """`function`, which raises into `problems`: a thread's own errors are seen by nobody."""
+
+    def noted(*arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except Exception as error:
+            problems.append(error)
+
+    return noted
+
+
+def shares(path: Path, size: int) -> Iterator[list[Document]]:
+    """The file's documents, `size` at a time."""
+    with path.open() as lines:
+        while share := [json.loads(line) for line in itertools.islice(lines, size)]:
+            yield share
+
+
+def main() -> None:
+    """See above."""
+    how, port, path, size = sys.argv[1:]
+    fleet: MqttFleet | HttpFleet
+    if how == "http":
+        fleet = HttpFleet(int(port))
+    else:
+        answers = "acks" if how == "mqtt" else "raw"
+        fleet = MqttFleet(int(port), "sessions" if how == "mqtt" else "raw", answers)
+    rest = shares(Path(path), int(size))
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        documents = next(rest)
+        began_s = time.perf_counter()
+        fleet.send(documents)
+        print(time.perf_counter() - began_s, flush=True)
+
+
+if __name__ == "__main__":
+    main()
