@@ -1,6 +1,9 @@
-"""The commands of `blink-server` that timers run."""
+"""The commands of `blink-server` that keep it: those that timers run, and backups."""
 
-from server.cli_shared import Adder, Options
+import argparse
+from pathlib import Path
+
+from server.cli_shared import Adder, CommandError, Options, tell
 
 
 def judge(options: Options) -> None:
@@ -15,8 +18,53 @@ def judge(options: Options) -> None:
         print(f"{told}; {sent} notices sent, {failed} failed")
 
 
+def backup(options: Options) -> None:
+    """Write a backup of the database, while the server runs."""
+    from server.keeping.archive import BackupError
+    from server.keeping.backup import make
+
+    try:
+        file = make(options.to, options.keep)
+    except BackupError as error:
+        raise CommandError(str(error)) from error
+    size = file.stat().st_size
+    tell(options, {"file": str(file), "bytes": size}, f"wrote {file}, {size / 1e6:.1f} MB")
+
+
+def restore(options: Options) -> None:
+    """Put a backup in the place of the database."""
+    from server.keeping.archive import BackupError
+    from server.keeping.backup import restore as restored
+
+    try:
+        manifest = restored(options.file, replace=options.replace)
+    except BackupError as error:
+        raise CommandError(str(error)) from error
+    counts = ", ".join(f"{n} {name}" for name, n in manifest.counts.items())
+    told = {"made_at": manifest.made_at, "version": manifest.version, **manifest.counts}
+    tell(options, told, f"restored what was there on {manifest.made_at}: {counts}")
+
+
 def add_keeping_commands(command: Adder) -> None:
     """Those that keep the server and tell of what it sees."""
     command(judge, "judge").add_argument(
         "--quiet", action="store_true", help="say nothing unless a notice could not be sent"
     )
+    writing = command(backup, "backup")
+    writing.add_argument("to", type=Path, metavar="FILE|DIR", help="a new file, or a folder")
+    writing.add_argument("--keep", type=at_least_one, help="in a folder: only the newest so many")
+    writing.add_argument("--json", action="store_true")
+    reading = command(restore, "restore")
+    reading.add_argument("file", type=Path)
+    reading.add_argument(
+        "--replace", action="store_true", help="also where there is something already: it is lost"
+    )
+    reading.add_argument("--json", action="store_true")
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {text}")
+    return number

@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "server.session_data",
     "server.dashboard",
     "server.alerts",
+    "server.keeping",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -1,0 +1,129 @@
+"""The file of a backup: a zip of `manifest.json` and the database's copy.
+
+The manifest says which database it is of, how far its schema is, and what the copy must hash to. A
+backup is whole or not there: it is written beside its name, brought to the disk, and renamed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FORMAT = 1
+MANIFEST, DATABASE = "manifest.json", "database"
+LONGEST_MANIFEST = 1024 * 1024
+BLOCK = 1024 * 1024
+
+
+class BackupError(Exception):
+    """What stands against it: what was expected, and what was found. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a backup is of. `migrations` are `app.name`; `made_at` is when its reading began."""
+
+    made_at: str
+    version: str
+    engine: str
+    migrations: list[str]
+    counts: dict[str, int]
+    bytes: int
+    sha256: str
+    format: int = FORMAT
+
+
+def write(manifest: Manifest, copy: Path, file: Path) -> None:
+    """Make the backup `file`, for its owner alone."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")  # made 0600
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                archive.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))
+                archive.write(copy, DATABASE)
+            raw.flush()
+            os.fsync(raw.fileno())
+        Path(name).replace(file)
+        _sync_folder(file.parent)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
+    """The manifest, checked, and the archive. Raises `BackupError`."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield _manifest(file, archive), archive
+    except FileNotFoundError:
+        raise BackupError(f"expected a backup, found no file {file}") from None
+    except zipfile.BadZipFile as error:
+        raise BackupError(f"expected a backup, found a damaged file: {error}") from None
+
+
+def _manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
+    try:
+        info = archive.getinfo(MANIFEST)
+        if info.file_size > LONGEST_MANIFEST:
+            raise BackupError(f"{file}: expected a short manifest, found {info.file_size} bytes")
+        told = json.loads(archive.read(info))
+        archive.getinfo(DATABASE)
+    except (KeyError, ValueError):
+        raise BackupError(f"expected a backup of Blinklog, found another file: {file}") from None
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        found = told.get("format") if isinstance(told, dict) else None
+        raise BackupError(f"{file}: expected a backup of format {FORMAT}, found {found!r}")
+    try:
+        return Manifest(**told)
+    except TypeError:
+        raise BackupError(f"{file}: expected a whole manifest, found parts of one") from None
+
+
+def extract(archive: zipfile.ZipFile, manifest: Manifest, to: Path) -> None:
+    """The database's copy, if it is what the manifest says. Raises `BackupError`."""
+    found = hashlib.sha256()
+    size = 0
+    try:
+        with archive.open(DATABASE) as source, to.open("wb") as target:
+            while block := source.read(BLOCK):
+                size += len(block)
+                if size > manifest.bytes:
+                    break
+                found.update(block)
+                target.write(block)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise BackupError(f"expected a whole backup, found a damaged one: {error}") from None
+    if size != manifest.bytes or found.hexdigest() != manifest.sha256:
+        raise BackupError("expected a whole backup, found a database that does not match its hash")
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+@contextmanager
+def scratch(near: Path) -> Iterator[Path]:
+    """A folder for one's own eyes, on the disk where there is room for a database."""
+    folder = Path(tempfile.mkdtemp(dir=near, prefix=".blinklog-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

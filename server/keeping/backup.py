@@ -1,0 +1,169 @@
+"""`blink-server backup` and `restore`: a copy of all that is stored, made while the server runs.
+
+Whatever was acknowledged before a backup began is in it. Not in it: the secret key (without it
+people log in again and nothing is lost), and the broker's own file of identities.
+"""
+
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from uuid import UUID
+
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from server.care.audit import note
+from server.care.models import AuditEvent, Person
+from server.devices.models import Device
+from server.keeping.archive import BackupError, Manifest, digest, extract, opened, scratch, write
+from server.keeping.batches import batched
+from server.keeping.engines import engine
+from server.keeping.models import Sign, Tombstone
+from server.session_data.models import SessionData
+
+NAME = "blinklog-%Y%m%dT%H%M%SZ.zip"
+PATTERN = "blinklog-????????T??????Z.zip"
+
+
+def make(where: Path, keep: int | None = None) -> Path:
+    """Back up into the file, or under its moment's name into the folder, and say where.
+
+    In a folder, of the backups there, the newest `keep` stay. Raises `BackupError`.
+    """
+    now = datetime.now(UTC)
+    file = where / now.strftime(NAME) if where.is_dir() else where
+    if not file.parent.is_dir():
+        raise BackupError(f"expected a folder to write to, found no {file.parent}")
+    if file.exists():
+        raise BackupError(f"expected a new file to write, found {file}")
+    if keep is not None and not where.is_dir():
+        raise BackupError(f"expected a folder to keep the newest {keep} in, found a file's name")
+    try:
+        _write(file, now)
+    except OSError as error:
+        raise BackupError(f"the backup could not be written: {error}") from error
+    Sign.objects.update_or_create(name="backup", defaults={"at": timezone.now()})
+    if keep is not None:
+        _forget_older(where, keep)
+    return file
+
+
+def _write(file: Path, now: datetime) -> None:
+    kind = engine()
+    counts = _counts()
+    migrations = _applied()
+    with scratch(file.parent) as folder:
+        copy = folder / "database"
+        kind.copy(copy)
+        manifest = Manifest(
+            made_at=now.isoformat(timespec="seconds"),
+            version=our_version(),
+            engine=kind.name,
+            migrations=migrations,
+            counts=counts,
+            bytes=copy.stat().st_size,
+            sha256=digest(copy),
+        )
+        write(manifest, copy, file)
+
+
+def _forget_older(folder: Path, keep: int) -> None:
+    """The name begins with the moment, so the newest are the last."""
+    for old in sorted(folder.glob(PATTERN))[:-keep]:
+        old.unlink()
+
+
+def restore(file: Path, *, replace: bool = False) -> Manifest:
+    """Put a backup in the place of the database, and bring its schema up to date.
+
+    Only an empty database is replaced without `replace`. Raises `BackupError`: then nothing was
+    changed, unless its text says so.
+    """
+    kind = engine()
+    buried = _buried()
+    with opened(file) as (manifest, archive), scratch(_room(file)) as folder:
+        _refuse_foreign(manifest, kind.name)
+        if not replace and (found := _what_is_here()):
+            raise BackupError(
+                f"expected an empty database, found {found}: --replace deletes that for good"
+            )
+        copy = folder / "database"
+        extract(archive, manifest, copy)
+        kind.check(copy)
+        kind.replace(copy)
+    call_command("migrate", interactive=False, verbosity=0)
+    _bury(buried)
+    note(None, AuditEvent.BACKUP_RESTORED, None, f"of {manifest.made_at}")
+    return manifest
+
+
+def _buried() -> list[UUID]:
+    """The sessions that were deleted here: a backup from before that must not bring them back."""
+    tables = set(connection.introspection.table_names())
+    known = Tombstone._meta.db_table in tables
+    return list(Tombstone.objects.values_list("pk", flat=True)) if known else []
+
+
+def _bury(sessions: list[UUID]) -> None:
+    for some in batched(sessions, 500):
+        SessionData.objects.filter(pk__in=some).delete()
+        Tombstone.objects.bulk_create((Tombstone(pk=pk) for pk in some), ignore_conflicts=True)
+
+
+def our_version() -> str:
+    """Of the installed package."""
+    try:
+        return version("blinklog")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _room(file: Path) -> Path:
+    """A folder that can hold a database: the database's own, where that is a file."""
+    name = Path(str(connection.settings_dict["NAME"]))
+    if connection.vendor == "sqlite":
+        name.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return name.parent
+    return file.parent
+
+
+def _refuse_foreign(manifest: Manifest, kind: str) -> None:
+    if manifest.engine != kind:
+        raise BackupError(f"expected a backup of {kind}, found one of {manifest.engine}")
+    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
+    if unknown := sorted(set(manifest.migrations) - known):
+        raise BackupError(
+            f"expected a backup of this version ({our_version()}) or an older one, found one of "
+            f"{manifest.version}, whose schema is newer: {unknown[0]}"
+        )
+
+
+def _applied() -> list[str]:
+    found = MigrationRecorder(connection).applied_migrations()
+    return sorted(f"{app}.{name}" for app, name in found)
+
+
+def _counts() -> dict[str, int]:
+    return {
+        "people": Person.objects.count(),
+        "devices": Device.objects.count(),
+        "sessions": SessionData.objects.count(),
+    }
+
+
+def _what_is_here() -> str:
+    """What would be lost, in words; empty where there is nothing."""
+    tables = set(connection.introspection.table_names())
+    found = {
+        "people": Person,
+        "sessions": SessionData,
+    }
+    counts = {
+        name: model.objects.count()  # type: ignore[attr-defined]
+        for name, model in found.items()
+        if model._meta.db_table in tables
+    }
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n)
