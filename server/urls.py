@@ -5,6 +5,15 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from server.alerts.api import AlertsView
+from server.care.login_pages import admin_login
+from server.care.sharing_views import (
+    AcceptView,
+    AuditLogView,
+    InvitationsView,
+    InvitationView,
+    LinksView,
+    LinkView,
+)
 from server.care.views import AccessLogView, PeopleView, TokenView
 from server.devices.views import CommandView
 from server.health import healthz, readyz
@@ -22,6 +31,12 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("api/auth/token/", TokenView.as_view(), name="token"),
     path("api/people/", PeopleView.as_view(), name="people"),
+    path("api/invitations/", InvitationsView.as_view(), name="api-invitations"),
+    path("api/invitations/accept/", AcceptView.as_view(), name="api-invitation-accept"),
+    path("api/invitations/<int:invitation_id>/", InvitationView.as_view(), name="api-invitation"),
+    path("api/links/", LinksView.as_view(), name="api-links"),
+    path("api/links/<int:link_id>/", LinkView.as_view(), name="api-link"),
+    path("api/audit-log/", AuditLogView.as_view(), name="api-audit-log"),
     path("api/access-log/", AccessLogView.as_view(), name="access-log"),
     path("api/alerts/", AlertsView.as_view(), name="api-alerts"),
     path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
@@ -29,8 +44,11 @@ urlpatterns = [
     path("api/session/", include("server.session_data.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(), name="docs"),
+    path("admin/login/", admin_login, name="admin-login"),
     path("admin/", admin.site.urls),
     path("alerts/", include("server.alerts.urls")),
+    path("devices/", include("server.devices.page_urls")),
+    path("", include("server.care.urls")),
     path("", include("server.dashboard.urls")),
 ]
 handler404 = "server.errors.not_found"

@@ -1,8 +1,10 @@
 """Who may see whom: the one place that decides, and the log that people can read."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
@@ -64,6 +66,34 @@ def people_seen(viewer: Person) -> tuple[list[Person], dict[int, frozenset[Permi
 def open_links(caregiver: Person) -> QuerySet[CareLink]:
     """The caregiver's links that have not ended."""
     return CareLink.objects.filter(caregiver=caregiver, ended_at=None)
+
+
+def note_looks(viewer: Person, people: Iterable[Person], what: str) -> None:
+    """`note_look` for several people at once, in a number of queries that does not grow."""
+    others = [person for person in people if person.pk != viewer.pk]
+    now = timezone.now()
+    with transaction.atomic():
+        same = AccessLog.objects.filter(
+            person__in=others,
+            viewer=viewer,
+            what=what,
+            session_id=None,
+            last_at__gt=now - ONE_LOOK,
+        )
+        noted = dict(same.values_list("person_id", "pk"))
+        AccessLog.objects.filter(pk__in=noted.values()).update(last_at=now, views=F("views") + 1)
+        AccessLog.objects.bulk_create(
+            AccessLog(
+                person=person,
+                viewer=viewer,
+                viewer_name=viewer.username,
+                what=what,
+                first_at=now,
+                last_at=now,
+            )
+            for person in others
+            if person.pk not in noted
+        )
 
 
 def note_look(viewer: Person, person: Person, what: str, session_id: UUID | None = None) -> None:

@@ -1,37 +1,118 @@
-"""People, links and looks in the admin site."""
+"""People, links, institutions and both logs in the admin site.
 
-from typing import Any
+Rank opens nothing here either: nobody is linked to anybody, no password that is in use is set, and
+no second factor is seen. Who administers the server does that from its shell, where it is noted.
+"""
+
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django_otp.plugins.otp_static import admin as static_admin  # noqa: F401 registers itself
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp import admin as totp_admin  # noqa: F401 registers itself
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
-from server.care.models import AccessLog, CareLink, Person, PersonToken
+from server.care.audit import note
+from server.care.models import (
+    AccessLog,
+    AuditEntry,
+    AuditEvent,
+    CareLink,
+    Institution,
+    Membership,
+    Person,
+    PersonToken,
+)
 
 admin.site.site_header = admin.site.site_title = "Blinklog"
+admin.site.unregister([StaticDevice, TOTPDevice])  # they show what only their person may know
 
 
 @admin.register(Person)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic for the checker alone
-    """Django's own, with zone and language."""
+    """Django's own, with zone and language, and without the password."""
 
-    fieldsets = [*(UserAdmin.fieldsets or []), ("Blinklog", {"fields": ["timezone", "language"]})]
     list_display = ["username", "first_name", "last_name", "timezone", "is_active", "is_staff"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A new account gets a password; one that there is has its own."""
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        fieldsets = [
+            (name, options | {"fields": [f for f in options["fields"] if f != "password"]})
+            for name, options in UserAdmin.fieldsets or ()
+        ]
+        return [*fieldsets, ("Blinklog", {"fields": ["timezone", "language"]})]
+
+    def user_change_password(self, *_: Any, **__: Any) -> HttpResponse:
+        """Whoever sets a password can log in with it, and see."""
+        raise PermissionDenied
+
+    def save_model(self, request: HttpRequest, obj: Person, form: Any, change: bool) -> None:
+        """Who made an account, and who gave or took a rank, is noted."""
+        super().save_model(request, obj, form, change)
+        actor = request.user if isinstance(request.user, Person) else None
+        if not change:
+            note(actor, AuditEvent.SIGN_UP, obj, "in the admin site")
+        ranks = {"is_staff", "is_superuser", "is_active", "groups", "user_permissions"}
+        if changed := sorted(ranks & set(form.changed_data)):
+            note(actor, AuditEvent.ROLE_CHANGED, obj, ", ".join(changed))
 
 
 @admin.register(CareLink)
 class CareLinkAdmin(BaseAdmin):
-    """Who may see whom."""
+    """Who may see whom: to look at, and to end."""
 
     list_display = ["caregiver", "person", "created_at", "ended_at"]
     list_select_related = ["caregiver", "person"]
-    autocomplete_fields = ["caregiver", "person"]
     search_fields = ["caregiver__username", "person__username"]
+    fields: ClassVar[list[str]] = [
+        "caregiver",
+        "person",
+        "may_see_history",
+        "may_see_live",
+        "may_control",
+        "may_get_alerts",
+        "created_at",
+        "ended_at",
+    ]
+    readonly_fields = fields[:-1]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        """A link comes from an invitation that was accepted."""
+        return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
-        """A link that was made is ended, never turned to other people."""
-        return ["created_at"] if obj is None else ["created_at", "caregiver", "person"]
+        """One that has ended stays so."""
+        ended = obj is not None and obj.ended_at is not None
+        return self.fields if ended else self.fields[:-1]
+
+    def save_model(self, request: HttpRequest, obj: CareLink, form: Any, change: bool) -> None:
+        """Its person is told."""
+        super().save_model(request, obj, form, change)
+        if obj.ended_at and isinstance(request.user, Person):
+            note(request.user, AuditEvent.LINK_ENDED, obj.person, obj.caregiver.username)
+
+
+class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as above
+    """Who belongs to it."""
+
+    model = Membership
+    extra = 1
+    autocomplete_fields = ["person"]
+
+
+@admin.register(Institution)
+class InstitutionAdmin(BaseAdmin):
+    """Homes, clinics, studies."""
+
+    list_display = ["name", "created_at"]
+    search_fields = ["name"]
+    inlines = [MembershipInline]
 
 
 @admin.register(PersonToken)
@@ -49,4 +130,14 @@ class AccessLogAdmin(ReadOnlyAdmin):
 
     list_display = ["person", "viewer_name", "what", "first_at", "last_at", "views"]
     list_select_related = ["person"]
+    show_full_result_count = False
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who did what. Nothing is taken out of it here."""
+
+    list_display = ["at", "event", "actor_name", "subject_name", "detail"]
+    list_filter = ["event"]
+    search_fields = ["actor_name", "subject_name"]
     show_full_result_count = False

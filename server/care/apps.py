@@ -5,3 +5,7 @@ class CareConfig(AppConfig):
     name = "server.care"
     verbose_name = "Care"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listen for log-ins."""
+        from server.care import signals  # noqa: F401 connects itself

@@ -10,8 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from server.care import guesses
+from server.care.audit import note
 from server.care.guesses import WINDOW, client_address
-from server.care.models import Person
+from server.care.models import AuditEvent, Person
 
 __all__ = ["WINDOW", "RateLimitedBackend", "client_address", "note_failure", "too_many_failures"]
 
@@ -58,4 +59,5 @@ class RateLimitedBackend(ModelBackend):
         user = super().authenticate(request, username, password, **kwargs)
         if user is None:
             note_failure(request, username)
+            note(None, AuditEvent.LOGIN_FAILED, Person.objects.filter(username=username).first())
         return user

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from django.contrib.auth import authenticate
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import AllowAny
@@ -12,9 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from server.care.access import visible_people
+from server.care import second_factor
+from server.care.access import permissions_by_person
+from server.care.audit import note
 from server.care.login import WINDOW, too_many_failures
-from server.care.models import AccessLog, Person, PersonToken
+from server.care.models import AccessLog, AuditEvent, Permission, Person, PersonToken
+from server.care.paging import paged
 from server.devices.authentication import BearerAuthentication, person_of
 from server.session_data.serializers import ProblemSerializer
 
@@ -22,10 +25,11 @@ NEWEST_LOOKS = 200
 
 
 class LoginSerializer(serializers.Serializer[Any]):
-    """A name and its password."""
+    """A name and its password; the code too, of who has a second factor."""
 
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=4096, trim_whitespace=False)
+    code = serializers.CharField(max_length=32, required=False, default="", allow_blank=True)
 
 
 class TokenSerializer(serializers.Serializer[Any]):
@@ -36,12 +40,13 @@ class TokenSerializer(serializers.Serializer[Any]):
 
 
 class PersonSerializer(serializers.Serializer[Any]):
-    """Somebody whose history may be read."""
+    """Somebody with whom one may do what `permissions` says."""
 
     username = serializers.CharField()
     name = serializers.CharField()
     timezone = serializers.CharField()
     is_self = serializers.BooleanField()
+    permissions = serializers.ListField(child=serializers.ChoiceField(choices=Permission.choices))
 
 
 class LookSerializer(serializers.Serializer[Any]):
@@ -94,10 +99,23 @@ class TokenView(APIView):
         login.is_valid(raise_exception=True)
         if too_many_failures(request, login.validated_data["username"]):
             raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
-        person = authenticate(request, **login.validated_data)
+        asked = login.validated_data
+        person = authenticate(request, username=asked["username"], password=asked["password"])
         if not isinstance(person, Person):
             raise AuthenticationFailed("this name and password do not belong together")
-        return Response({"token": PersonToken.issue(person), "user": person.username}, status=201)
+        if second_factor.is_on(person):
+            self._check_code(request, person, asked["code"])
+        token = PersonToken.issue(person)
+        note(person, AuditEvent.TOKEN_ISSUED, person, token[: len("blp_") + 8])
+        return Response({"token": token, "user": person.username}, status=201)
+
+    def _check_code(self, request: Request, person: Person, code: str) -> None:
+        if not code:
+            raise AuthenticationFailed("expected a code of the second factor too", "code_expected")
+        if second_factor.too_many(request, person):
+            raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
+        if not second_factor.check(request, person, code):
+            raise AuthenticationFailed("this code is not right now", "code_wrong")
 
     @extend_schema(operation_id="token_delete", responses={204: None})
     def delete(self, request: Request) -> Response:
@@ -112,15 +130,18 @@ class PeopleView(APIView):
 
     @extend_schema(operation_id="people", responses=PeopleSerializer)
     def get(self, request: Request) -> Response:
-        """Those whose history one may read, oneself among them."""
+        """Those who let one in, with what they permit; oneself among them."""
+        viewer = person_of(request)
+        given = permissions_by_person(viewer)
         people = [
             {
                 "username": person.username,
                 "name": person.label,
                 "timezone": person.timezone,
-                "is_self": person.pk == request.user.pk,
+                "is_self": person.pk == viewer.pk,
+                "permissions": [each for each in Permission if each in given[person.pk]],
             }
-            for person in visible_people(person_of(request))
+            for person in Person.objects.filter(pk__in=given).order_by("username")
         ]
         return Response({"results": people})
 
@@ -128,11 +149,14 @@ class PeopleView(APIView):
 class AccessLogView(APIView):
     """`GET /api/access-log/`."""
 
-    @extend_schema(operation_id="access_log", responses=LooksSerializer)
+    @extend_schema(
+        operation_id="access_log",
+        parameters=[OpenApiParameter("page", int, description="From 1, the newest")],
+        responses=LooksSerializer,
+    )
     def get(self, request: Request) -> Response:
-        """Who looked at one's own data, and when: the newest 200."""
-        looks = AccessLog.objects.filter(person=person_of(request))[: NEWEST_LOOKS + 1]
-        results = LookSerializer(looks, many=True).data
-        return Response(
-            {"has_more": len(results) > NEWEST_LOOKS, "results": results[:NEWEST_LOOKS]}
-        )
+        """Who looked at one's own data, and when: 200 a page."""
+        looks = AccessLog.objects.filter(person=person_of(request))
+        page = paged(looks, request.query_params.get("page", ""), NEWEST_LOOKS)
+        told = {"has_more": page.older is not None, "results": page.rows}
+        return Response(LooksSerializer(told).data)

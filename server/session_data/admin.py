@@ -1,10 +1,9 @@
 """Sessions and dead letters in the admin site.
 
-The list says what an administrator needs to run the server: what came, from where, when. Numbers
-are on a session's own page, and looking at that is noted where its person can read it.
+They say what an administrator needs to run the server: what came, from where, when. What was
+measured is not shown, and looking at one session is noted where its person can read it.
 """
 
-import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -23,22 +22,23 @@ class SessionDataAdmin(ReadOnlyAdmin):
     """What has come in."""
 
     list_display = ["id", "user", "device", "state", "revision", "received_at", "updated_at"]
-    list_filter = ["state", "date_uncertain", "schema"]
+    list_filter = ["state", "schema"]
     list_select_related = ["user", "device"]
     search_fields = ["=id", "=user__username"]
     ordering = ["-placed_at", "-id"]
-    exclude = ["document_json"]
     show_full_result_count = False
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
-        """Every column, and the document in a readable form."""
-        names = [field.name for field in SessionData._meta.fields if field.name != "document_json"]
-        return [*names, "whole_document"]
-
-    @admin.display(description="document")
-    def whole_document(self, session: SessionData) -> str:
-        """As it came, indented."""
-        return json.dumps(session.document, indent=2)
+    fields = readonly_fields = [
+        "id",
+        "user",
+        "device",
+        "schema",
+        "revision",
+        "state",
+        "received_at",
+        "updated_at",
+        "agent_version",
+        "model",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Without the documents: one is read where it is shown."""
@@ -66,6 +66,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     list_filter = ["door"]
     list_select_related = ["device"]
     search_fields = ["sender", "reason"]
+    exclude = ["payload"]  # it holds somebody's data
     show_full_result_count = False
     actions = ["retry"]
 

@@ -154,7 +154,7 @@ def test_a_browsers_session_reads(browser):
 def test_a_browsers_session_writes_only_with_its_csrf_token(browser):
     answer = browser.post("/api/session/start/", {}, content_type="application/json")
     assert answer.status_code == 403
-    browser.get("/admin/login/")  # any page with a form sets the cookie
+    browser.get("/join/")  # any page with a form sets the cookie
     token = browser.cookies["csrftoken"].value
     answer = browser.post(
         "/api/session/start/", {}, content_type="application/json", headers={"X-CSRFToken": token}

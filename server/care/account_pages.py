@@ -1,0 +1,151 @@
+"""One's own account: name and zone, password, second factor, and the apps that one let in."""
+
+from base64 import b32encode
+from typing import Any
+
+import segno
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from server.care import second_factor
+from server.care.accounts import change_password
+from server.care.audit import note
+from server.care.forms import (
+    ChangePasswordForm,
+    PasswordForm,
+    ProfileForm,
+    SecondFactorCodeForm,
+)
+from server.care.institutions import administered_by
+from server.care.login import note_failure, too_many_failures
+from server.care.models import AuditEvent, Person, PersonToken
+from server.care.page import action, add_errors, form_page, viewer_of
+from server.care.words import moment_words, zone_of
+
+
+@form_page
+def account(request: HttpRequest) -> HttpResponse:
+    """Everything about the account in one place; the form is the person's name and zone."""
+    person = Person.objects.get(pk=viewer_of(request).pk)
+    form = ProfileForm(request.POST or None, instance=person)
+    if request.method == "POST" and form.is_valid():
+        form.instance.save(update_fields=list(form.fields))
+        messages.success(request, _("Kept."))
+        return redirect("care:account")
+    viewer, zone = viewer_of(request), zone_of(viewer_of(request))
+    context = {
+        "form": form,
+        "second_factor": second_factor.is_on(viewer),
+        "codes_left": second_factor.recovery_codes_left(viewer),
+        "institution": administered_by(viewer),
+        "apps": [
+            {
+                "token": token,
+                "made": moment_words(token.created_at, zone),
+                "used": token.last_used_at and moment_words(token.last_used_at, zone),
+            }
+            for token in PersonToken.live(viewer)
+        ],
+    }
+    return render(request, "care/account.html", context)
+
+
+@form_page
+def password(request: HttpRequest) -> HttpResponse:
+    """A new password; every other browser has to log in again."""
+    person = viewer_of(request)
+    form = ChangePasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _knows(request, form, "old"):
+        try:
+            change_password(person, form.cleaned_data["password"])
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            update_session_auth_hash(request, person)
+            messages.success(request, _("The password is changed. Other browsers are logged out."))
+            return redirect("care:account")
+    return render(request, "care/password.html", {"form": form})
+
+
+@form_page
+def second_factor_page(request: HttpRequest) -> HttpResponse:
+    """Set it up: the secret to scan, then the first code as the proof that it was."""
+    person = viewer_of(request)
+    if second_factor.is_on(person):
+        return redirect("care:account")
+    form = SecondFactorCodeForm(request.POST or None)
+    device = second_factor.begin(person)
+    if request.method == "POST" and form.is_valid():
+        codes = second_factor.confirm(person, form.cleaned_data["code"])
+        if codes is not None:
+            return render(request, "care/recovery_codes.html", {"codes": codes})
+        form.add_error("code", _("That is not what the app shows now. Is its clock right?"))
+    context = {"form": form, "picture": _picture(device.config_url), "secret": _secret(device)}
+    return render(request, "care/second_factor.html", context)
+
+
+@form_page
+def second_factor_off(request: HttpRequest) -> HttpResponse:
+    """Turn it off, for who knows the password."""
+    person = viewer_of(request)
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _knows(request, form, "password"):
+        second_factor.turn_off(person, person)
+        messages.success(request, _("The second factor is off: the password alone is asked for."))
+        return redirect("care:account")
+    return render(request, "care/second_factor_off.html", {"form": form})
+
+
+@form_page
+def recovery_codes(request: HttpRequest) -> HttpResponse:
+    """New ones, in place of those there were, for who knows the password."""
+    person = viewer_of(request)
+    if not second_factor.is_on(person):
+        return redirect("care:account")
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _knows(request, form, "password"):
+        codes = second_factor.new_recovery_codes(person)
+        return render(request, "care/recovery_codes.html", {"codes": codes})
+    return render(request, "care/new_recovery_codes.html", {"form": form})
+
+
+@action
+def revoke_app(request: HttpRequest, token_id: int) -> HttpResponse:
+    """The next request with that token fails."""
+    person = viewer_of(request)
+    token = get_object_or_404(PersonToken.live(person), pk=token_id)
+    token.revoke()
+    note(person, AuditEvent.TOKEN_REVOKED, person, token.prefix)
+    messages.success(request, _("The app is shut out."))
+    return redirect("care:account")
+
+
+def _knows(request: HttpRequest, form: Any, field: str) -> bool:
+    """Whether that is the person's password; wrong ones count like those at the log-in."""
+    person = viewer_of(request)
+    if too_many_failures(request, person.username):
+        text = _("That was wrong too often. Please wait a quarter of an hour, then try again.")
+        form.add_error(field, text)
+        return False
+    if person.check_password(form.cleaned_data[field]):
+        return True
+    note_failure(request, person.username)
+    form.add_error(field, _("That is not your password."))
+    return False
+
+
+def _picture(text: str) -> SafeString:
+    """The QR code as an image inside the page: no other host draws it."""
+    svg = segno.make(text, error="m").svg_inline(scale=5, border=4, light="#fff", omitsize=True)
+    return mark_safe(svg)
+
+
+def _secret(device: Any) -> str:
+    """For typing, where nothing can be scanned: base32 in groups of four."""
+    text = b32encode(device.bin_key).decode().rstrip("=")
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))

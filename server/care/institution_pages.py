@@ -1,0 +1,111 @@
+"""An institution's admin: members, their devices and who sees them. No page here shows a number."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+
+from server.care import institutions, sharing
+from server.care.forms import MemberForm
+from server.care.models import Institution, Person
+from server.care.page import action, add_errors, form_page, read_page, viewer_of
+from server.care.paging import paged
+from server.care.words import given_words, log_lines
+from server.codes import grouped
+
+
+@form_page
+def institution_page(request: HttpRequest) -> HttpResponse:
+    """The members; the form makes an account."""
+    viewer = viewer_of(request)
+    institution = institutions.institution_of(viewer)
+    form = MemberForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        asked = form.cleaned_data
+        try:
+            person, code = institutions.create_member(
+                viewer,
+                institution,
+                asked["username"],
+                asked["name"],
+                viewer.timezone,
+                viewer.language if viewer.language in dict(settings.LANGUAGES) else "en",
+            )
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            return _code_shown(request, institution, person, code)
+    page = paged(institutions.members(institution), request.GET.get("page", ""))
+    context = {"institution": institution, "form": form, "pages": page}
+    return render(request, "care/institution.html", context)
+
+
+def _code_shown(
+    request: HttpRequest, institution: Institution, person: Person, text: str
+) -> HttpResponse:
+    """The activation code, this once."""
+    code = grouped(text)
+    context = {
+        "institution": institution,
+        "person": person,
+        "code": code,
+        "address": request.build_absolute_uri(f"/join/{code}/"),
+    }
+    return render(request, "care/activation.html", context)
+
+
+@read_page
+def member_page(request: HttpRequest, username: str) -> HttpResponse:
+    """A member's devices, and who sees whom."""
+    institution = institutions.institution_of(viewer_of(request))
+    person = institutions.member(institution, username)
+    links = institutions.links_of(person).order_by("caregiver__username", "person__username")
+    context: dict[str, Any] = {
+        "institution": institution,
+        "person": person,
+        "is_open": person.has_usable_password(),
+        "devices": person.devices.all(),
+        "links": [{"link": each, "given": given_words(each.permissions)} for each in links],
+    }
+    return render(request, "care/member.html", context)
+
+
+@action
+def member_code(request: HttpRequest, username: str) -> HttpResponse:
+    """The next activation code of an account that nobody has opened yet."""
+    viewer = viewer_of(request)
+    institution = institutions.institution_of(viewer)
+    person = institutions.member(institution, username)
+    try:
+        code = institutions.activation_code(viewer, institution, person)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("care:member", username)
+    return _code_shown(request, institution, person, code)
+
+
+@action
+def end_link(request: HttpRequest, username: str, link_id: int) -> HttpResponse:
+    """The admin ends what one of the two shares."""
+    viewer = viewer_of(request)
+    institution = institutions.institution_of(viewer)
+    person = institutions.member(institution, username)
+    link = get_object_or_404(institutions.links_of(person), pk=link_id)
+    sharing.end(link, viewer, institution)
+    messages.success(request, _("The sharing has ended."))
+    return redirect("care:member", username)
+
+
+@read_page
+def institution_log(request: HttpRequest) -> HttpResponse:
+    """What was done in its administration."""
+    viewer = viewer_of(request)
+    institution = institutions.institution_of(viewer)
+    page = paged(institutions.log_of(institution), request.GET.get("page", ""))
+    lines = log_lines(page.rows, viewer)
+    context = {"institution": institution, "pages": page, "lines": lines}
+    return render(request, "care/institution_log.html", context)

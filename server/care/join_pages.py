@@ -1,0 +1,162 @@
+"""The way in for who was given a code: an invitation to care for somebody, or a new account.
+
+The code waits in the browser's session from the first page to the last, so that logging in or
+making an account can come between. Wrong codes are counted like all others.
+"""
+
+from typing import TypeVar
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from server.care import guesses, sharing
+from server.care.accounts import activate, may_sign_up, sign_up, sign_up_mode
+from server.care.forms import CodeForm, NewPasswordForm, SignUpForm
+from server.care.login import WINDOW
+from server.care.login_pages import entered
+from server.care.models import Activation, Invitation, Person
+from server.care.page import action, add_errors, open_page, viewer_of
+from server.care.words import given_words
+from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.codes import NotACodeError, normalised
+
+Kind = TypeVar("Kind", Invitation, Activation)
+
+CODE = "code"
+# Accounts made from one address in `WINDOW`: a home's or a clinic's, not a machine's.
+MOST_ACCOUNTS = 10
+
+
+@open_page
+def join(request: HttpRequest, code: str = "") -> HttpResponse:
+    """A code is typed, or comes with the address."""
+    form = CodeForm({"code": code} if code else request.POST or None)
+    if not form.is_bound or not form.is_valid():
+        return render(request, "care/join.html", {"form": form})
+    if too_many_wrong(request):
+        return _wait(render(request, "care/join.html", {"form": form, "waiting": True}, status=429))
+    typed = normalised(form.cleaned_data["code"])
+    found = sharing.find(typed)
+    if found is None:
+        note_wrong(request)
+        form.add_error("code", _("This code was used, is too old, or is not quite right."))
+        return render(request, "care/join.html", {"form": form})
+    request.session[CODE] = typed
+    return redirect("care:activate" if isinstance(found, Activation) else "care:accept")
+
+
+@open_page
+def accept(request: HttpRequest) -> HttpResponse:
+    """What accepting means, and who is to accept; accepts by POST."""
+    invitation = _waiting(request, Invitation)
+    if invitation is None:
+        return redirect("care:join")
+    if request.method == "POST" and request.user.is_authenticated:
+        return _accepted(request, invitation, viewer_of(request))
+    context = {
+        "invitation": invitation,
+        "given": given_words(invitation.permissions),
+        "is_mine": request.user == invitation.person,
+        "may_sign_up": may_sign_up(invitation),
+    }
+    return render(request, "care/accept.html", context)
+
+
+def _accepted(request: HttpRequest, invitation: Invitation, viewer: Person) -> HttpResponse:
+    try:
+        link = sharing.accept(invitation, viewer)
+    except sharing.OwnInvitationError:
+        messages.error(request, _("This invitation is yours: somebody else is to accept it."))
+        return redirect("care:sharing")
+    except NotACodeError:
+        messages.error(request, _("This invitation was used or withdrawn meanwhile."))
+        return redirect("care:sharing")
+    finally:
+        request.session.pop(CODE, None)
+    given, name = given_words(link.permissions), link.person.label
+    text = _("%(name)s lets you in: %(given)s.") % {"name": name, "given": given}
+    messages.success(request, text)
+    return redirect("dashboard:people")
+
+
+@action
+def refuse(request: HttpRequest) -> HttpResponse:
+    """Not accepted: the code leaves this browser, and goes on working for whoever has it."""
+    request.session.pop(CODE, None)
+    return redirect("dashboard:people")
+
+
+@open_page
+def activate_page(request: HttpRequest) -> HttpResponse:
+    """The first password of an account that an institution's admin made."""
+    activation = _waiting(request, Activation)
+    if activation is None:
+        return redirect("care:join")
+    form = NewPasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            person = activate(activation, form.cleaned_data["password"])
+        except ValidationError as error:
+            add_errors(form, error)
+        except NotACodeError:
+            return redirect("care:join")
+        else:
+            request.session.pop(CODE, None)
+            return entered(request, person, settings.LOGIN_REDIRECT_URL)
+    return render(request, "care/activate.html", {"form": form, "person": activation.person})
+
+
+@open_page
+def sign_up_page(request: HttpRequest) -> HttpResponse:
+    """A new account, where accounts may be made: by anybody, or by who was invited."""
+    invitation = _waiting(request, Invitation)
+    if request.user.is_authenticated:
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    if not may_sign_up(invitation):
+        if sign_up_mode() == "closed":
+            raise Http404
+        return redirect("care:join")
+    form = SignUpForm(request.POST or None)
+    limits = {f"sign up\0{guesses.client_address(request)}": MOST_ACCOUNTS}
+    if request.method == "POST" and guesses.too_many(limits):
+        context = {"form": form, "waiting": True}
+        return _wait(render(request, "care/sign_up.html", context, status=429))
+    if request.method == "POST" and form.is_valid():
+        guesses.note(limits)
+        if person := _signed_up(form):
+            then = "care:accept" if invitation else settings.LOGIN_REDIRECT_URL
+            return entered(request, person, then)
+    context = {"form": form, "invitation": invitation}
+    return render(request, "care/sign_up.html", context)
+
+
+def _signed_up(form: SignUpForm) -> Person | None:
+    asked = form.cleaned_data
+    language = get_language()
+    known = dict(settings.LANGUAGES)
+    try:
+        return sign_up(
+            asked["username"],
+            asked["password"],
+            name=asked["name"],
+            language=language if language in known else settings.LANGUAGE_CODE,
+        )
+    except ValidationError as error:
+        add_errors(form, error)
+    return None
+
+
+def _waiting(request: HttpRequest, kind: type[Kind]) -> Kind | None:
+    """What the code in this browser's session opens, if it still does."""
+    found = sharing.find(request.session.get(CODE, ""))
+    return found if isinstance(found, kind) else None
+
+
+def _wait(response: HttpResponse) -> HttpResponse:
+    response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
+    return response

@@ -1,0 +1,61 @@
+"""What the pages with forms share: who may open them, and that no cache keeps them."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from server.care.models import Person
+
+P = ParamSpec("P")
+Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
+READS = ["GET", "HEAD"]
+
+
+def form_page(view: Page[P]) -> Page[P]:
+    """For people who are logged in: read by GET, changed by POST with Django's CSRF token."""
+    return _page(view, [*READS, "POST"], is_open=False)
+
+
+def read_page(view: Page[P]) -> Page[P]:
+    """For people who are logged in; nothing changes by looking."""
+    return _page(view, READS, is_open=False)
+
+
+def action(view: Page[P]) -> Page[P]:
+    """A button of some page."""
+    return _page(view, ["POST"], is_open=False)
+
+
+def open_page(view: Page[P]) -> Page[P]:
+    """For everybody."""
+    return _page(view, [*READS, "POST"], is_open=True)
+
+
+def _page(view: Page[P], methods: list[str], *, is_open: bool) -> Page[P]:
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        return view(request, *args, **kwargs)
+
+    made = wrapped if is_open else login_required(wrapped)
+    made = require_http_methods(methods)(sensitive_post_parameters()(made))
+    return cast(Page[P], never_cache(made))
+
+
+def viewer_of(request: HttpRequest) -> Person:
+    """Who is logged in."""
+    return cast(Person, request.user)
+
+
+def add_errors(form: forms.Form, error: ValidationError) -> None:
+    """Say at the form's fields what a model found wrong; at its top what is no field of it."""
+    told: Mapping[str, Any] = getattr(error, "error_dict", {"__all__": error.error_list})
+    for name, errors in told.items():
+        form.add_error(name if name in form.fields else None, errors)

@@ -1,0 +1,33 @@
+"""Lists that grow for years, shown a page at a time, newest first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+SIZE = 50
+MOST_PAGES = 1000
+
+
+@dataclass(frozen=True)
+class Paged(Generic[Row]):
+    """A page's rows, and the numbers of the pages beside it, `None` at either end."""
+
+    rows: Sequence[Row]
+    number: int
+    newer: int | None
+    older: int | None
+
+
+def paged(rows: QuerySet[Row], text: str, size: int = SIZE) -> Paged[Row]:
+    """The page with the number in `text`, from 1; the first for anything that is none."""
+    short = text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_PAGES))
+    number = min(max(int(text) if short else 1, 1), MOST_PAGES)
+    start = (number - 1) * size
+    found = list(rows[start : start + size + 1])
+    more = len(found) > size and number < MOST_PAGES
+    newer = number - 1 if number > 1 else None
+    return Paged(found[:size], number, newer, number + 1 if more else None)

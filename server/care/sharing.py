@@ -1,0 +1,125 @@
+"""A person lets others in, changes what they may, and ends it; so does who was let in.
+
+    invited -> accepted -> changed … -> ended
+            -> withdrawn, or too late
+
+Nothing is remembered between requests: what is written here holds from the next one on.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils.translation import gettext as _
+
+from server.care.audit import note
+from server.care.models import (
+    Activation,
+    AuditEvent,
+    CareLink,
+    Institution,
+    Invitation,
+    Permission,
+    Person,
+)
+from server.codes import NotACodeError
+
+
+class OwnInvitationError(Exception):
+    """Nobody cares for themselves by a link."""
+
+
+def invite(
+    person: Person, permissions: Collection[str], name: str = "", life: timedelta | None = None
+) -> tuple[Invitation, str]:
+    """An invitation and its code, to be shown this once; of too many the oldest ends.
+
+    Raises `ValidationError` where nothing would be permitted.
+    """
+    given = _checked(permissions)
+    columns = Invitation(person=person, name=name)
+    columns.permit(given)
+    made, text = Invitation.issue(
+        life,
+        person=person,
+        name=name,
+        may_see_history=columns.may_see_history,
+        may_see_live=columns.may_see_live,
+        may_control=columns.may_control,
+        may_get_alerts=columns.may_get_alerts,
+    )
+    live = open_invitations(person).values_list("pk", flat=True)
+    for pk in list(live[Invitation.MOST_LIVE :]):
+        Invitation(pk=pk).withdraw()
+    note(person, AuditEvent.INVITED, person, _detail(name, given))
+    return made, text
+
+
+def open_invitations(person: Person) -> models.QuerySet[Invitation]:
+    """Those of the person that can still be accepted, newest first."""
+    return Invitation.live().filter(person=person)
+
+
+def withdraw(invitation: Invitation) -> None:
+    """It can't be accepted any more."""
+    invitation.withdraw()
+    note(invitation.person, AuditEvent.INVITATION_ENDED, invitation.person, invitation.name)
+
+
+def find(text: str) -> Invitation | Activation | None:
+    """What a code opens, if it opens anything now."""
+    found = Invitation.find(text) or Activation.find(text)
+    return found if found and found.person.is_active else None
+
+
+def accept(invitation: Invitation, caregiver: Person) -> CareLink:
+    """`caregiver` accepts; a link that there is already gets what this one permits.
+
+    Raises `OwnInvitationError`, or `NotACodeError` where it was used or withdrawn meanwhile.
+    """
+    person = invitation.person
+    if person.pk == caregiver.pk:
+        raise OwnInvitationError
+    with transaction.atomic():
+        Person.objects.select_for_update().get(pk=person.pk)  # one at a time: one link for a pair
+        links = CareLink.objects.filter(caregiver=caregiver, person=person, ended_at=None)
+        link = links.first() or CareLink(caregiver=caregiver, person=person)
+        link.permit(invitation.permissions)
+        link.save()
+        if not Invitation.live().filter(pk=invitation.pk).exists():
+            raise NotACodeError
+        Invitation.objects.filter(link=link).update(link=None)
+        invitation.use(link=link)
+        detail = _detail(caregiver.username, link.permissions)
+        note(caregiver, AuditEvent.LINK_ACCEPTED, person, detail)
+    return link
+
+
+def change(link: CareLink, permissions: Collection[str], actor: Person) -> None:
+    """The person permits these and no other. Raises `ValidationError` for none at all."""
+    given = _checked(permissions)
+    if link.permissions == given:
+        return
+    link.permit(given)
+    link.save()
+    note(actor, AuditEvent.LINK_CHANGED, link.person, _detail(link.caregiver.username, given))
+
+
+def end(link: CareLink, actor: Person, institution: Institution | None = None) -> None:
+    """Either side ends it, or an institution's admin."""
+    if link.ended_at is None:
+        link.end()
+        detail = link.caregiver.username
+        note(actor, AuditEvent.LINK_ENDED, link.person, detail, institution=institution)
+
+
+def _checked(permissions: Collection[str]) -> frozenset[Permission]:
+    given = frozenset(each for each in Permission if each in permissions)
+    if not given:
+        raise ValidationError(_("Choose at least one permission, or end the sharing."))
+    return given
+
+
+def _detail(name: str, given: Collection[Permission]) -> str:
+    return f"{name}: {', '.join(each for each in Permission if each in given)}".lstrip(": ")

@@ -1,0 +1,137 @@
+"""Who can see me, whom I can see, who looked, and what was done."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+
+from server.care import audit, sharing
+from server.care.forms import InvitationForm, PermissionsForm
+from server.care.models import AccessLog, CareLink, Permission, Person
+from server.care.page import action, form_page, read_page, viewer_of
+from server.care.paging import paged
+from server.care.words import given_words, log_lines, look_lines
+from server.codes import grouped
+
+
+@form_page
+def sharing_page(request: HttpRequest) -> HttpResponse:
+    """Who can see me and whom I can see; the form invites somebody."""
+    person = viewer_of(request)
+    form = InvitationForm(request.POST or None, initial={"may": ["history", "live"]})
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _invited(request, person, form)
+        except ValidationError as error:
+            form.add_error("may", error)
+    return render(request, "care/sharing.html", _shared(person) | {"form": form})
+
+
+def _invited(request: HttpRequest, person: Person, form: InvitationForm) -> HttpResponse:
+    """The code, this once."""
+    asked = form.cleaned_data
+    life = timedelta(days=asked["days"])
+    invitation, text = sharing.invite(person, asked["may"], asked["name"], life)
+    code = grouped(text)
+    context = {
+        "invitation": invitation,
+        "given": given_words(invitation.permissions),
+        "code": code,
+        "address": request.build_absolute_uri(f"/join/{code}/"),
+    }
+    return render(request, "care/invited.html", context)
+
+
+def _shared(person: Person) -> dict[str, Any]:
+    links = CareLink.objects.filter(ended_at=None).select_related("caregiver", "person")
+    seen_by = links.filter(person=person).order_by("caregiver__username")
+    return {
+        "seen_by": [
+            {"link": link, "given": given_words(link.permissions), "form": _permissions_form(link)}
+            for link in seen_by
+        ],
+        "seeing": [
+            {"link": link, "given": given_words(link.permissions)}
+            for link in links.filter(caregiver=person).order_by("person__username")
+        ],
+        "invitations": [
+            {"invitation": each, "given": given_words(each.permissions)}
+            for each in sharing.open_invitations(person)
+        ],
+    }
+
+
+def _permissions_form(link: CareLink, data: Any = None) -> PermissionsForm:
+    initial = {"may": [each for each in Permission if each in link.permissions]}
+    return PermissionsForm(data, prefix=f"link-{link.pk}", initial=initial)
+
+
+@action
+def change(request: HttpRequest, link_id: int) -> HttpResponse:
+    """What one's caregiver may do from now on."""
+    person = viewer_of(request)
+    links = CareLink.objects.select_related("caregiver", "person")
+    link = get_object_or_404(links, pk=link_id, person=person, ended_at=None)
+    form = _permissions_form(link, request.POST)
+    try:
+        sharing.change(link, form.cleaned_data["may"] if form.is_valid() else [], person)
+        text = _("%(name)s may do this from now on: %(given)s.") % {
+            "name": link.caregiver.label,
+            "given": given_words(link.permissions),
+        }
+        messages.success(request, text)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect("care:sharing")
+
+
+@form_page
+def end(request: HttpRequest, link_id: int) -> HttpResponse:
+    """Either side ends it, after having been asked."""
+    viewer = viewer_of(request)
+    links = CareLink.objects.filter(Q(person=viewer) | Q(caregiver=viewer), ended_at=None)
+    link = get_object_or_404(links.select_related("caregiver", "person"), pk=link_id)
+    is_mine = link.person_id == viewer.pk
+    if request.method == "POST":
+        sharing.end(link, viewer)
+        text = (
+            _("%(name)s sees nothing of you any more.") % {"name": link.caregiver.label}
+            if is_mine
+            else _("You see nothing of %(name)s any more.") % {"name": link.person.label}
+        )
+        messages.success(request, text)
+        return redirect("care:sharing")
+    return render(request, "care/end.html", {"link": link, "is_mine": is_mine})
+
+
+@action
+def withdraw(request: HttpRequest, invitation_id: int) -> HttpResponse:
+    """An invitation can't be accepted any more."""
+    mine = sharing.open_invitations(viewer_of(request)).select_related("person")
+    sharing.withdraw(get_object_or_404(mine, pk=invitation_id))
+    messages.success(request, _("The invitation can't be accepted any more."))
+    return redirect("care:sharing")
+
+
+@read_page
+def looks(request: HttpRequest) -> HttpResponse:
+    """Who looked at one's own data, and when."""
+    person = viewer_of(request)
+    rows = AccessLog.objects.filter(person=person).select_related("viewer")
+    page = paged(rows, request.GET.get("page", ""))
+    return render(
+        request, "care/looks.html", {"pages": page, "lines": look_lines(page.rows, person)}
+    )
+
+
+@read_page
+def log(request: HttpRequest) -> HttpResponse:
+    """What one did, and what was done about one."""
+    person = viewer_of(request)
+    page = paged(audit.entries_of(person), request.GET.get("page", ""))
+    return render(request, "care/log.html", {"pages": page, "lines": log_lines(page.rows, person)})

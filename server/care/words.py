@@ -1,0 +1,93 @@
+"""Permissions, looks and log entries in words, in the reader's language and zone."""
+
+import zoneinfo
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from server.care.models import AccessLog, AuditEntry, AuditEvent, Permission, Person
+from server.dashboard.words import clock, day_name
+
+# What `note_look` was told: by whom, so that a new one shows as it is until it has words.
+LOOKS = {
+    "people": gettext_lazy("Your card on the page of people"),
+    "history": gettext_lazy("Your history"),
+    "summary": gettext_lazy("Your summary"),
+    "session": gettext_lazy("A session"),
+    "export": gettext_lazy("An export of your history"),
+    "start command": gettext_lazy("Asked your device to start"),
+    "stop command": gettext_lazy("Asked your device to stop"),
+    "devices": gettext_lazy("Your devices"),
+    "session in the admin site": gettext_lazy("A session, in the admin site"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a log. `who` is empty for the server's operator, or somebody unknown."""
+
+    when: str
+    who: str
+    what: str
+    about: str = ""
+    detail: str = ""
+    session_id: UUID | None = None
+
+
+def given_words(permissions: Collection[Permission]) -> str:
+    """`"History, Live"`, in a fixed order."""
+    return ", ".join(str(each.label) for each in Permission if each in permissions)
+
+
+def zone_of(person: Person) -> tzinfo:
+    """The zone that the person set."""
+    return zoneinfo.ZoneInfo(person.timezone)
+
+
+def moment_words(moment: datetime, zone: tzinfo) -> str:
+    """`"today, 10:15"`."""
+    today = timezone.now().astimezone(zone).date()
+    return f"{day_name(moment.astimezone(zone).date(), today)}, {clock(moment, zone)}"
+
+
+def look_lines(looks: Iterable[AccessLog], reader: Person) -> list[Line]:
+    """The access log."""
+    zone = zone_of(reader)
+    return [
+        Line(
+            when=_span(look, zone),
+            who=look.viewer.label if look.viewer else look.viewer_name,
+            what=str(LOOKS.get(look.what, look.what)),
+            session_id=look.session_id,
+        )
+        for look in looks
+    ]
+
+
+def _span(look: AccessLog, zone: tzinfo) -> str:
+    began, ended = moment_words(look.first_at, zone), clock(look.last_at, zone)
+    return began if clock(look.first_at, zone) == ended else f"{began} – {ended}"  # noqa: RUF001
+
+
+def log_lines(entries: Iterable[AuditEntry], reader: Person) -> list[Line]:
+    """The audit log."""
+    zone = zone_of(reader)
+    return [
+        Line(
+            when=moment_words(entry.at, zone),
+            who=_("You") if entry.actor_id == reader.pk else entry.actor_name,
+            what=_event(entry.event),
+            about=_("you") if entry.subject_id == reader.pk else entry.subject_name,
+            detail=entry.detail,
+        )
+        for entry in entries
+    ]
+
+
+def _event(name: str) -> str:
+    return str(AuditEvent(name).label) if name in AuditEvent.values else name

@@ -1,0 +1,295 @@
+"""/api/device/: a person's devices, to see and to manage."""
+
+import logging
+import math
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ValidationError as ModelError
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import Throttled, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from server.care.access import note_look, person_for
+from server.care.guesses import WINDOW
+from server.care.institutions import institution_of
+from server.care.models import Permission
+from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.codes import LONGEST_TYPED, NotACodeError
+from server.devices import manage, shown
+from server.devices.authentication import person_of
+from server.devices.claim import make_code
+from server.devices.claim_view import NO_SUCH_CODE
+from server.devices.models import Device
+from server.devices.views import BrokerAway
+from server.mqtt import BrokerError
+
+log = logging.getLogger(__name__)
+LONGEST_MINUTES = 24 * 60
+
+
+class PresenceSerializer(serializers.Serializer[Any]):
+    """A device, and whether it is there."""
+
+    id = serializers.UUIDField()
+    label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not its own
+    user = serializers.CharField(help_text="Whose it is")
+    online = serializers.BooleanField(allow_null=True, help_text="null: never said")
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    revoked = serializers.BooleanField()
+
+
+class PresencesSerializer(serializers.Serializer[Any]):
+    """All of a person's, by name."""
+
+    results = PresenceSerializer(many=True)
+
+
+class DeviceTokenSerializer(serializers.Serializer[Any]):
+    """A token that lives: how it begins, and when it was used."""
+
+    prefix = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class DeviceSerializer(PresenceSerializer):
+    """A device, for who manages it."""
+
+    created_at = serializers.DateTimeField()
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    reassigned_at = serializers.DateTimeField(allow_null=True)
+    agent_version = serializers.CharField(allow_null=True)
+    pending_sessions = serializers.IntegerField(
+        allow_null=True, help_text="What waits on it to be sent, when it last said so"
+    )
+    tokens = DeviceTokenSerializer(many=True)
+
+
+class RefusedSerializer(serializers.Serializer[Any]):
+    """A document that was refused, and why."""
+
+    received_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+
+
+class RefusalsSerializer(serializers.Serializer[Any]):
+    """The newest, newest first."""
+
+    results = RefusedSerializer(many=True)
+
+
+class RenameSerializer(serializers.Serializer[Any]):
+    """What it is called from now on."""
+
+    label = serializers.CharField(max_length=64)  # type: ignore[assignment]
+
+
+class CodeWishSerializer(serializers.Serializer[Any]):
+    """A code for a device that will be called so, of oneself or of a member one administers."""
+
+    label = serializers.CharField(max_length=64)  # type: ignore[assignment]
+    user = serializers.CharField(max_length=150, required=False)
+    minutes = serializers.IntegerField(min_value=1, max_value=LONGEST_MINUTES, default=60)
+
+
+class CodeSerializer(serializers.Serializer[Any]):
+    """A claim code. It is shown this once."""
+
+    code = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    user = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class CredentialsSerializer(serializers.Serializer[Any]):
+    """A device's next credentials. They are shown this once."""
+
+    device = serializers.UUIDField()
+    token = serializers.CharField()
+    mqtt_password = serializers.CharField(allow_null=True)
+
+
+class ReassignSerializer(serializers.Serializer[Any]):
+    """A claim code of who takes it; or, for an institution's admin, the member's user name."""
+
+    code = serializers.CharField(max_length=LONGEST_TYPED, required=False)
+    user = serializers.CharField(max_length=150, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of the two."""
+        if ("code" in attrs) == ("user" in attrs):
+            raise ValidationError("expected either a code or a user")
+        return attrs
+
+
+def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """What was sent, checked."""
+    serializer.is_valid(raise_exception=True)
+    checked: dict[str, Any] = serializer.validated_data
+    return checked
+
+
+def refusal(error: ModelError) -> ValidationError:
+    """The same, as the API says it."""
+    return ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
+
+
+class DevicesView(APIView):
+    """`GET /api/device/`."""
+
+    @extend_schema(
+        operation_id="devices",
+        parameters=[
+            OpenApiParameter("user", str, description="Whose: a user name; by default one's own")
+        ],
+        responses=PresencesSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """The devices of a person whom one may see live."""
+        viewer = person_of(request)
+        person = person_for(viewer, request.query_params.get("user"), Permission.LIVE)
+        devices = Device.objects.filter(person=person).select_related("person")
+        note_look(viewer, person, "devices")
+        return Response(
+            PresencesSerializer({"results": [shown.presence(each) for each in devices]}).data
+        )
+
+
+class ManagedDevicesView(APIView):
+    """`GET /api/device/managed/`."""
+
+    @extend_schema(operation_id="devices_managed", responses=PresencesSerializer)
+    def get(self, request: Request) -> Response:
+        """The devices that one manages: one's own, and those of one's institution's members."""
+        devices = manage.managed_by(person_of(request))
+        return Response(
+            PresencesSerializer({"results": [shown.presence(each) for each in devices]}).data
+        )
+
+
+class CodesView(APIView):
+    """`POST /api/device/claim-codes/`."""
+
+    @extend_schema(
+        operation_id="device_code", request=CodeWishSerializer, responses={201: CodeSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        """A code with which a box makes itself a device."""
+        viewer = person_of(request)
+        wished = valid(CodeWishSerializer(data=request.data))
+        person = manage.person_to_manage(viewer, wished.get("user"))
+        life = timedelta(minutes=wished["minutes"])
+        institution = manage.acting_for(viewer, person)
+        try:
+            made, text = make_code(person, wished["label"], viewer, life, institution)
+        except ModelError as error:
+            raise refusal(error) from None
+        told = {"code": text, "label": made.label, "user": person.username}
+        return Response(CodeSerializer(told | {"expires_at": made.expires_at}).data, status=201)
+
+
+class DeviceView(APIView):
+    """`/api/device/<id>/`."""
+
+    @extend_schema(operation_id="device", responses=DeviceSerializer)
+    def get(self, request: Request, device_id: UUID) -> Response:
+        """One that one manages."""
+        device = manage.managed_device(person_of(request), device_id)
+        return Response(DeviceSerializer(shown.details(device)).data)
+
+    @extend_schema(
+        operation_id="device_rename", request=RenameSerializer, responses=DeviceSerializer
+    )
+    def patch(self, request: Request, device_id: UUID) -> Response:
+        """Rename it."""
+        viewer = person_of(request)
+        device = manage.managed_device(viewer, device_id)
+        try:
+            manage.rename(viewer, device, valid(RenameSerializer(data=request.data))["label"])
+        except ModelError as error:
+            raise refusal(error) from None
+        return Response(DeviceSerializer(shown.details(device)).data)
+
+    @extend_schema(operation_id="device_revoke", responses={204: None})
+    def delete(self, request: Request, device_id: UUID) -> Response:
+        """Revoke it: it is shut out from the next request on. What it has measured stays."""
+        viewer = person_of(request)
+        try:
+            manage.revoke(viewer, manage.managed_device(viewer, device_id))
+        except (BrokerError, ImproperlyConfigured) as error:
+            raise broker_away(error, "revoked here, but not there: ask again") from None
+        return Response(status=204)
+
+
+class RotateView(APIView):
+    """`POST /api/device/<id>/rotate/`."""
+
+    @extend_schema(
+        operation_id="device_rotate", request=None, responses={201: CredentialsSerializer}
+    )
+    def post(self, request: Request, device_id: UUID) -> Response:
+        """Its next token and password; the token before works until the one after this."""
+        viewer = person_of(request)
+        try:
+            told = manage.rotate(viewer, manage.managed_device(viewer, device_id))
+        except ModelError as error:
+            raise refusal(error) from None
+        except (BrokerError, ImproperlyConfigured) as error:
+            raise broker_away(error, "nothing has changed") from None
+        return Response({"mqtt_password": None} | told, status=201)
+
+
+class ReassignView(APIView):
+    """`POST /api/device/<id>/reassign/`."""
+
+    @extend_schema(
+        operation_id="device_reassign", request=ReassignSerializer, responses={204: None}
+    )
+    def post(self, request: Request, device_id: UUID) -> Response:
+        """Give it to somebody else; what it has measured stays with whom it was measured from."""
+        viewer = person_of(request)
+        device = manage.managed_device(viewer, device_id)
+        asked = valid(ReassignSerializer(data=request.data))
+        try:
+            if "user" in asked:
+                institution = institution_of(viewer)
+                manage.reassign_within(viewer, institution, device, asked["user"])
+            else:
+                self._give_away(request, device, asked["code"])
+        except ModelError as error:
+            raise refusal(error) from None
+        except NotACodeError:
+            raise ValidationError(NO_SUCH_CODE) from None
+        return Response(status=204)
+
+    def _give_away(self, request: Request, device: Device, code: str) -> None:
+        if too_many_wrong(request):
+            raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
+        try:
+            manage.give_away(person_of(request), device, code)
+        except NotACodeError:
+            note_wrong(request)
+            raise
+
+
+class RefusalsView(APIView):
+    """`GET /api/device/<id>/refused/`."""
+
+    @extend_schema(operation_id="device_refused", responses=RefusalsSerializer)
+    def get(self, request: Request, device_id: UUID) -> Response:
+        """Why its documents were refused."""
+        viewer = person_of(request)
+        device = manage.managed_device(viewer, device_id)
+        return Response(RefusalsSerializer({"results": shown.refused(viewer, device)}).data)
+
+
+def broker_away(error: Exception, what: str) -> BrokerAway:
+    """503: the broker could not be told."""
+    log.error("the broker could not be told: it %s", error)
+    return BrokerAway(f"the broker can't be told now; {what}")

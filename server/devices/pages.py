@@ -1,0 +1,229 @@
+"""The pages of devices: one's own, and those of the members one administers."""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from server.care.access import note_look, people_seen
+from server.care.forms import CodeForm
+from server.care.institutions import administered_by
+from server.care.models import Permission, Person
+from server.care.page import action, add_errors, form_page, read_page, viewer_of
+from server.care.words import moment_words, zone_of
+from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.codes import NotACodeError, grouped
+from server.devices import manage, shown
+from server.devices.claim import make_code
+from server.devices.models import ClaimCode, Device
+from server.mqtt import BrokerError
+
+log = logging.getLogger(__name__)
+AWAY = (BrokerError, ImproperlyConfigured)
+
+
+class LabelForm(forms.Form):
+    """What a device is called."""
+
+    label = forms.CharField(
+        label=gettext_lazy("Name of the device"),
+        max_length=64,
+        help_text=gettext_lazy("Such as Kitchen."),
+    )
+
+
+@form_page
+def devices(request: HttpRequest) -> HttpResponse:
+    """One's own devices, and those of who lets one see them live; the form makes a claim code."""
+    viewer = viewer_of(request)
+    form = LabelForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _code_made(request, viewer, viewer, form.cleaned_data["label"])
+        except ValidationError as error:
+            add_errors(form, error)
+    people, given = people_seen(viewer)
+    live = [p for p in people if Permission.LIVE in given[p.pk]]
+    found = Device.objects.filter(person__in=live).select_related("person")
+    for person in live:
+        note_look(viewer, person, "devices")
+    zone = zone_of(viewer)
+    lines = [_line(each, zone) for each in found]
+    context = {
+        "form": form,
+        "mine": [each for each in lines if each["device"].person == viewer],
+        "others": [each for each in lines if each["device"].person != viewer],
+        "codes": _codes(viewer, zone),
+    }
+    return render(request, "devices/devices.html", context)
+
+
+def _line(device: Device, zone: Any) -> dict[str, Any]:
+    seen = device.last_seen_at
+    return {"device": device, "seen": moment_words(seen, zone) if seen else None}
+
+
+def _codes(person: Person, zone: Any) -> list[dict[str, Any]]:
+    live = ClaimCode.live().filter(person=person)
+    return [{"code": each, "until": moment_words(each.expires_at, zone)} for each in live]
+
+
+def _code_made(request: HttpRequest, viewer: Person, person: Person, label: str) -> HttpResponse:
+    """The code, this once. Raises `ValidationError`."""
+    institution = manage.acting_for(viewer, person)
+    made, text = make_code(person, label, viewer, None, institution)
+    context = {
+        "made": made,
+        "person": person,
+        "is_own": person == viewer,
+        "code": grouped(text),
+        "until": moment_words(made.expires_at, zone_of(viewer)),
+        "address": request.build_absolute_uri("/").rstrip("/"),
+    }
+    return render(request, "devices/code.html", context)
+
+
+@form_page
+def member_code(request: HttpRequest, username: str) -> HttpResponse:
+    """An admin makes a claim code for a member's device."""
+    viewer = viewer_of(request)
+    person = manage.person_to_manage(viewer, username)
+    form = LabelForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _code_made(request, viewer, person, form.cleaned_data["label"])
+        except ValidationError as error:
+            add_errors(form, error)
+    return render(request, "devices/member_code.html", {"form": form, "person": person})
+
+
+@action
+def withdraw_code(request: HttpRequest, code_id: int) -> HttpResponse:
+    """A code of one's own works no more."""
+    for code in ClaimCode.live().filter(person=viewer_of(request), pk=code_id):
+        code.withdraw()
+    messages.success(request, _("The code works no more."))
+    return redirect("devices:devices")
+
+
+@read_page
+def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """One device: what it last said, why documents were refused, and what can be done."""
+    viewer = viewer_of(request)
+    found = manage.managed_device(viewer, device_id)
+    return render(request, "devices/device.html", _device(viewer, found))
+
+
+def _device(viewer: Person, found: Device, **more: Any) -> dict[str, Any]:
+    zone = zone_of(viewer)
+    institution = administered_by(viewer)
+    return {
+        "device": found,
+        "is_own": found.person == viewer,
+        "seen": found.last_seen_at and moment_words(found.last_seen_at, zone),
+        "said": found.status_at and moment_words(found.status_at, zone),
+        "tokens": found.tokens.filter(revoked_at=None).count(),
+        "refused": [
+            {"when": moment_words(each.received_at, zone), "reason": each.reason}
+            for each in shown.refused(viewer, found)
+        ],
+        "rename_form": LabelForm(initial={"label": found.label}),
+        "give_form": CodeForm(),
+        "within": institution is not None and found.person != viewer,
+        **more,
+    }
+
+
+@action
+def rename(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """Call it something else."""
+    viewer = viewer_of(request)
+    found = manage.managed_device(viewer, device_id)
+    form = LabelForm(request.POST)
+    if form.is_valid():
+        try:
+            manage.rename(viewer, found, form.cleaned_data["label"])
+            return redirect("devices:device", device_id)
+        except ValidationError as error:
+            add_errors(form, error)
+    found.refresh_from_db()
+    return render(request, "devices/device.html", _device(viewer, found, rename_form=form))
+
+
+@form_page
+def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """Its next credentials, shown this once, after having been asked."""
+    viewer = viewer_of(request)
+    found = manage.managed_device(viewer, device_id)
+    if request.method == "POST":
+        try:
+            told = manage.rotate(viewer, found)
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        except AWAY as error:
+            _away(request, error, _("The broker can't be told now. Nothing has changed."))
+        else:
+            return render(request, "devices/credentials.html", {"device": found, "told": told})
+        return redirect("devices:device", device_id)
+    return render(request, "devices/rotate.html", {"device": found})
+
+
+@form_page
+def revoke(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """Shut it out, after having been asked."""
+    viewer = viewer_of(request)
+    found = manage.managed_device(viewer, device_id)
+    if request.method == "POST":
+        try:
+            manage.revoke(viewer, found)
+            messages.success(request, _("The device is shut out. What it measured stays."))
+        except AWAY as error:
+            text = _("It is revoked here, but the broker can't be told now. Please do it again.")
+            _away(request, error, text)
+        return redirect("devices:device", device_id)
+    return render(request, "devices/revoke.html", {"device": found})
+
+
+@action
+def give(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """To somebody else: by a code of theirs, or by an admin to another member."""
+    viewer = viewer_of(request)
+    found = manage.managed_device(viewer, device_id)
+    is_own = found.person == viewer
+    form = CodeForm(request.POST)
+    try:
+        if form.is_valid():
+            _give(request, viewer, found, form.cleaned_data["code"], is_own=is_own)
+            messages.success(request, _("It measures %(name)s now.") % {"name": found.person.label})
+            return redirect("devices:devices")
+    except NotACodeError:
+        note_wrong(request)
+        form.add_error("code", _("This code was used, is too old, or is not quite right."))
+    except ValidationError as error:
+        add_errors(form, error)
+    found.refresh_from_db()
+    return render(request, "devices/device.html", _device(viewer, found, give_form=form))
+
+
+def _give(request: HttpRequest, viewer: Person, found: Device, text: str, *, is_own: bool) -> None:
+    institution = administered_by(viewer)
+    names_a_member = institution is not None and not is_own
+    if names_a_member and institution is not None:
+        manage.reassign_within(viewer, institution, found, text.strip())
+        return
+    if too_many_wrong(request):
+        wait = _("That was wrong too often. Please wait a quarter of an hour, then try again.")
+        raise ValidationError({"code": wait})
+    manage.give_away(viewer, found, text)
+
+
+def _away(request: HttpRequest, error: Exception, text: str) -> None:
+    log.error("the broker could not be told: it %s", error)
+    messages.error(request, text)

@@ -1,0 +1,80 @@
+"""A device as people see it, in the API and on the pages."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max
+
+from server.care.models import Person
+from server.devices.models import Device
+from server.session_data.models import DeadLetter
+
+# The newest reasons; the operator has all of them.
+MOST_REASONS = 20
+# "coverage: expected at most 1, found 1.2; …"
+FOUND = re.compile(r", found [^;]*")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A document that could not be accepted: when, and why. Its content is not for here."""
+
+    received_at: datetime
+    reason: str
+
+
+def presence(device: Device) -> dict[str, Any]:
+    """What who may see its person live sees."""
+    return {
+        "id": str(device.pk),
+        "label": device.label,
+        "user": device.person.username,
+        "online": None if device.revoked_at else device.online,
+        "last_seen_at": device.last_seen_at,
+        "revoked": device.revoked_at is not None,
+    }
+
+
+def details(device: Device) -> dict[str, Any]:
+    """What who manages it sees beyond that."""
+    return presence(device) | {
+        "created_at": device.created_at,
+        "revoked_at": device.revoked_at,
+        "reassigned_at": device.reassigned_at,
+        "agent_version": device.agent_version or None,
+        "pending_sessions": device.pending_sessions,
+        "tokens": [
+            {
+                "prefix": token.prefix,
+                "created_at": token.created_at,
+                "last_used_at": token.last_used_at,
+            }
+            for token in device.tokens.filter(revoked_at=None)
+        ],
+    }
+
+
+def refused(viewer: Person, device: Device) -> list[Refused]:
+    """Why documents of the device were refused, newest first.
+
+    For who manages it for somebody else without what was found in them: that may be measured.
+    """
+    letters = DeadLetter.objects.filter(device=device)
+    if device.reassigned_at:  # what came before is the former person's
+        letters = letters.filter(received_at__gte=device.reassigned_at)
+    rows = letters.order_by("-received_at", "-id").values_list("received_at", "reason")
+    is_own = viewer.pk == device.person_id
+    return [
+        Refused(at, reason if is_own else FOUND.sub("", reason))
+        for at, reason in rows[:MOST_REASONS]
+    ]
+
+
+def last_refused(devices: Iterable[Device]) -> dict[Any, datetime]:
+    """When a document of each was refused last: one query."""
+    letters = DeadLetter.objects.filter(device__in=list(devices)).values("device")
+    rows = letters.annotate(last=Max("received_at")).values_list("device", "last")
+    return dict(rows)
