@@ -1,1 +1,1 @@
-"""An emulated device: a real arm64 Debian with real systemd, and a GPIO line that can be pressed."""
+"""An emulated device: a real arm64 Debian, real systemd, and a GPIO line that can be pressed."""

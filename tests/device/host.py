@@ -1,4 +1,4 @@
-"""What the host needs to make and run an emulated device: root, Debian's tools, qemu's registration."""
+"""What a host needs to make and run an emulated device: root, Debian's tools, qemu registered."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""The device's disk, kernel, initrd and device tree, made once and kept by a hash of their inputs."""
+"""The device's disk, kernel, initrd and device tree: made once, kept by a hash of their inputs."""
 
 import hashlib
 import lzma

@@ -100,7 +100,7 @@ class Edge:
 
 
 class Lever:
-    """The GPIO controller's lines: a button that pulls one down, and the light that hangs on one."""
+    """The GPIO lines: a button that pulls one down, and the light that hangs on another."""
 
     BUTTON, LIGHT = 4, 5
 

@@ -1,0 +1,65 @@
+"""What all that is shown plays in: the device, its server, and what both are given."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.device.installation import Server, wait_for
+from tests.device.machine import Machine
+
+PATIENCE_S = 120.0  # what takes seconds on an idle host
+READY = "systemctl is-active --quiet blinklog-watch"
+CONFIG = "/etc/blinklog/agent.toml"
+STORE = "/var/lib/blinklog/agent.sqlite3"
+
+
+@dataclass
+class Scene:
+    """Who plays. `folder` has this run's files; `payload` is what the device sees at /mnt."""
+
+    machine: Machine
+    server: Server
+    folder: Path
+    payload: Path
+    random: Random = field(default_factory=lambda: Random(5))
+
+    def boot(self, **how: Any) -> float:
+        """Power on; returns when the device is ready to measure. The seconds that took."""
+        began_s = self.machine.boot(**how)
+        self.machine.run("mountpoint -q /mnt || mount -o ro /dev/vdb /mnt")
+        self.machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
+        return began_s
+
+    def agent(self, arguments: str, timeout_s: float = PATIENCE_S) -> str:
+        """Runs a blink-agent command on the device, as who looks after it would."""
+        return self.machine.run(f"blink-agent {arguments}", timeout_s)
+
+    def kept(self) -> list[dict[str, Any]]:
+        """The documents in the device's store, newest first."""
+        return list(json.loads(self.agent("sessions --json 2>/dev/null")))
+
+    def begin_by_button(self) -> str:
+        """A short press; the session's id, once the server knows it as under way."""
+        known = set(self.server.sessions())
+        self.machine.lever.press(0.2)
+
+        def begun() -> str | None:
+            for each in self.server.sessions().values():
+                if each["id"] not in known and each["state"] == "active":
+                    return str(each["id"])
+            return None
+
+        return str(wait_for(begun, "the session is active", PATIENCE_S))
+
+    def end_by_button(self, session_id: str) -> dict[str, Any]:
+        """A long press; the session as the server has it, once it is over there."""
+        self.machine.lever.press(1.8)
+        self.await_state(session_id, "ended")
+        return self.server.session(session_id)
+
+    def await_state(self, session_id: str, state: str, timeout_s: float = PATIENCE_S) -> None:
+        """Until the server has the session in that state."""
+        what = f"session {session_id} is {state}"
+        wait_for(lambda: self.server.state(session_id) == state, what, timeout_s)

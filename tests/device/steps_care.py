@@ -1,0 +1,138 @@
+"""What nobody is there for: a clock that is wrong, a service that hangs, upgrades, the end."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.device.installation import wait_for
+from tests.device.payload import BROKEN, NEXT
+from tests.device.scene import PATIENCE_S, READY, STORE, Scene
+from tests.device.sockets import DeviceError
+from tests.device.witness import Witness
+
+ZONE = ZoneInfo("Europe/Berlin")  # guest: see image.py
+AWAY_DAYS = 3
+APART_S = 30.0  # the press and the session's start, on a host with other work
+WATCHDOG_S = 300.0  # 30 s of silence, 20 s to be aborted, and a start
+INSTALL_S = 1800
+
+
+def wrong_clock(scene: Scene) -> str:
+    """Off for days, no network, no battery for the clock: what is measured gets its right day."""
+    machine = scene.machine
+    machine.run(
+        "systemctl stop systemd-timesyncd && "
+        f"touch -d '{AWAY_DAYS} days ago' /var/lib/systemd/timesync/clock && sync"
+    )
+    machine.cut()
+    scene.boot(clock="2000-01-01T00:00:00", network=False)
+    witness = Witness(machine, STORE)
+    if not witness.ready.wait(PATIENCE_S):
+        raise DeviceError(f"the store can't be read: {witness.trouble}")
+    known, pressed = set(witness.rows), []
+    for number in range(2):
+        pressed.append(datetime.now(UTC))
+        before = set(witness.rows)
+        machine.lever.press(0.2)
+        witness.await_row(before, "active", PATIENCE_S)
+        if number == 0:  # the other one is under way when the time comes
+            time.sleep(4)
+            machine.lever.press(1.8)
+            witness.await_row(before, "ended", PATIENCE_S)
+    wrong = [each for each in scene.kept() if each["session_id"] not in known]
+    for each in wrong:
+        if _moment(each["started_at"]).date() == datetime.now(UTC).date():
+            raise DeviceError("expected a wrong clock, found today's date")
+    machine.cable(plugged=True)
+    machine.until("test -e /run/systemd/timesync/synchronized", "the time has come", PATIENCE_S)
+    machine.lever.press(1.8)
+    for each, at in zip(reversed(wrong), pressed, strict=True):
+        _right_day(scene, each["session_id"], at)
+    return f"said {_moment(wrong[-1]['started_at']).date()} at first"
+
+
+def _right_day(scene: Scene, session_id: str, pressed: datetime) -> None:
+    def dated() -> dict[str, Any] | None:
+        found = scene.server.sessions().get(session_id)
+        if found is None or found["state"] != "ended":
+            return None
+        apart_s = abs((_moment(found["started_at"]) - pressed).total_seconds())
+        return found if apart_s < APART_S else None
+
+    found = wait_for(dated, f"{session_id} began at {pressed}", PATIENCE_S)
+    day = _moment(found["ended_at"]).astimezone(ZONE).date().isoformat()
+    if (
+        found["local_day"] != day
+        or scene.server.session(session_id)["clock"]["synchronized"] is not True
+    ):
+        raise DeviceError(f"expected the day {day} and a clock to believe, found {found}")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def hung_watch(scene: Scene) -> str:
+    """Stopped in a session, it is ended and started anew by systemd; the session is delivered."""
+    session_id = scene.begin_by_button()
+    unit = "blinklog-watch"
+    restarts = int(scene.machine.run(f"systemctl show -P NRestarts {unit}"))
+    scene.machine.run(f"kill -STOP $(systemctl show -P MainPID {unit})")
+    begun = time.monotonic()
+    again = f"test $(systemctl show -P NRestarts {unit}) -gt {restarts} && {READY}"
+    scene.machine.until(again, "it is started anew", WATCHDOG_S)
+    seconds = time.monotonic() - begun
+    scene.await_state(session_id, "interrupted")
+    return f"ready again after {seconds:.0f} s"
+
+
+def upgrade(scene: Scene) -> str:
+    """The next release, beside the one before; the sessions are still there."""
+    kept = len(scene.kept())
+    _install(scene, "next")
+    found = scene.agent("--version").strip()
+    if NEXT not in found or len(scene.kept()) != kept:
+        raise DeviceError(
+            f"expected {NEXT} and {kept} sessions, found {found}, {len(scene.kept())}"
+        )
+    session = scene.end_by_button(scene.begin_by_button())
+    if session["agent"]["version"] != NEXT:
+        raise DeviceError(f"expected a session measured by {NEXT}, found {session['agent']}")
+    return found
+
+
+def failing_upgrade(scene: Scene) -> str:
+    """A release that can't infer is not kept: the one before goes on by itself."""
+    try:
+        _install(scene, "broken")
+    except DeviceError as error:
+        (scene.folder / "failing-upgrade.log").write_text(str(error))
+    else:
+        raise DeviceError("a release that can't measure was installed")
+    scene.machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
+    found = scene.agent("--version").strip()
+    current = scene.machine.run("readlink -f /opt/blinklog/current").strip()
+    if NEXT not in found or BROKEN in current:
+        raise DeviceError(f"expected {NEXT} again, found {found} in {current}")
+    scene.end_by_button(scene.begin_by_button())
+    return f"{found} goes on"
+
+
+def uninstall(scene: Scene) -> str:
+    """Nothing of it runs or is left, but the data where that was asked for."""
+    machine = scene.machine
+    machine.run("/opt/blinklog/current/share/install.sh --uninstall --keep-data", PATIENCE_S)
+    machine.run(f"test -e {STORE} && ! test -e /opt/blinklog")
+    left = machine.try_to("systemctl list-unit-files --no-legend 'blinklog*' | grep -v ^$")[1]
+    if left:
+        raise DeviceError(f"expected no units, found {left}")
+    machine.run("bash /mnt/first/install.sh --uninstall --delete-data", PATIENCE_S)
+    machine.run("! test -e /var/lib/blinklog && ! test -e /etc/blinklog && ! id blinklog")
+    return "with the data kept, then without"
+
+
+def _install(scene: Scene, house: str) -> None:
+    command = f"cd /mnt/{house} && BLINKLOG_START_S=300 ./install.sh"
+    said = scene.machine.run(command, INSTALL_S)
+    (scene.folder / f"install-{house}.log").write_text(said)

@@ -1,0 +1,133 @@
+"""An ordinary day: set up, made somebody's, pressed, measured, and the light that answers."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from tests.device.scene import CONFIG, PATIENCE_S, READY, Scene
+from tests.device.sockets import DeviceError
+from tests.e2e.installation import ROOT
+
+INSTALL_S = 1800
+REPLAY_S = 900
+SECRETS = ["api-token", "mqtt-password"]
+# What an interpreter on another processor may differ by, in the document's own units.
+CLOSE = {"ear_mean": 0.002, "ear_open": 0.002, "perclos": 0.01, "blink_duration_median_ms": 1}
+
+
+def install(scene: Scene) -> str:
+    """The real installer, from the wheel house alone: the device has no way to the internet."""
+    scene.machine.boot()
+    scene.machine.run("mount -o ro /dev/vdb /mnt")
+    # What a person with this hardware would configure: a film as camera, and where the pins are.
+    scene.machine.run(
+        f"mkdir -p /srv /etc/blinklog && cp /mnt/*.avi /srv && cp /mnt/agent.toml {CONFIG}"
+    )
+    said = scene.machine.run("cd /mnt/first && BLINKLOG_START_S=300 ./install.sh", INSTALL_S)
+    (scene.folder / "install.log").write_text(said)
+    scene.machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
+    return scene.agent("--version").strip()
+
+
+def boot_to_ready(scene: Scene) -> str:
+    """A cold start after being switched off in order."""
+    scene.machine.shut_down()
+    seconds = scene.boot()
+    return f"takes commands after {seconds:.0f} s"
+
+
+def enrol(scene: Scene) -> str:
+    """The code becomes an identity at server and broker; the device is seen as connected."""
+    code = scene.server.claim_code("Kitchen")
+    how = "--insecure --mqtt-ca /mnt/ca.crt"  # no TLS for HTTP here, and a broker of a private CA
+    scene.agent(f"enrol {scene.server.device_url} {code} {how}")
+    scene.machine.until("systemctl is-active --quiet blinklog-sync", "sync runs", PATIENCE_S)
+    modes = scene.machine.run("stat -c '%a %U' /etc/blinklog/api-token /etc/blinklog/mqtt-password")
+    expect(set(modes.split("\n")) - {""}, {"600 root"}, "the secrets' files")
+    again = scene.machine.try_to(
+        f"blink-agent enrol {scene.server.device_url} {code} {how} --again"
+    )
+    if again[0] == 0:
+        raise DeviceError("the code worked twice")
+    return "the code works once"
+
+
+def press(scene: Scene) -> str:
+    """A short press; the light changes and the session is under way at the server."""
+    seen = len(scene.machine.lever.light)
+    session_id = scene.begin_by_button()
+    if len(scene.machine.lever.light) == seen:
+        raise DeviceError("the light did not answer")
+    (scene.folder / "session").write_text(session_id)
+    return f"{session_id}, the light answered"
+
+
+def long_press(scene: Scene) -> str:
+    """A long one; the final numbers are at the server, and equal to the device's own."""
+    session_id = (scene.folder / "session").read_text()
+    session = scene.end_by_button(session_id)
+    expect(session["ended_by"], "button", "who ended it")
+    [kept] = [each for each in scene.kept() if each["session_id"] == session_id]
+    for name in ("duration_s", "frames", "coverage", "blink_count"):
+        found = session.get(name, session.get("metrics", {}).get(name))
+        expect(found, kept["metrics"][name], name)
+    return f"{kept['metrics']['duration_s']} s, {kept['metrics']['frames']} frames"
+
+
+def same_blinks(scene: Scene) -> str:
+    """A recording, measured there and here; delivered from there."""
+    secrets = [f"-p LoadCredential={each}:/etc/blinklog/{each}" for each in SECRETS]
+    user = "-p User=blinklog -p StateDirectory=blinklog"
+    service = f"systemd-run --quiet --wait --pipe {user} {' '.join(secrets)}"
+    command = "blink-agent replay /srv/face.avi --json --deliver 2>/run/replay.log"
+    told = scene.machine.run(
+        f"{service} sh -c '{command}' || {{ cat /run/replay.log; exit 1; }}", REPLAY_S
+    )
+    there = json.loads(told)
+    here = _replayed_here(scene)
+    expect(there["frames"], here["frames"], "frames")
+    blinks = [
+        (each["first_frame"], each["last_frame"], each["complete"]) for each in here["blinks"]
+    ]
+    found = [
+        (each["first_frame"], each["last_frame"], each["complete"]) for each in there["blinks"]
+    ]
+    expect(found, blinks, "the blinks")
+    worst = _compared(there["document"]["metrics"], here["document"]["metrics"])
+    scene.await_state(there["document"]["session_id"], "ended")
+    delivered = scene.server.session(there["document"]["session_id"])
+    expect(delivered["blinks"], there["document"]["blinks"], "the blinks in the history")
+    return f"{len(blinks)} blinks in {here['frames']} frames; EAR differs by {worst:.5f}"
+
+
+def _replayed_here(scene: Scene) -> dict[str, Any]:
+    command = [
+        sys.executable,
+        "-m",
+        "agent.cli",
+        "replay",
+        str(scene.payload / "face.avi"),
+        "--json",
+    ]
+    environment = {**os.environ, "BLINKLOG_CONFIG": os.devnull}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, timeout=300, check=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+def _compared(there: dict[str, Any], here: dict[str, Any]) -> float:
+    for name, value in here.items():
+        if name not in CLOSE:
+            expect(there[name], value, name)
+        elif abs(there[name] - value) > CLOSE[name]:
+            raise DeviceError(f"{name}: expected {value}, found {there[name]}")
+    return float(abs(there["ear_mean"] - here["ear_mean"]))
+
+
+def expect(found: Any, wanted: Any, what: str) -> None:
+    """Raises DeviceError where they differ."""
+    if found != wanted:
+        raise DeviceError(f"{what}: expected {wanted!r}, found {found!r}")

@@ -1,0 +1,89 @@
+"""Power that is pulled: in a session, and again and again while sessions end."""
+
+from tests.device.installation import wait_for
+from tests.device.scene import PATIENCE_S, STORE, Scene
+from tests.device.sockets import DeviceError
+from tests.device.witness import Row, Witness
+
+CUTS = 10
+SESSIONS_EACH = 1  # in peace, before the one that ends as the power goes
+CHECKPOINTED_S = 4.0
+LONG_PRESS_S = 1.5
+AROUND_S = 1.0  # the cut comes so long after the press counts, at most
+
+
+def cut_in_session(scene: Scene) -> str:
+    """What was measured up to the last checkpoint is delivered as `interrupted`."""
+    session_id = scene.begin_by_button()
+    known_s = wait_for(lambda: _long_enough(scene, session_id), "a checkpoint came", PATIENCE_S)
+    scene.machine.cut()
+    scene.boot()
+    scene.await_state(session_id, "interrupted")
+    session = scene.server.session(session_id)
+    kept_s = session["metrics"]["duration_s"]
+    if session["ended_by"] != "power_loss" or kept_s < known_s:
+        raise DeviceError(f"the server knew {known_s} s of it; now {session}")
+    return f"{kept_s} s of it are in the history"
+
+
+def _long_enough(scene: Scene, session_id: str) -> float | None:
+    seconds = scene.server.session(session_id)["metrics"]["duration_s"] or 0.0
+    return float(seconds) if seconds >= CHECKPOINTED_S else None
+
+
+def ten_cuts(scene: Scene) -> str:
+    """Every document that was committed is there after the next boot, and delivered in the end."""
+    committed: dict[str, Row] = {}
+    caught = 0
+    for number in range(CUTS + 1):
+        if number:
+            scene.boot()
+        witness = Witness(scene.machine, STORE)
+        if not witness.ready.wait(PATIENCE_S):
+            raise DeviceError(f"the store can't be read: {witness.trouble}")
+        _nothing_lost(committed, dict(witness.rows))
+        if number == CUTS:
+            break
+        for _ in range(SESSIONS_EACH):
+            _session(scene, witness)
+        caught += _session_cut_short(scene, witness)
+        committed |= witness.rows
+    _all_delivered(scene, witness)
+    return f"{len(committed)} sessions, all delivered; {caught} cuts came before the end was kept"
+
+
+def _session(scene: Scene, witness: Witness) -> None:
+    known = set(witness.rows)
+    scene.machine.lever.press(0.2)
+    witness.await_row(known, "active", PATIENCE_S)
+    scene.machine.lever.press(LONG_PRESS_S + 0.3)
+    witness.await_row(known, "ended", PATIENCE_S)
+
+
+def _session_cut_short(scene: Scene, witness: Witness) -> bool:
+    """The power goes around the moment in which the session ends; whether it came before."""
+    known = set(witness.rows)
+    scene.machine.lever.press(0.2)
+    session_id = witness.await_row(known, "active", PATIENCE_S)
+    scene.machine.lever.press(LONG_PRESS_S + scene.random.uniform(0, AROUND_S))
+    scene.machine.cut()
+    return witness.rows[session_id].state == "active"
+
+
+def _nothing_lost(committed: dict[str, Row], found: dict[str, Row]) -> None:
+    for session_id, row in committed.items():
+        kept = found.get(session_id)
+        if kept is None or (kept.revision, kept.acked) < (row.revision, row.acked):
+            raise DeviceError(f"{session_id}: committed was {row}, after the cut there is {kept}")
+
+
+def _all_delivered(scene: Scene, witness: Witness) -> None:
+    def delivered() -> bool:
+        return all(row.acked == row.revision for row in witness.rows.values())
+
+    wait_for(delivered, "all that is kept is delivered", PATIENCE_S)
+    known = scene.server.sessions()
+    for session_id, row in witness.rows.items():
+        state = known.get(session_id, {"state": "not there"})["state"]
+        if state != row.state or state not in ("ended", "interrupted"):
+            raise DeviceError(f"{session_id} is {row.state} on the device, {state} in the history")
