@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from agent.errors import ConfigError, DeliveryError
+from agent import mqtt_connection
+from agent.errors import AgentError, ConfigError, DeliveryError
 from agent.mqtt_connection import MESSAGE_BYTES, Message
 from agent.records import Acknowledgement
 from agent.transport_mqtt import MqttSettings, MqttTransport
@@ -449,6 +451,36 @@ def test_a_dead_network_thread_is_noticed_though_paho_calls_it_connected(
     with pytest.raises(DeliveryError, match="its thread died"):
         deliver(transport, document(7), timeout_s=3600)
     assert deliver(transport, document(7)), "the next connection works"
+
+
+def test_a_network_thread_that_hangs_is_noticed_and_ends_the_process(
+    consumer: Consumer, transport: MqttTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(transport, document(7))
+    line = transport._line
+    assert line is not None
+    gate = threading.Event()
+    line._client.on_publish = lambda *_: gate.wait(20)
+    monkeypatch.setattr(mqtt_connection, "STUCK_S", 0.2)
+    monkeypatch.setattr(mqtt_connection, "CLOSE_S", 0.05)
+    with pytest.raises(AgentError, match="hangs") as ended:
+        deliver(transport, document(7), timeout_s=3600)
+    assert not isinstance(ended.value, DeliveryError), "another connection would not mend it"
+    gate.set()
+
+
+def test_a_thread_that_has_nothing_to_do_but_ping_does_not_count_as_hung(
+    consumer: Consumer, shared: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_connection, "KEEPALIVE_S", 1)
+    monkeypatch.setattr(mqtt_connection, "STUCK_S", 3.0)
+    transport = to(shared)
+    deliver(transport)
+    until_s = time.monotonic() + 5
+    while time.monotonic() < until_s:
+        deliver(transport)
+        time.sleep(0.2)
+    transport.close()
 
 
 def test_closing_twice_and_before_opening_is_nothing(transport: MqttTransport) -> None:
