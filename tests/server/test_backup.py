@@ -1,0 +1,212 @@
+"""A backup that is made while documents pour in holds all that was acknowledged before it began,
+and can be put back."""
+
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.postgres import Postgres, needs_postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOW = """
+import django; django.setup()
+from server.session_data.models import SessionData
+print("\\n".join(str(pk) for pk in SessionData.objects.values_list("pk", flat=True)))
+"""
+
+
+@dataclass
+class Place:
+    """An installation of its own: a data folder and a database."""
+
+    folder: Path
+    url: str = ""
+
+    def run(self, *arguments: str, good: bool = True) -> str:
+        """`blink-server` with these; what it said."""
+        return self.python("-m", "server.cli", *arguments, good=good)
+
+    def python(self, *arguments: str, good: bool = True) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert (done.returncode == 0) == good, done.stderr
+        return done.stdout if good else done.stderr
+
+    def environment(self) -> dict[str, str]:
+        own = ("DATABASE_URL", "BLINKLOG_", "STATE_DIRECTORY")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        more = {"DATABASE_URL": self.url} if self.url else {}
+        return (
+            kept
+            | more
+            | {
+                "BLINKLOG_DATA_DIR": str(self.folder),
+                "BLINKLOG_SECRET_KEY": "for the length of a test",
+                "DJANGO_SETTINGS_MODULE": "server.settings",
+            }
+        )
+
+    def sessions(self) -> set[str]:
+        return set(self.python("-c", SHOW).split())
+
+
+@contextmanager
+def pouring(place: Place) -> Iterator[list[str]]:
+    """Documents come in; those acknowledged so far."""
+    acknowledged: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.server.pourer"],
+        cwd=ROOT,
+        env=place.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as pourer:
+        assert pourer.stdout is not None
+        acknowledged += [pourer.stdout.readline().strip() for _ in range(50)]
+        assert all(acknowledged)
+        yield acknowledged
+        pourer.communicate("", timeout=30)
+        assert pourer.returncode == 0
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
+def places(request, tmp_path) -> Iterator[tuple[Place, Place]]:
+    """One to back up and one to restore to."""
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    if request.param == "sqlite":
+        yield tuple(Place(folder) for folder in folders)
+        return
+    postgres = Postgres()
+    try:
+        postgres.start()
+        with psycopg.connect(postgres.url, autocommit=True) as line:
+            line.execute("CREATE DATABASE two")
+        urls = (postgres.url, postgres.url.removesuffix("postgres") + "two")
+        yield tuple(Place(folder, url) for folder, url in zip(folders, urls, strict=True))
+    finally:
+        postgres.remove()
+
+
+def test_what_was_acknowledged_before_a_backup_began_is_in_it_and_comes_back(places, tmp_path):
+    one, two = places
+    one.run("migrate", "--quiet")
+    file = tmp_path / "a.zip"
+    with pouring(one) as acknowledged:
+        one.run("backup", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert two.run("restore", str(file)).startswith("restored what was there on")
+    restored = two.sessions()
+    assert set(acknowledged) <= restored < one.sessions()
+    # Over something that is there: only when asked, and then all of it.
+    refusal = two.run("restore", str(file), good=False)
+    assert "expected an empty database" in refusal
+    assert "--replace" in refusal
+    later = tmp_path / "b.zip"
+    one.run("backup", str(later))
+    two.run("restore", "--replace", str(later))
+    assert two.sessions() == one.sessions()
+    told = json.loads(two.run("people", "--json"))
+    assert told["user"] == "anna"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Place, Path]:
+    """An installation with somebody in it, and its backup."""
+    folder = tmp_path_factory.mktemp("made")
+    place = Place(folder)
+    place.run("migrate", "--quiet")
+    place.run("create-person", "anna")
+    place.run("backup", str(folder / "good.zip"))
+    return place, folder / "good.zip"
+
+
+def changed(good: Path, bad: Path, **manifest: object) -> Path:
+    """The same backup with another manifest."""
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(bad, "w") as target:
+        told = json.loads(source.read("manifest.json"))
+        target.writestr("manifest.json", json.dumps(told | manifest))
+        target.writestr("database", source.read("database"))
+    return bad
+
+
+def damaged(good: Path, bad: Path) -> Path:
+    """A few bytes in its middle are others."""
+    whole = bytearray(good.read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 16] = bytes(each ^ 0xFF for each in whole[middle : middle + 16])
+    bad.write_bytes(whole)
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (lambda good, bad: bad, "found no file"),
+        (lambda good, bad: changed(good, bad, sha256="0" * 64), "does not match its hash"),
+        (lambda good, bad: changed(good, bad, bytes=10), "does not match its hash"),
+        (lambda good, bad: changed(good, bad, engine="postgresql"), "found one of postgresql"),
+        (lambda good, bad: changed(good, bad, format=2), "found 2"),
+        (lambda good, bad: changed(good, bad, migrations=["care.9999_later"]), "is newer"),
+        (damaged, "damaged"),
+        (lambda good, bad: bad.write_text("hello") and bad, "damaged"),
+    ],
+    ids=["missing", "hash", "size", "engine", "format", "newer", "damaged", "something else"],
+)
+def test_a_backup_that_cant_be_trusted_is_refused_and_changes_nothing(
+    db, made, tmp_path, broken, says
+):
+    from server.keeping.archive import BackupError
+    from server.keeping.backup import restore
+
+    _, good = made
+    with pytest.raises(BackupError, match=says):
+        restore(broken(good, tmp_path / "bad.zip"), replace=True)
+
+
+def test_in_a_folder_the_newest_few_are_kept(made, tmp_path):
+    place, _ = made
+    for name in ("blinklog-20250101T000000Z.zip", "blinklog-20250102T000000Z.zip", "mine.zip"):
+        (tmp_path / name).touch()
+    told = json.loads(place.run("backup", str(tmp_path), "--keep", "2", "--json"))
+    names = sorted(each.name for each in tmp_path.iterdir())
+    assert names == ["blinklog-20250102T000000Z.zip", Path(told["file"]).name, "mine.zip"]
+
+
+def test_a_backup_writes_over_nothing_and_leaves_nothing_half_made(
+    made, tmp_path, tmp_path_factory
+):
+    place, good = made
+    assert "expected a new file" in place.run("backup", str(good), good=False)
+    assert "expected a folder" in place.run("backup", str(tmp_path / "no" / "a"), good=False)
+    broken = Place(tmp_path_factory.mktemp("broken"))
+    database = Path(shutil.copy(place.folder / "blinklog.sqlite3", broken.folder))
+    with closing(sqlite3.connect(database)) as line:
+        find = "SELECT rootpage FROM sqlite_master WHERE name = 'deliveries_to_do'"
+        ((page,),) = line.execute(find).fetchall()
+    with database.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(os.urandom(4096))
+    assert "sound database" in broken.run("backup", str(tmp_path / "x.zip"), good=False)
+    assert list(tmp_path.iterdir()) == []
