@@ -48,7 +48,7 @@ def _absent(path: Path) -> Finding:
 
 
 def _mend_store(said: str) -> str:
-    if "full" in said:
+    if "disk is full" in said:
         return "make room: see the disk"
     if "ermission" in said:
         return SUDO
