@@ -73,6 +73,11 @@ class Period:
         until = "" if self.last == self.today else f"&until={self.last.isoformat()}"
         return f"days={self.days}{until}"
 
+    @property
+    def export_query(self) -> str:
+        """The same days, as the export is asked for them."""
+        return f"from={self.first.isoformat()}&to={self.last.isoformat()}"
+
 
 def period_of(days: str, until: str, today: date) -> Period:
     """The period that an address asks for; what it says wrong counts as not said."""

@@ -1,20 +1,21 @@
 """The page of people: for everybody one may see, today at a glance and the last session."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from server.care.models import Person
+from server.care.models import Permission, Person
 from server.dashboard import read
 from server.dashboard.charts import sparkline
 from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
+from server.dashboard.now import DeviceState, device_state, since_words
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, day_name, in_words, zone_words
+from server.dashboard.words import clock, day_name, in_words
 from server.session_data.summary import median_of, total_of
 
 SPARK_DAYS = 14
@@ -30,55 +31,78 @@ class Glance:
 
 
 @dataclass(frozen=True)
-class Card:
-    """One person on the page of people."""
+class Days:
+    """Today at a glance, beside the weeks before."""
 
-    person: Person
-    is_you: bool
-    zone: str
-    last: SessionRow | None
-    last_words: str
-    marks: Sequence[Mark]
     measured: str | None
     sessions: int
     glances: Sequence[Glance]
     spark: SafeString | None
 
 
+@dataclass(frozen=True)
+class Card:
+    """One person on the page of people.
+
+    `past` is `None` for who may not see the history; `live` (words, marks and the session) and
+    `devices` are empty for who may not see what is going on.
+    """
+
+    person: Person
+    is_you: bool
+    today: date
+    last: SessionRow | None
+    last_words: str
+    marks: Sequence[Mark]
+    live: Sequence[tuple[str, Sequence[Mark], SessionRow]]
+    devices: Sequence[DeviceState]
+    past: Days | None
+
+
 def cards(
-    viewer: Person, people: Sequence[Person], now: datetime, given: read.Given | None = None
+    viewer: Person,
+    people: Sequence[Person],
+    given: Mapping[int, Collection[Permission]],
+    now: datetime,
 ) -> list[Card]:
     """A card for each of `people`, those under way first, then by name; the viewer last."""
+    past = [each for each in people if Permission.HISTORY in given[each.pk]]
+    live = [each for each in people if Permission.LIVE in given[each.pk]]
     # A day more than needed: it is still yesterday somewhere.
-    rows = read.recent_rows(people, now.date() - timedelta(days=USUAL_DAYS + 1), given)
-    last = read.last_rows(people, given)
-    made = [
-        card(viewer, person, rows.get(person.pk, []), last.get(person.pk), now) for person in people
-    ]
-    return sorted(
-        made, key=lambda each: (each.is_you, not _under_way(each), each.person.label.lower())
-    )
+    rows = read.recent_rows(past, now.date() - timedelta(days=USUAL_DAYS + 1))
+    newest, devices = read.newest(people), read.devices_of(live)
+    made = []
+    for person in people:
+        may = given[person.pk]
+        over = newest.over.get(person.pk) if Permission.HISTORY in may else None
+        under_way = newest.live.get(person.pk, ()) if Permission.LIVE in may else ()
+        seen = [device_state(each, now) for each in devices.get(person.pk, [])]
+        today = _today(person, now)
+        made.append(
+            Card(
+                person=person,
+                is_you=person == viewer,
+                today=today,
+                last=over,
+                last_words=last_words(over, today) if over else _("No session yet."),
+                marks=marks_of(over, now) if over else (),
+                live=[(since_words(row, today), marks_of(row, now), row) for row in under_way[:1]],
+                devices=seen,
+                past=card_of_days(rows.get(person.pk, []), today) if person in past else None,
+            )
+        )
+    return sorted(made, key=lambda each: (each.is_you, not each.live, each.person.label.lower()))
 
 
-def card(
-    viewer: Person,
-    person: Person,
-    rows: Sequence[SessionRow],
-    last: SessionRow | None,
-    now: datetime,
-) -> Card:
-    """One person's card, from the sessions of the last weeks."""
-    zone = read.zone_of_person(person)
-    today = now.astimezone(zone).date()
+def _today(person: Person, now: datetime) -> date:
+    return now.astimezone(read.zone_of_person(person)).date()
+
+
+def card_of_days(rows: Sequence[SessionRow], today: date) -> Days:
+    """Today and the weeks before, of the sessions of these weeks."""
     of_today = [row for row in rows if row.day == today]
     measured = total_of(of_today, "valid_s")
-    return Card(
-        person=person,
-        is_you=person == viewer,
-        zone=zone_words(zone, now),
-        last=last,
-        last_words=last_words(last, today) if last else _("No session yet."),
-        marks=marks_of(last, now) if last else (),
+    return Days(
         measured=None if measured is None else in_words(measured),
         sessions=len(of_today),
         glances=[glance(metric, of_today, rows, today) for metric in (BLINK_RATE, PERCLOS)],
@@ -107,19 +131,11 @@ def usual_words(metric: Metric, span: Range | None) -> str | None:
 def last_words(row: SessionRow, today: date) -> str:
     """`"Last session today at 10:15, 5 min 0 s"`."""
     words = {"day": day_name(row.day, today), "clock": clock(row.placed_at, row.zone)}
-    if row.active and row.day == today:
-        return _("In a session since %(clock)s") % words
-    if row.active:
-        return _("In a session since %(day)s, %(clock)s") % words
     length = row.values.get("duration_s")
     if length is None:
         return _("Last session %(day)s at %(clock)s") % words
     words["length"] = in_words(length)
     return _("Last session %(day)s at %(clock)s, %(length)s") % words
-
-
-def _under_way(each: Card) -> bool:
-    return each.last is not None and each.last.active
 
 
 def _spark(rows: Sequence[SessionRow], today: date) -> SafeString | None:

@@ -1,26 +1,29 @@
 """What the pages ask of the database: few queries, their number fixed, no documents in lists."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from rest_framework.exceptions import ValidationError
 
-from server.care.access import ALL
-from server.care.models import Permission, Person
+from server.care.models import Person
 from server.dashboard.rows import SessionRow
+from server.devices.models import Device
 from server.session_data.days import zone_of
 from server.session_data.filters import Asked
-from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, shown_of
+from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, sessions_of
 from server.session_data.models import METRICS, SessionData, State
 from server.session_data.serializers import validated
 
 # A page of the list of sessions.
 PAGE = 25
+# Sessions under way that a page shows of a person.
+MOST_LIVE = 3
+OVER = (State.ENDED, State.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,20 @@ class Listed:
     older: str | None
 
 
-def rows_between(
-    person: Person, first: date, last: date, given: Collection[Permission] = ALL
-) -> list[SessionRow]:
-    """A person's sessions of these local days, newest first, as far as they are `given`."""
-    found = shown_of(person, given).filter(_within(first, last)).order_by("-placed_at", "-id")
-    return [_row(values, person.timezone) for values in found.values(*COLUMNS)]
+def rows_between(person: Person, first: date, last: date) -> list[SessionRow]:
+    """A person's sessions of these local days that are over, newest first."""
+    found = sessions_of(person).filter(_within(first, last), state__in=OVER)
+    rows = found.order_by("-placed_at", "-id").values(*COLUMNS)
+    return [_row(values, person.timezone) for values in rows]
 
 
-def listed(
-    person: Person, first: date, last: date, cursor: str, given: Collection[Permission] = ALL
-) -> Listed:
+def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
     """A page of them. A cursor that can't be read counts as none."""
     try:
         place = Cursor.read(cursor) if cursor else None
     except ValueError:
         place = None
-    page = page_of(shown_of(person, given).filter(_within(first, last)), (), place, PAGE)
+    page = page_of(sessions_of(person).filter(_within(first, last)), OVER, place, PAGE)
     return Listed(
         rows=[_row(values, person.timezone) for values in page.rows],
         newer=page.newer.text() if page.newer else None,
@@ -56,45 +56,69 @@ def listed(
     )
 
 
-Given = Mapping[int, Collection[Permission]]
+Rows = dict[int, list[SessionRow]]
 
 
-def _given(given: Given | None) -> Q:
-    """What of whose sessions the viewer may see; `None`: all of them."""
-    if given is None or all(
-        {Permission.HISTORY, Permission.LIVE} <= set(each) for each in given.values()
-    ):
-        return Q()
-    past = [pk for pk, each in given.items() if Permission.HISTORY in each]
-    live = [pk for pk, each in given.items() if Permission.LIVE in each]
-    is_live = Q(state=State.ACTIVE)
-    return (~is_live & Q(user__in=past)) | (is_live & Q(user__in=live))
+def recent_rows(people: Iterable[Person], since: date) -> Rows:
+    """Everybody's sessions since a day that are over, by the person's key: one query."""
+    people = list(people)
+    mine = {"user__in": [person.pk for person in people], "local_day__gte": since}
+    return _by_person(people, SessionData.objects.filter(**mine, state__in=OVER))
 
 
-def recent_rows(
-    people: Iterable[Person], since: date, given: Given | None = None
-) -> dict[int, list[SessionRow]]:
-    """Everybody's sessions since a day, by the person's key: one query."""
+@dataclass(frozen=True)
+class Newest:
+    """Of each person, by key: the newest session that is over, and those under way."""
+
+    over: Mapping[int, SessionRow]
+    live: Mapping[int, Sequence[SessionRow]]
+
+
+def newest(people: Iterable[Person]) -> Newest:
+    """Two queries, with a few index look-ups for each person.
+
+    Of those under way the `MOST_LIVE` newest: one that a device never ended is under way for ever.
+    """
+    people = list(people)
+    wanted = [
+        (State.ENDED, 0),
+        (State.INTERRUPTED, 0),
+        *((State.ACTIVE, n) for n in range(MOST_LIVE)),
+    ]
+    found = Person.objects.filter(pk__in=[person.pk for person in people]).order_by()
+    ids = found.values_list(*(_nth(state, n) for state, n in wanted))
+    known = [pk for each in ids for pk in each if pk is not None]
+    over: dict[int, SessionRow] = {}
+    live: Rows = defaultdict(list)
+    for user, rows in _by_person(people, SessionData.objects.filter(pk__in=known)).items():
+        for row in sorted(rows, key=lambda row: (row.placed_at, row.id), reverse=True):
+            if row.active:
+                live[user].append(row)
+            else:
+                over.setdefault(user, row)
+    return Newest(over, live)
+
+
+def _nth(state: State, n: int) -> Subquery:
+    """The key of a person's newest session in that state but `n`."""
+    mine = SessionData.objects.filter(user=OuterRef("pk"), state=state)
+    return Subquery(mine.order_by("-placed_at", "-id").values("pk")[n : n + 1])
+
+
+def _by_person(people: Iterable[Person], sessions: QuerySet[SessionData]) -> Rows:
     zones = {person.pk: person.timezone for person in people}
-    sessions = SessionData.objects.filter(_given(given), user__in=zones, local_day__gte=since)
-    found: dict[int, list[SessionRow]] = defaultdict(list)
-    for values in sessions.values("user_id", *COLUMNS):
-        user = values["user_id"]
-        found[user].append(_row(values, zones[user]))
+    found: Rows = defaultdict(list)
+    for values in sessions.order_by().values("user_id", *COLUMNS):
+        found[values["user_id"]].append(_row(values, zones[values["user_id"]]))
     return found
 
 
-def last_rows(people: Iterable[Person], given: Given | None = None) -> dict[int, SessionRow]:
-    """Everybody's newest session, by the person's key: one query, an index look-up for each."""
-    newest = SessionData.objects.filter(_given(given), user=OuterRef("pk")).order_by(
-        "-placed_at", "-id"
-    )
-    zones = {person.pk: person.timezone for person in people}
-    ids = Person.objects.filter(pk__in=zones).values_list(
-        Subquery(newest.values("pk")[:1]), flat=True
-    )
-    sessions = SessionData.objects.filter(pk__in=ids).values("user_id", *COLUMNS)
-    return {values["user_id"]: _row(values, zones[values["user_id"]]) for values in sessions}
+def devices_of(people: Iterable[Person]) -> dict[int, list[Device]]:
+    """Everybody's devices that are not revoked, by the person's key: one query."""
+    found: dict[int, list[Device]] = defaultdict(list)
+    for device in Device.objects.filter(person__in=list(people), revoked_at=None):
+        found[device.person_id].append(device)
+    return found
 
 
 def session_for(viewer: Person, session_id: UUID) -> SessionData | None:
@@ -139,6 +163,7 @@ def _row(values: Mapping[str, Any], home_zone: str) -> SessionRow:
         date_uncertain=values["date_uncertain"],
         received_at=values["received_at"],
         heard_at=values["updated_at"],
+        device_id=values["device_id"],
         fps=values["fps"],
         values={name: values[name] for name in METRICS},
     )

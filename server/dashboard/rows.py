@@ -31,6 +31,7 @@ class SessionRow:
     date_uncertain: bool
     received_at: datetime
     heard_at: datetime
+    device_id: UUID | None = None
     fps: float | None = None
     values: Mapping[str, float | None] = field(default_factory=dict)
 

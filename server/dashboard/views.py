@@ -4,16 +4,12 @@ Every page with somebody's data says so in that person's access log before it is
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.templatetags.static import static
@@ -21,12 +17,13 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
-from server.care.access import note_look, people_seen, permissions, person_for
-from server.care.login import WINDOW, too_many_failures
-from server.care.models import Person
+from server.care.access import note_look, note_looks, people_seen, permissions, person_for
+from server.care.models import Permission, Person
 from server.dashboard import history, overview, read
 from server.dashboard.days import USUAL_DAYS
 from server.dashboard.marks import marks_of
+from server.dashboard.now import now_of
+from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
 from server.dashboard.words import zone_words
 
@@ -74,33 +71,55 @@ def people_live(request: HttpRequest) -> HttpResponse:
 def _people(request: HttpRequest) -> dict[str, Any]:
     viewer, now = viewer_of(request), timezone.now()
     seen, given = people_seen(viewer)
-    with transaction.atomic():  # one commit for all of them
-        for each in seen:
-            note_look(viewer, each, "people")
-    cards = overview.cards(viewer, seen, now, given)
+    note_looks(viewer, seen, "people")
+    cards = overview.cards(viewer, seen, given, now)
     return {"cards": cards, "alone": len(seen) == 1, "version": f"{now:%H%M%S}"}
 
 
 @page
 def person(request: HttpRequest, username: str) -> HttpResponse:
-    """One person's history over a period."""
+    """One person: what is going on now, and their history over a period; each where permitted."""
     viewer, now = viewer_of(request), timezone.now()
-    shown = person_for(viewer, username)
-    given = permissions(viewer, shown)
-    note_look(viewer, shown, "history")
+    shown, given = _person_seen(viewer, username)
+    newest = read.newest([shown])
     zone = read.zone_of_person(shown)
-    asked = request.GET
-    period = history.period_of(
-        asked.get("days", ""), asked.get("until", ""), now.astimezone(zone).date()
-    )
-    back = timedelta(days=max(period.days, USUAL_DAYS))
-    rows = read.rows_between(shown, period.first - back, period.last, given)
-    listed = read.listed(shown, period.first, period.last, asked.get("cursor", ""), given)
-    last = read.last_rows([shown], {shown.pk: given}).get(shown.pk)
     context = {
         "person": shown,
         "is_you": shown == viewer,
         "zone": zone_words(zone, now),
+        "sees_past": Permission.HISTORY in given,
+        "sees_now": Permission.LIVE in given,
+        "now": now_of(shown, given, newest.live.get(shown.pk, ()), now),
+    }
+    note_look(viewer, shown, "history" if Permission.HISTORY in given else "live")
+    if Permission.HISTORY in given:
+        period = history.period_of(
+            request.GET.get("days", ""),
+            request.GET.get("until", ""),
+            now.astimezone(zone).date(),
+        )
+        last = newest.over.get(shown.pk)
+        context |= _past(shown, period, last, request.GET.get("cursor", ""), now)
+    return render(request, "dashboard/person.html", context)
+
+
+def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permission]]:
+    """The person and what is given of them; `Http404` where it is nothing that can be looked at."""
+    people, given = people_seen(viewer)
+    for person in people:
+        if person.username == username:
+            return person, given[person.pk]
+    raise Http404
+
+
+def _past(
+    shown: Person, period: history.Period, last: SessionRow | None, cursor: str, now: datetime
+) -> dict[str, Any]:
+    """What the page shows of the person's history."""
+    back = timedelta(days=max(period.days, USUAL_DAYS))
+    rows = read.rows_between(shown, period.first - back, period.last)
+    listed = read.listed(shown, period.first, period.last, cursor)
+    return {
         "period": period,
         "ranges": [history.Period(days, period.last, period.today) for days in history.RANGES],
         "figures": history.figures(rows, period),
@@ -110,7 +129,19 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         "last_words": overview.last_words(last, period.today) if last else "",
         "marks": marks_of(last, now) if last else (),
     }
-    return render(request, "dashboard/person.html", context)
+
+
+@page
+def person_now(request: HttpRequest, username: str) -> HttpResponse:
+    """The part of that page which keeps itself fresh."""
+    viewer, now = viewer_of(request), timezone.now()
+    shown = person_for(viewer, username, Permission.LIVE)
+    newest = read.newest([shown])
+    given = permissions(viewer, shown)
+    panel = now_of(shown, given, newest.live.get(shown.pk, ()), now)
+    note_look(viewer, shown, "live")
+    context = {"person": shown, "now": panel, "sees_now": True}
+    return render(request, "dashboard/parts/now.html", context)
 
 
 @page
@@ -141,30 +172,3 @@ def _session(request: HttpRequest, session_id: UUID) -> dict[str, Any]:
         "version": f"{found.revision}{'-silent' if row.silent_for(now) else ''}",
         "device": found.device.label if found.device else "",
     }
-
-
-class LogIn(LoginView):
-    """Log in by name and password; says so when there were too many wrong ones."""
-
-    template_name = "dashboard/login.html"
-    redirect_authenticated_user = True
-
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        """In the language that was set for the person, unless this browser has chosen one."""
-        response = super().form_valid(form)
-        language = viewer_of(self.request).language
-        chosen = settings.LANGUAGE_COOKIE_NAME in self.request.COOKIES
-        if not chosen and language != settings.LANGUAGE_CODE:
-            secure = settings.SESSION_COOKIE_SECURE
-            name = settings.LANGUAGE_COOKIE_NAME
-            response.set_cookie(name, language, samesite="Lax", secure=secure)
-        return response
-
-    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        """Status 429 while guesses are not even looked at."""
-        waiting = too_many_failures(self.request, form.data.get("username", ""))
-        context = self.get_context_data(form=form, waiting=waiting)
-        response = self.render_to_response(context, status=429 if waiting else 200)
-        if waiting:
-            response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
-        return response

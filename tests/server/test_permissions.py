@@ -65,13 +65,17 @@ def test_each_permission_opens_its_part_of_the_pages_and_no_other(world, session
     browser = Client()
     browser.force_login(world.carl)
     shows = {
-        "/people/anna/": Permission.HISTORY,
+        "/people/anna/now/": Permission.LIVE,
         f"/sessions/{past}/": Permission.HISTORY,
         f"/sessions/{live}/": Permission.LIVE,
         f"/sessions/{live}/live/": Permission.LIVE,
     }
     for address, needed in shows.items():
         assert (browser.get(address).status_code == 200) == (needed in given), address
+    page = browser.get("/people/anna/")
+    assert (page.status_code == 200) == bool(set(given) & {Permission.HISTORY, Permission.LIVE})
+    assert (past in page.content.decode()) == (Permission.HISTORY in given)
+    assert (live in page.content.decode()) == (Permission.LIVE in given)
     seen = f"person-{world.anna.pk}" in browser.get("/").content.decode()
     assert seen == bool(set(given) & {Permission.HISTORY, Permission.LIVE})
 

@@ -7,8 +7,8 @@ const LONGEST_MS = 120_000;
 const PATIENCE_MS = 15_000;
 
 function watch(part) {
-  const every = Number(part.dataset.every) * 1000;
-  let wait = every;
+  const every = () => Number(part.dataset.every) * 1000;
+  let wait = every();
 
   async function look() {
     if (document.visibilityState === "visible") await attempt();
@@ -20,14 +20,14 @@ function watch(part) {
       const fresh = await fetched(part.dataset.live);
       if (fresh.dataset.version !== part.dataset.version) swap(part, fresh);
       say(part.hasAttribute("data-every") ? "" : part.dataset.over);
-      wait = every;
+      wait = every();
     } catch {
       say(part.dataset.lost);
       wait = Math.min(wait * 2, LONGEST_MS);
     }
   }
 
-  setTimeout(look, every);
+  setTimeout(look, wait);
 }
 
 async function fetched(address) {
@@ -48,7 +48,8 @@ function swap(part, fresh) {
   }
   part.replaceChildren(...fresh.childNodes);
   part.dataset.version = fresh.dataset.version;
-  if (!fresh.hasAttribute("data-every")) part.removeAttribute("data-every");
+  if (fresh.hasAttribute("data-every")) part.dataset.every = fresh.dataset.every;
+  else part.removeAttribute("data-every");
   if (focused) document.getElementById(focused)?.focus();
 }
 

@@ -1,0 +1,194 @@
+"""What is going on with a person now: devices, the session under way, what a device was asked."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from hashlib import blake2s
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from server.care.models import Permission, Person
+from server.dashboard import read
+from server.dashboard.marks import Mark, marks_of
+from server.dashboard.metrics import BLINK_RATE, MEASURED, PERCLOS, Reading, reading
+from server.dashboard.rows import SessionRow
+from server.dashboard.words import clock, day_name, roughly
+from server.devices.commands import outcome
+from server.devices.models import Command, CommandName, Device
+
+HIGHLIGHTS = (BLINK_RATE, PERCLOS, MEASURED)
+# Of a device that is there, "last seen" is told only when that was a while ago.
+A_WHILE = timedelta(minutes=3)
+# How long a button's result stays on the page.
+ASKED_LATELY = timedelta(minutes=3)
+# Seconds between two looks: while something goes on, and else.
+OFTEN_S, SELDOM_S = 5, 30
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """A device as its person's carers see it. `may_start`: a button would reach it, and is due."""
+
+    device: Device
+    mark: Mark
+    words: str
+    pending: str
+    may_start: bool
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A session under way. `may_stop`: a button would reach the device that measures it."""
+
+    row: SessionRow
+    since: str
+    marks: Sequence[Mark]
+    readings: Sequence[Reading]
+    may_stop: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of the newest command; `kind` is a notice's, `session` the one it is about."""
+
+    kind: str
+    words: str
+    session: str | None
+    waiting: bool
+
+
+@dataclass(frozen=True)
+class Now:
+    """The panel. `version` changes with whatever it says; `every`, in seconds, when to look."""
+
+    devices: Sequence[DeviceState]
+    sessions: Sequence[UnderWay]
+    asked: Asked | None
+
+    @property
+    def version(self) -> str:
+        """A short hash of all of it."""
+        said = [
+            *((each.device.pk, each.mark, each.words, each.pending) for each in self.devices),
+            *((each.row.id, each.row.heard_at, each.marks) for each in self.sessions),
+            *(each.may_start for each in self.devices),
+            *(each.may_stop for each in self.sessions),
+            self.asked,
+        ]
+        return blake2s(repr(said).encode(), digest_size=8).hexdigest()
+
+    @property
+    def every(self) -> int:
+        """Seconds."""
+        return OFTEN_S if self.sessions or (self.asked and self.asked.waiting) else SELDOM_S
+
+
+def now_of(
+    person: Person, given: Collection[Permission], rows: Sequence[SessionRow], now: datetime
+) -> Now:
+    """What is going on with the person, as far as it is `given`; `rows` are those under way."""
+    if Permission.LIVE not in given:
+        return Now((), (), None)
+    zone, may_control = read.zone_of_person(person), Permission.CONTROL in given
+    devices = read.devices_of([person]).get(person.pk, [])
+    today = now.astimezone(zone).date()
+    busy = {row.device_id for row in rows if not row.silent_for(now)}
+    return Now(
+        devices=[device_state(each, now, may_control and each.pk not in busy) for each in devices],
+        sessions=[_under_way(row, devices, today, now, may_control) for row in rows],
+        asked=_asked(person, zone, now) if may_control else None,
+    )
+
+
+def device_state(device: Device, now: datetime, may_control: bool = False) -> DeviceState:
+    """What the device and the broker last said of it."""
+    waiting = device.pending_sessions or 0
+    pending = ngettext(
+        "%(n)d session waits on it to be delivered",
+        "%(n)d sessions wait on it to be delivered",
+        waiting,
+    ) % {"n": waiting}
+    return DeviceState(
+        device=device,
+        mark=_presence(device),
+        words=_seen(device, now),
+        pending=pending if waiting else "",
+        may_start=may_control and device.online is True,
+    )
+
+
+def _presence(device: Device) -> Mark:
+    if device.online is None:  # it has no broker, or never met one
+        return Mark("unknown", _("presence unknown"), "")
+    return Mark("good", _("online"), "") if device.online else Mark("silent", _("offline"), "")
+
+
+def _seen(device: Device, now: datetime) -> str:
+    if device.last_seen_at is None:
+        return _("never heard of yet")
+    ago = now - device.last_seen_at
+    if device.online and ago < A_WHILE:
+        return ""
+    if ago < timedelta(minutes=1):
+        return _("heard of just now")
+    return _("last heard of %(time)s ago") % {"time": roughly(ago)}
+
+
+def _under_way(
+    row: SessionRow, devices: Sequence[Device], today: date, now: datetime, may_control: bool
+) -> UnderWay:
+    theirs = {device.pk for device in devices}
+    return UnderWay(
+        row=row,
+        since=since_words(row, today),
+        marks=marks_of(row, now),
+        readings=[reading(metric, row.values, row.fps, active=True) for metric in HIGHLIGHTS],
+        may_stop=may_control and row.device_id in theirs and not row.silent_for(now),
+    )
+
+
+def since_words(row: SessionRow, today: date) -> str:
+    """`"In a session since 10:15"`, with the day where that is not today."""
+    words = {"day": day_name(row.day, today), "clock": clock(row.placed_at, row.zone)}
+    if row.day == today:
+        return _("In a session since %(clock)s") % words
+    return _("In a session since %(day)s, %(clock)s") % words
+
+
+def _asked(person: Person, zone: tzinfo, now: datetime) -> Asked | None:
+    """The newest command to one of the person's devices, while it is news."""
+    lately = Command.objects.filter(person=person, asked_at__gt=now - ASKED_LATELY)
+    command = lately.select_related("device").first()
+    if command is None:
+        return None
+    became = outcome(command)
+    kinds = {"sent": "", "obeyed": "success", "expired": "warning", "failed": "error"}
+    session = str(command.session_id) if became == "obeyed" else None
+    words = _words(command, became) % {
+        "device": command.device.label,
+        "clock": clock(command.asked_at, zone),
+    }
+    return Asked(kinds[became], words, session, became == "sent")
+
+
+def _words(command: Command, became: str) -> str:
+    is_start = command.command == CommandName.START
+    said: Mapping[str, str] = {
+        "sent": _("%(device)s was asked at %(clock)s to start a session. Waiting for its answer …")
+        if is_start
+        else _("%(device)s was asked at %(clock)s to end the session. Waiting for its answer …"),
+        "obeyed": _("%(device)s has started a session.")
+        if is_start
+        else _("%(device)s has ended the session."),
+        "expired": _(
+            "%(device)s did not answer in time. Should it have begun a session after all, that "
+            "appears here when it arrives."
+        )
+        if is_start
+        else _("%(device)s did not answer in time. The session may still go on."),
+        "failed": _("%(device)s could not be asked: it is not connected.")
+        if "not connected" in command.problem
+        else _("%(device)s could not be asked: the way to the devices is interrupted."),
+    }
+    return said[became]
