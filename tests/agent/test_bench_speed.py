@@ -69,7 +69,7 @@ def soaked(megabytes_per_minute: float, start_mb: float = 80.0) -> Report:
         Sample(30 + 2 * n, 2 + 0.2 * n, start_mb + megabytes_per_minute * n / 30, 4, 9)
         for n in range(300)
     ]
-    return soak._report(DOCUMENT, idle, taken)
+    return soak._report(DOCUMENT, idle, taken, decoder_mb=9.0)
 
 
 def test_a_soak_notices_what_grows_and_what_is_too_large() -> None:
