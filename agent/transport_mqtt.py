@@ -135,10 +135,10 @@ class MqttTransport:
         return self._line
 
     def _discard(self) -> None:
-        if self._line is not None:
-            self._line.discard()
-            self._line = None
+        line, self._line = self._line, None
         self._mids.clear()
+        if line is not None:
+            line.discard()
 
     def _connection(self) -> Connection:
         return Connection(
