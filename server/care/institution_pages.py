@@ -69,7 +69,7 @@ def member_page(request: HttpRequest, username: str) -> HttpResponse:
         "person": person,
         "is_open": person.has_usable_password(),
         "devices": person.devices.all(),
-        "links": [{"link": each, "given": given_words(each.permissions)} for each in links],
+        "shared": [{"link": each, "given": given_words(each.permissions)} for each in links],
     }
     return render(request, "care/member.html", context)
 

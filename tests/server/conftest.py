@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from server.care.models import CareLink, Person, PersonToken
+from server.care.models import CareLink, Institution, Membership, Person, PersonToken, Role
 from server.devices.models import Device, DeviceToken
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -63,6 +63,35 @@ def make_world() -> World:
 @pytest.fixture
 def world(db) -> World:
     return make_world()
+
+
+# Caregivers of Anna with one permission each, and the admin of an institution that she belongs to.
+ONE_EACH = {"hana": "history", "liv": "live", "conny": "control", "alma": "alerts"}
+
+
+@pytest.fixture
+def everybody(world) -> World:
+    """The world with more people in it, who have tokens too: `ONE_EACH`, and the admin Irma.
+
+    Irma administers a home whose members are herself, Anna and Carl. Mia's account there was made
+    by her and is not opened yet.
+    """
+    home = Institution.objects.create(name="Home")
+    for name in (*ONE_EACH, "irma", "mia"):
+        person = Person.objects.create_user(name, timezone="Europe/Berlin")
+        if name != "mia":
+            person.set_password(PASSWORD)
+            person.save()
+            world.tokens[name] = PersonToken.issue(person)
+        if name in ONE_EACH:
+            link = CareLink(caregiver=person, person=world.anna)
+            link.permit({ONE_EACH[name]})
+            link.save()
+    for name in ("irma", "anna", "carl", "mia"):
+        person = Person.objects.get(username=name)
+        role = Role.ADMIN if name == "irma" else Role.MEMBER
+        Membership.objects.create(institution=home, person=person, role=role)
+    return world
 
 
 class Api:
