@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent import cli_parts, config, systemd
@@ -13,6 +14,7 @@ from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.controls import Controls, open_controls
+from agent.errors import StoreError
 from agent.running import running
 from agent.store import Store
 from agent.watch import Limits, Watch, fault_shown, try_camera
@@ -38,6 +40,7 @@ def _watch(options: argparse.Namespace) -> None:
         fault_shown(panel, stopping),
         cli_parts.open_store(settings) as store,
         running(settings.store_path, "watch"),
+        _starting(store),
         contextlib.closing(cli_parts.camera(settings)) as camera,
     ):
         tracker = cli_parts.tracker(settings)
@@ -55,6 +58,14 @@ def _watch(options: argparse.Namespace) -> None:
                 keep_sessions=settings.store.keep_sessions,
             ),
         ).run(stopping)
+
+
+@contextlib.contextmanager
+def _starting(store: Store) -> Iterator[None]:
+    """What `status` says until all is open: what was noted last is another process's."""
+    with contextlib.suppress(StoreError):  # a full disk keeps nobody from starting
+        store.note("watch", {"state": "starting"})
+    yield
 
 
 def _controls(settings: AgentConfig) -> Controls:

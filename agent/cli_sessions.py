@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import uuid
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.document import iso_utc
 from agent.errors import AgentError
+from agent.running import process_of
 
 COMMAND_LIFE = timedelta(seconds=30)  # a start that comes later than this surprises somebody
 
@@ -33,8 +35,8 @@ def _stop(options: argparse.Namespace) -> None:
 
 
 def _command(options: argparse.Namespace, name: str) -> None:
-    clock = Clock()
-    with cli_parts.open_store(config.load(options.config)) as store:
+    clock, settings = Clock(), config.load(options.config)
+    with cli_parts.open_store(settings) as store:
         store.add_command(
             {
                 "id": str(uuid.uuid4()),
@@ -42,6 +44,9 @@ def _command(options: argparse.Namespace, name: str) -> None:
                 "expires_at": iso_utc(clock.now() + COMMAND_LIFE),
             }
         )
+    if process_of(settings.store_path, "watch") is None:
+        seconds = f"{COMMAND_LIFE.total_seconds():.0f} s"
+        print(f"blink-agent watch does not run: forgotten in {seconds}", file=sys.stderr)
 
 
 def _sessions(options: argparse.Namespace) -> None:

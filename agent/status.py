@@ -92,19 +92,27 @@ def _session(stored: StoredSession) -> Report:
 
 
 def _doing(path: Path, kept: Report) -> Report:
-    """`state` is that of watch, as it noted it last, or `not running`."""
-    process, note = process_of(path, "watch"), kept["watch"] or {}
+    """`state`: starting, ready, measuring, finishing, fault, stopped or `not running`."""
+    process = process_of(path, "watch")
+    active: StoredSession | None = kept["active"]
     doing = {
-        "state": note.get("state", "unknown") if process else "not running",
+        "state": _state(kept["watch"] or {}, active) if process else "not running",
         "since": None,
         "session_id": None,
         "watch_process": process,
         "sync_process": process_of(path, "sync"),
     }
-    active: StoredSession | None = kept["active"]
-    if process and active is not None:
+    if doing["state"] == "measuring" and active is not None:
         doing |= {"since": active.document.get("started_at"), "session_id": active.session_id}
     return doing
+
+
+def _state(note: Report, active: StoredSession | None) -> str:
+    """As watch noted it; the store knows of a beginning before and of an end after it."""
+    state = str(note.get("state", "starting"))
+    if state == "measuring" and active is None:
+        return "finishing"
+    return "measuring" if state == "ready" and active is not None else state
 
 
 def _next_try(delivery: Report | None, clock: Clock) -> str | None:

@@ -6,7 +6,11 @@ from typing import Any
 
 Report = dict[str, Any]
 
-STATES = {"ready": "idle: press the button to begin", "stopped": "stopped", "unknown": "starting"}
+STATES = {
+    "ready": "idle: press the button to begin",
+    "starting": "starting: the camera and the models are being opened",
+    "finishing": "finishing a session",
+}
 
 
 def lines(report: Report) -> list[str]:
@@ -30,9 +34,9 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
 def _doing(report: Report) -> str:
     doing, note = report["doing"], report["watch"] or {}
     state = doing["state"]
-    if state in ("measuring", "finishing") and doing["since"]:
+    if state == "measuring":
         late = ", and this device does not keep up" if note.get("keeps_up") is False else ""
-        return f"{state} since {_local(doing['since'])}, session {doing['session_id']}{late}"
+        return f"measuring since {_local(doing['since'])}, session {doing['session_id']}{late}"
     if state == "fault":
         return f"fault: {note.get('problem')}"
     if state == "not running":
