@@ -19,6 +19,7 @@ from server.dashboard.charts import (
     minute_ticks,
 )
 from server.dashboard.rows import SessionRow
+from server.dashboard.words import since_start
 
 # As many as a page can carry; a two-hour session may have five thousand.
 MOST_BLINKS = 1500
@@ -70,10 +71,11 @@ def _line(
     amplitude: float | None,
     complete: bool | None,
 ) -> BlinkLine:
-    moment = (row.started_at + timedelta(seconds=at_s)).astimezone(row.zone)
+    offset = timedelta(seconds=at_s)
+    moment = (row.started_at + offset).astimezone(row.zone)
     kinds = {True: _("complete"), False: _("partial"), None: ""}
     return BlinkLine(
-        at=f"{moment:%H:%M:%S}",
+        at=since_start(offset) if row.date_uncertain else f"{moment:%H:%M:%S}",
         duration_ms=None if duration_ms is None else number_format(duration_ms, 0),
         amplitude=None if amplitude is None else number_format(amplitude * 100, 0),
         kind=kinds[complete],

@@ -42,13 +42,14 @@ def stop(request: HttpRequest, username: str, session_id: UUID) -> HttpResponse:
     """
     viewer = cast(Person, request.user)
     person = person_for(viewer, username, Permission.CONTROL)
-    session = SessionData.objects.filter(user=person, pk=session_id).first()
+    sessions = SessionData.objects.filter(user=person).select_related("device__person")
+    session = sessions.filter(pk=session_id).first()
     if session is None:
         raise Http404
-    device = Device.objects.filter(
-        pk=session.device_id, person_id=session.user_id, revoked_at=None
-    ).first()
-    if session.state != State.ACTIVE or device is None:
+    device = session.device
+    if device is None or device.revoked_at or device.person_id != person.pk:
+        return _back(person)
+    if session.state != State.ACTIVE:
         return _back(person)
     return _asked(viewer, device, CommandName.STOP, session_id, person)
 

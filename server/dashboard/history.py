@@ -189,10 +189,14 @@ def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
             )
             % words
         )
-    words["change"] = signed(found.absolute * metric.scale, metric.decimals)
-    if found.relative is None:
+    changed = round(found.absolute * metric.scale, metric.decimals)
+    if not changed:
+        return _("As in the %(n)d days before.") % words
+    words["change"] = signed(changed, metric.decimals)
+    ratio = round((found.relative or 0) * 100)
+    if metric.scale != 1 or not ratio:  # a per cent of per cents would confuse
         return _("%(change)s against the %(n)d days before (%(before)s).") % words
-    words["ratio"] = signed(found.relative * 100, 0)
+    words["ratio"] = signed(ratio, 0)
     return _("%(change)s (%(ratio)s %%) against the %(n)d days before (%(before)s).") % words
 
 

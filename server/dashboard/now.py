@@ -31,7 +31,7 @@ class DeviceState:
     """A device as its person's carers see it. `may_start`: a button would reach it, and is due."""
 
     device: Device
-    mark: Mark
+    mark: Mark | None
     words: str
     pending: str
     may_start: bool
@@ -118,9 +118,9 @@ def device_state(device: Device, now: datetime, may_control: bool = False) -> De
     )
 
 
-def _presence(device: Device) -> Mark:
+def _presence(device: Device) -> Mark | None:
     if device.online is None:  # it has no broker, or never met one
-        return Mark("unknown", _("presence unknown"), "")
+        return None
     return Mark("good", _("online"), "") if device.online else Mark("silent", _("offline"), "")
 
 

@@ -132,6 +132,8 @@ def last_words(row: SessionRow, today: date) -> str:
     """`"Last session today at 10:15, 5 min 0 s"`."""
     words = {"day": day_name(row.day, today), "clock": clock(row.placed_at, row.zone)}
     length = row.values.get("duration_s")
+    if row.date_uncertain:
+        return _("Last session arrived %(day)s at %(clock)s") % words
     if length is None:
         return _("Last session %(day)s at %(clock)s") % words
     words["length"] = in_words(length)

@@ -17,7 +17,7 @@ from server.session_data.days import zone_of
 from server.session_data.filters import Asked
 from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, sessions_of
 from server.session_data.models import METRICS, SessionData, State
-from server.session_data.serializers import validated
+from server.session_data.serializers import quality_of, validated
 
 # A page of the list of sessions.
 PAGE = 25
@@ -135,8 +135,9 @@ def row_of(session: SessionData) -> SessionRow:
 
 def document_of(session: SessionData) -> Mapping[str, Any]:
     """The parts of its document that this server understands: a newer agent may send others."""
+    document = session.document
     try:
-        return validated(session.document)
+        return {**validated(document), "quality": quality_of(document)}
     except ValidationError:
         return {}
 

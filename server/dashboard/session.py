@@ -34,7 +34,7 @@ from server.dashboard.metrics import (
     readings,
 )
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, in_words, long_day
+from server.dashboard.words import clock, in_words, long_day, since_start
 
 # A minute seen for less than this is drawn pale: its count is of a part of a minute.
 WHOLE_MINUTE_S = 45
@@ -71,6 +71,7 @@ class SessionPage:
     perclos_chart: SafeString | None
     minutes: Sequence[Minute]
     blinks: Blinks
+    remarks: Sequence[str]
     origin: str
 
 
@@ -92,8 +93,23 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         perclos_chart=_line_chart(minutes, "perclos", 100, _("PERCLOS by minute, in per cent")),
         minutes=[_minute(row, number, each) for number, each in enumerate(minutes)],
         blinks=blinks_of(row, document.get("blinks")),
+        remarks=remarks(document.get("quality") or ()),
         origin=_origin(row, document),
     )
+
+
+def remarks(quality: Sequence[str]) -> list[str]:
+    """What the device itself said against its numbers; marks say the rest of what it knows."""
+    known = {
+        "low_coverage": _("The eyes could be seen in less than 70 % of the session."),
+        "low_frame_rate": _(
+            "The camera gave few pictures a second, so blinks could not be timed, or not counted."
+        ),
+        "no_blink": _("Not one blink was counted: perhaps none could be seen."),
+        "frames_dropped": _("More than a tenth of the pictures were lost: blinks were missed."),
+        "noisy": _("The measurement was unsteady: blinks were missed or could not be counted."),
+    }
+    return [known[word] for word in quality if word in known]
 
 
 def whole_minutes(minutes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | None]:
@@ -124,10 +140,11 @@ def _origin(row: SessionRow, document: Mapping[str, Any]) -> str:
 
 def _minute(row: SessionRow, number: int, each: Mapping[str, Any] | None) -> Minute:
     values = each or {}
-    seen = values.get("valid_s")
+    seen, offset = values.get("valid_s"), timedelta(minutes=number)
+    at = clock(row.started_at + offset, row.zone)
     return Minute(
         number=number + 1,
-        clock=clock(row.started_at + timedelta(minutes=number), row.zone),
+        clock=since_start(offset) if row.date_uncertain else at,
         seen="" if seen is None else in_words(seen),
         blinks=values.get("blinks"),
         ear=EAR.shown(values.get("ear_mean")),

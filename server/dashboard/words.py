@@ -69,6 +69,12 @@ def clock(moment: datetime, zone: tzinfo) -> str:
     return moment.astimezone(zone).strftime("%H:%M")
 
 
+def since_start(offset: timedelta) -> str:
+    """`"+0:02:31"`: for what has no time of day one could believe."""
+    seconds = int(offset.total_seconds())
+    return f"+{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
 def zone_words(zone: tzinfo, moment: datetime) -> str:
     """`"Europe/Berlin, UTC+1"`: the name and what it meant at that moment."""
     offset = zone.utcoffset(moment) or timedelta()

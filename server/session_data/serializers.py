@@ -303,6 +303,9 @@ class SessionDetailSerializer(SessionEntrySerializer):
     clock = ClockSerializer(allow_null=True)
     camera = CameraSerializer(allow_null=True)
     agent = AgentSerializer(allow_null=True)
+    quality = serializers.ListField(
+        child=serializers.CharField(), help_text="What the device said against its numbers"
+    )
     minutes = MinuteSerializer(many=True)
     blinks = BlinksSerializer(allow_null=True)
 
@@ -317,11 +320,18 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
+def quality_of(document: Mapping[str, Any]) -> list[str]:
+    """What the device itself said against its numbers, in the document's words."""
+    words = document.get("quality")
+    return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+
 def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> dict[str, Any]:
     """A session as `SessionDetailSerializer` describes it."""
     names = ("clock", "camera", "agent", "minutes", "blinks")
     parts = {name: _readable_value(_DOCUMENT.fields[name], document.get(name)) for name in names}
     parts["minutes"] = parts["minutes"] or []
+    parts["quality"] = quality_of(document)
     return {**entry(row), "user": user, "schema": document["schema"], **parts}
 
 

@@ -241,14 +241,32 @@ def seed(now: datetime) -> dict[str, Any]:
     told: dict[str, Any] = {"tokens": {}, "sessions": {}}
     for life in LIVES:
         person = _person(life.username, life.first_name, life.last_name, life.zone)
-        CareLink.objects.create(caregiver=caregiver, person=person)
-        device = Device.objects.create(person=person, label="Living room")
+        CareLink.objects.create(caregiver=caregiver, person=person, may_control=True)
+        device = Device.objects.create(person=person, label="Living room", **presence(life, now))
         told["tokens"][life.username] = DeviceToken.issue(device)
         sent = everything(life, now)
         answers = accept_many([(Writer(person, device), document) for document in sent])
         assert {answer.outcome for answer in answers} == {"stored"}, answers
         told["sessions"][life.username] = [answer.session_id for answer in answers]
+    _arrive_in_time()
     return told
+
+
+def presence(life: Life, now: datetime) -> dict[str, Any]:
+    """What a device last said of itself: Jonas's lost its network hours ago."""
+    if life is JONAS:
+        heard = now - timedelta(hours=3)
+        return {"online": False, "last_seen_at": heard, "status_at": heard, "pending_sessions": 2}
+    return {"online": True, "last_seen_at": now, "status_at": now, "pending_sessions": 0}
+
+
+def _arrive_in_time() -> None:
+    """Those of an uncertain date arrived when they were over, not all of them just now."""
+    from server.session_data.models import SessionData
+
+    for row in SessionData.objects.filter(date_uncertain=True):
+        row.received_at, row.local_day = row.ended_at, row.ended_at.date()
+        row.save(update_fields=["received_at", "local_day"])
 
 
 def everything(life: Life, now: datetime) -> list[Document]:
