@@ -14,6 +14,7 @@ from server.session_data.accept import accept_own, accept_session
 from server.session_data.amend import first_document
 from server.session_data.models import SessionData
 from tests.server.conftest import golden
+from tests.server.test_sharing_matrix import API as SHARING
 
 CALLERS = [
     "anna",  # whose data it is
@@ -191,6 +192,7 @@ def test_the_matrix_names_every_address_of_the_api():
     paths = {
         re.sub(r"\{.*?\}|[0-9a-f-]{36}", "<id>", row[0]).split("?")[0] for row in MATRIX.values()
     }
+    paths |= {re.sub(r"\{.*?\}", "<id>", row[1]).split("?")[0] for row in SHARING.values()}
     known_paths = {re.sub(r"<.*?>", "<id>", "/" + path) for path in api_paths(get_resolver())}
     assert known_paths <= paths
 
