@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agent import models
+from agent import cli, models
 from agent.capture import ReplayCamera
 from agent.replay import frames_of
 from agent.store import Store
@@ -271,3 +272,12 @@ def test_retry_names_a_session_it_does_not_know(tmp_path: Path) -> None:
     done = blink_agent("retry", "nothing", home=tmp_path)
     assert done.returncode == 1
     assert "'nothing'" in done.stderr
+
+
+def test_every_command_is_in_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    commands = re.findall(r"^    ([a-z-]+)  ", capsys.readouterr().out, re.MULTILINE)
+    assert len(commands) > 10
+    assert [each for each in commands if f"`blink-agent {each}" not in text] == []
