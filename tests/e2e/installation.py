@@ -45,6 +45,7 @@ class Installation:
             "BLINKLOG_HTTPS": "0",
             "BLINKLOG_MODELS": str(models.default_cache()),
             **self.broker.environment(),
+            "BLINKLOG_DEVICE_MQTT_URL": f"mqtts://{self.broker.host}:{self.broker.port}",
         }
         self._processes: list[subprocess.Popen[bytes]] = []
 
