@@ -84,13 +84,23 @@ class Tally:
 
 
 class Site:
-    """The installation. `ways` of its devices to the server: mqtt, http or both."""
+    """The installation. `ways` of its devices to the server: mqtt, http or both.
 
-    def __init__(self, folder: Path, *, ways: Sequence[str] = BOTH, devices: int = 1) -> None:
+    `replicas`: a second server and a second consumer, started and killed by whoever asks for them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ways: Sequence[str] = BOTH,
+        devices: int = 1,
+        database: str | None = None,
+    ) -> None:
         self.folder = folder
         self._stack = contextlib.ExitStack()
-        self.port = free_port()
-        self._database = folder / "server" / "blinklog.sqlite3"
+        self.port, self._second_port = free_port(), free_port()
+        self._database = database or f"sqlite:///{folder / 'server' / 'blinklog.sqlite3'}"
         self._before: set[str] = set()
         with contextlib.ExitStack() as stack:
             self._found(stack, ways, devices)
@@ -126,23 +136,24 @@ class Site:
         (self.folder / "broker").mkdir()
         self.broker = BrokerPart(Broker(self.folder / "broker", users, port=broker_port))
         stack.callback(self.broker.kill)
-        self.server = Program(
-            self._servers,
-            "server.cli:main",
-            *("serve", "--bind", f"127.0.0.1:{self.port}", "--workers", "1", "--threads", "4"),
-            log=self.folder / "server.log",
-        )
-        self.consumer = Program(
-            self._servers, "server.cli:main", "consume", log=self.folder / "consumer.log"
-        )
+        self.server, second = self._server(self.port), self._server(self._second_port)
+        self.consumer = self._of_the_server("consume", log="consumer.log")
+        self.replicas = [second, self._of_the_server("consume", log="second-consumer.log")]
         self.devices = [self._device(stack, each, ways, broker_port) for each in named]
+
+    def _server(self, port: int) -> Program:
+        bind = ("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4")
+        return self._of_the_server("serve", *bind, log=f"server-{port}.log")
+
+    def _of_the_server(self, *arguments: str, log: str) -> Program:
+        return Program(self._servers, "server.cli:main", *arguments, log=self.folder / log)
 
     def _environment(self, broker_port: int) -> dict[str, str]:
         return {
             "DJANGO_SETTINGS_MODULE": "server.settings",
             "BLINKLOG_SECRET_KEY": "of this folder alone",
             "BLINKLOG_DATA_DIR": str(self.folder / "server"),
-            "DATABASE_URL": f"sqlite:///{self._database}",
+            "DATABASE_URL": self._database,
             "BLINKLOG_MQTT_URL": f"mqtt://blinklog-server:{PASSWORD.replace(' ', '%20')}"
             f"@127.0.0.1:{broker_port}",
         }
@@ -160,7 +171,8 @@ class Site:
     ) -> Device:
         folder = self.folder / named["device"]
         folder.mkdir()
-        mqtt, http = (stack.enter_context(Proxy(port)) for port in (broker_port, self.port))
+        mqtt = stack.enter_context(Proxy(broker_port))
+        http = stack.enter_context(Proxy(self.port, self._second_port))
         config = _agent_config(folder, named, mqtt.port, http.port, ways)
         (folder / "agent.toml").write_text(config)
         store, journal = folder / "agent.sqlite3", folder / "journal"

@@ -47,13 +47,14 @@ class _Line:
 
 
 class Proxy:
-    """Listens on a port of its own and hands on to `target`, a port of this machine."""
+    """Listens on a port of its own and hands on to `targets`, ports of this machine: to each in
+    turn, and past those that refuse, as a load balancer does."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, *targets: int) -> None:
         self.harm = Harm()
         self.connections = 0
         self.answers: deque[bytes] = deque(maxlen=100)  # the last that came from the target
-        self._target = target
+        self._targets = deque(targets)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
@@ -103,7 +104,7 @@ class Proxy:
         try:
             if self.harm.refuse:
                 raise ConnectionRefusedError
-            far = socket.create_connection(("127.0.0.1", self._target), timeout=2)
+            far = self._connect()
         except OSError:
             near.close()
             return
@@ -113,6 +114,13 @@ class Proxy:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._lines[end] = line
             self._selector.register(end, selectors.EVENT_READ)
+
+    def _connect(self) -> socket.socket:
+        for _ in range(len(self._targets)):
+            self._targets.rotate(-1)
+            with contextlib.suppress(ConnectionRefusedError):
+                return socket.create_connection(("127.0.0.1", self._targets[-1]), timeout=2)
+        raise ConnectionRefusedError
 
     def _read(self, end: socket.socket) -> None:
         line, harm = self._lines[end], self.harm
