@@ -7,9 +7,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.cli_accounts import add_account_commands, add_password_options, read_password
 from server.cli_devices import add_device_commands
 from server.cli_keeping import add_keeping_commands
 from server.cli_letters import add_letter_commands
@@ -170,19 +170,6 @@ def refuse_missing_migrations() -> None:
         raise CommandError(MIGRATE_FIRST.format(missing))
 
 
-def read_password(options: Options) -> str | None:
-    """The first line of the file or of standard input; `None` where neither is asked for."""
-    if options.password_file is None and not options.password_stdin:
-        return None
-    try:
-        text = options.password_file.read_text() if options.password_file else sys.stdin.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"expected a password in {options.password_file}: {error}") from error
-    if not text.strip():
-        raise CommandError("expected a password, found nothing")
-    return str(text).splitlines()[0]
-
-
 def open_link(options: Options) -> "CareLink | None":
     """The link between the two people, if it is open."""
     from server.care.models import CareLink
@@ -213,6 +200,7 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument("--threads", type=positive, default=4, help="of each process (4)")
     command(consume, "consume")
     add_people_commands(command)
+    add_account_commands(command)
     add_device_commands(command)
     add_letter_commands(command)
     add_keeping_commands(command)
@@ -223,9 +211,7 @@ def add_people_commands(command: Adder) -> None:
     """Those about people and who may see whom."""
     person = command(create_person, "create-person")
     person.add_argument("name", help="user name")
-    secret = person.add_mutually_exclusive_group()
-    secret.add_argument("--password-file", type=Path, metavar="FILE")
-    secret.add_argument("--password-stdin", action="store_true")
+    add_password_options(person)
     person.add_argument("--timezone", default="UTC", help="such as Europe/Berlin")
     person.add_argument("--language", default="en")
     person.add_argument("--admin", action="store_true", help="may use the admin site")

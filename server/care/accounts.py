@@ -30,7 +30,7 @@ def sign_up(
 ) -> Person:
     """A new account. Raises `ValidationError`, by field."""
     person = Person(username=username, timezone=timezone, language=language, first_name=name)
-    _set_password(person, password)
+    set_checked_password(person, password)
     person.full_clean()
     try:
         with transaction.atomic():
@@ -44,7 +44,7 @@ def sign_up(
 def activate(activation: Activation, password: str) -> Person:
     """The person's first password. Raises `ValidationError`, or `NotACodeError`: used meanwhile."""
     person = activation.person
-    _set_password(person, password)
+    set_checked_password(person, password)
     with transaction.atomic():
         if not Activation.live().filter(pk=activation.pk).exists():
             raise NotACodeError
@@ -58,12 +58,13 @@ def activate(activation: Activation, password: str) -> Person:
 
 def change_password(person: Person, password: str) -> None:
     """Every browser's session but the one that asks ends. Raises `ValidationError`."""
-    _set_password(person, password)
+    set_checked_password(person, password)
     person.save(update_fields=["password"])
     note(person, AuditEvent.PASSWORD_CHANGED, person)
 
 
-def _set_password(person: Person, password: str) -> None:
+def set_checked_password(person: Person, password: str) -> None:
+    """Not saved. Raises `ValidationError` for one that Django's validators refuse."""
     try:
         validate_password(password, person)
     except ValidationError as error:

@@ -4,7 +4,7 @@ Rank opens nothing here either: nobody is linked to anybody, no password that is
 no second factor is seen. Who administers the server does that from its shell, where it is noted.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -28,6 +28,16 @@ from server.care.models import (
     PersonToken,
 )
 
+LINK_FIELDS = (
+    "caregiver",
+    "person",
+    "may_see_history",
+    "may_see_live",
+    "may_control",
+    "may_get_alerts",
+    "created_at",
+    "ended_at",
+)
 admin.site.site_header = admin.site.site_title = "Blinklog"
 admin.site.unregister([StaticDevice, TOTPDevice])  # they show what only their person may know
 
@@ -70,26 +80,17 @@ class CareLinkAdmin(BaseAdmin):
     list_display = ["caregiver", "person", "created_at", "ended_at"]
     list_select_related = ["caregiver", "person"]
     search_fields = ["caregiver__username", "person__username"]
-    fields: ClassVar[list[str]] = [
-        "caregiver",
-        "person",
-        "may_see_history",
-        "may_see_live",
-        "may_control",
-        "may_get_alerts",
-        "created_at",
-        "ended_at",
-    ]
-    readonly_fields = fields[:-1]
+    fields = LINK_FIELDS
+    readonly_fields = LINK_FIELDS[:-1]
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """A link comes from an invitation that was accepted."""
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:  # noqa: ARG002
         """One that has ended stays so."""
         ended = obj is not None and obj.ended_at is not None
-        return self.fields if ended else self.fields[:-1]
+        return LINK_FIELDS if ended else LINK_FIELDS[:-1]
 
     def save_model(self, request: HttpRequest, obj: CareLink, form: Any, change: bool) -> None:
         """Its person is told."""

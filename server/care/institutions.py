@@ -97,16 +97,25 @@ def activation_code(admin: Person, institution: Institution, person: Person) -> 
     return text
 
 
-def set_role(actor: Person | None, institution: Institution, person: Person, role: str) -> None:
-    """Raises `ValidationError` where nobody would administer it any more."""
-    with transaction.atomic():
-        Institution.objects.select_for_update().get(pk=institution.pk)
-        mine = Membership.objects.filter(institution=institution)
-        others = mine.filter(role=Role.ADMIN).exclude(person=person)
-        if role != Role.ADMIN and actor is not None and not others.exists():
-            raise ValidationError(_("An institution needs an administrator."))
-        mine.filter(person=person).update(role=Role(role))
-    note(actor, AuditEvent.ROLE_CHANGED, person, str(role), institution=institution)
+def take_in(institution: Institution, person: Person) -> None:
+    """By the operator alone. Raises `ValidationError` for who belongs to another one."""
+    mine, _is_new = Membership.objects.get_or_create(
+        person=person, defaults={"institution": institution}
+    )
+    if mine.institution_id != institution.pk:
+        raise ValidationError(f"{person.username} belongs to {mine.institution}")
+
+
+def take_out(institution: Institution, person: Person) -> None:
+    """By the operator alone; the account stays."""
+    if Membership.objects.filter(institution=institution, person=person).delete()[0]:
+        note(None, AuditEvent.ROLE_CHANGED, person, "left", institution=institution)
+
+
+def set_role(institution: Institution, person: Person, role: str) -> None:
+    """By the operator alone: no admin makes another."""
+    Membership.objects.filter(institution=institution, person=person).update(role=Role(role))
+    note(None, AuditEvent.ROLE_CHANGED, person, str(role), institution=institution)
 
 
 def log_of(institution: Institution) -> QuerySet[AuditEntry]:

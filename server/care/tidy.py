@@ -1,0 +1,27 @@
+"""What need not be kept: used and expired codes, and wrong guesses that no longer count."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from server.care.guesses import WINDOW
+from server.care.models import Activation, Invitation, LoginFailure
+from server.devices.models import ClaimCode
+
+# Long enough to answer "what became of the code I gave you?"
+KEPT = timedelta(days=30)
+
+
+def tidy(now: datetime) -> dict[str, int]:
+    """Forget them; how many of each."""
+    over = Q(used_at__lt=now - KEPT) | Q(expires_at__lt=now - KEPT)
+    begun = TOTPDevice.objects.filter(confirmed=False, created_at__lt=now - timedelta(days=1))
+    return {
+        "codes": sum(
+            model._default_manager.filter(over).delete()[0]
+            for model in (ClaimCode, Invitation, Activation)
+        ),
+        "guesses": LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()[0],
+        "second factors begun": begun.delete()[0],
+    }
