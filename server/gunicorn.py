@@ -1,5 +1,10 @@
 """`blink-server serve`: gunicorn, set up here and nowhere else."""
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +35,23 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
 def run(*, bind: str, workers: int, threads: int) -> None:
     """Serve until SIGTERM. A worker that dies or hangs is replaced."""
+    with _counting_together():
+        _serve(bind=bind, workers=workers, threads=threads)
+
+
+@contextmanager
+def _counting_together() -> Iterator[None]:
+    """A folder in which the workers count requests; it must be named before they are made."""
+    folder, ours = tempfile.mkdtemp(prefix="blinklog-metrics-"), os.getpid()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        if os.getpid() == ours:  # a worker that ends comes by here too
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(*, bind: str, workers: int, threads: int) -> None:
     _Server(
         bind=bind,
         workers=workers,
@@ -42,6 +64,7 @@ def run(*, bind: str, workers: int, threads: int) -> None:
         # No access log: addresses hold user names and session ids.
         accesslog=None,
         errorlog="-",
+        logconfig_dict=settings.LOGGING,
         # Which forwarded headers to believe is Django's business, see settings.TRUSTED_PROXIES.
         secure_scheme_headers={},
         forwarded_allow_ips="*" if settings.TRUSTED_PROXIES else "",

@@ -1,5 +1,8 @@
 """Whether the process lives, and whether it could do its work."""
 
+from typing import Any
+
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
@@ -17,14 +20,36 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
-    """200 when the database answers and has all migrations, else 503 and what is missing."""
+    """200 when the database answers and has all migrations, else 503 and what is missing.
+
+    The consumer counts where the settings say so: a process that answers HTTP well is not to be
+    taken out of service because another one is gone, unless somebody wants to hear of it here.
+    """
     missing = missing_migrations()
+    consumer = _consumer() if missing == 0 else {"consumer": "unknown"}
+    live = consumer["consumer"] == "ok" or not settings.READY_WITH_CONSUMER
+    ready = missing == 0 and live
     body = {
-        "status": "ok" if missing == 0 else "unready",
+        "status": "ok" if ready else "unready",
         "database": "away" if missing is None else "ok",
         "missing_migrations": missing,
+        **consumer,
     }
-    return JsonResponse(body, status=200 if missing == 0 else 503)
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _consumer() -> dict[str, Any]:
+    """Whether a consumer has the broker and the database, by its last sign of life."""
+    from server.keeping.signs import ALIVE, CONSUMER, age
+
+    try:
+        heard = age(CONSUMER)
+    except (DatabaseError, InterfaceError):
+        return {"consumer": "unknown"}
+    if heard is None:
+        return {"consumer": "never heard of"}
+    state = "ok" if heard <= ALIVE else "away"
+    return {"consumer": state, "consumer_heard_s": round(heard.total_seconds())}
 
 
 def missing_migrations() -> int | None:

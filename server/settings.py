@@ -3,6 +3,7 @@
 import os
 import secrets
 import tempfile
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from server.logs import logging_settings
 from server.mail_settings import mail_settings
 
 BASE_DIR = Path(__file__).resolve().parent
@@ -41,6 +43,25 @@ def _one_of(name: str, default: str, *others: str) -> str:
 
 def _words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def _networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(word) for word in _words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: expected addresses or networks; {error}") from None
+
+
+def _secret(name: str) -> str:
+    if not (file := os.environ.get(name, "")):
+        return ""
+    try:
+        secret = Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+    if len(secret) < 16:
+        raise ImproperlyConfigured(f"{name}: expected 16 characters or more")
+    return secret
 
 
 def _data_dir() -> Path:
@@ -105,6 +126,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "server.metrics.CountRequests",
     "server.security.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -249,7 +271,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
@@ -258,15 +280,16 @@ X_FRAME_OPTIONS = "DENY"
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    # The request logger names paths with 4xx: noise here, and a path can hold an id.
-    "loggers": {"django.request": {"level": "ERROR"}},
-}
+# One line a record, or one object on each.
+LOGGING = logging_settings(_one_of("BLINKLOG_LOG", "line", "json"))
+
+# Who may read /metrics: those who bring the token, or come from these networks. Nobody by default.
+METRICS_ALLOW = _networks("BLINKLOG_METRICS_ALLOW")
+METRICS_TOKEN = _secret("BLINKLOG_METRICS_TOKEN_FILE")
+# Whether /readyz says 503 while no consumer is at work.
+READY_WITH_CONSUMER = _flag("BLINKLOG_READY_WITH_CONSUMER")
+# How long sessions are kept of a person who has not chosen; 0 is for ever.
+RETENTION_DAYS = _number("BLINKLOG_RETENTION_DAYS", 0)
 
 # Where people reach us, for links in what is sent to them.
 PUBLIC_URL = os.environ.get("BLINKLOG_URL", "").rstrip("/")

@@ -17,6 +17,7 @@ from server.care.sharing_views import (
 from server.care.views import AccessLogView, PeopleView, TokenView
 from server.devices.views import CommandView
 from server.health import healthz, readyz
+from server.metrics_page import metrics
 
 
 class ApiDocs(SpectacularSwaggerSplitView):
@@ -29,6 +30,7 @@ class ApiDocs(SpectacularSwaggerSplitView):
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("api/auth/token/", TokenView.as_view(), name="token"),
     path("api/people/", PeopleView.as_view(), name="people"),
     path("api/invitations/", InvitationsView.as_view(), name="api-invitations"),

@@ -39,6 +39,19 @@ class Tombstone(models.Model):
         return str(self.id)
 
 
+class Tally(models.Model):
+    """How many documents came in by MQTT, by what became of them, since the beginning."""
+
+    outcome = models.CharField(max_length=16, primary_key=True)
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.count}"
+
+
 class Sign(models.Model):
     """The last sign of life of a part of the server: a consumer, the timers' commands."""
 

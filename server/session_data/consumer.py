@@ -31,6 +31,8 @@ from collections.abc import Sequence
 from django.db import DataError, Error, IntegrityError, close_old_connections, connection
 
 from server.devices.fair_share import MQTT_AT_ONCE, MQTT_PER_S, FairShare
+from server.keeping.signs import CONSUMER, Heart
+from server.keeping.tallies import Tallies
 from server.mqtt import (
     SESSIONS,
     STATUS,
@@ -83,6 +85,8 @@ class Consumer:
         self.stop = stop
         self.longest_pause_s = longest_pause_s
         self._failures = 0
+        self._heart = Heart(CONSUMER)
+        self._tallies = Tallies()
         self._share = FairShare(MQTT_PER_S, MQTT_AT_ONCE)
         self._passed_over = 0
         self._told_s = -math.inf
@@ -114,6 +118,8 @@ class Consumer:
                 if messages := line.next_messages(WAIT_S):
                     self._deal_with(line, messages)
                 self._failures = 0
+                if self._heart.beat():
+                    self._tallies.keep()
         finally:
             line.close()
 
@@ -125,7 +131,9 @@ class Consumer:
             for message in messages
             if not self._share.take(sender_of(message), len(message.payload))
         ]
-        for message, acceptance in zip(fair, stored(fair) if fair else [], strict=True):
+        acceptances = stored(fair) if fair else []
+        self._tallies.count(acceptances)
+        for message, acceptance in zip(fair, acceptances, strict=True):
             if acceptance is not None:
                 # The device's own topic, whatever response topic the message asks for.
                 topic = message.topic.removesuffix("sessions") + "acks"
