@@ -3,10 +3,15 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agent import cli_parts, config, status, status_text
+from agent import cli_parts, config, models, status, status_text
 from agent.cli_parts import AddCommand
 from agent.clock import Clock
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:  # it brings what `watch` has no use for
+    from agent.doctor import Check
 
 MARKS = {"ok": "ok    ", "bad": "BAD   ", "off": "-     ", "broken": "BROKEN"}
 
@@ -54,12 +59,10 @@ def _status(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     """Exit status 1 where somebody has to do something."""
-    from agent.cli_doctor import checks
     from agent.doctor import examine
 
-    settings = config.load(options.config)
     results = []
-    for result in examine(checks(settings)):
+    for result in examine(_checks(options)):
         results.append(result)
         if not options.json:
             print(
@@ -73,6 +76,17 @@ def _doctor(options: argparse.Namespace) -> int:
     return int(not well)
 
 
+def _checks(options: argparse.Namespace) -> "list[Check]":
+    """A configuration that can't be understood leaves nothing else to look at."""
+    from agent.cli_doctor import checks, configuration
+    from agent.doctor import bad
+
+    try:
+        return checks(config.load(options.config))
+    except ConfigError as error:
+        return [configuration(bad(str(error), f"correct {config.file_of(options.config)}"))]
+
+
 def _enrol(options: argparse.Namespace) -> int:
     from agent.cli_enrol import run
 
@@ -84,3 +98,6 @@ def _config(options: argparse.Namespace) -> None:
     for section, key, default, _ in config.settings():
         value = getattr(getattr(settings, section), key)
         print(f"{section}.{key} = {cli_parts.plain(value)}{'' if value == default else '  # set'}")
+    print(f"# the store is {settings.store_path}")
+    print(f"# the models are in {settings.model.cache or models.default_cache()}")
+    print(f"# the secrets are {settings.token_path} and {settings.password_path}")

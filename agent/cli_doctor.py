@@ -11,7 +11,8 @@ from agent import (
 )
 from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.doctor import Check
+from agent.config import settings as every_key
+from agent.doctor import Check, Finding, ok
 from agent.picamera import OPEN_TIMEOUT_S, STOP_TIMEOUT_S
 from agent.running import process_of
 from agent.sync import Transport
@@ -35,6 +36,7 @@ def checks(settings: AgentConfig) -> list[Check]:
         return process_of(path, "watch")
 
     return [
+        configuration(_understood(settings)),
         Check(
             "camera",
             2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s,
@@ -65,6 +67,18 @@ def checks(settings: AgentConfig) -> list[Check]:
         *contact(settings),
         Check("services", QUICK_S, lambda: doctor_services.services(units())),
     ]
+
+
+def configuration(finding: Finding) -> Check:
+    """What became of reading it."""
+    return Check("settings", QUICK_S, lambda: finding)
+
+
+def _understood(settings: AgentConfig) -> Finding:
+    keys = ((getattr(settings, section), key, default) for section, key, default, _ in every_key())
+    count = sum(getattr(section, key) != default for section, key, default in keys)
+    where = settings.file if settings.file.exists() else "no file"
+    return ok(f"{where}: understood, {count} keys set")
 
 
 def contact(settings: AgentConfig) -> list[Check]:

@@ -52,7 +52,9 @@ def _file(named: Path | None) -> Path:
 
 
 def _undelivered(settings: AgentConfig) -> int:
-    if not settings.store_path.exists():
+    try:
+        settings.store_path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     with cli_parts.open_store(settings) as store:
         counts = store.counts()

@@ -209,7 +209,7 @@ def settings() -> Iterator[tuple[str, str, Any, str]]:
 
 def _sections() -> dict[str, type]:
     hints = typing.get_type_hints(AgentConfig)
-    return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+    return {name: kind for name, kind in hints.items() if kind is not Path}
 
 
 def _text_of(path: Path) -> str:

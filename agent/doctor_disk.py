@@ -21,8 +21,9 @@ TIME = "connect it to a network, or give it a battery clock; then: timedatectl"
 def store(path: Path, opened: Callable[[], AbstractContextManager[Store]]) -> Finding:
     """Whether it is whole, of this version's schema, and takes a write."""
     try:
-        if not path.exists():
-            return _absent(path)
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return _absent(path)
     except PermissionError:
         return bad(f"{path} is not this user's to read", SUDO)
     try:

@@ -56,14 +56,18 @@ def _kept(path: Path, open_store: OpenStore) -> Report:
     found: Report = {**dict.fromkeys((*NOTES, "sessions", "active")), "waiting": [], "parked": []}
     found["database"] = {"path": str(path), "exists": True}
     try:
-        if not path.exists():
-            return found | {"database": {"path": str(path), "exists": False}, "sessions": NONE}
+        path.stat()
         with open_store() as store:
             found |= {name: store.noted(name) for name in NOTES}
             found["sessions"] = store.counts()
             stored = store.sessions(1000)
-    except (StoreError, PermissionError) as error:
-        found["store"] = {"problem": _problem(path, error)}
+    except (FileNotFoundError, NotADirectoryError):
+        return found | {"database": {"path": str(path), "exists": False}, "sessions": NONE}
+    except PermissionError:
+        found["store"] = {"problem": f"{path}: no permission: sudo blink-agent status"}
+        return found
+    except StoreError as error:
+        found["store"] = {"problem": str(error)}
         return found
     waiting = [each for each in stored if not each.delivered and each.parked_reason is None]
     found["active"] = next((each for each in stored if each.state == "active"), None)
@@ -74,12 +78,6 @@ def _kept(path: Path, open_store: OpenStore) -> Report:
         if each.parked_reason
     ]
     return found
-
-
-def _problem(path: Path, error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return f"{path}: no permission: sudo blink-agent status"
-    return str(error)
 
 
 def _session(stored: StoredSession) -> Report:

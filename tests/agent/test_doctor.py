@@ -513,12 +513,20 @@ def test_a_device_that_is_well_ends_with_0_and_one_that_is_not_with_1(
     report = json.loads(capsys.readouterr().out)
     states = {each["check"]: each["state"] for each in report["checks"]}
     assert report["ok"] is True
+    assert states.pop("settings") == "ok"
     assert states == {
         "camera": "ok", "model": "ok", "button": "off", "light": "off", "usb button": "off",
         "store": "off", "disk": "ok", "clock": "ok", "credentials": "ok", "broker": "off",
         "server": "ok", "services": "off",
     }  # fmt: skip
 
+    file.write_text(file.read_text().replace("fps = 15", "fsp = 15"))
+    assert cli.main(["--config", str(file), "doctor", "--json"]) == 1
+    (only,) = json.loads(capsys.readouterr().out)["checks"]
+    assert (only["check"], only["state"]) == ("settings", "bad")
+    assert "did you mean 'fps'?" in only["found"]
+
+    file.write_text(file.read_text().replace("fsp = 15", "fps = 15"))
     (tmp_path / "api-token").write_text("revoked")
     assert cli.main(["--config", str(file), "doctor"]) == 1
     said = capsys.readouterr().out

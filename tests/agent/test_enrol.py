@@ -2,6 +2,7 @@
 is spoilt by what goes wrong."""
 
 import contextlib
+import json
 import os
 import shutil
 import stat
@@ -44,7 +45,7 @@ def identity(**changes: Any) -> dict[str, Any]:
 class Box:
     """A device's files, and what `blink-agent` says there."""
 
-    def __init__(self, folder: Path, say: Callable[[], tuple[str, str]]) -> None:
+    def __init__(self, folder: Path, say: Callable[[], str]) -> None:
         self.folder = folder
         self.file = folder / "agent.toml"
         self.file.write_text(PERSONS_OWN)
@@ -53,7 +54,7 @@ class Box:
     def run(self, *arguments: str) -> tuple[int, str]:
         """A command's exit status, and all that it says."""
         status = cli.main(["--config", str(self.file), *arguments])
-        return status, "".join(self._say())
+        return status, self._say()
 
     def values(self) -> dict[str, Any]:
         """The configuration as it is now."""
@@ -69,7 +70,12 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("BLINKLOG_AGENT_STORE_PATH", str(tmp_path / "state" / "agent.sqlite3"))
     folder = tmp_path / "etc"
     folder.mkdir()
-    return Box(folder, lambda: tuple(capsys.readouterr()))
+
+    def say() -> str:
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    return Box(folder, say)
 
 
 @pytest.fixture
@@ -128,6 +134,9 @@ def test_what_was_measured_before_is_delivered_afterwards(box: Box, api: Api) ->
     assert box.run("enrol", api.url, CODE)[0] == 0
     assert box.run("sync", "--once")[0] == 0
     assert api.history.documents == {before["session_id"]: before}
+    report = json.loads(box.run("status", "--json")[1])
+    assert report["last_contact"] is not None
+    assert report["next_try"] is None
 
 
 def test_secrets_go_where_the_configuration_says(box: Box, api: Api) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.store import Store
-from agent.toml_lines import with_keys
+from agent.toml_lines import Changes, with_keys
 from tests.broker import needs_mosquitto
 from tests.e2e.installation import Installation, running_installation
 
@@ -69,7 +69,7 @@ def test_a_code_makes_a_box_a_device_that_delivers_both_ways(installed: Installa
     assert installed.agent(file, "sync", "--once").returncode == 0
 
     enrolled = file.read_text()
-    ways = {
+    ways: dict[str, Changes] = {
         "MQTT": {"server": {"url": f"http://127.0.0.1:{NOBODY}"}},
         "HTTP": {"mqtt": {"port": NOBODY}},
     }
