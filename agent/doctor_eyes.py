@@ -58,8 +58,9 @@ def _mend(wish: CameraConfig, said: str) -> str:
 
 def model(cache: Path, threads: int, fps: float) -> Finding:
     """Whether inference runs here, and fast enough for the camera. Raises ModelError."""
-    times = {name: _time_ms(name, cache, threads) for name in read_manifest()}
-    runtime = models.load("face_landmark", cache, threads).__class__.__module__.split(".")[0]
+    loaded = {name: models.load(name, cache, threads) for name in read_manifest()}
+    times = {name: _time_ms(interpreter) for name, interpreter in loaded.items()}
+    runtime = type(loaded["face_landmark"]).__module__.split(".")[0]
     each = ", ".join(f"{name} {time_ms:.1f} ms" for name, time_ms in times.items())
     period_ms = 1000 / fps
     found = f"{each} an inference with {runtime}; a frame at {fps:g} fps has {period_ms:.1f} ms"
@@ -69,9 +70,8 @@ def model(cache: Path, threads: int, fps: float) -> Finding:
     return bad(found, f"set [camera] fps to {max(1, int(can))} or less, or [model] threads to 2")
 
 
-def _time_ms(name: str, cache: Path, threads: int) -> float:
+def _time_ms(interpreter: models.Interpreter) -> float:
     """The median of a few inferences on noise."""
-    interpreter = models.load(name, cache, threads)
     noise = np.random.default_rng(0)
     taken = []
     for _ in range(ROUNDS):

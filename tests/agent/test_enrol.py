@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from agent import cli, units
+from agent import claim, cli, reach, units
 from agent.claim import checked_code, checked_url
 from agent.errors import ConfigError
 from agent.store import Store
@@ -318,6 +318,17 @@ def test_no_identity_changes_nothing_and_says_whether_the_code_may_be_spent(
     assert says in said
     assert ("The code may be used up all the same" in said) is spent
     assert box.files() == before
+
+
+def test_an_answer_that_drips_is_not_waited_for(
+    box: Box, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "ANSWER_S", 0.5)
+    monkeypatch.setattr(reach, "CONNECT_S", 0.2)
+    api.next.append(lambda handler: handler.drip(b"H"))
+    status, said = box.run("enrol", api.url, CODE)
+    assert status == 1
+    assert "did not come to an end. The code may be used up" in said
 
 
 def test_a_used_code_leaves_the_identity_that_is_there(box: Box, api: Api) -> None:
