@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.db import connection
 
 from tests.postgres import Postgres, needs_postgres
 
@@ -89,7 +90,18 @@ def pouring(place: Place) -> Iterator[list[str]]:
         assert pourer.returncode == 0
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
+on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="runs with SQLite's turn")
+on_postgres = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="runs with PostgreSQL's turn"
+)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=on_sqlite),
+        pytest.param("postgres", marks=[needs_postgres, pytest.mark.needs_postgres, on_postgres]),
+    ]
+)
 def places(request, tmp_path) -> Iterator[tuple[Place, Place]]:
     """One to back up and one to restore to."""
     folders = [tmp_path / name for name in ("one", "two")]
@@ -160,6 +172,7 @@ def damaged(good: Path, bad: Path) -> Path:
     return bad
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
@@ -185,6 +198,7 @@ def test_a_backup_that_cant_be_trusted_is_refused_and_changes_nothing(
         restore(broken(good, tmp_path / "bad.zip"), replace=True)
 
 
+@on_sqlite
 def test_in_a_folder_the_newest_few_are_kept(made, tmp_path):
     place, _ = made
     for name in ("blinklog-20250101T000000Z.zip", "blinklog-20250102T000000Z.zip", "mine.zip"):
@@ -194,6 +208,7 @@ def test_in_a_folder_the_newest_few_are_kept(made, tmp_path):
     assert names == ["blinklog-20250102T000000Z.zip", Path(told["file"]).name, "mine.zip"]
 
 
+@on_sqlite
 def test_a_backup_writes_over_nothing_and_leaves_nothing_half_made(
     made, tmp_path, tmp_path_factory
 ):
