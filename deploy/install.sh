@@ -16,8 +16,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 prefix=/opt/blinklog unit_folder=systemd user=blinklog
 config=/etc/blinklog state=/var/lib/blinklog cache=/var/cache/blinklog models=$prefix/models
-units=(blinklog-watch.service blinklog-sync.service)
-journald=/etc/systemd/journald.conf.d/blinklog.conf
+services=(blinklog-watch.service blinklog-sync.service)
+enabled=("${services[@]}" blinklog-undo.service blinklog-last-resort.timer)
+units=("${enabled[@]}" blinklog-last-resort.service)
+settings=(journald.conf.d/blinklog.conf system.conf.d/blinklog.conf)  # below /etc/systemd
+unproven=$prefix/unproven  # as long as it is there, blinklog-undo.service goes back at the next boot
 store=$state/agent.sqlite3
 self_test_s=${BLINKLOG_SELF_TEST_S:-300} settle_s=${BLINKLOG_SETTLE_S:-5}
 
@@ -27,6 +30,7 @@ read_options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --go-back) action=go_back ;;
+      --undo) action=undo ;;
       --uninstall) action=uninstall ;;
       --keep-data | --delete-data) data=${1#--} ;;
       --no-camera-packages) camera='' ;;
@@ -97,24 +101,35 @@ install_config() {
   install -d -m 0700 -o "$user" -g "$user" "$state"
 }
 
-install_journald() {
-  local file=$prefix/current/share/journald.conf.d/blinklog.conf
-  if cmp --quiet "$file" "$journald"; then return; fi
-  install -D -m 0644 "$file" "$journald"
-  if systemd_runs; then systemctl try-restart systemd-journald.service; fi
+install_settings() {
+  local each changed=''
+  for each in "${settings[@]}"; do
+    if cmp --quiet "$prefix/current/share/$each" "/etc/systemd/$each"; then continue; fi
+    install -D -m 0644 "$prefix/current/share/$each" "/etc/systemd/$each"
+    changed=yes
+  done
+  if [ -n "$changed" ]; then take_settings; fi
 }
+
+take_settings() {
+  if ! systemd_runs; then return; fi
+  systemctl daemon-reexec
+  systemctl try-restart systemd-journald.service
+}
+
+as_user() { (umask 077 && exec setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"); }
 
 # An inference and a store, as the user that the services will be, with this device's configuration.
 self_test() {
   say "self-test of $(basename "$1")"
-  (cd / && runuser --user "$user" -- env --ignore-environment PATH=/usr/bin:/bin HOME="$state" \
+  (cd / && as_user env --ignore-environment PATH=/usr/bin:/bin HOME="$state" \
     timeout "$self_test_s" "$1/bin/blink-agent" self-test)
 }
 
 # To go back to if the next release rewrites it and then fails. Nobody writes meanwhile: the services are down.
 keep_store() {
   rm -f "$store.before"
-  if [ -f "$store" ]; then runuser --user "$user" -- "$system_python" - "$store" "$store.before" <<'PYTHON'
+  if [ -f "$store" ]; then as_user "$system_python" - "$store" "$store.before" <<'PYTHON'
 import sqlite3, sys
 with sqlite3.connect(sys.argv[1]) as now, sqlite3.connect(sys.argv[2]) as kept:
     now.backup(kept)
@@ -134,7 +149,7 @@ restore_store() {
 }
 
 schema_of() {
-  runuser --user "$user" -- "$system_python" -c \
+  as_user "$system_python" -c \
     'import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version").fetchone()[0])' "$1"
 }
 
@@ -142,7 +157,7 @@ link_command() { ln -sfn "$prefix/current/bin/blink-agent" /usr/local/bin/blink-
 
 running_units() {
   local unit
-  for unit in "${units[@]}"; do
+  for unit in "${services[@]}"; do
     if systemctl --quiet is-active "$unit" 2>/dev/null; then echo "$unit"; fi
   done
 }
@@ -178,7 +193,7 @@ install_release() {
   install_models
   install_config
   self_test "$release" || refuse_release
-  if [ "$(current_release)" = "$release" ] && [ "$(running_units | wc -l)" = ${#units[@]} ]; then
+  if [ "$(current_release)" = "$release" ] && [ "$(running_units | wc -l)" = ${#services[@]} ]; then
     note "$(basename "$release") is current and runs: nothing to do"
     finish
     return
@@ -197,24 +212,27 @@ upgrade() {
   local before ran
   before=$(current_release)
   ran=$(running_units)
-  if systemd_runs; then systemctl stop "${units[@]}" 2>/dev/null || true; fi
+  if systemd_runs; then systemctl stop "${services[@]}" 2>/dev/null || true; fi
   keep_store
+  if [ -n "$before" ]; then touch "$unproven"; fi
   switch_to "$release"
   finish
   if ! systemd_runs; then
+    rm -f "$unproven"
     note "systemd does not run here: the services start with the next boot"
     return
   fi
   # A fault that was there before (a camera unplugged, say) is no reason to go back.
-  local wanted=("${units[@]}")
+  local wanted=("${services[@]}")
   if [ -n "$ran" ]; then mapfile -t wanted <<< "$ran"; fi
   if start_units "${wanted[@]}"; then
-    rm -f "$store.before"
-    systemctl --no-block start "${units[@]}"
+    rm -f "$unproven" "$store.before"
+    systemctl --no-block start "${services[@]}" blinklog-last-resort.timer
     say "$(basename "$release") runs"
     return
   fi
   if [ -z "$ran" ]; then
+    rm -f "$unproven" "$store.before"
     die "$(basename "$release") is installed and its services go on trying; blink-agent doctor says what is missing"
   fi
   go_back_to "$before"
@@ -224,23 +242,36 @@ upgrade() {
 # What belongs to the current release outside of it.
 finish() {
   link_units "${units[@]}"
-  systemctl --quiet enable "${units[@]}"
+  systemctl --quiet enable "${enabled[@]}"
   link_command
-  install_journald
+  install_settings
   prune_releases
 }
 
 go_back_to() {
   local failed
   failed=$(current_release)
-  systemctl stop "${units[@]}" 2>/dev/null || true
-  point "$prefix/current" "releases/$(basename "$1")"
-  sync -f "$prefix"
-  restore_store
+  systemctl stop "${services[@]}" 2>/dev/null || true
+  undo_to "$1"
   if [ "$(previous_release)" = "$1" ]; then rm -f "$prefix/previous"; fi
   if [ "$failed" != "$1" ]; then rm -rf "$failed"; fi
   finish
-  start_units "${units[@]}" || warn "the release before does not start either: blink-agent doctor"
+  start_units "${services[@]}" || warn "the release before does not start either: blink-agent doctor"
+}
+
+undo_to() {
+  point "$prefix/current" "releases/$(basename "$1")"
+  restore_store
+  rm -f "$unproven"
+  sync -f "$prefix"
+}
+
+# At boot, before the services: power was cut while an upgrade was being watched.
+undo() {
+  [ -e "$unproven" ] || return 0
+  say "the upgrade to $(basename "$(current_release)") was cut off: going back to $(basename "$(previous_release)")"
+  undo_to "$(previous_release)"
+  systemctl daemon-reload  # the units are links into the current release
 }
 
 go_back() {
@@ -250,10 +281,10 @@ go_back() {
   check_idle
   self_test "$before" || die "the release before fails its self-test; nothing was changed"
   say "going back to $(basename "$before")"
-  if systemd_runs; then systemctl stop "${units[@]}" 2>/dev/null || true; fi
+  if systemd_runs; then systemctl stop "${services[@]}" 2>/dev/null || true; fi
   switch_to "$before"
   finish
-  if systemd_runs; then start_units "${units[@]}" || die "$(basename "$before") is current, but does not stand"; fi
+  if systemd_runs; then start_units "${services[@]}" || die "$(basename "$before") is current, but does not stand"; fi
   say "$(basename "$before") is current"
 }
 
@@ -262,12 +293,13 @@ uninstall() {
   local unit
   for unit in "${units[@]}"; do
     if systemd_runs; then systemctl --quiet disable --now "$unit" 2>/dev/null || true; fi
-    rm -f "/etc/systemd/system/$unit" "/etc/systemd/system/multi-user.target.wants/$unit"
+    rm -f "/etc/systemd/system/$unit" /etc/systemd/system/*.target.wants/"$unit"
     rm -rf "/etc/systemd/system/$unit.d"
   done
-  rm -f /usr/local/bin/blink-agent "$journald"
-  if systemd_runs; then systemctl daemon-reload && systemctl try-restart systemd-journald.service; fi
-  rm -rf "$prefix" "$cache"
+  rm -f /usr/local/bin/blink-agent "${settings[@]/#//etc/systemd/}"
+  rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d /etc/systemd/system.conf.d 2>/dev/null || true
+  take_settings
+  rm -rf "$prefix" "$cache" /var/lib/private/blinklog-last-resort /var/lib/blinklog-last-resort
   if [ "$data" = keep-data ]; then
     say "Blinklog is gone; $state and $config are kept, and so is their owner, the user $user"
     return
@@ -293,6 +325,7 @@ main() {
   case $action in
     install) install_release ;;
     go_back) go_back ;;
+    undo) undo ;;
     uninstall) uninstall ;;
   esac
 }

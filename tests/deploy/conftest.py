@@ -1,0 +1,20 @@
+"""Machines of their own, and what is carried to them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import machine
+
+
+@pytest.fixture(scope="module")
+def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is carried to the machine: seen there as /run/share."""
+    return tmp_path_factory.mktemp("stick")
+
+
+@pytest.fixture(scope="module")
+def needs_machine() -> None:
+    """Skips where there can be none."""
+    if reason := machine.missing():
+        pytest.skip(reason)

@@ -1,0 +1,219 @@
+"""The device's installer, run for real on a machine with systemd and no network.
+
+The tests are one story, in order: each begins where the one before ended.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.deploy.house import another, wheel_house
+from tests.deploy.machine import Machine, a_machine
+
+pytestmark = [
+    pytest.mark.xdist_group("deploy"),
+    pytest.mark.slow,
+    pytest.mark.usefixtures("needs_machine"),
+]
+
+CONFIG = """
+[camera]
+source = "replay"
+file = "/opt/face.avi"
+loop = true
+[controls]
+pins = "mock"
+"""
+QUICK = {"BLINKLOG_SETTLE_S": "1", "PIP_NO_COMPILE": "1"}
+BREAKS_INFERENCE = """
+def _start(runtime, content, threads):
+    raise RuntimeError("this runtime can't run on this machine")
+"""
+BREAKS_WATCH = """
+def _run(self, stopping):
+    raise RuntimeError("this release can't watch")
+Watch.run = _run
+"""
+NEWER_SCHEMA = """
+MIGRATIONS = (*MIGRATIONS, "CREATE TABLE later (number INTEGER) STRICT;")
+"""
+
+
+INSTALL = "/run/share/first/install.sh --no-camera-packages"
+BOTH = "systemctl is-active blinklog-watch blinklog-sync"
+
+
+@pytest.fixture(scope="module")
+def device(stick: Path) -> Iterator[Machine]:
+    shutil.copytree(wheel_house("device"), stick / "first")
+    with a_machine(stick) as made:
+        _prepare(made, stick)
+        yield made
+
+
+def _prepare(made: Machine, stick: Path) -> None:
+    (stick / "agent.toml").write_text(CONFIG)
+    _write_video(stick / "face.avi")
+    made.run("cp /run/share/face.avi /opt && install -D /run/share/agent.toml -t /etc/blinklog")
+
+
+def _write_video(path: Path) -> None:
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 15, (320, 240))
+    for _ in range(5):
+        video.write(np.full((240, 320, 3), 128, np.uint8))
+    video.release()
+
+
+def release(device: Machine) -> str:
+    """The current one, which the command is of, too."""
+    current = device.run("basename $(readlink -f /opt/blinklog/current)").stdout.strip()
+    assert device.run("blink-agent --version").stdout.strip() == current
+    return current
+
+
+def test_a_damaged_stick_changes_nothing(device: Machine, stick: Path) -> None:
+    bad = shutil.copytree(stick / "first", stick / "damaged")
+    (wheel,) = (bad / "wheels").glob("blinklog-*.whl")
+    wheel.write_bytes(wheel.read_bytes()[:-1] + b"?")
+    refused = device.run("/run/share/damaged/install.sh", check=False)
+    assert refused.returncode != 0
+    assert f"{wheel.name}: FAILED" in refused.stdout
+    assert device.run("ls -A /opt/blinklog", check=False).stdout.count("\n") <= 1
+    shutil.rmtree(bad)
+
+
+def test_a_fresh_device_needs_no_internet_and_measures_when_it_is_done(device: Machine) -> None:
+    done = device.run(INSTALL, **QUICK)
+    assert "face_landmark: an inference took" in done.stdout
+    assert device.run(BOTH).stdout.split() == ["active", "active"]
+    device.run("blink-agent start && sleep 1.5 && blink-agent stop")
+    (session,) = json.loads(device.run("blink-agent sessions --json").stdout)
+    assert session["camera"]["source"] == "replay"
+
+
+def test_the_services_belong_to_a_user_in_the_groups_that_there_are(device: Machine) -> None:
+    groups = device.run("id -Gn blinklog").stdout.split()
+    wanted = {"blinklog", "video", "gpio", "input"}
+    there = {line.split(":")[0] for line in device.run("getent group").stdout.splitlines()}
+    assert set(groups) == wanted & there
+    who = device.run("ps -o user= -C blink-agent").stdout.split()
+    assert who == ["blinklog", "blinklog"]
+
+
+def test_nobody_else_reads_the_sessions_and_the_configuration_that_was_there_stays(
+    device: Machine,
+) -> None:
+    assert device.run("stat -c %a /var/lib/blinklog").stdout.strip() == "700"
+    assert device.run("cat /etc/blinklog/agent.toml").stdout == CONFIG
+
+
+def test_the_token_reaches_the_service_and_nobody_else(device: Machine) -> None:
+    device.run("umask 077; printf bld_secret > /etc/blinklog/api-token")
+    device.run("systemctl restart blinklog-sync")
+    folder = "/run/credentials/blinklog-sync.service"
+    assert device.run(f"cat {folder}/api-token").stdout == "bld_secret"
+    assert device.run(f"cat {folder}/mqtt-password").stdout.strip() == ""  # there is none yet
+    other = device.run(f"setpriv --reuid nobody cat {folder}/api-token", check=False)
+    assert "Permission denied" in other.stdout
+
+
+def test_a_second_run_changes_nothing_and_restarts_nothing(device: Machine) -> None:
+    state = "systemctl show -p InvocationID blinklog-watch blinklog-sync; ls -l /opt/blinklog"
+    before = device.run(state).stdout
+    assert "nothing to do" in device.run(INSTALL, **QUICK).stdout
+    assert device.run(state).stdout == before
+
+
+def test_an_upgrade_waits_for_the_session_that_is_being_measured(
+    device: Machine, stick: Path
+) -> None:
+    later = another(stick / "first", stick / "second", "0.2.0", {})
+    device.run("blink-agent start && sleep 1.5")
+    refused = device.run(f"/run/share/{later.name}/install.sh", check=False)
+    assert refused.returncode != 0
+    assert "a session is being measured" in refused.stdout
+    device.run("blink-agent stop && sleep 1.5")
+
+
+def test_an_upgrade_takes_over_and_the_release_before_stays_to_go_back_to(device: Machine) -> None:
+    half = "/opt/blinklog/releases/0.2.0/bin"  # what another power cut left
+    device.run(f"mkdir -p {half} && touch {half}/python")
+    before = release(device)
+    device.run("/run/share/second/install.sh --no-camera-packages", **QUICK)
+    assert release(device) == "0.2.0"
+    assert device.run(BOTH).stdout.split() == ["active", "active"]
+    device.run("/opt/blinklog/current/share/install.sh --go-back", **QUICK)
+    assert release(device) == before
+    device.run("/opt/blinklog/current/share/install.sh --go-back", **QUICK)
+    assert release(device) == "0.2.0"
+
+
+def test_a_release_that_cannot_infer_never_takes_over(device: Machine, stick: Path) -> None:
+    another(stick / "first", stick / "third", "0.3.0", {"agent/models.py": BREAKS_INFERENCE})
+    watching = "systemctl show -p InvocationID blinklog-watch"
+    before = device.run(watching).stdout
+    refused = device.run("/run/share/third/install.sh", check=False, **QUICK)
+    assert refused.returncode != 0
+    assert "this runtime can't run on this machine" in refused.stdout
+    assert "the self-test of 0.3.0 failed: 0.2.0 goes on as it was" in refused.stdout
+    assert release(device) == "0.2.0"
+    assert device.run(watching).stdout == before
+    assert "0.3.0" not in device.run("ls /opt/blinklog/releases").stdout
+
+
+def test_a_release_whose_services_do_not_stand_is_taken_back_and_the_store_with_it(
+    device: Machine, stick: Path
+) -> None:
+    sessions = device.run("blink-agent sessions --json").stdout
+    changes = {"agent/watch.py": BREAKS_WATCH, "agent/store_schema.py": NEWER_SCHEMA}
+    another(stick / "first", stick / "fourth", "0.4.0", changes)
+    refused = device.run("/run/share/fourth/install.sh", check=False, **QUICK)
+    assert refused.returncode != 0
+    assert "this release can't watch" in refused.stdout
+    assert "0.4.0 failed, and was taken back: 0.2.0 runs again" in refused.stdout
+    assert release(device) == "0.2.0"
+    assert device.run(BOTH).stdout.split() == ["active", "active"]
+    assert device.run("blink-agent sessions --json").stdout == sessions
+    assert device.run("ls /opt/blinklog/releases").stdout.split() == ["0.2.0"]
+
+
+def test_power_cut_in_an_upgrade_leaves_the_old_release_running_and_another_run_mends(
+    device: Machine, stick: Path
+) -> None:
+    another(stick / "first", stick / "fifth", "0.5.0", {})
+    device.begin("/run/share/fifth/install.sh", BLINKLOG_SETTLE_S="60", PIP_NO_COMPILE="1")
+    switched = "while [ ! -e /opt/blinklog/unproven ]; do sleep 0.1; done; sleep 0.5"
+    device.run(f"timeout 60 bash -c '{switched}'")
+    assert release(device) == "0.5.0"
+    device.cut_power()
+    device.boot()
+    assert release(device) == "0.2.0"
+    assert device.run(BOTH).stdout.split() == ["active", "active"]
+    device.run("/run/share/fifth/install.sh", **QUICK)
+    assert release(device) == "0.5.0"
+    device.run("test ! -e /opt/blinklog/unproven")
+
+
+def test_uninstalling_asks_about_the_data_and_keeps_it_when_told_to(device: Machine) -> None:
+    uninstall = "/opt/blinklog/current/share/install.sh --uninstall"
+    asked = device.run(uninstall, check=False)
+    assert asked.returncode != 0
+    assert "expected --keep-data or --delete-data" in asked.stdout
+    assert device.run(BOTH).stdout.split() == ["active", "active"]
+    device.run(f"{uninstall} --keep-data")
+    left = "ls -d /opt/blinklog /usr/local/bin/blink-agent /etc/systemd/system/*blinklog*"
+    assert "/etc" not in device.run(f"{left} 2>/dev/null", check=False).stdout
+    device.run("test -s /var/lib/blinklog/agent.sqlite3 && test -s /etc/blinklog/api-token")
+
+
+def test_deleting_leaves_nothing(device: Machine) -> None:
+    device.run("/run/share/first/install.sh --uninstall --delete-data")
+    left = "find / -xdev -name '*blinklog*' -not -path '/proc/*' -not -path '/run/*'"
+    found = device.run(f"{left} -newer /etc/blinklog-test", check=False).stdout.split()
+    assert [each for each in found if each != "/etc/blinklog-test"] == []
+    assert device.run("getent passwd blinklog", check=False).stdout == ""
