@@ -51,16 +51,21 @@ def of_long_enough(sessions: Iterable[Measured], key: str) -> list[float]:
     return known((each for each in sessions if not is_short(each)), key)
 
 
+def clean(value: float) -> float:
+    """Without the dust of binary fractions, so that page and file round alike."""
+    return round(value, 6)
+
+
 def median_of(sessions: Iterable[Measured], key: str) -> float | None:
     """The median of the sessions long enough to mean something."""
     values = of_long_enough(sessions, key)
-    return median(values) if values else None
+    return clean(median(values)) if values else None
 
 
 def total_of(sessions: Iterable[Measured], key: str) -> float | None:
     """The sum over all sessions that measured it."""
     values = known(sessions, key)
-    return sum(values) if values else None
+    return clean(sum(values)) if values else None
 
 
 def coverage_of(sessions: Iterable[Measured], _key: str = "coverage") -> float | None:
@@ -71,7 +76,7 @@ def coverage_of(sessions: Iterable[Measured], _key: str = "coverage") -> float |
         if each.values.get("valid_s") is not None and each.values.get("duration_s") is not None
     ]
     whole = total_of(both, "duration_s")
-    return (total_of(both, "valid_s") or 0) / whole if whole else None
+    return clean((total_of(both, "valid_s") or 0) / whole) if whole else None
 
 
 # How a day's sessions become the day's value, and which of them make its spread.
@@ -105,11 +110,11 @@ class Spread:
 def spread_of(values: Sequence[float], middle: float | None = None) -> Spread:
     """The median (or what is given for it) and the quartiles, by the rule of n + 1."""
     if middle is None and values:
-        middle = median(values)
+        middle = clean(median(values))
     if len(values) < VALUES_FOR_QUARTILES:
         return Spread(len(values), middle)
     low, _, high = quantiles(values, n=4)
-    return Spread(len(values), middle, low, high)
+    return Spread(len(values), middle, clean(low), clean(high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +223,8 @@ def change(before: Spread, after: Spread, days: int) -> Change:
     fewest = min(before.count, after.count)
     if before.middle is None or after.middle is None or fewest < least_days(days):
         return Change(None, None)
-    absolute = after.middle - before.middle
-    return Change(absolute, absolute / before.middle if before.middle else None)
+    absolute = clean(after.middle - before.middle)
+    return Change(absolute, clean(absolute / before.middle) if before.middle else None)
 
 
 def counts_of(sessions: Sequence[Measured]) -> Counts:

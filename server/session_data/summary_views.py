@@ -255,9 +255,9 @@ def period_answer(days: Mapping[date, Any], first: date, last: date) -> dict[str
         "measured_days": now.measured_days,
         "least_days": least_days(now.days),
         **_counts(now.counts),
-        "duration_s": _plain(now.duration_s),
-        "valid_s": _plain(now.valid_s),
-        "coverage": _plain(now.coverage),
+        "duration_s": now.duration_s,
+        "valid_s": now.valid_s,
+        "coverage": now.coverage,
         "sessions_before": then.counts.sessions,
         "metrics": {key: _period_metric(key, now, then) for key in WAYS},
     }
@@ -268,16 +268,16 @@ def _period_metric(key: str, now: PeriodSummary, then: PeriodSummary) -> dict[st
     return {
         **_median(now.metrics[key]),
         "before": _median(then.metrics[key]),
-        "change": _plain(changed.absolute),
-        "change_ratio": _plain(changed.relative),
+        "change": changed.absolute,
+        "change_ratio": changed.relative,
     }
 
 
 def _median(spread: Spread) -> dict[str, Any]:
     return {
-        "median": _plain(spread.middle),
-        "q1": _plain(spread.low),
-        "q3": _plain(spread.high),
+        "median": spread.middle,
+        "q1": spread.low,
+        "q3": spread.high,
         "days": spread.count,
     }
 
@@ -287,12 +287,12 @@ def day_answer(summary: DaySummary) -> dict[str, Any]:
     return {
         "day": summary.day.isoformat(),
         **_counts(summary.counts),
-        "duration_s": _plain(summary.duration_s),
+        "duration_s": summary.duration_s,
         "metrics": {
             key: {
-                "value": _plain(spread.middle),
-                "q1": _plain(spread.low),
-                "q3": _plain(spread.high),
+                "value": spread.middle,
+                "q1": spread.low,
+                "q3": spread.high,
                 "sessions": spread.count,
             }
             for key, spread in summary.metrics.items()
@@ -307,8 +307,3 @@ def _counts(counts: Counts) -> dict[str, int]:
         "uncertain": counts.uncertain,
         "interrupted": counts.interrupted,
     }
-
-
-def _plain(value: float | None) -> float | None:
-    """Without the dust of binary fractions."""
-    return None if value is None else round(value, 6)

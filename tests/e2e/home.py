@@ -83,6 +83,7 @@ def _environment(folder: str) -> dict[str, str]:
     return kept | {
         "BLINKLOG_DATA_DIR": folder,
         "BLINKLOG_SECRET_KEY": "for the length of a test",
+        "BLINKLOG_MQTT_URL": "mqtt://127.0.0.1:1",  # nobody is there
         "DJANGO_SETTINGS_MODULE": "server.settings",
     }
 

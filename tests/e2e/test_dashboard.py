@@ -3,6 +3,8 @@
 Every page opened here is watched: it asks no other host for anything, and its console stays silent.
 """
 
+import csv
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -126,6 +128,41 @@ def test_a_table_beside_each_chart_opens_and_has_every_day(open_page: Open) -> N
         figure.locator("summary").click()
         expect(figure.get_by_role("table")).to_be_visible()
         expect(figure.locator("tbody tr")).to_have_count(30)
+
+
+def test_what_is_on_the_page_can_be_taken_home(open_page: Open) -> None:
+    page = log_in(open_page())
+    page.goto("/people/marta/?days=7")
+    files = {}
+    for name in ("CSV", "JSON", "FHIR", "Days, CSV"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name, exact=True).click()
+        files[name] = Path(download.value.path()).read_text()
+    rates = page.locator(".history tbody tr:not(.day-row) td:nth-child(3)").all_inner_texts()
+    lines = list(csv.DictReader(files["CSV"].splitlines()))
+    assert [f"{float(line['blink_rate_per_min']):.1f}" for line in lines] == rates
+    assert [each["id"] for each in json.loads(files["JSON"])["sessions"]] == [
+        line["id"] for line in lines
+    ]
+    kinds = [entry["resource"]["resourceType"] for entry in json.loads(files["FHIR"])["entry"]]
+    assert kinds == ["Device"] + ["Observation"] * len(lines)
+    page.locator("#table-blink_rate_per_min summary").click()
+    days = page.locator("#table-blink_rate_per_min tbody td:nth-child(2)").all_inner_texts()
+    told = [line["blink_rate_per_min"] for line in csv.DictReader(files["Days, CSV"].splitlines())]
+    assert [f"{float(rate):.1f}" if rate else "no data" for rate in told[::-1]] == days
+
+
+def test_a_button_says_what_became_of_it(open_page: Open) -> None:
+    """There is no broker here: the device can't be asked, and that is what the page says."""
+    page = log_in(open_page())
+    page.goto("/people/marta/")
+    page.get_by_role("button", name=re.compile("Start a session")).click()
+    expect(page.locator("#now")).to_contain_text("Living room could not be asked")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Marta Lindqvist")
+    keep(page, "asked in vain")
+    page.goto("/people/jonas/")  # whose device is offline
+    expect(page.locator("#now")).to_contain_text("2 sessions wait on it to be delivered")
+    expect(page.get_by_role("button", name="Start a session")).to_have_count(0)
 
 
 def test_for_an_outsider_there_is_nothing(home: Home, open_page: Open) -> None:
