@@ -56,6 +56,7 @@ def viewer_of(request: HttpRequest) -> Person:
 
 def add_errors(form: forms.Form, error: ValidationError) -> None:
     """Say at the form's fields what a model found wrong; at its top what is no field of it."""
-    told: Mapping[str, Any] = getattr(error, "error_dict", {"__all__": error.error_list})
+    told: Mapping[str, Any]
+    told = error.error_dict if hasattr(error, "error_dict") else {"__all__": error.error_list}
     for name, errors in told.items():
         form.add_error(name if name in form.fields else None, errors)
