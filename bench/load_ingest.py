@@ -24,6 +24,7 @@ MINUTES, BLINKS = 20, 300
 """Of a usual session."""
 WAYS = ("bulk", "raw", "mqtt", "http")
 READY_S = 60.0
+SESSIONS_BEFORE = 10_000
 PACE_S = 0.1
 """Between two looks at the history, while documents come in."""
 
@@ -99,8 +100,9 @@ def _let_go(worker: Worker, look: "_Looker | None") -> tuple[float, list[float]]
     looks: list[float] = []
 
     def watch() -> None:
-        while look is not None and not over.wait(PACE_S):
+        while look is not None and (len(looks) < 2 or not over.is_set()):
             looks.append(look())
+            over.wait(PACE_S)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -146,7 +148,7 @@ import json, django; django.setup()
 from django.core.management import call_command; call_command("migrate", verbosity=0)
 from bench.load_rows import fill; from server.care.models import Person, PersonToken
 from server.devices.models import Device, DeviceToken
-reader = fill(10_000); person = Person.objects.get(username="person-0")
+reader = fill(%d); person = Person.objects.get(username="person-0")
 made = [Device.objects.create(person=person, label=f"device {n}") for n in range(%d)]
 devices = [{"device": str(each.pk), "token": DeviceToken.issue(each)} for each in made]
 print(json.dumps({"reader": PersonToken.issue(reader), "devices": devices}))
@@ -155,7 +157,7 @@ print(json.dumps({"reader": PersonToken.issue(reader), "devices": devices}))
 
 def _people(env: Mapping[str, str]) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", SET_UP % DEVICES],
+        [sys.executable, "-c", SET_UP % (SESSIONS_BEFORE, DEVICES)],
         cwd=ROOT,
         env={**env, "DJANGO_SETTINGS_MODULE": "server.settings"},
         capture_output=True,
@@ -230,7 +232,7 @@ def _worker(
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def _line(worker: Worker) -> str:

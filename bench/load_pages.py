@@ -54,7 +54,7 @@ def pages(environments: Mapping[int, Mapping[str, str]], rounds: int) -> Pages:
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait()
+            worker.communicate()
     few, many = (list(side) for side in zip(*taken, strict=True))
     return Pages(tuple(environments), few, many)  # type: ignore[arg-type]
 

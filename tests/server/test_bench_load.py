@@ -1,0 +1,34 @@
+"""The bench of what one machine carries, on little: it runs, and its ratios are of what it says."""
+
+import json
+
+import pytest
+
+from bench import load, load_ingest
+from bench.load_ingest import Ingest
+from tests.broker import needs_mosquitto
+
+
+@pytest.mark.slow
+@pytest.mark.needs_broker
+@needs_mosquitto
+def test_it_prints_one_object_with_the_ratios(capsys, monkeypatch):
+    monkeypatch.setattr(load, "SMALL", 200)
+    monkeypatch.setattr(load_ingest, "SESSIONS_BEFORE", 200)
+    few = ["--databases", "sqlite", "--rounds", "1", "--documents", "40", "--sessions", "400"]
+    assert load.main([*few, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result.keys() >= {"history_1m_over_10k", "mqtt_over_bulk", "http_over_bulk"}
+    row = result["taking_in"]["sqlite"]
+    assert result["mqtt_over_bulk"] == pytest.approx(
+        row["per_s"]["mqtt"] / row["per_s"]["bulk"], 0.01
+    )
+    history = result["pages"]["sqlite"]["pages"]["history"]
+    assert history["queries"][0] == history["queries"][1]
+    assert "history" in load.table(result)
+
+
+def test_documents_a_second_are_of_the_median_round():
+    taken = Ingest(100, 1)
+    taken.seconds["mqtt"] = [0.5, 0.1, 1.0]
+    assert taken.per_s("mqtt") == 200
