@@ -13,11 +13,10 @@ from agent.capture import ReplayCamera
 from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.errors import AgentError
 from agent.manifest import read_manifest
 from agent.pictures import pictures
 from agent.replay import analyse, replay
-from agent.trace import TraceWriter, read_trace
+from agent.trace import new_trace, read_trace
 
 OVERLAY_HELP = "write the video with the lids and what was measured drawn in; without sound"
 PLOT_HELP = "draw EAR, levels, blinks and gaps over time"
@@ -53,13 +52,7 @@ def _replay(options: argparse.Namespace) -> int:
         recording = cli_parts.recording(
             drawn.watching(cli_parts.tracker(settings)), clock, video, None
         )
-        trace = None
-        if options.trace is not None:
-            try:
-                file = options.trace.open("w", newline="")
-            except OSError as error:
-                raise AgentError(f"{options.trace}: can't be written: {error.strerror}") from error
-            trace = TraceWriter(stack.enter_context(file))
+        trace = stack.enter_context(new_trace(options.trace, options.video))
         replayed = replay(video, recording, trace)
         drawn.draw(replayed.evidence, video)
     if options.json:

@@ -8,13 +8,15 @@ missing are dropped frames.
 import csv
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from agent.errors import TraceError
 from agent.records import Blink, EyeSample
+from agent.whole_file import whole_file
 
 COLUMNS = ("frame", "time_s", "ear_left", "ear_right", "ear", "face_score")
 """What is written, in this order."""
@@ -85,6 +87,19 @@ class TraceWriter:
         numbers = (sample.ear_left, sample.ear_right, sample.ear, sample.score)
         cells = ("" if number is None else f"{number:.5f}" for number in numbers)
         self._writer.writerow((frame, f"{sample.time_s:.6f}", *cells))
+
+
+@contextmanager
+def new_trace(path: Path | None, video: Path) -> Iterator[TraceWriter | None]:
+    """Writes to `path` the trace of `video`; it is there when the block has ended well.
+
+    Nothing without a path. Raises AgentError where it can't be written.
+    """
+    if path is None:
+        yield None
+        return
+    with whole_file(path, ".csv", besides=video) as new, new.open("w", newline="") as file:
+        yield TraceWriter(file)
 
 
 class _Reader:

@@ -168,10 +168,11 @@ def test_replay_draws_what_it_counted_and_prints_the_same(clip: Path, tmp_path: 
 
 
 def test_analyse_draws_the_same_plot_as_replay(clip: Path, tmp_path: Path) -> None:
-    trace = tmp_path / clip.name  # the plot's title
+    trace = tmp_path / "trace.csv"
     first, second = tmp_path / "first.png", tmp_path / "second.png"
     done = blink_agent("replay", clip, "--trace", trace, "--plot", first, home=tmp_path)
     assert done.returncode == 0, done.stderr
+    trace = trace.rename(tmp_path / clip.name)  # the plot's title
     done = blink_agent("analyse", trace, "--plot", second, home=tmp_path)
     assert done.returncode == 0, done.stderr
     apart = np.abs(cv2.imread(str(first)).astype(int) - cv2.imread(str(second)))

@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors import AgentError, TraceError
 from agent.records import Blink, EyeSample
-from agent.trace import TraceWriter, blink_rows, read_trace
+from agent.trace import TraceWriter, blink_rows, new_trace, read_trace
 
 
 @pytest.fixture
@@ -190,3 +190,27 @@ def test_without_frame_numbers_rows_count_from_0() -> None:
     samples = [EyeSample(5.0 + k / 10, None, None, 0.3, None) for k in range(10)]
     (row,) = blink_rows([Blink(5.2, 5.4, 0.2, 1.0, complete=True)], samples)
     assert (row["first_frame"], row["last_frame"], row["at_s"]) == (2, 4, 5.2)
+
+
+def test_a_trace_that_breaks_off_leaves_what_was_there_before(trace: Path) -> None:
+    trace.write_text("frame,ear\n0,0.30\n")
+    with pytest.raises(AttributeError), new_trace(trace, Path("video.mp4")) as writer:
+        writer.write(0, None)  # type: ignore[union-attr, arg-type]
+    assert trace.read_text() == "frame,ear\n0,0.30\n"
+    assert list(trace.parent.iterdir()) == [trace]
+
+
+def test_a_whole_trace_takes_its_place(trace: Path) -> None:
+    trace.write_text("old")
+    with new_trace(trace, Path("video.mp4")) as writer:
+        assert writer is not None
+        writer.write(0, EyeSample(0.0, 0.3, 0.3, 0.3, 0.99))
+    assert [each.ear for each in read_trace(trace, 30).samples] == [0.3]
+
+
+def test_a_trace_never_takes_the_video_s_place(tmp_path: Path) -> None:
+    video = tmp_path / "video.csv"
+    video.write_bytes(b"pictures")
+    with pytest.raises(AgentError, match="the file that is read"), new_trace(video, video):
+        pass
+    assert video.read_bytes() == b"pictures"
