@@ -46,6 +46,10 @@ SPARK = Size("spark", 184, 56, 0)
 AIR = 0.09
 
 
+# More points than this are drawn smaller.
+MANY = 45
+
+
 @dataclass(frozen=True)
 class Dot:
     """One measured point. `marks` become classes; `text` is what a pointer resting on it reads."""
@@ -90,10 +94,12 @@ def dots_and_line(
     band: tuple[float, float] | None = None,
 ) -> SafeString:
     """Measurements as dots, a line that breaks where its value is `None`, a band behind both."""
-    chart = _chart(pygal.XY, frame, size, allow_interruptions=True, dots_size=3)
+    line = list(line)
+    dots_size = 3 if len(line) <= MANY else 2
+    chart = _chart(pygal.XY, frame, size, allow_interruptions=True, dots_size=dots_size)
     chart.add("band", _rectangle(frame.span, band), show_dots=False)
     chart.add("dots", [_dot(dot) for dot in dots], stroke=False)
-    chart.add("line", list(line))
+    chart.add("line", line)
     return _svg(chart)
 
 

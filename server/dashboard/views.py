@@ -170,5 +170,9 @@ def _session(request: HttpRequest, session_id: UUID) -> dict[str, Any]:
         "zone": zone_words(row.zone, row.started_at),
         # What is shown changes with the revision, and when a device falls silent.
         "version": f"{found.revision}{'-silent' if row.silent_for(now) else ''}",
-        "device": found.device.label if found.device else "",
+        "may_stop": row.active
+        and not row.silent_for(now)
+        and found.device is not None
+        and (found.device.person_id, found.device.revoked_at) == (found.user_id, None)
+        and Permission.CONTROL in permissions(viewer, found.user),
     }

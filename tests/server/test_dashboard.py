@@ -301,6 +301,12 @@ def test_a_nonsense_address_shows_the_newest(world, browser, query):
 
 def test_a_person_without_sessions_has_a_page(browser):
     shown = words_of(browser("carl").get("/people/carl/"))
+    assert "No session yet. As soon as a device has measured one" in shown
+
+
+def test_days_without_sessions_have_a_page(world, browser):
+    measured(world.device, timedelta(days=40))
+    shown = words_of(browser("carl").get("/people/anna/"))
     assert "No session in these days." in shown
     assert "Blink rate no data" in shown
 

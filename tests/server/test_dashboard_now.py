@@ -147,6 +147,7 @@ def test_a_button_ends_the_session_under_way(world, carl, sent):
     browser = carl({*LOOK, Permission.CONTROL})
     address = f"/people/anna/sessions/{session_id}/stop/"
     assert address in browser.get(PANEL).content.decode()
+    assert address in browser.get(f"/sessions/{session_id}/live/").content.decode()
     assert browser.post(address).status_code == 302
     assert [(each.command, str(each.session_id)) for each in sent] == [("stop", session_id)]
     assert "to end the session. Waiting" in words_of(browser.get(PANEL))
@@ -188,6 +189,7 @@ def test_without_the_permission_there_is_no_button_and_behind_it_nothing(world, 
     browser = carl(LOOK)
     addresses = [start_of(world.device), f"/people/anna/sessions/{session_id}/stop/"]
     page = browser.get(PAGE).content.decode()
+    page += browser.get(f"/sessions/{session_id}/").content.decode()
     for address in addresses:
         assert address not in page
         assert browser.post(address).status_code == 404
