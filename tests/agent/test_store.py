@@ -808,3 +808,21 @@ def test_whatever_was_committed_before_a_kill_is_there_after_it(path: Path) -> N
         assert found["revision"] in (last, last + 1), "at most the one put that was not yet said"
         revision = found["revision"]
         store.close()
+
+
+def test_a_device_that_delivers_for_months_needs_no_more_room_than_at_first(path: Path) -> None:
+    keep, sizes = 20, []
+    with contextlib.closing(Store(path)) as store:
+        for number in range(300):
+            session = document(7)
+            store.put(session)
+            store.acknowledge(session["session_id"], 7)
+            store.prune(keep)
+            store.add_command(
+                {"id": str(uuid.uuid4()), "command": "stop", "expires_at": "2099-01-01T00:00:00Z"}
+            )
+            store.note("delivery", {"ok": True, "at": str(number)})
+            if number in (225, 299):  # commands are kept up to a number, too
+                sizes.append(sum(each.stat().st_size for each in path.parent.iterdir()))
+        assert store.counts()["sessions"] == keep
+    assert sizes[1] <= sizes[0]
