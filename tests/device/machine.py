@@ -1,6 +1,7 @@
 """The emulated device itself: plugged in, unplugged, pressed, and talked to."""
 
 import contextlib
+import hashlib
 import shutil
 import subprocess
 import time
@@ -30,11 +31,23 @@ class Machine:
         self._image = image
         self._folder = folder
         self.disk = folder / "disk.img"
-        host.run("cp", "--sparse=always", image.disk, self.disk)
+        self.take_disk(image.disk)
         self._payload = folder / "payload.img"
+        self._brought = payload
         pack(payload, self._payload)
         self._process: subprocess.Popen[bytes] | None = None
         self.boots = 0
+
+    def take_disk(self, disk: Path) -> None:
+        """A copy of it becomes this device's."""
+        host.run("cp", "--sparse=always", disk, self.disk)
+
+    def made_of(self) -> str:
+        """A name for the image together with what is installed from the payload."""
+        found = hashlib.sha256(self._image.folder.name.encode())
+        for each in ("agent.toml", "first/SHA256SUMS"):
+            found.update((self._brought / each).read_bytes())
+        return found.hexdigest()[:16]
 
     def boot(self, *, clock: str = "utc", network: bool = True, timeout_s: float = BOOT_S) -> float:
         """Returns when it takes commands; the seconds that took.

@@ -63,3 +63,12 @@ class Scene:
         """Until the server has the session in that state."""
         what = f"session {session_id} is {state}"
         wait_for(lambda: self.server.state(session_id) == state, what, timeout_s)
+
+    def await_measured(self, session_id: str, seconds: float) -> float:
+        """Until the history has a checkpoint of so many seconds; how many it has."""
+
+        def measured() -> float | None:
+            found = self.server.session(session_id)["metrics"]["duration_s"] or 0.0
+            return float(found) if found >= seconds else None
+
+        return float(wait_for(measured, f"{seconds} s of {session_id} are there", PATIENCE_S))

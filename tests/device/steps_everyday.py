@@ -12,6 +12,7 @@ from tests.e2e.installation import ROOT
 
 INSTALL_S = 1800
 REPLAY_S = 900
+MEASURED_S = 6.0
 SECRETS = ["api-token", "mqtt-password"]
 # What an interpreter on another processor may differ by, in the document's own units.
 CLOSE = {"ear_mean": 0.002, "ear_open": 0.002, "perclos": 0.01, "blink_duration_median_ms": 1}
@@ -19,21 +20,21 @@ CLOSE = {"ear_mean": 0.002, "ear_open": 0.002, "perclos": 0.01, "blink_duration_
 
 def install(scene: Scene) -> str:
     """The real installer, from the wheel house alone: the device has no way to the internet."""
-    scene.machine.boot()
-    scene.machine.run("mount -o ro /dev/vdb /mnt")
+    machine = scene.machine
+    machine.boot()
+    machine.run("mount -o ro /dev/vdb /mnt")
     # What a person with this hardware would configure: a film as camera, and where the pins are.
-    scene.machine.run(
-        f"mkdir -p /srv /etc/blinklog && cp /mnt/*.avi /srv && cp /mnt/agent.toml {CONFIG}"
-    )
-    said = scene.machine.run("cd /mnt/first && BLINKLOG_START_S=300 ./install.sh", INSTALL_S)
+    machine.run(f"mkdir -p /srv /etc/blinklog && cp /mnt/*.avi /srv && cp /mnt/agent.toml {CONFIG}")
+    said = machine.run("cd /mnt/first && BLINKLOG_START_S=300 ./install.sh", INSTALL_S)
     (scene.folder / "install.log").write_text(said)
-    scene.machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
-    return scene.agent("--version").strip()
+    machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
+    version = scene.agent("--version").strip()
+    machine.shut_down()
+    return version
 
 
 def boot_to_ready(scene: Scene) -> str:
-    """A cold start after being switched off in order."""
-    scene.machine.shut_down()
+    """A cold start, after being switched off in order."""
     seconds = scene.boot()
     return f"takes commands after {seconds:.0f} s"
 
@@ -67,6 +68,7 @@ def press(scene: Scene) -> str:
 def long_press(scene: Scene) -> str:
     """A long one; the final numbers are at the server, and equal to the device's own."""
     session_id = (scene.folder / "session").read_text()
+    scene.await_measured(session_id, MEASURED_S)
     session = scene.end_by_button(session_id)
     expect(session["ended_by"], "button", "who ended it")
     [kept] = [each for each in scene.kept() if each["session_id"] == session_id]
@@ -81,10 +83,8 @@ def same_blinks(scene: Scene) -> str:
     secrets = [f"-p LoadCredential={each}:/etc/blinklog/{each}" for each in SECRETS]
     user = "-p User=blinklog -p StateDirectory=blinklog"
     service = f"systemd-run --quiet --wait --pipe {user} {' '.join(secrets)}"
-    command = "blink-agent replay /srv/face.avi --json --deliver 2>/run/replay.log"
-    told = scene.machine.run(
-        f"{service} sh -c '{command}' || {{ cat /run/replay.log; exit 1; }}", REPLAY_S
-    )
+    command = f"{service} blink-agent replay /srv/face.avi --json --deliver 2>/run/replay.log"
+    told = scene.machine.run(f"{command} || {{ cat /run/replay.log; exit 1; }}", REPLAY_S)
     there = json.loads(told)
     here = _replayed_here(scene)
     expect(there["frames"], here["frames"], "frames")

@@ -15,7 +15,7 @@ AROUND_S = 1.0  # the cut comes so long after the press counts, at most
 def cut_in_session(scene: Scene) -> str:
     """What was measured up to the last checkpoint is delivered as `interrupted`."""
     session_id = scene.begin_by_button()
-    known_s = wait_for(lambda: _long_enough(scene, session_id), "a checkpoint came", PATIENCE_S)
+    known_s = scene.await_measured(session_id, CHECKPOINTED_S)
     scene.machine.cut()
     scene.boot()
     scene.await_state(session_id, "interrupted")
@@ -24,11 +24,6 @@ def cut_in_session(scene: Scene) -> str:
     if session["ended_by"] != "power_loss" or kept_s < known_s:
         raise DeviceError(f"the server knew {known_s} s of it; now {session}")
     return f"{kept_s} s of it are in the history"
-
-
-def _long_enough(scene: Scene, session_id: str) -> float | None:
-    seconds = scene.server.session(session_id)["metrics"]["duration_s"] or 0.0
-    return float(seconds) if seconds >= CHECKPOINTED_S else None
 
 
 def ten_cuts(scene: Scene) -> str:
