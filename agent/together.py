@@ -5,6 +5,7 @@ is known before anything is done that can't be undone.
 """
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,8 @@ class Together:
     """Files with their modes, in the order in which they get their names when the block ends well.
 
     What `write` was not called for stays as it was; `remove` takes a file away. A block that fails
-    leaves everything as it was. Raises AgentError where a file can't be written.
+    leaves everything as it was. Raises AgentError where a file can't be written, and where another
+    process is inside such a block.
     """
 
     def __init__(self, modes: Mapping[Path, int]) -> None:
@@ -27,9 +29,14 @@ class Together:
         self._new: dict[Path, Path] = {}
         self._written: list[Path] = []
         self._removed: list[Path] = []
+        self._alone = contextlib.ExitStack()
 
     def __enter__(self) -> "Together":
         try:
+            for folder in {path.parent for path in self._modes}:
+                with _explained(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+                self._alone.enter_context(_alone(folder))
             for path, mode in self._modes.items():
                 with _explained(path):
                     self._new[path] = _reserved(path, mode)
@@ -80,11 +87,11 @@ class Together:
             with contextlib.suppress(OSError):
                 new.unlink(missing_ok=True)
         self._new.clear()
+        self._alone.close()
 
 
 def _reserved(path: Path, mode: int) -> Path:
     """An empty file beside `path`, with its room, its mode, and its owner where there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)  # of one that was cut off
     file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -99,6 +106,22 @@ def _reserved(path: Path, mode: int) -> Path:
     finally:
         os.close(file)
     return new
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else changes files of this folder so: the room that was taken would be lost."""
+    with _explained(folder):
+        file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(file)
+        raise AgentError(f"{folder}: expected to be alone, found another at work here") from error
+    try:
+        yield
+    finally:
+        os.close(file)
 
 
 def _sync(folder: Path) -> None:

@@ -76,10 +76,21 @@ def test_one_that_was_cut_off_is_not_in_the_way_of_the_next(tmp_path: Path) -> N
     assert content(tmp_path) == {"config": "old", "secret": "s"}
 
 
+def test_two_at_once_are_not_in_each_others_way(tmp_path: Path) -> None:
+    modes = {tmp_path / "config": 0o644}
+    with Together(modes) as first:
+        with pytest.raises(AgentError, match="found another at work here"), Together(modes):
+            pytest.fail("the first one's room would be lost")
+        first.write(tmp_path / "config", b"first")
+    with Together(modes) as second:
+        second.write(tmp_path / "config", b"second")
+    assert content(tmp_path) == {"config": "second"}
+
+
 def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(AgentError, match=r"file/config: can't be written: File exists"),
+        pytest.raises(AgentError, match=r"file: can't be written: File exists"),
         Together({tmp_path / "ok": 0o600, tmp_path / "file" / "config": 0o644}),
     ):
         pytest.fail("nothing may be done that can't be undone")
