@@ -232,7 +232,7 @@ def seed(now: datetime) -> dict[str, Any]:
 
     Answers the devices' tokens and the ids of the sessions, oldest first, both by person.
     """
-    from server.care.models import CareLink
+    from server.care.models import CareLink, Institution, Membership
     from server.devices.models import Device, DeviceToken
     from server.session_data.accept import Writer, accept_many
 
@@ -249,6 +249,9 @@ def seed(now: datetime) -> dict[str, Any]:
         assert {answer.outcome for answer in answers} == {"stored"}, answers
         told["sessions"][life.username] = [answer.session_id for answer in answers]
     _arrive_in_time()
+    home = Institution.objects.create(name="Haus am See")
+    Membership.objects.create(institution=home, person=caregiver, role="admin")
+    Membership.objects.create(institution=home, person=_person("marie", "Marie", "", "UTC"))
     return told
 
 
