@@ -124,9 +124,8 @@ def open_controls(
 def _pins(button_gpio: int, led_gpio: int, mock: bool) -> tuple[Any, Any]:
     """The button's and the light's, opened."""
     import gpiozero
-    from gpiozero.pins.mock import MockFactory
 
-    factory = MockFactory() if mock else None
+    factory = _mock_factory() if mock else None
     try:
         # Not a Button: that wakes ten times a second to see if it is held.
         button = gpiozero.DigitalInputDevice(button_gpio, pull_up=True, pin_factory=factory)
@@ -136,6 +135,12 @@ def _pins(button_gpio: int, led_gpio: int, mock: bool) -> tuple[Any, Any]:
             f"expected a button on GPIO {button_gpio} and a light on GPIO {led_gpio}, found:"
             f" {error}; without any, set [controls] pins"
         ) from error
+
+
+def _mock_factory() -> Any:
+    from gpiozero.pins.mock import MockFactory
+
+    return MockFactory()
 
 
 def _press_by_signal(pin: Any) -> None:
