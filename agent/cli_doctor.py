@@ -29,18 +29,26 @@ def checks(settings: AgentConfig) -> list[Check]:
 
     Each is given what it needs when it is its turn: what is configured wrongly is its finding.
     """
-    path, wish = settings.store_path, settings.camera
-    cache = settings.model.cache or models.default_cache()
-
-    def holder() -> int | None:
-        return process_of(path, "watch")
-
     return [
         configuration(_understood(settings)),
+        *_eyes(settings),
+        *_hands(settings),
+        *_kept(settings),
+        Check("credentials", QUICK_S, lambda: doctor_network.credentials(settings)),
+        *contact(settings),
+        Check("services", QUICK_S, lambda: doctor_services.services(units())),
+    ]
+
+
+def _eyes(settings: AgentConfig) -> list[Check]:
+    wish, cache = settings.camera, settings.model.cache or models.default_cache()
+    return [
         Check(
             "camera",
             2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s,
-            lambda: doctor_eyes.camera(wish, lambda: cli_parts.camera(settings), holder()),
+            lambda: doctor_eyes.camera(
+                wish, lambda: cli_parts.camera(settings), _watching(settings)
+            ),
             "switch it off and look at the camera's cable",
         ),
         Check(
@@ -49,13 +57,21 @@ def checks(settings: AgentConfig) -> list[Check]:
             lambda: doctor_eyes.model(cache, settings.model.threads, wish.fps),
             doctor_eyes.MODELS,
         ),
-        Check("button", QUICK_S, lambda: doctor_hands.button(settings.controls, holder())),
-        Check("light", QUICK_S, lambda: doctor_hands.light(settings.controls, holder())),
-        Check(
-            "usb button",
-            QUICK_S,
-            lambda: doctor_hands.input_button(settings.controls.input_device),
-        ),
+    ]
+
+
+def _hands(settings: AgentConfig) -> list[Check]:
+    wish = settings.controls
+    return [
+        Check("button", QUICK_S, lambda: doctor_hands.button(wish, _watching(settings))),
+        Check("light", QUICK_S, lambda: doctor_hands.light(wish, _watching(settings))),
+        Check("usb button", QUICK_S, lambda: doctor_hands.input_button(wish.input_device)),
+    ]
+
+
+def _kept(settings: AgentConfig) -> list[Check]:
+    path = settings.store_path
+    return [
         Check(
             "store",
             STORE_S,
@@ -63,10 +79,12 @@ def checks(settings: AgentConfig) -> list[Check]:
         ),
         Check("disk", QUICK_S, lambda: doctor_disk.disk(path)),
         Check("clock", QUICK_S, lambda: doctor_disk.clock(Clock())),
-        Check("credentials", QUICK_S, lambda: doctor_network.credentials(settings)),
-        *contact(settings),
-        Check("services", QUICK_S, lambda: doctor_services.services(units())),
     ]
+
+
+def _watching(settings: AgentConfig) -> int | None:
+    """Who has camera and pins now."""
+    return process_of(settings.store_path, "watch")
 
 
 def configuration(finding: Finding) -> Check:

@@ -1,8 +1,11 @@
 """Checks of what a person touches and sees: the button and the light."""
 
+import contextlib
 import fcntl
 import os
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,12 @@ def button(wish: ControlsConfig, holder: int | None) -> Finding:
     import gpiozero
 
     try:
-        line = gpiozero.DigitalInputDevice(wish.button_gpio, pull_up=True)
+        with _elsewhere():
+            line = gpiozero.DigitalInputDevice(wish.button_gpio, pull_up=True)
+            pressed = bool(line.is_active)
+            line.close()
     except Exception as error:  # each pin library has its own
         return _refused(f"GPIO {wish.button_gpio}", error)
-    pressed = bool(line.is_active)
-    line.close()
     if pressed:
         return bad(
             f"GPIO {wish.button_gpio} reads as pressed: if nobody presses it, it is stuck or"
@@ -42,12 +46,13 @@ def light(wish: ControlsConfig, holder: int | None) -> Finding:
     import gpiozero
 
     try:
-        led = gpiozero.LED(wish.led_gpio)
+        with _elsewhere():
+            led = gpiozero.LED(wish.led_gpio)
+            led.on()
+            time.sleep(LIT_S)
+            led.close()
     except Exception as error:  # each pin library has its own
         return _refused(f"GPIO {wish.led_gpio}", error)
-    led.on()
-    time.sleep(LIT_S)
-    led.close()
     return ok(f"GPIO {wish.led_gpio}: lit for {LIT_S:g} s; did you see it?")
 
 
@@ -68,6 +73,13 @@ def input_button(path: Path | None) -> Finding:
     finally:
         os.close(file)
     return ok(f"{path}: there, with keys")
+
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """lgpio leaves a file in the working directory, whatever that is."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        yield
 
 
 def _no_pin(wish: ControlsConfig, line: str, holder: int | None) -> Finding | None:

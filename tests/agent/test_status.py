@@ -201,6 +201,24 @@ def test_systemd_that_is_silent_is_said(run: Run, monkeypatch: pytest.MonkeyPatc
     assert (ended, report["units"]) == (0, {"problem": "systemctl did not answer within 5 s"})
 
 
+def test_delivery_waits_for_enrolment_and_says_so(path: Path, run: Run, tmp_path: Path) -> None:
+    config = str(tmp_path / "agent.toml")
+    assert run()[0] == 0  # makes it
+    command = [sys.executable, "-m", "agent.cli", "--config", config, "sync"]
+    sync = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: run("--json")[1]["delivery"], "sync has noted that it waits")
+        report = run("--json")[1]
+        assert report["delivery"]["enrolled"] is False
+        assert report["doing"]["sync_process"] == sync.pid
+        assert "run blink-agent enrol" in run()[1]
+        sync.send_signal(signal.SIGTERM)
+        assert sync.wait(10) == 0
+    finally:
+        sync.kill()
+        sync.wait()
+
+
 def test_the_real_watch_is_followed_through_a_session(
     path: Path, run: Run, tmp_path: Path, model_cache: Path
 ) -> None:
