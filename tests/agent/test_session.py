@@ -210,6 +210,33 @@ def test_a_camera_that_says_15_and_delivers_a_little_less_passes(
     assert (metrics.blink_duration_median_ms is not None) == measured
 
 
+@pytest.mark.parametrize(
+    ("fps", "lost", "counted", "timed"),
+    [
+        (30, 0.3, True, True),
+        (30, 0.5, False, False),
+        (15, 0.1, True, False),
+        (15, 0.3, False, False),
+    ],
+)
+def test_a_rate_that_is_kept_only_on_the_whole_is_too_low(
+    fps: float, lost: float, counted: bool, timed: bool
+) -> None:
+    found = session(Camera(fps, dropped=lost, seed=3).see(every(4.0, 200), 200), 200)
+    assert found.fps is not None
+    assert found.fps > 10
+    assert (found.metrics.blink_count is not None) == counted
+    assert (found.metrics.blink_duration_median_ms is not None) == timed
+    assert found.quality == (() if timed else ("low_frame_rate",))
+
+
+@pytest.mark.parametrize("fps", [10, 15])
+def test_jitter_makes_no_low_rate(fps: float) -> None:
+    shaken = Camera(fps, jitter_s=0.01, seed=3).see(every(4.0, 200), 200)
+    assert session(shaken, 200).metrics.blink_count is not None
+    assert (session(shaken, 200).metrics.blink_duration_median_ms is None) == (fps < 15)
+
+
 def test_the_rate_is_what_was_delivered() -> None:
     found = session(Camera(30, dropped=0.5, seed=1).see([], 60), 60)
     assert found.fps == pytest.approx(15, abs=0.8)
