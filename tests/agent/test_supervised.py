@@ -76,12 +76,16 @@ def session(store: Store) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def watching(tmp_path: Path, part: str, camera: str, **environment: str) -> Iterator[Supervisor]:
+    configured(tmp_path, camera)
+    with supervised(service(tmp_path, part, "watch"), tmp_path, WATCHDOG_S, **environment) as one:
+        yield one
+
+
+def configured(tmp_path: Path, camera: str) -> None:
     (tmp_path / "agent.toml").write_text(
         f'[camera]\n{camera}\ntimeout_s = 1\n[controls]\npins = "mock"\n'
         f'[store]\npath = "{tmp_path / "agent.sqlite3"}"\n[session]\ncheckpoint_s = 1\n'
     )
-    with supervised(service(tmp_path, part, "watch"), tmp_path, WATCHDOG_S, **environment) as one:
-        yield one
 
 
 def replayed(video: Path) -> str:
@@ -136,6 +140,36 @@ def test_a_store_that_somebody_locks_for_good_ends_watch_until_it_is_free(
         assert "locked by another process" in watch.log.read_text()
         assert any("fault" in each and "locked" in each for each in watch.statuses)
         watch.run_until(lambda: watch.ready, "it is ready again")
+
+
+@pytest.mark.parametrize(
+    ("camera", "models_in", "says"),
+    [
+        ('source = "usb"\ndevice = "/dev/video-none"', None, "V4L2"),
+        (None, "nowhere", "is missing"),
+    ],
+)
+def test_a_watch_that_cannot_even_begin_shows_a_fault_again_and_again(
+    tmp_path: Path,
+    video: Path,
+    camera: str | None,
+    models_in: str | None,
+    says: str,
+) -> None:
+    folder = models.default_cache() if models_in is None else tmp_path / models_in
+    configured(tmp_path, camera or replayed(video))
+    watch = Supervisor(
+        service(tmp_path, "store hangs", "watch"),
+        tmp_path,
+        WATCHDOG_S,
+        {"BLINKLOG_MODELS": str(folder)},
+    )
+    try:
+        watch.run_until(lambda: len(watch.statuses) == 2, "it shows a fault twice")
+    finally:
+        watch.stop()
+    assert all(each.startswith("fault") and says in each for each in watch.statuses)
+    assert watch.ends == ["1"]
 
 
 # sync
