@@ -102,7 +102,8 @@ def claim(url: str, code: str, version: str, ca_file: Path | None = None) -> Ide
     try:
         answer = ask("POST", url + PATH, ca_file=ca_file, body=request, answer_s=ANSWER_S)
     except UnreachedError as error:
-        raise ClaimError(f"{url}: {error}", spent=error.sent) from error
+        hint = "; trust another with --ca FILE" if "not trusted" in str(error) else ""
+        raise ClaimError(f"{url}: {error}{hint}", spent=error.sent) from error
     if answer.status == 201:
         return _identity(answer.body)
     raise _refusal(url, answer)

@@ -364,6 +364,7 @@ def test_a_private_authority_is_trusted_once_it_is_given(box: Box, tmp_path: Pat
         status, said = box.run("enrol", api.url, CODE)
         assert status == 1
         assert "certificate is not trusted" in said
+        assert "--ca FILE" in said
         assert "used up" not in said
 
         status, said = box.run("enrol", api.url, CODE, "--ca", str(made[0]))
