@@ -40,7 +40,6 @@ class Migration(migrations.Migration):
         migrations.RemoveIndex(model_name="sessiondata", name="session_history"),
         migrations.RemoveIndex(model_name="sessiondata", name="session_history_by_state"),
         migrations.RemoveIndex(model_name="sessiondata", name="session_history_by_day"),
-        migrations.RunPython(put_where_they_arrived, migrations.RunPython.noop),
         # The document stays the last column: SQLite reads all of what stands before a column.
         migrations.RenameField("sessiondata", "document_json", "document_before"),
         migrations.AddField(
@@ -95,4 +94,6 @@ class Migration(migrations.Migration):
             name="sessiondata",
             options={"ordering": ["-placed_at", "-id"], "verbose_name": "session"},
         ),
+        # Last: PostgreSQL alters no table whose rows were changed twice in one transaction.
+        migrations.RunPython(put_where_they_arrived, migrations.RunPython.noop),
     ]
