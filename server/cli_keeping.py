@@ -18,6 +18,23 @@ def judge(options: Options) -> None:
         print(f"{told}; {sent} notices sent, {failed} failed")
 
 
+def tidy(options: Options) -> None:
+    """Delete what nobody wants kept any longer: by each person's retention, and used codes."""
+    from server.keeping.tidying import tidy as tidy_up
+
+    done = tidy_up()
+    others = {name: n for name, n in done.others.items() if n}
+    if options.quiet and not done.sessions and not others:
+        return
+    parts = [f"{done.sessions} sessions", *(f"{n} {name}" for name, n in others.items())]
+    more = "; there is more, for the next run" if done.more else ""
+    tell(
+        options,
+        {"sessions": done.sessions, **done.others, "more": done.more},
+        f"deleted {', '.join(parts)}{more}",
+    )
+
+
 def backup(options: Options) -> None:
     """Write a backup of the database, while the server runs."""
     from server.keeping.archive import BackupError
@@ -50,6 +67,9 @@ def add_keeping_commands(command: Adder) -> None:
     command(judge, "judge").add_argument(
         "--quiet", action="store_true", help="say nothing unless a notice could not be sent"
     )
+    tidying = command(tidy, "tidy")
+    tidying.add_argument("--quiet", action="store_true", help="say nothing if nothing was deleted")
+    tidying.add_argument("--json", action="store_true")
     writing = command(backup, "backup")
     writing.add_argument("to", type=Path, metavar="FILE|DIR", help="a new file, or a folder")
     writing.add_argument("--keep", type=at_least_one, help="in a folder: only the newest so many")

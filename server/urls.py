@@ -49,6 +49,7 @@ urlpatterns = [
     path("admin/login/", admin_login, name="admin-login"),
     path("admin/", admin.site.urls),
     path("alerts/", include("server.alerts.urls")),
+    path("account/data/", include("server.keeping.urls")),
     path("devices/", include("server.devices.page_urls")),
     path("", include("server.care.urls")),
     path("", include("server.dashboard.urls")),

@@ -21,6 +21,7 @@ from rest_framework.exceptions import ValidationError
 
 from server.care.models import Person
 from server.devices.models import Device
+from server.keeping.buried import DELETED, buried_among
 from server.session_data.days import is_uncertain, local_day, zone_of
 from server.session_data.fields import CANONICAL_UUID
 from server.session_data.models import METRICS, SessionData
@@ -219,9 +220,13 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     )
     kept = {pk: (revision, owner_of(user, device)) for pk, revision, user, device, _ in found}
     known = {pk: received_at for pk, *_, received_at in found}
+    buried = buried_among({entry.id for entry in entries} - set(kept))
     newest: dict[UUID, _Entry] = {}
     answers = []
     for entry in entries:
+        if entry.id in buried:  # its device keeps what it has, and need not send it again
+            answers.append(Acceptance(str(entry.id), entry.revision, "stale", DELETED))
+            continue
         answers.append(_judge(entry, kept.get(entry.id)))
         if answers[-1].outcome == "stored":
             kept[entry.id] = (entry.revision, entry.writer.owns)
