@@ -1,0 +1,181 @@
+"""The ways of sharing in a real browser: invite, accept, look, end; a second factor; a device.
+
+The pages are watched as those of test_dashboard.py are: no other host, a silent console.
+"""
+
+import json
+import re
+import time
+from base64 import b32decode
+from urllib.request import Request, urlopen
+
+import pytest
+from django_otp.oath import TOTP
+from playwright.sync_api import Page, expect
+
+from tests.e2e import seed
+from tests.e2e.home import CHROMIUM, Home
+from tests.e2e.test_dashboard import (  # noqa: F401 fixtures
+    DESKTOP,
+    PHONE,
+    Open,
+    chromium,
+    home,
+    keep,
+    log_in,
+    open_page,
+    violations,
+)
+
+pytestmark = [
+    pytest.mark.needs_browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
+]
+
+
+def test_inviting_accepting_looking_and_ending(open_page: Open) -> None:  # noqa: F811
+    marta, tom = log_in(open_page(PHONE), "marta"), log_in(open_page(), "tom")
+    marta.goto("/sharing/")
+    expect(marta.get_by_role("heading", name="Ines Baumann")).to_be_visible()
+    marta.get_by_label("For whom").fill("Tom from next door")
+    form = marta.get_by_role("region", name="Invite somebody")
+    form.get_by_label("See a session under way").uncheck()
+    marta.get_by_role("button", name="Make an invitation").click()
+    code = marta.get_by_label("The code").locator(".code").first.inner_text()
+    keep(marta, "invitation")
+
+    tom.goto("/sharing/")
+    tom.get_by_role("link", name="I was given a code").click()
+    tom.get_by_label("Code").fill(code.lower())
+    tom.get_by_role("button", name="Go on").click()
+    expect(tom.get_by_role("heading", level=1)).to_have_text("Marta Lindqvist invites you")
+    tom.get_by_role("button", name="Accept as Tom Novak").click()
+    expect(tom.locator(".notices")).to_contain_text("Marta Lindqvist lets you in: History.")
+    tom.get_by_role("link", name="Marta Lindqvist").click()
+    expect(tom.get_by_role("heading", level=1)).to_have_text("Marta Lindqvist")
+
+    marta.goto("/sharing/looks/")
+    expect(marta.get_by_role("row").filter(has_text="Tom Novak").first).to_be_visible()
+    marta.goto("/sharing/")
+    marta.get_by_role("link", name="End sharing with Tom Novak").click()
+    marta.get_by_role("button", name="End sharing").click()
+    expect(marta.locator(".notices")).to_contain_text("Tom Novak sees nothing of you any more.")
+    tom.reload()
+    expect(tom.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+
+
+def shown_now(secret: str) -> str:
+    """What an authenticator with that key shows, not so late that it changes meanwhile."""
+    if time.time() % 30 > 25:
+        time.sleep(5)
+    padded = secret.replace(" ", "")
+    return f"{TOTP(b32decode(padded + '=' * (-len(padded) % 8))).token():06d}"
+
+
+def test_a_second_factor_by_keyboard_and_with_what_the_page_shows(
+    open_page: Open,  # noqa: F811
+) -> None:
+    page = log_in(open_page(), "jonas")
+    page.goto("/account/second-factor/")
+    expect(page.get_by_role("img", name="QR code for the authenticator")).to_be_visible()
+    keep(page, "second-factor")
+    page.get_by_text("It can't be scanned?").click()
+    secret = page.locator("details .code").inner_text()
+    page.get_by_label("Code that the app shows").fill(shown_now(secret))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
+    recovery = page.locator("li.code").first.inner_text()
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("10 recovery codes are left")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Name").fill("jonas")
+    page.get_by_label("Password").fill(seed.PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
+    expect(page.get_by_label("Code")).to_be_focused()
+    page.get_by_label("Code").fill(recovery)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("People")
+
+
+def test_a_device_comes_by_a_code_and_is_shut_out(home: Home, open_page: Open) -> None:  # noqa: F811
+    page = log_in(open_page(PHONE), "tom")
+    page.goto("/devices/")
+    page.get_by_label("Name of the device").fill("Kitchen")
+    page.get_by_role("button", name="Make a code").click()
+    code = page.get_by_label("The code").locator(".code").first.inner_text()
+    body = json.dumps({"code": code, "agent_version": "0.1.0"}).encode()
+    headers = {"Content-Type": "application/json"}
+    with urlopen(Request(f"{home.url}/api/device/claim/", body, headers), timeout=20) as answer:
+        token = json.load(answer)["token"]
+    assert token.startswith("bld_")
+    page.goto("/devices/")
+    page.get_by_role("link", name="Kitchen").click()
+    expect(page.get_by_text("0.1.0")).to_be_visible()
+    keep(page, "device")
+    page.get_by_role("link", name="Shut it out").click()
+    page.get_by_role("button", name="Shut it out").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("revoked")
+
+
+PAGES = [
+    "/sharing/",
+    "/sharing/looks/",
+    "/sharing/log/",
+    "/join/",
+    "/account/",
+    "/account/password/",
+    "/account/second-factor/",
+    "/account/second-factor/off/",
+    "/devices/",
+    "/devices/codes/for/marie/",
+    "/institution/",
+    "/institution/log/",
+    "/institution/people/marie/",
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_a_phone_shows_all(open_page: Open, scheme: str) -> None:  # noqa: F811
+    dark = scheme == "dark"
+    page = open_page(PHONE if dark else DESKTOP, color_scheme=scheme, locale="en-GB")
+    log_in(page)
+    if dark:
+        page.get_by_role("button", name="Deutsch").click()
+        page.wait_for_load_state()
+    found = {}
+    for address in PAGES:
+        page.goto(address)
+        assert page.locator("h1").count() == 1, address
+        page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+        found[address] = violations(page) + too_wide(page)
+        keep(page, f"{address.strip('/').replace('/', '-')}-{scheme}")
+    for address, button in (
+        ("/sharing/", "form.fields button"),
+        ("/devices/", "form.fields button"),
+    ):
+        page.goto(address)
+        if address == "/devices/":
+            page.locator("#id_label").fill("Küche")
+        page.locator(button).last.click()
+        page.wait_for_load_state()
+        found[f"{address} afterwards"] = violations(page) + too_wide(page)
+    assert {address: each for address, each in found.items() if each} == {}
+
+
+def too_wide(page: Page) -> list[str]:
+    """Pages that would have to be moved sideways."""
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return [f"{wide} px too wide"] if wide > 0 else []
+
+
+def test_the_german_pages_are_german(open_page: Open) -> None:  # noqa: F811
+    page = open_page(locale="de-DE")
+    page.goto("/login/")
+    page.get_by_label("Name").fill("ines")
+    page.get_by_label("Passwort").fill(seed.PASSWORD)
+    page.get_by_role("button", name="Anmelden").click()
+    page.goto("/sharing/")
+    expect(
+        page.get_by_role("heading", level=2, name=re.compile("Wer mich sehen kann"))
+    ).to_be_visible()
