@@ -28,6 +28,13 @@ def put_where_they_arrived(apps, _schema_editor):
         sessions.filter(pk=row["pk"]).update(local_day=day)
 
 
+def settle(_apps, schema_editor):
+    """PostgreSQL alters no table whose foreign keys it has still to check."""
+    if schema_editor.connection.vendor == 'postgresql':
+        schema_editor.execute('SET CONSTRAINTS ALL IMMEDIATE')
+        schema_editor.execute('SET CONSTRAINTS ALL DEFERRED')
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("care", "0001_initial"),
@@ -94,6 +101,5 @@ class Migration(migrations.Migration):
             name="sessiondata",
             options={"ordering": ["-placed_at", "-id"], "verbose_name": "session"},
         ),
-        # Last: PostgreSQL alters no table whose rows were changed twice in one transaction.
         migrations.RunPython(put_where_they_arrived, migrations.RunPython.noop),
     ]
