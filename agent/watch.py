@@ -154,7 +154,7 @@ class Watch:
             return
         log.info("session %s started", recording.session_id)
         systemd.status("measuring")
-        self._store.note("watch", {"state": "measuring", "session_id": recording.session_id})
+        self._note({"state": "measuring", "session_id": recording.session_id})
         try:
             ended_by = self._measure(recording, stopping)
             self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
@@ -184,8 +184,7 @@ class Watch:
                 if age_s - looked_s >= LOOK_S:
                     looked_s = age_s
                     systemd.watchdog()
-                    self._believe_clock(recording)
-                    if ended_by := self._ended_by(age_s, recording.session_id):
+                    if ended_by := self._ended_by(age_s, recording):
                         return ended_by
                 if age_s - kept_s >= limits.checkpoint_s:
                     kept_s = age_s
@@ -201,18 +200,23 @@ class Watch:
         if dropped <= LATE_SHARE * given:
             return False
         log.warning("can't keep up: %d of %d frames were dropped so far", dropped, given)
-        note = {"state": "measuring", "session_id": recording.session_id, "keeps_up": False}
-        self._store.note("watch", note)
+        self._note({"state": "measuring", "session_id": recording.session_id, "keeps_up": False})
         return True
 
-    def _ended_by(self, age_s: float, session_id: str) -> EndedBy | None:
+    def _ended_by(self, age_s: float, recording: Recording) -> EndedBy | None:
         if age_s >= self._limits.session_s:
             return "time_limit"
-        command = self._store.take_command(self._clock.now())
+        try:
+            self._believe_clock(recording)
+            command = self._store.take_command(self._clock.now())
+        except StoreError as error:  # no reason to end what is measured
+            log.warning("no look for commands: %s", error)
+            return None
         if command is None or command["command"] != "stop":
             return None
         # A stop that comes late must not end the session after the one it was meant for.
-        return "command" if command.get("session_id") in (None, session_id) else None
+        ours = command.get("session_id") in (None, recording.session_id)
+        return "command" if ours else None
 
     def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")
@@ -221,8 +225,15 @@ class Watch:
             raise StoreError("the finished session could not be written to the store")
         log.info("session %s %s by %s", recording.session_id, state, ended_by)
         self._store.prune(self._limits.keep_sessions)
-        self._store.note("watch", {"state": "ready"})
+        self._note({"state": "ready"})
         systemd.status("ready")
+
+    def _note(self, state: Document) -> None:
+        """For `status`, which is not worth a session."""
+        try:
+            self._store.note("watch", state)
+        except StoreError as error:
+            log.warning("status can't be told: %s", error)
 
     def _keep(self, document: Document) -> bool:
         """Writes a document; where the disk is full, delivered sessions make room for it."""
@@ -243,7 +254,6 @@ class Watch:
         """Once the wall clock is right, sessions of this boot that began before get their date."""
         if self._believed or not self._clock.synchronized():
             return
-        self._believed = True
         if recording is not None:
             recording.believe_clock()
         booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
@@ -253,11 +263,13 @@ class Watch:
             if ours and not clock["synchronized"] and kept.document["state"] != "active":
                 began_at = booted_at + timedelta(seconds=clock["monotonic_start_s"])
                 self._store.put(with_true_time(kept.document, began_at))
+        self._believed = True  # by now: a store that failed is asked again
 
     def _close_interrupted(self) -> None:
         """A session still active at the start was cut off: it ends with what was checkpointed."""
         for document in self._store.unfinished():
-            self._store.put(interrupted(document))
+            if not self._keep(interrupted(document)):
+                raise StoreError("an interrupted session could not be closed in the store")
             log.warning("session %s was interrupted", document["session_id"])
 
 

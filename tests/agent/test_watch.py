@@ -483,3 +483,19 @@ def test_a_camera_is_tried_before_it_is_called_ready(device: Device) -> None:
     with pytest.raises(CameraError):
         try_camera(device.camera, 1.0)
     assert not device.camera.running
+
+
+def test_a_store_that_can_hardly_be_used_does_not_end_a_session(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    device.panel.presses = ["start"]
+    device.at(2, lambda: monkeypatch.setattr(device.store, "take_command", full))
+    device.at(3, lambda: monkeypatch.setattr(device.store, "note", full))
+    device.at(4, lambda: setattr(device.camera, "frames_dropped", 1000))  # which is noted
+    device.at(15, monkeypatch.undo)
+    device.power_off_at(16)
+    device.run()
+    assert device.the_session()["metrics"]["duration_s"] == pytest.approx(16, abs=0.1)
