@@ -30,9 +30,9 @@ def put_where_they_arrived(apps, _schema_editor):
 
 def settle(_apps, schema_editor):
     """PostgreSQL alters no table whose foreign keys it has still to check."""
-    if schema_editor.connection.vendor == 'postgresql':
-        schema_editor.execute('SET CONSTRAINTS ALL IMMEDIATE')
-        schema_editor.execute('SET CONSTRAINTS ALL DEFERRED')
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        schema_editor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 class Migration(migrations.Migration):
@@ -68,6 +68,7 @@ class Migration(migrations.Migration):
             "UPDATE session_data_sessiondata SET document_json = document_before",
             "UPDATE session_data_sessiondata SET document_before = document_json",
         ),
+        migrations.RunPython(settle, settle),
         migrations.RemoveField("sessiondata", "document_before"),
         migrations.AddIndex(
             model_name="sessiondata",
