@@ -27,7 +27,7 @@ class SessionDataAdmin(ReadOnlyAdmin):
     search_fields = ["=id", "=user__username"]
     ordering = ["-placed_at", "-id"]
     show_full_result_count = False
-    fields = readonly_fields = [
+    fields = readonly_fields = (
         "id",
         "user",
         "device",
@@ -38,7 +38,7 @@ class SessionDataAdmin(ReadOnlyAdmin):
         "updated_at",
         "agent_version",
         "model",
-    ]
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Without the documents: one is read where it is shown."""
