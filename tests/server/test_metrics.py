@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -89,7 +89,12 @@ def test_a_consumer_shows_signs_of_life_while_it_has_broker_and_database(tmp_pat
     with running_broker(tmp_path) as broker:
         where = BrokerSettings(broker.host, broker.port, None, None, None)
         consumer = Consumer(where, stop, longest_pause_s=0.1)
-        thread = threading.Thread(target=consumer.run)
+
+        def run() -> None:
+            consumer.run()
+            connection.close()  # this thread's own
+
+        thread = threading.Thread(target=run)
         thread.start()
         try:
             first = wait_for(lambda: Sign.objects.filter(pk=CONSUMER).first())
