@@ -1,23 +1,20 @@
-"""Where one can go from every page: the links of `base.html`, as far as their pages exist.
+"""Where one can go from every page: the links of `base.html`."""
 
-An app joins by naming its page as one of these; what no address answers to is left out.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
 from server.dashboard.metrics import Text
 
-# What the link says, and the names its page may have.
-PLACES: Sequence[tuple[Text, Sequence[str]]] = (
-    (gettext_lazy("People"), ("dashboard:people",)),
-    (gettext_lazy("Sharing"), ("care:sharing", "sharing", "dashboard:sharing")),
-    (gettext_lazy("Devices"), ("devices:devices", "devices", "devices:list", "dashboard:devices")),
-    (gettext_lazy("Alerts"), ("alerts:alerts", "alerts", "alerts:list", "alerts:page")),
-    (gettext_lazy("Account"), ("care:account", "account", "dashboard:account")),
+# What the link says, and the name of its page.
+PLACES: Sequence[tuple[Text, str]] = (
+    (gettext_lazy("People"), "dashboard:people"),
+    (gettext_lazy("Sharing"), "care:sharing"),
+    (gettext_lazy("Devices"), "devices:devices"),
+    (gettext_lazy("Alerts"), "alerts:alerts"),
+    (gettext_lazy("Account"), "care:account"),
 )
 
 
@@ -31,22 +28,9 @@ class Link:
 
 
 def links(path: str) -> list[Link]:
-    """The places there are, as seen from the page at `path`."""
-    return [Link(text, address, _is_here(path, address)) for text, address in _existing()]
-
-
-def _existing() -> Iterator[tuple[Text, str]]:
-    for text, names in PLACES:
-        addresses = filter(None, map(_address, names))
-        if address := next(addresses, None):
-            yield text, address
-
-
-def _address(name: str) -> str | None:
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return None
+    """The places, as seen from the page at `path`."""
+    found = [(text, reverse(name)) for text, name in PLACES]
+    return [Link(text, address, _is_here(path, address)) for text, address in found]
 
 
 def _is_here(path: str, address: str) -> bool:

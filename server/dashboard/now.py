@@ -121,7 +121,11 @@ def device_state(device: Device, now: datetime, may_control: bool = False) -> De
 def _presence(device: Device) -> Mark | None:
     if device.online is None:  # it has no broker, or never met one
         return None
-    return Mark("good", _("online"), "") if device.online else Mark("silent", _("offline"), "")
+    return (
+        Mark("good", _("connected"), "")
+        if device.online
+        else Mark("silent", _("not connected"), "")
+    )
 
 
 def _seen(device: Device, now: datetime) -> str:

@@ -68,8 +68,8 @@ def presence(device, **said):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"online": True, "ago": 10}, "Kitchen online"),
-        ({"online": False, "ago": 7300}, "Kitchen offline last heard of 2 hours ago"),
+        ({"online": True, "ago": 10}, "Kitchen connected"),
+        ({"online": False, "ago": 7300}, "Kitchen not connected last heard of 2 hours ago"),
         ({"online": False, "ago": 7300, "pending": 2}, "ago ; 2 sessions wait on it"),
         ({"online": None, "ago": 300}, "Kitchen last heard of 5 minutes ago"),
         ({"online": None, "ago": None}, "Kitchen never heard of yet"),
