@@ -1,7 +1,7 @@
 # Shared by the installers and wheel-house: releases side by side, one of them current.
 # shellcheck shell=bash
 #
-#   $prefix/releases/VERSION/   a virtual environment, what belongs to it in share/, and complete, its digest
+#   $prefix/releases/VERSION/   a virtual environment, what belongs to it in deploy/, and complete, its digest
 #   $prefix/current             -> releases/VERSION: switched by one rename, so there is never none
 #   $prefix/previous            -> the one before, to go back to
 #
@@ -132,7 +132,7 @@ find_release() {
 
 is_complete() { [ -f "$1/complete" ]; }
 
-# build_release OPTION...: makes $release from the house; options are those of venv.
+# build_release OPTION: makes $release from the house; the option is one of venv's, or empty.
 build_release() {
   if is_complete "$release"; then
     note "$(basename "$release") is there already"
@@ -141,15 +141,15 @@ build_release() {
   say "making $release"
   rm -rf "$release"  # what an interrupted installation left
   mkdir -p "$prefix/releases"
-  "$system_python" -m venv "$@" "$release"
+  "$system_python" -m venv ${1:+"$1"} "$release"
   local pip=("$release/bin/python" -m pip --disable-pip-version-check --quiet --no-input install --no-index
     --find-links "$house/wheels" --no-deps)
   PIP_CONFIG_FILE=/dev/null "${pip[@]}" --require-hashes --requirement "$house/requirements/$(described role)-$(python_version).txt"
   PIP_CONFIG_FILE=/dev/null "${pip[@]}" "$house"/wheels/blinklog-*.whl
-  mkdir "$release/share"
+  mkdir "$release/deploy"
   local each
   for each in "$house"/*; do
-    case ${each##*/} in wheels | models | requirements | SHA256SUMS) ;; *) cp -r "$each" "$release/share/" ;; esac
+    case ${each##*/} in wheels | models | requirements | SHA256SUMS) ;; *) cp -r "$each" "$release/deploy/" ;; esac
   done
   sync -f "$release"  # before it is called complete: power may be cut now
   echo "$digest" > "$release/complete"
@@ -162,8 +162,8 @@ point() {
   mv -T "$1.new" "$1"
 }
 
-current_release() { readlink -f "$prefix/current" 2>/dev/null || true; }
-previous_release() { readlink -f "$prefix/previous" 2>/dev/null || true; }
+current_release() { readlink -e "$prefix/current" 2>/dev/null || true; }
+previous_release() { readlink -e "$prefix/previous" 2>/dev/null || true; }
 
 # switch_to RELEASE: makes it current, and what was current previous.
 switch_to() {
@@ -191,11 +191,11 @@ prune_releases() {
 
 systemd_runs() { [ -d /run/systemd/system ]; }
 
-# link_units UNIT...: each is linked from where systemd looks to $prefix/current/share/$unit_folder.
+# link_units UNIT...: each is linked from where systemd looks to $prefix/current/deploy/$unit_folder.
 link_units() {
   local unit
   for unit; do
-    ln -sfn "$prefix/current/share/$unit_folder/$unit" "/etc/systemd/system/$unit.new"
+    ln -sfn "$prefix/current/deploy/$unit_folder/$unit" "/etc/systemd/system/$unit.new"
     mv -T "/etc/systemd/system/$unit.new" "/etc/systemd/system/$unit"
   done
   if systemd_runs; then systemctl daemon-reload; fi

@@ -12,6 +12,7 @@
 # itself, says so, and ends with an exit status that is not 0. Running it twice is running it once.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
 . "$here/common.sh"
 
 prefix=/opt/blinklog unit_folder=systemd user=blinklog
@@ -104,8 +105,8 @@ install_config() {
 install_settings() {
   local each changed=''
   for each in "${settings[@]}"; do
-    if cmp --quiet "$prefix/current/share/$each" "/etc/systemd/$each"; then continue; fi
-    install -D -m 0644 "$prefix/current/share/$each" "/etc/systemd/$each"
+    if cmp --quiet "$prefix/current/deploy/$each" "/etc/systemd/$each"; then continue; fi
+    install -D -m 0644 "$prefix/current/deploy/$each" "/etc/systemd/$each"
     changed=yes
   done
   if [ -n "$changed" ]; then take_settings; fi

@@ -73,7 +73,8 @@ def _forget_old(folder: Path, role: str) -> None:
 
 
 def another(house: Path, target: Path, version: str, changes: Mapping[str, str]) -> Path:
-    """A wheel house of another release: `changes` are appended to the files that they name."""
+    """A wheel house of another release: `changes` are appended to the files that they name, or
+    are new files."""
     shutil.copytree(house, target)
     (wheel,) = (target / "wheels").glob("blinklog-*.whl")
     before = wheel.name.split("-")[1]
@@ -94,6 +95,8 @@ def _rewrite(wheel: Path, into: Path, version: str, changes: Mapping[str, str]) 
                 content = content.replace(before.encode(), version.encode())
             content += changes.get(name, "").encode()
             new.writestr(name.replace(f"blinklog-{before}.", f"blinklog-{version}."), content)
+        for name in changes.keys() - set(old.namelist()):
+            new.writestr(name, changes[name])
 
 
 def seal(house: Path) -> None:

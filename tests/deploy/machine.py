@@ -30,7 +30,7 @@ MASKED = """
     systemd-networkd.socket systemd-resolved.service systemd-timesyncd.service getty.target
     remote-fs.target systemd-update-utmp.service systemd-update-utmp-runlevel.service
     systemd-tmpfiles-setup-dev.service systemd-modules-load.service systemd-remount-fs.service
-    systemd-pstore.service systemd-sysctl.service systemd-binfmt.service timers.target
+    systemd-pstore.service systemd-sysctl.service systemd-binfmt.service
 """
 
 _BOOT = """

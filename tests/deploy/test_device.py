@@ -18,6 +18,7 @@ from tests.deploy.machine import Machine, a_machine
 pytestmark = [
     pytest.mark.xdist_group("deploy"),
     pytest.mark.slow,
+    pytest.mark.timeout(300),  # on a machine that does much else, too
     pytest.mark.usefixtures("needs_machine"),
 ]
 

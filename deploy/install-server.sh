@@ -1,0 +1,414 @@
+#!/usr/bin/env bash
+# Installs or upgrades the Blinklog server: Debian 12 or 13, 64 bit.
+#
+#   sudo ./install-server.sh --name blinklog.example.org
+#                                    from a wheel house without internet, or from a checkout with it
+#   sudo ./install-server.sh         an upgrade: the settings stay as they are
+#   sudo ./install-server.sh --uninstall --keep-data | --delete-data
+#
+#   --postgres             with PostgreSQL in place of SQLite: installs it, makes role and database
+#   --broker               with Mosquitto, so that devices deliver at once and can be started from the page; its
+#                          certificate comes from an authority made here, unless there is one already
+#
+# What is asked for once stays. Before the database is changed it is backed up, below /var/lib/blinklog-server/backups.
+# A release that fails its trial is taken back, database included, before any device could deliver to it; the script
+# says so and ends with an exit status that is not 0. Running it twice is running it once.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$here/common.sh"
+
+prefix=/opt/blinklog-server unit_folder=server/systemd user=blinklog-server
+config=/etc/blinklog-server state=/var/lib/blinklog-server broker=/etc/mosquitto/blinklog
+services=(blinklog-serve.service blinklog-consume.service)
+timers=(blinklog-backup.timer blinklog-judge.timer blinklog-tidy.timer)
+jobs=(blinklog-backup.service blinklog-judge.service blinklog-tidy.service)
+units=("${services[@]}" "${timers[@]}" "${jobs[@]}" blinklog-server-undo.service)
+dropin=/etc/systemd/system/mosquitto.service.d/blinklog.conf
+unproven=$prefix/unproven  # holds the backup to go back to; as long as it is there, the next boot does
+trial=/run/blinklog-server-trial trial_port=${BLINKLOG_TRIAL_PORT:-18999}
+ready_s=${BLINKLOG_READY_S:-60}
+
+action=install data='' name='' postgres='' with_broker='' scratch=''
+
+read_options() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --name) name=${2:?the name that the server is reached by}; shift ;;
+      --postgres) postgres=yes ;;
+      --broker) with_broker=yes ;;
+      --undo) action=undo ;;
+      --uninstall) action=uninstall ;;
+      --keep-data | --delete-data) data=${1#--} ;;
+      --help | -h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; exit 0 ;;
+      *) die "unknown option $1: see $0 --help" ;;
+    esac
+    shift
+  done
+  if [ -n "$data" ] && [ "$action" != uninstall ]; then die "--$data goes with --uninstall"; fi
+  case $name in *[!A-Za-z0-9.-]*) die "expected a host name, found '$name'" ;; esac
+  if [ "$action" = install ] && [ -z "$name" ] && [ ! -f "$config/environment" ]; then
+    die "expected --name and the name that the server will be reached by, such as blinklog.example.org"
+  fi
+}
+
+check_machine() {
+  require_debian x86_64 aarch64
+  [ ! -x "$system_python" ] || case $(python_version) in
+    3.11 | 3.13) ;;
+    *) die "expected Python 3.11 (Debian 12) or 3.13 (Debian 13) as $system_python, found $(python_version)" ;;
+  esac
+}
+
+install_packages() {
+  local wanted=(python3 python3-venv)
+  if [ -n "$postgres" ]; then wanted+=(postgresql); fi
+  if [ -n "$with_broker" ]; then wanted+=(mosquitto openssl); fi
+  apt_install "${wanted[@]}"
+}
+
+# Settings
+
+install_config() {
+  install -d -m 0750 -g "$user" "$config"
+  install -d -m 0700 -o "$user" -g "$user" "$state" "$state/backups"
+  if [ ! -f "$config/environment" ]; then
+    sed "s/@NAME@/$name/g" "$here/server/environment" > "$config/environment.new"
+    chgrp "$user" "$config/environment.new"
+    chmod 0640 "$config/environment.new"
+    mv "$config/environment.new" "$config/environment"
+  elif [ -n "$name" ] && ! grep -q "^BLINKLOG_URL=https://$name$" "$config/environment"; then
+    warn "$config/environment is kept as it is; change the name there"
+  fi
+}
+
+setting() { sed -n "s/^$1=//p" "$config/environment" 2>/dev/null | tail -n 1; }
+
+# set_once NAME VALUE: a setting that is there already stays.
+set_once() {
+  if grep -q "^$1=" "$config/environment"; then return; fi
+  echo "$1=$2" >> "$config/environment"
+}
+
+# The role is named as the system's user, so PostgreSQL knows who it is without a password (peer).
+set_up_postgres() {
+  if [ -z "$postgres" ]; then return; fi
+  if [ -e "$state/blinklog.sqlite3" ] && [ -z "$(setting DATABASE_URL)" ]; then
+    die "expected a new server for --postgres, found a SQLite database: see docs/install.md"
+  fi
+  wait_for "PostgreSQL" as_postgres psql --quiet --command 'SELECT 1'
+  as_postgres psql --tuples-only --no-align --command "SELECT 1 FROM pg_roles WHERE rolname = '$user'" | grep -q 1 ||
+    as_postgres createuser "$user"
+  as_postgres psql --tuples-only --no-align --command "SELECT 1 FROM pg_database WHERE datname = 'blinklog'" |
+    grep -q 1 || as_postgres createdb --owner "$user" --encoding UTF8 --template template0 blinklog
+  set_once DATABASE_URL "postgres://$user@%2Frun%2Fpostgresql/blinklog"
+}
+
+as_postgres() { (cd / && setpriv --reuid postgres --regid postgres --init-groups -- "$@"); }
+
+# wait_for WHAT COMMAND...: until the command succeeds.
+wait_for() {
+  local what=$1 tries=0
+  shift
+  until "$@" >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt "$ready_s" ] || die "$what did not answer within $ready_s s"
+    sleep 1
+  done
+}
+
+set_up_broker() {
+  if [ -z "$with_broker" ]; then return; fi
+  local host each
+  host=${name:-$(setting BLINKLOG_URL | sed 's,.*://,,')}
+  install -d -m 0755 "$broker" "$broker/common"
+  install -m 0644 "$here/mosquitto/mosquitto.conf" "$broker/common/mosquitto.conf"
+  [ -e "$broker/broker.conf" ] || install -m 0644 "$here/mosquitto/broker.conf.example" "$broker/broker.conf"
+  [ -e "$broker/server.crt" ] || make_certificate "$host"
+  for each in mqtt-password mqtt-admin-password; do
+    if [ ! -e "$config/$each" ]; then
+      (umask 027 && openssl rand -base64 32 > "$config/$each")
+      chgrp "$user" "$config/$each"
+    fi
+  done
+  set_once BLINKLOG_MQTT_URL "mqtts://blinklog-server@$host:8883"
+  set_once BLINKLOG_MQTT_PASSWORD_FILE "$config/mqtt-password"
+  set_once BLINKLOG_MQTT_ADMIN_URL "mqtts://blinklog-admin@$host:8883"
+  set_once BLINKLOG_MQTT_ADMIN_PASSWORD_FILE "$config/mqtt-admin-password"
+  set_once BLINKLOG_DEVICE_MQTT_URL "mqtts://$host:8883"
+  [ ! -e "$broker/ca.crt" ] || set_once BLINKLOG_MQTT_CA_FILE "$broker/ca.crt"
+}
+
+# A private authority: devices are given its ca.crt. A public certificate in server.crt and server.key does as well.
+make_certificate() {
+  say "a certificate for the broker, for $1"
+  (
+    cd "$broker"
+    umask 077
+    ec=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+    [ -e ca.crt ] || openssl req -x509 "${ec[@]}" -days 3650 -subj "/CN=Blinklog CA" \
+      -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.crt 2>/dev/null
+    openssl req "${ec[@]}" -subj "/CN=$1" -keyout server.key -out server.csr 2>/dev/null
+    printf 'subjectAltName=DNS:%s,DNS:localhost\nauthorityKeyIdentifier=keyid\n' "$1" > extensions
+    openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 800 -extfile extensions \
+      -out server.crt 2>/dev/null
+    rm server.csr extensions
+    chown mosquitto server.key
+    chmod 0644 ca.crt server.crt
+  )
+  note "$broker/ca.crt is what devices trust; keep ca.key elsewhere"
+}
+
+# The file that the broker's identities begin with, written by the release that knows how.
+start_broker() {
+  if [ -z "$with_broker" ]; then return; fi
+  local file=/var/lib/mosquitto/dynamic-security.json
+  if [ ! -e "$file" ]; then
+    server "$release" set-up-broker "$state/dynamic-security.json" >/dev/null
+    install -o mosquitto -g mosquitto -m 0600 "$state/dynamic-security.json" "$file"
+    rm "$state/dynamic-security.json"
+  fi
+  install -D -m 0644 "$here/server/mosquitto.service.d/blinklog.conf" "$dropin"
+  if systemd_runs; then
+    systemctl daemon-reload
+    systemctl --quiet enable mosquitto.service
+    systemctl restart mosquitto.service || { last_words mosquitto.service; die "Mosquitto did not start"; }
+  fi
+}
+
+# What the services are, and how they are tried
+
+# server RELEASE COMMAND...: blink-server of that release, as the services' user, with their settings.
+server() { BLINKLOG_RELEASE=$1 "$1/deploy/server/blink-server" "${@:2}"; }
+
+as_user() { (umask 077 && exec setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"); }
+
+# On an empty database of its own: whether this release works here at all.
+self_test() {
+  say "self-test of $(basename "$1")"
+  local folder
+  folder=$(as_user mktemp -d "$state/self-test.XXXXXX")
+  if (cd "$folder" && as_user env --ignore-environment PATH=/usr/bin:/bin BLINKLOG_DATA_DIR="$folder" \
+    "$1/bin/blink-server" migrate --quiet && answers "$1" "$folder"); then
+    rm -rf "$folder"
+    return
+  fi
+  rm -rf "$folder"
+  return 1
+}
+
+# answers RELEASE FOLDER: serves the database in FOLDER until it says that it is ready.
+answers() {
+  local pid status=1
+  setpriv --reuid "$user" --regid "$user" --init-groups -- env --ignore-environment PATH=/usr/bin:/bin \
+    BLINKLOG_DATA_DIR="$2" "$1/bin/blink-server" serve --workers 1 --bind "127.0.0.1:$trial_port" &
+  pid=$!  # not as_user: its subshell would be what is killed below
+  if ready_at "$trial_port" "$pid"; then status=0; fi
+  kill "$pid" 2>/dev/null
+  wait "$pid" 2>/dev/null || true
+  return "$status"
+}
+
+# ready_at PORT [PID]: whether /readyz says so within the time; PID's end is an answer, too.
+ready_at() {
+  "$system_python" - "$1" "$ready_s" "${2:-}" <<'PYTHON'
+import os, sys, time, urllib.error, urllib.request
+port, limit, pid = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+address, end, said = f"http://127.0.0.1:{port}/readyz", time.monotonic() + float(limit), "nothing"
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+while time.monotonic() < end and not (pid and not os.path.exists(f"/proc/{pid}")):
+    try:
+        with opener.open(address, timeout=5):
+            sys.exit(0)
+    except urllib.error.HTTPError as error:
+        said = f"{error.code} {error.read(500).decode(errors='replace')}"
+    except OSError as error:
+        said = str(error)
+    time.sleep(0.3)
+print(f"   expected {address} to be ready, found {said}", file=sys.stderr)
+sys.exit(1)
+PYTHON
+}
+
+# The whole
+
+install_release() {
+  check_machine
+  scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
+  trap 'rm -rf "$scratch" "$trial"' EXIT
+  install_packages
+  open_house "$here" server
+  system_user "$user" "$state"
+  find_release
+  build_release ''
+  install_config
+  set_up_postgres
+  set_up_broker
+  self_test "$release" || refuse_release
+  start_broker
+  if [ "$(current_release)" = "$release" ] && all_run; then
+    note "$(basename "$release") is current and runs: nothing to do"
+    finish
+    return
+  fi
+  upgrade
+}
+
+refuse_release() {
+  if [ "$(current_release)" != "$release" ]; then rm -rf "$release"; fi
+  die "the self-test of $version failed: nothing was changed"
+}
+
+wanted_services() {
+  echo blinklog-serve.service
+  if [ -n "$(setting BLINKLOG_MQTT_URL)" ]; then echo blinklog-consume.service; fi
+}
+
+all_run() {
+  local each
+  systemd_runs || return 1
+  for each in $(wanted_services) "${timers[@]}"; do systemctl --quiet is-active "$each" || return 1; done
+}
+
+upgrade() {
+  local before
+  before=$(current_release)
+  stop_all
+  back_up "$before"
+  if [ -n "$before" ]; then point_undo "$before"; fi
+  say "bringing the database up to date"
+  if ! { server "$release" migrate --quiet && switch_to "$release" && finish && try_it; }; then
+    if [ -z "$before" ]; then die "$version is installed, but does not stand (see above)"; fi
+    local failed=$release
+    stop_all
+    undo
+    rm -rf "$failed"
+    start_all || true
+    die "$version failed, and was taken back: $(basename "$before") runs again, with the database as it was"
+  fi
+  rm -f "$unproven"
+  start_all || die "$(basename "$release") passed its trial, but not all of it stands: systemctl status 'blinklog-*'"
+  say "$(basename "$release") runs"
+  if [ -z "$before" ]; then
+    note "next: a reverse proxy for TLS ($prefix/current/deploy/server/Caddyfile or nginx.conf), and somebody to log in:"
+    note "sudo blink-server create-person NAME --admin --password-stdin"
+  fi
+}
+
+stop_all() {
+  if systemd_runs; then systemctl stop "${services[@]}" "${timers[@]}" "${jobs[@]}" 2>/dev/null || true; fi
+}
+
+start_all() {
+  if ! systemd_runs; then
+    note "systemd does not run here: the services start with the next boot"
+    return
+  fi
+  local each
+  for each in $(wanted_services); do
+    restart_unit "$each" || { last_words "$each"; return 1; }
+  done
+  systemctl restart "${timers[@]}"
+}
+
+# back_up RELEASE: of the database as that release knows it. Nobody writes: the services are down.
+back_up() {
+  backup=none
+  if [ -z "$1" ]; then return; fi
+  backup=$state/backups/before-$(basename "$release")-$(date +%Y%m%dT%H%M%S).zip
+  say "backing up to $backup"
+  server "$1" backup "$backup" >/dev/null || { start_all || true; die "the backup failed; nothing was changed"; }
+}
+
+# point_undo RELEASE: from now on the next boot goes back to it.
+point_undo() {
+  point "$prefix/previous" "releases/$(basename "$1")"
+  echo "$backup" > "$unproven"
+  sync -f "$prefix"
+}
+
+# The real unit with the real database, at an address where no device and no person finds it: what is acknowledged
+# by a release that is then taken back would be lost.
+try_it() {
+  if ! systemd_runs; then return 0; fi
+  say "trying it"
+  echo "BLINKLOG_BIND=127.0.0.1:$trial_port" > "$trial"
+  if ! { restart_unit blinklog-serve.service && ready_at "$trial_port" && stays_up blinklog-serve.service; }; then
+    last_words blinklog-serve.service
+    rm -f "$trial"
+    return 1
+  fi
+  rm -f "$trial"
+  systemctl stop blinklog-serve.service
+}
+
+# Also at boot, before the services: power was cut while an upgrade was being tried.
+undo() {
+  [ -e "$unproven" ] || return 0
+  local before
+  before=$(previous_release)
+  backup=$(cat "$unproven")
+  say "going back to $(basename "$before") and to the database in $backup"
+  server "$before" restore --replace "$backup"
+  point "$prefix/current" "releases/$(basename "$before")"
+  rm -f "$unproven" "$prefix/previous"
+  sync -f "$prefix"
+  if systemd_runs; then systemctl daemon-reload; fi
+}
+
+# What belongs to the current release outside of it.
+finish() {
+  link_units "${units[@]}"
+  # shellcheck disable=SC2046 # words are wanted
+  systemctl --quiet enable $(wanted_services) "${timers[@]}" blinklog-server-undo.service
+  ln -sfn "$prefix/current/deploy/server/blink-server" /usr/local/bin/blink-server
+  prune_releases
+}
+
+uninstall() {
+  if [ -z "$data" ]; then
+    [ -t 0 ] || die "expected --keep-data or --delete-data with --uninstall"
+    local answer
+    read -r -p "Delete everybody's sessions, and the backups here, too? [keep/delete] " answer
+    case $answer in keep | delete) data=$answer-data ;; *) die "expected keep or delete, found '$answer'; nothing was changed" ;; esac
+  fi
+  local unit database
+  database=$(setting DATABASE_URL)
+  stop_all
+  for unit in "${units[@]}"; do
+    if systemd_runs; then systemctl --quiet disable --now "$unit" 2>/dev/null || true; fi
+    rm -f "/etc/systemd/system/$unit" /etc/systemd/system/*.target.wants/"$unit"
+    rm -rf "/etc/systemd/system/$unit.d"
+  done
+  rm -f /usr/local/bin/blink-server "$dropin"
+  rmdir --ignore-fail-on-non-empty "$(dirname "$dropin")" 2>/dev/null || true
+  if systemd_runs; then systemctl daemon-reload; fi
+  rm -rf "$prefix"
+  if [ "$data" = keep-data ]; then
+    say "the server is gone; $state, $config and the database are kept, and so is their owner, the user $user"
+    return
+  fi
+  if [ "$database" = "postgres://$user@%2Frun%2Fpostgresql/blinklog" ]; then
+    as_postgres dropdb --if-exists blinklog
+    as_postgres dropuser --if-exists "$user"
+  elif [ -n "$database" ]; then
+    warn "the database is not ours to delete: remove it where DATABASE_URL of $config/environment says it is"
+  fi
+  rm -rf "$state" "$config" "$broker" /var/lib/mosquitto/dynamic-security.json
+  if getent passwd "$user" >/dev/null; then userdel "$user"; fi
+  say "the server is gone, and all it had stored here. Debian's packages stay (postgresql, mosquitto)"
+}
+
+main() {
+  read_options "$@"
+  require_root
+  umask 022
+  take_lock blinklog-install-server
+  case $action in
+    install) install_release ;;
+    undo) undo ;;
+    uninstall) uninstall ;;
+  esac
+}
+
+main "$@"
