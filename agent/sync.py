@@ -175,12 +175,15 @@ class Sync:
         `noted("delivery")`, try again later. Anything unforeseen ends the process, and systemd
         starts it anew: the store knows what was delivered.
         """
+        said = ""
         while not stop.is_set():
             try:
                 progress = self._step()
                 self._alive()  # not after a StoreError: a store stuck for good is for the watchdog
+                said = ""
             except StoreError as error:
-                log.error("the store failed: %s", error)
+                if said != (said := str(error)):  # once, not four times a second
+                    log.error("the store failed: %s", said)
                 self._fail_all()
                 progress = False
             if not progress:

@@ -210,7 +210,7 @@ class Watch:
             self._believe_clock(recording)
             command = self._store.take_command(self._clock.now())
         except StoreError as error:  # no reason to end what is measured
-            log.warning("no look for commands: %s", error)
+            log.debug("no look for commands: %s", error)  # the next checkpoint will say so
             return None
         if command is None or command["command"] != "stop":
             return None

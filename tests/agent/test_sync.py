@@ -569,6 +569,24 @@ def test_a_store_that_can_t_be_written_delays_and_does_not_end_the_loop(
     assert [said[2] for said in history.said[:2]] == ["stored", "duplicate"]
 
 
+def test_a_store_that_fails_for_good_is_said_once_and_starves_the_watchdog(
+    path: Path, way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Gone:
+        looks = 0
+
+        def data_version(self) -> object:
+            self.looks += 1
+            raise StoreError("the disk gave an input/output error")
+
+    beats: list[int] = []
+    gone: Any = Gone()
+    with running(gone, [way], poll_s=0.01, alive=lambda: beats.append(1)):
+        until(lambda: gone.looks > 10, "it is tried again and again")
+    assert beats == []
+    assert len([each for each in caplog.messages if "input/output" in each]) == 1
+
+
 # The real thing
 
 
