@@ -579,6 +579,9 @@ def test_a_store_that_fails_for_good_is_said_once_and_starves_the_watchdog(
             self.looks += 1
             raise StoreError("the disk gave an input/output error")
 
+        def close(self) -> None:
+            pass
+
     beats: list[int] = []
     gone: Any = Gone()
     with running(gone, [way], poll_s=0.01, alive=lambda: beats.append(1)):
