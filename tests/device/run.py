@@ -149,7 +149,7 @@ def _play(scene: Scene, only: list[str]) -> Iterator[bool]:
         if not ok and each.needed:
             return
         if not ok:
-            _recover(scene.machine, scene)
+            _recover(scene, each.name)
 
 
 def _keep(device: Machine, installed: Path) -> None:
@@ -159,10 +159,13 @@ def _keep(device: Machine, installed: Path) -> None:
     host.run("cp", "--sparse=always", device.disk, installed)
 
 
-def _recover(device: Machine, scene: Scene) -> None:
-    """What failed may have left it in any state: the next one begins with a boot."""
+def _recover(scene: Scene, failed: str) -> None:
+    """Keeps the device's words. It may be in any state: the next one begins with a boot."""
     with contextlib.suppress(DeviceError):
-        device.cut()
+        status, said = scene.machine.try_to("journalctl --no-pager --boot; blink-agent status")
+        (scene.folder / f"journal-{failed}.log").write_text(f"{said}\nended with {status}\n")
+    with contextlib.suppress(DeviceError):
+        scene.machine.cut()
         scene.boot()
 
 

@@ -68,7 +68,7 @@ class Scene:
         """Until the history has a checkpoint of so many seconds; how many it has."""
 
         def measured() -> float | None:
-            found = self.server.session(session_id)["metrics"]["duration_s"] or 0.0
+            found = self.server.session(session_id)["duration_s"] or 0.0
             return float(found) if found >= seconds else None
 
         return float(wait_for(measured, f"{seconds} s of {session_id} are there", PATIENCE_S))

@@ -20,7 +20,7 @@ def cut_in_session(scene: Scene) -> str:
     scene.boot()
     scene.await_state(session_id, "interrupted")
     session = scene.server.session(session_id)
-    kept_s = session["metrics"]["duration_s"]
+    kept_s = session["duration_s"]
     if session["ended_by"] != "power_loss" or kept_s < known_s:
         raise DeviceError(f"the server knew {known_s} s of it; now {session}")
     return f"{kept_s} s of it are in the history"
