@@ -166,3 +166,22 @@ def test_of_six_who_use_a_code_at_once_one_gets_a_device(transactional_db, monke
         assert sorted(answers) == [201] + [400] * 5
     assert Device.objects.filter(label="Raced").count() == 3
     assert DeviceToken.objects.filter(device__label="Raced").count() == 3
+
+
+def test_while_a_code_is_being_used_it_is_nobody_elses(code):
+    kept = ClaimCode.objects.get()
+    with pytest.raises(BrokerError), kept.held():
+        assert claim(code).status_code == 400
+        raise BrokerError("is away")
+    with kept.held():  # and its holder dies
+        pass
+    assert claim(code).status_code == 400
+    ClaimCode.objects.update(held_until=timezone.now() - codes.HOLD)
+    assert claim(code).status_code == 201
+
+
+def test_what_was_used_can_not_be_used_whatever_was_read_before(code):
+    first, second = ClaimCode.objects.get(), ClaimCode.objects.get()
+    first.use()
+    with pytest.raises(codes.NotACodeError):
+        second.use()
