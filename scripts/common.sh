@@ -60,10 +60,16 @@ debian() {
   fi
   say "installing $* with apt"
   apt-get update -qq >/dev/null || true
+  # Only the program is wanted: a service that came with it is not started.
+  local policy=/usr/sbin/policy-rc.d ours=''
+  if [ ! -e "$policy" ]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod +x "$policy"
+  fi
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
     warn "apt could not install $*"
-  # Only the program is wanted: a service that came with it is not left running.
+  if [ -n "$ours" ]; then rm -f "$policy"; fi
   if [ -d /run/systemd/system ]; then
-    systemctl disable --now --quiet "$1" 2>/dev/null || true
+    systemctl disable --quiet "$1" 2>/dev/null || true
   fi
 }

@@ -20,6 +20,7 @@ MISSING = (
     "needs Chromium",
     "no environment with tflite-runtime",
     "can't be fetched",
+    "needs root",
 )
 
 

@@ -148,9 +148,9 @@ def test_an_upgrade_takes_over_and_the_release_before_stays_to_go_back_to(device
     device.run("/run/share/second/install.sh --no-camera-packages", **QUICK)
     assert release(device) == "0.2.0"
     assert device.run(BOTH).stdout.split() == ["active", "active"]
-    device.run("/opt/blinklog/current/share/install.sh --go-back", **QUICK)
+    device.run("/opt/blinklog/current/deploy/install.sh --go-back", **QUICK)
     assert release(device) == before
-    device.run("/opt/blinklog/current/share/install.sh --go-back", **QUICK)
+    device.run("/opt/blinklog/current/deploy/install.sh --go-back", **QUICK)
     assert release(device) == "0.2.0"
 
 
@@ -201,7 +201,7 @@ def test_power_cut_in_an_upgrade_leaves_the_old_release_running_and_another_run_
 
 
 def test_uninstalling_asks_about_the_data_and_keeps_it_when_told_to(device: Machine) -> None:
-    uninstall = "/opt/blinklog/current/share/install.sh --uninstall"
+    uninstall = "/opt/blinklog/current/deploy/install.sh --uninstall"
     asked = device.run(uninstall, check=False)
     assert asked.returncode != 0
     assert "expected --keep-data or --delete-data" in asked.stdout

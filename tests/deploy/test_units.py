@@ -1,0 +1,112 @@
+"""The units as systemd understands them, and the configuration of what stands beside them."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.house import ROOT
+
+DEPLOY = ROOT / "deploy"
+UNITS = sorted(
+    each
+    for folder in ("systemd", "server/systemd")
+    for each in (DEPLOY / folder).iterdir()
+    if each.suffix in (".service", ".timer")
+)
+SERVICES = [each for each in UNITS if each.suffix == ".service"]
+EXPOSURE = 2.0
+"""Of 10, by `systemd-analyze security`; a service that says nothing has 9.2."""
+
+SEARCH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/bin"
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(
+        shutil.which(program, path=SEARCH) is None, reason=f"{program} is not installed"
+    )
+
+
+def said(*command: str | Path) -> str:
+    """Both outputs of a program that must succeed."""
+    done = subprocess.run(
+        command,
+        env={"PATH": SEARCH, "HOME": "/nonexistent"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@needs("systemd-analyze")
+def test_systemd_has_nothing_to_say_against_any_unit(tmp_path: Path) -> None:
+    """On a copy whose programs exist: what is looked at is the unit."""
+    for unit in UNITS:
+        text = re.sub(r"^(ExecStart=)/opt/\S+", r"\1/bin/true", unit.read_text(), flags=re.M)
+        (tmp_path / unit.name).write_text(text)
+    copies = [tmp_path / unit.name for unit in UNITS]
+    told = said("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *copies)
+    ours = [line for line in told.splitlines() if "blinklog" in line]
+    assert [line for line in ours if "postgresql" not in line and "mosquitto" not in line] == []
+
+
+@needs("systemd-analyze")
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda each: each.name)
+def test_a_service_that_is_broken_into_can_do_little(unit: Path) -> None:
+    told = said("systemd-analyze", "security", "--offline=yes", "--no-pager", unit)
+    found = re.search(r"Overall exposure level for \S+: (\S+)", told)
+    assert found is not None, told
+    assert float(found[1]) <= EXPOSURE
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda each: each.name)
+def test_a_service_comes_back_or_ends_in_bounded_time(unit: Path) -> None:
+    text = unit.read_text()
+    if "Type=oneshot" in text:
+        assert "TimeoutStartSec=" in text
+    else:
+        assert "Restart=always" in text
+        assert "StartLimitIntervalSec=0" in text
+
+
+def test_neither_network_nor_time_is_waited_for_on_the_device() -> None:
+    for unit in (DEPLOY / "systemd").iterdir():
+        assert not re.search(r"online\.target|time-sync|network\.target", unit.read_text())
+
+
+@needs("caddy")
+def test_caddy_takes_its_configuration() -> None:
+    file = DEPLOY / "server" / "Caddyfile"
+    said("caddy", "validate", "--adapter", "caddyfile", "--config", file)
+
+
+@needs("nginx")
+@needs("openssl")
+def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "privkey.pem", tmp_path / "fullchain.pem"
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    said("openssl", "req", "-x509", *new, "-subj", "/CN=x", "-keyout", key, "-out", certificate)
+    text = (DEPLOY / "server" / "nginx.conf").read_text()
+    text = text.replace("/etc/letsencrypt/live/blinklog.example.org", str(tmp_path))
+    text = text.replace("listen [::]:", "#")  # not every machine has IPv6
+    (tmp_path / "blinklog.conf").write_text(text)
+    whole = f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ include blinklog.conf; }}"
+    (tmp_path / "nginx.conf").write_text(whole)
+    said("nginx", "-t", "-q", "-p", tmp_path, "-c", tmp_path / "nginx.conf")
+
+
+@needs("shellcheck")
+def test_shellcheck_has_nothing_to_say_against_the_scripts() -> None:
+    scripts = [each for each in DEPLOY.rglob("*") if each.is_file() and _is_shell(each)]
+    assert len(scripts) > 4
+    said("shellcheck", "--external-sources", *scripts, ROOT / "check", ROOT / "demo")
+
+
+def _is_shell(path: Path) -> bool:
+    return bool(re.match(rb"#!\S+( |/)bash", path.read_bytes())) and os.access(path, os.X_OK)
