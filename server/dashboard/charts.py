@@ -42,7 +42,7 @@ SMALL = Size("small", 420, 170, 5)
 SPARK = Size("spark", 184, 56, 0)
 
 
-# On either side of a bar, of its width; none beside a gap, so that gaps run together.
+# On either side of a bar, of its width; gaps overlap by a hair, so that they run together.
 AIR = 0.09
 
 
@@ -109,7 +109,7 @@ def bars(frame: Frame, size: Size, data: Iterable[Bar]) -> SafeString:
     everything = list(data)
     top, _step = nice_top(frame.top)
     zero = top / 80
-    chart.add("gaps", [_bar(bar, top, "gap") for bar in everything if bar.value is None])
+    chart.add("gaps", [_bar(bar, top, "gap", -0.01) for bar in everything if bar.value is None])
     chart.add("bars", [_bar(bar, bar.value, "bar", AIR) for bar in everything if bar.value])
     chart.add("zeros", [_bar(bar, zero, "zero", AIR) for bar in everything if bar.value == 0])
     return _svg(chart)
