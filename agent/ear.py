@@ -49,6 +49,7 @@ def eye_sample(time_s: float, face: FaceLandmarks | None) -> EyeSample:
         ear_right=right if seen_right > 0 else None,
         ear=(right * seen_right + left * seen_left) / (seen_right + seen_left),
         score=face.score,
+        sharpness=face.sharpness,
     )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.records import FaceLandmarks, Frame
+from agent.sharpness import sharpness
 
 MESH_SIZE = 192
 DETECTOR_SIZE = 128
@@ -46,6 +47,9 @@ _SAME_FACE_OVERLAP = 0.3
 
 _EYE_CORNERS = np.array([33, 263])
 """Mesh landmarks: the outer corners of the person's own right and left eye."""
+
+LOOK_SHARP_S = 0.5
+"""How often the sharpness is looked at: focus drifts slowly."""
 
 _TO_UNIT, _TO_SIGNED = np.float32(1 / 255), np.float32(2 / 255)
 """Grey levels to the mesh's 0..1 and, less 1, to the detector's -1..1."""
@@ -107,6 +111,7 @@ class FaceTracker:
 
     def reset(self) -> None:
         """Forget the face: the next frame begins with the detector."""
+        self._mesh.reset()
         self._region: Region | None = None
         self._seen: tuple[float, Region] | None = None
         self._detector_rests_until_s = -math.inf
@@ -126,6 +131,7 @@ class FaceTracker:
         if region is None or self._measure(frame, region) is None or self._region is None:
             return None
         # The mesh looks twice: out of the detector's looser region EAR comes up to 7 % wrong.
+        self._mesh.reset()
         return self._measure(frame, self._region)
 
     def _choose(self, found: list[Region], time_s: float) -> Region | None:
@@ -162,6 +168,11 @@ class _Mesh:
         self._model = interpreter
         self._crop = _Cropper(MESH_SIZE)
         self._input, (self._points, self._logit) = _tensors(interpreter)
+        self.reset()
+
+    def reset(self) -> None:
+        """The next face's sharpness is looked at."""
+        self._looked_s = -math.inf
 
     def measure(self, frame: Frame, region: Region) -> tuple[FaceLandmarks, Region] | None:
         """The face in `region` and where to look for it next; None without one to be measured."""
@@ -173,12 +184,21 @@ class _Mesh:
         score = _probability(self._logit().item())
         if not score >= MIN_SCORE:
             return None
-        points = _projected(self._points().reshape(-1, 3), to_frame)
+        raw = self._points().reshape(-1, 3)
+        points = _projected(raw, to_frame)
         eyes = points[:2, _EYE_CORNERS].tolist()
         following = _region_around(points, eyes)
         if following is None or not _eyes_inside(eyes, frame):
             return None
-        return FaceLandmarks(frame.time_s, points.T, score), following
+        seen = self._sharpness(crop, raw, frame.time_s)
+        return FaceLandmarks(frame.time_s, points.T, score, seen), following
+
+    def _sharpness(self, crop: Pixels, points: Floats, time_s: float) -> float | None:
+        """Of both eyes; None while it isn't due."""
+        if time_s - self._looked_s < LOOK_SHARP_S:
+            return None
+        self._looked_s = time_s
+        return sharpness(crop, points)
 
 
 def _projected(raw: Floats, to_frame: Affine) -> Floats:

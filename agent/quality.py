@@ -11,6 +11,8 @@
     frames_dropped   more than `DROPPED` of the frames were lost             blinks are missed
     noisy            noise above `NOISY` of the depth for `NOISY_TIME`       blinks are missed
                      above `DROWNED` of the depth for `DROWNED_TIME`         counts are null
+    blurred          sharpness below `SOFT` for `BLURRED_TIME`               blinks are missed
+                     below `TOO_SOFT` for `BLURRED_TIME`                     counts, PERCLOS: null
 
 The EAR's own noise is measured in blocks of `BLOCK_S`, and compared with the depth of this person's
 blinks: white noise of 0.15 of the depth hides up to a tenth of complete blinks, of 0.2 a tenth at
@@ -24,7 +26,14 @@ from typing import Literal
 from agent.dips import MAX_GAP_S, MIN_NOISE_SAMPLES, deviation
 
 Word = Literal[
-    "no_face", "short", "low_coverage", "low_frame_rate", "no_blink", "frames_dropped", "noisy"
+    "no_face",
+    "short",
+    "low_coverage",
+    "low_frame_rate",
+    "no_blink",
+    "frames_dropped",
+    "noisy",
+    "blurred",
 ]
 
 SHORT_S = 180.0
@@ -49,6 +58,13 @@ NOISY, DROWNED = 0.15, 0.2
 NOISY_TIME, DROWNED_TIME = 0.1, 0.25
 """Shares of valid time: a quarter in which a third of the blinks is lost costs 8 % of all."""
 
+SOFT, TOO_SOFT = 0.15, 0.125
+"""Sharpness as of `FaceLandmarks`. The mesh then sees the lids of the portrait fall by 0.85 of what
+it sees in focus, and by 0.75; soon below that by too little for a blink. Chosen on the portrait."""
+
+BLURRED_TIME = 0.25
+"""Of the looks at it: a head that moves is blurred for a moment."""
+
 
 def words(
     *,
@@ -59,6 +75,7 @@ def words(
     frames: int,
     frames_dropped: int,
     noisy: bool,
+    blurred: bool,
 ) -> tuple[Word, ...]:
     """The words that hold, in the order of the table above; none when nothing is wrong.
 
@@ -74,6 +91,7 @@ def words(
         "no_blink": blinks == 0 and valid_s >= NO_BLINK_S,
         "frames_dropped": frames_dropped > DROPPED * (frames + frames_dropped),
         "noisy": noisy,
+        "blurred": blurred,
     }
     return tuple(word for word, held in holds.items() if held)
 
@@ -113,3 +131,27 @@ class Noise:
             self._noisy_s += length_s if share > NOISY else 0.0
             self._drowned_s += length_s if share > DROWNED else 0.0
         self._ears.clear()
+
+
+class Blur:
+    """How often the picture was too soft in a session, by looks at regular times."""
+
+    def __init__(self) -> None:
+        self._looks = self._soft = self._too_soft = 0
+
+    @property
+    def blurred(self) -> bool:
+        """So often that blinks will have been missed."""
+        return self._soft > BLURRED_TIME * self._looks
+
+    @property
+    def blind(self) -> bool:
+        """So often that neither a count nor a share of closed eyes means anything."""
+        return self._too_soft > BLURRED_TIME * self._looks
+
+    def add(self, sharpness: float | None) -> None:
+        """One look, if this frame was looked at."""
+        if sharpness is not None:
+            self._looks += 1
+            self._soft += sharpness < SOFT
+            self._too_soft += sharpness < TOO_SOFT

@@ -7,9 +7,9 @@ next:
   trustworthy face (`openness.trusted_ear`), each counted up to `MAX_INTERVAL_S`: a frozen camera is
   not valid time.
 - **means** (`ear_mean`, `ear_open`, `perclos`) weigh each frame with the valid interval before it.
-- **gating**: below `MIN_COUNT_FPS` delivered, on the whole or too often, or where noise drowns the
-  blinks (`quality`), counts and everything made of them are not measured; below `MIN_DURATION_FPS`,
-  durations are not.
+- **gating**: below `MIN_COUNT_FPS` delivered, on the whole or too often, or where noise or blur
+  hides the blinks (`quality`), counts and everything made of them are not measured; nor is PERCLOS
+  in a blur; below `MIN_DURATION_FPS`, durations are not.
 
 Memory is bounded: sums, one small record a minute and one a blink.
 """
@@ -22,7 +22,7 @@ from statistics import median
 
 from agent.blinks import BlinkDetector
 from agent.openness import quantile, trusted_ear
-from agent.quality import Noise, Word, words
+from agent.quality import Blur, Noise, Word, words
 from agent.records import Blink, EyeSample
 
 MAX_INTERVAL_S = 0.25
@@ -216,6 +216,7 @@ class SessionBuilder:
         self._delivered = _Delivered()
         self._gaps = _Gaps()
         self._noise = Noise()
+        self._blur = Blur()
         self._total = _Sums()
         self._minutes: dict[int, _Sums] = {}
         self._blinks: list[_Counted] = []
@@ -251,6 +252,7 @@ class SessionBuilder:
         if ear is None or open_level is None:
             return
         self._noise.add(sample.time_s, ear, open_level, levels.depth)
+        self._blur.add(sample.sharpness)
         self._gaps.add(sample.time_s)
         if interval_s is None or self._last is None or trusted_ear(self._last) is None:
             return
@@ -287,11 +289,15 @@ class SessionBuilder:
             frames=metrics.frames,
             frames_dropped=metrics.frames_dropped,
             noisy=self._noise.noisy,
+            blurred=self._blur.blurred,
         )
 
     def _measured(self, min_fps: float) -> bool:
-        seen = self._total.valid_s > 0
-        return seen and self._delivered.reaches(min_fps) and not self._noise.drowned
+        seen = self._total.valid_s > 0 and not self._noise.drowned and not self._blur.blind
+        return seen and self._delivered.reaches(min_fps)
+
+    def _perclos(self, sums: _Sums) -> float | None:
+        return None if self._blur.blind else sums.mean(sums.closed_s)
 
     def _metrics(self, end_s: float, frames_dropped: int) -> Metrics:
         total, blinks = self._total, self._blinks
@@ -314,7 +320,7 @@ class SessionBuilder:
             blink_duration_p90_ms=quantile(lengths_ms, 0.9) if lengths_ms else None,
             ear_mean=total.mean(total.ear),
             ear_open=total.mean(total.open_level),
-            perclos=total.mean(total.closed_s),
+            perclos=self._perclos(total),
             long_closure_count=len(self._long) if counts else None,
             longest_closure_s=max((long.duration_s for long in self._long), default=None)
             if durations
@@ -348,7 +354,7 @@ class SessionBuilder:
             valid_s=sums.valid_s,
             blinks=blinks if counts else None,
             ear_mean=sums.mean(sums.ear),
-            perclos=sums.mean(sums.closed_s),
+            perclos=self._perclos(sums),
         )
 
     def _columns(self) -> BlinkColumns:

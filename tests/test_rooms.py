@@ -32,6 +32,7 @@ EDGE = {
     "manifest": set(),
     "models": {"ai_edge_litert", "tflite_runtime"},  # one interpreter under its two names
     "landmarks": {"cv2"},
+    "sharpness": {"cv2"},
     "store": {"sqlite_utils"},
     "store_schema": set(),
     "store_file": {"sqlite_utils"},
@@ -52,6 +53,7 @@ EDGE_MAY_SHARE = {"records", "errors"}
 SAME_ROOM = {
     "capture": {"picamera", "pace"},
     "controls": {"light", "presses", "evdev_button"},
+    "landmarks": {"sharpness"},
     "manifest": {"packaged_files"},
     "models": {"manifest", "packaged_files"},
     "store": {"store_file", "store_schema"},

@@ -62,6 +62,7 @@ def test_a_long_closure_is_no_blink(measured: Measured) -> None:
         (Condition("away", schedule(seconds=10), away, fps=15, seconds=10), "low_coverage"),
         (Condition("slow", schedule(seconds=8), fps=8, seconds=8), "low_frame_rate"),
         (Condition("lossy", fps=15, dropped=0.3, seconds=4), "frames_dropped"),
+        (Condition("soft", look=still(blur=6.0), fps=15, seconds=4), "blurred"),
     ],
     ids=lambda each: getattr(each, "name", each),
 )
@@ -69,7 +70,7 @@ def test_what_cannot_be_seen_is_said(measured: Measured, condition: Condition, w
     row = measured(condition)
     assert word in row.quality
     assert not row.false
-    if word in ("no_face", "low_frame_rate"):
+    if word in ("no_face", "low_frame_rate", "blurred"):
         assert row.counted is row.missed is None
 
 

@@ -413,6 +413,34 @@ def test_hours_of_frames_take_no_more_memory(portrait: Portrait, tracker: FaceTr
     assert grown < 50_000
 
 
+# Sharpness
+
+
+def sharpness(tracker: FaceTracker, picture: Pixels) -> float:
+    tracker.reset()
+    found = [tracker.find(frame) for frame in frames([picture] * 2)]
+    (looked,) = [face.sharpness for face in found if face and face.sharpness is not None]
+    return looked
+
+
+def test_a_blur_is_less_sharp_whatever_light_noise_and_size(
+    tracker: FaceTracker, portrait: Portrait
+) -> None:
+    def seen(**look: float) -> float:
+        return sharpness(tracker, portrait.frame(1.0, **look))
+
+    for poor in ({"noise": 20.0}, {"gain": 0.1, "noise": 3.0}, {"scale": 0.5}):
+        assert seen(**poor) == pytest.approx(seen(), rel=0.1)
+        assert seen(**poor, blur=6.0 * poor.get("scale", 1.0)) < 0.6 * seen()
+    assert seen() > seen(blur=2.0) > seen(blur=4.0) > seen(blur=6.0)
+
+
+def test_sharpness_is_looked_at_twice_a_second(tracker: FaceTracker, portrait: Portrait) -> None:
+    tracker.reset()
+    found = [tracker.find(frame) for frame in frames([portrait.frame(1.0)] * 31)]
+    assert sum(face is not None and face.sharpness is not None for face in found) == 3
+
+
 # Geometry
 
 

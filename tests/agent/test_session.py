@@ -357,6 +357,33 @@ def test_a_snapshot_says_what_finishing_would_but_for_what_is_undecided(
         assert replace(finished, blinks=None) == snapshot
 
 
+@pytest.mark.parametrize(
+    ("sharpness", "share", "said", "counted"),
+    [
+        (0.16, 1.0, (), True),
+        (0.14, 1.0, ("blurred",), True),
+        (0.12, 1.0, ("blurred",), False),
+        (0.12, 0.2, (), True),
+        (None, 1.0, (), True),
+    ],
+)
+def test_a_blur_is_said_and_counts_nothing_where_it_hides_the_lids(
+    sharpness: float | None, share: float, said: tuple[str, ...], counted: bool
+) -> None:
+    samples = Camera(15).see(every(4.0, 200), 200)
+    soft = [
+        replace(each, sharpness=sharpness if k < share * len(samples) else 0.2)
+        if k % 8 == 0
+        else each
+        for k, each in enumerate(samples)
+    ]
+    found = session(soft, 200)
+    assert found.quality == said
+    assert found.metrics.ear_mean is not None
+    measured = (found.metrics.blink_count, found.metrics.perclos, found.minutes[0].perclos)
+    assert [each is not None for each in measured] == [counted] * 3
+
+
 def test_a_frame_that_is_not_later_is_ignored() -> None:
     samples = Camera().see(every(4.0, 30), 30)
     doubled = [each for each in samples for _ in range(2)]
