@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     _say_clock(done)
     settings = config.load(options.config)
     for result in examine(contact(settings)):
+        if result.finding.state == "off":
+            continue
         print(f"{result.name.capitalize()}: {result.finding.found}")
         if result.finding.mend:
             print(f"  {result.finding.mend}")

@@ -34,8 +34,8 @@ def store(path: Path, opened: Callable[[], AbstractContextManager[Store]]) -> Fi
         return bad(str(error), _mend_store(str(error)))
     aside = f"; a damaged one was set aside: {past['set_aside']}" if past else ""
     return ok(
-        f"{path}: whole, takes writes; {counts['sessions']} sessions, {counts['pending']} pending,"
-        f" {counts['parked']} refused{aside}"
+        f"{path}: whole, takes writes; sessions: {counts['sessions']}, pending:"
+        f" {counts['pending']}, refused: {counts['parked']}{aside}"
     )
 
 

@@ -44,9 +44,14 @@ def running(store: Path, name: str) -> Iterator[None]:
 
 
 def process_of(store: Path, name: str) -> int | None:
-    """The process that is `name` now, or None. Asks only: a lock of its own could be in the way."""
+    """The process that is `name` now, or None. Asks only: a lock of its own could be in the way.
+
+    Raises AgentError where this user may not know.
+    """
     try:
         file = os.open(_lock(store, name), os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise AgentError(f"{_lock(store, name)}: no permission: use sudo") from error
     except OSError:
         return None
     try:

@@ -90,15 +90,20 @@ def _session(stored: StoredSession) -> Report:
 
 
 def _doing(path: Path, kept: Report) -> Report:
-    """`state`: starting, ready, measuring, finishing, fault, stopped or `not running`."""
-    process = process_of(path, "watch")
+    """`state`: starting, ready, measuring, finishing, fault, stopped, `not running`, or, to a user
+    who may not look, `unknown`."""
+    try:
+        process, sync = process_of(path, "watch"), process_of(path, "sync")
+    except AgentError:
+        names = ("since", "session_id", "watch_process", "sync_process")
+        return {"state": "unknown", **dict.fromkeys(names)}
     active: StoredSession | None = kept["active"]
     doing = {
         "state": _state(kept["watch"] or {}, active) if process else "not running",
         "since": None,
         "session_id": None,
         "watch_process": process,
-        "sync_process": process_of(path, "sync"),
+        "sync_process": sync,
     }
     if doing["state"] == "measuring" and active is not None:
         doing |= {"since": active.document.get("started_at"), "session_id": active.session_id}

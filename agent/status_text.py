@@ -6,10 +6,12 @@ from typing import Any
 
 Report = dict[str, Any]
 
+UNKNOWN = "not this user's to know: sudo blink-agent status"
 STATES = {
     "ready": "idle: press the button to begin",
     "starting": "starting: the camera and the models are being opened",
     "finishing": "finishing a session",
+    "unknown": UNKNOWN,
 }
 
 
@@ -22,7 +24,7 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
     yield "doing", _doing(report)
     yield from _waiting(report)
     yield "delivery", _delivery(report)
-    yield "last contact", _local(report["last_contact"]) if report["last_contact"] else "none yet"
+    yield "last contact", _contact(report)
     yield "store", _store(report)
     yield "device", _device(report["device"])
     yield "clock", _clock(report["clock"])
@@ -60,6 +62,8 @@ def _waiting(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _delivery(report: Report) -> str:
+    if report["doing"]["state"] == "unknown":
+        return UNKNOWN
     note = report["delivery"] or {}
     running = "" if report["doing"]["sync_process"] else "blink-agent sync does not run"
     problem = note.get("problem")
@@ -67,6 +71,12 @@ def _delivery(report: Report) -> str:
     again = f"next try {_local(report['next_try'])}" if problem and report["next_try"] else ""
     trouble = f"{problem}{at}" if problem else ""
     return "; ".join(filter(None, (running, trouble, again))) or "nothing is wrong"
+
+
+def _contact(report: Report) -> str:
+    if report["doing"]["state"] == "unknown":
+        return UNKNOWN
+    return _local(report["last_contact"]) if report["last_contact"] else "none yet"
 
 
 def _store(report: Report) -> str:

@@ -234,7 +234,7 @@ def test_a_store_that_takes_a_write_is_well(tmp_path: Path) -> None:
         pass
     finding = doctor_disk.store(path, lambda: opened(path))
     assert finding.state == "ok"
-    assert "0 sessions, 0 pending, 0 refused" in finding.found
+    assert "sessions: 0, pending: 0, refused: 0" in finding.found
 
 
 def test_a_store_of_a_newer_version_is_said(tmp_path: Path) -> None:

@@ -445,6 +445,8 @@ def test_delivery_begins_anew_where_systemd_runs_it(systemctl: Path) -> None:
     assert systemctl.read_text().splitlines()[-1] == "restart blinklog-sync.service"
 
 
-def test_without_systemd_one_is_told_to_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(units, "SYSTEMD", Path("/nonexistent"))
+def test_without_systemd_one_is_told_to_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "SYSTEMD", tmp_path / "none")
     assert "start blink-agent sync by yourself" in units.restart(units.SYNC)

@@ -181,6 +181,8 @@ def test_who_may_not_read_the_store_is_told_to_be_root(path: Path, run: Run) -> 
         os.seteuid(0)
     assert ended == 1
     assert "no permission: sudo blink-agent status" in said
+    assert "doing        not this user's to know" in said
+    assert "does not run" not in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
