@@ -37,6 +37,7 @@ DISTRUSTED = {
     "no_blink",
     "frames_dropped",
     "noisy",
+    "blurred",
 }
 TRUST_COLUMNS = ("valid_s", "coverage", "fps", "frames", "frames_dropped", "blink_count")
 

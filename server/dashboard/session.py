@@ -108,6 +108,7 @@ def remarks(quality: Sequence[str]) -> list[str]:
         "no_blink": _("Not one blink was counted: perhaps none could be seen."),
         "frames_dropped": _("More than a tenth of the pictures were lost: blinks were missed."),
         "noisy": _("The measurement was unsteady: blinks were missed or could not be counted."),
+        "blurred": _("The eyes were out of focus: blinks were missed or could not be counted."),
     }
     return [known[word] for word in quality if word in known]
 
