@@ -5,6 +5,7 @@ The tests are one story, in order: each begins where the one before ended.
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,11 +41,23 @@ def _run(self, stopping):
     raise RuntimeError("this release can't watch")
 Watch.run = _run
 """
+SERVER = """
+import time
+from pathlib import Path
+from tests.agent.servers import TOKEN, Api, History
+api = Api(History())
+device = "0193a1b2-0000-7000-8000-000000000001"
+api.codes["ABCD2345"] = {"device": device, "token": TOKEN, "label": "Kitchen"}
+api.start()
+Path("/run/share/url").write_text(api.url)
+time.sleep(600)
+"""
 NEWER_SCHEMA = """
 MIGRATIONS = (*MIGRATIONS, "CREATE TABLE later (number INTEGER) STRICT;")
 """
 
 
+ROOT = Path(__file__).resolve().parents[2]
 INSTALL = "/run/share/first/install.sh --no-camera-packages"
 BOTH = "systemctl is-active blinklog-watch blinklog-sync"
 
@@ -121,6 +134,30 @@ def test_the_token_reaches_the_service_and_nobody_else(device: Machine) -> None:
     assert device.run(f"cat {folder}/mqtt-password").stdout.strip() == ""  # there is none yet
     other = device.run(f"setpriv --reuid nobody cat {folder}/api-token", check=False)
     assert "Permission denied" in other.stdout
+
+
+def test_root_enrols_it_and_looks_at_it_and_is_not_in_the_services_way(
+    device: Machine, stick: Path
+) -> None:
+    (stick / "server.py").write_text(SERVER)
+    device.begin(f"PYTHONPATH={ROOT} {sys.executable} /run/share/server.py")
+    device.run("timeout 20 sh -c 'until [ -s /run/share/url ]; do sleep 0.1; done'")
+    service = "systemctl show -p InvocationID blinklog-sync"
+    before = device.run(service).stdout
+    said = device.run("blink-agent enrol $(cat /run/share/url) ABCD2345").stdout
+    assert "takes this device's token" in said
+    assert "blinklog-sync.service started anew" in said
+    assert device.run(service).stdout != before
+    device.run("blink-agent sync --once")
+    report = json.loads(device.run("blink-agent status --json").stdout)
+    assert report["doing"]["state"] == "ready"
+    assert report["last_contact"] is not None
+    found = json.loads(device.run("blink-agent doctor --json", check=False).stdout)["checks"]
+    states = {each["check"]: each["state"] for each in found}
+    for name in ("camera", "store", "credentials", "server", "services"):
+        assert states[name] == "ok", found
+    owners = device.run("stat -c %U /var/lib/blinklog/*").stdout.split()
+    assert set(owners) == {"blinklog"}
 
 
 def test_a_second_run_changes_nothing_and_restarts_nothing(device: Machine) -> None:

@@ -154,3 +154,21 @@ def test_uninstalling_keeps_or_deletes_as_told(server: Machine) -> None:
     left = "ls -d /var/lib/blinklog-server /etc/blinklog-server /opt/blinklog-server"
     assert "No such file" in server.run(left, check=False).stdout
     assert server.run("getent passwd blinklog-server", check=False).stdout == ""
+
+
+def test_postgresql_is_set_up_used_backed_up_and_taken_away(server: Machine) -> None:
+    if not server.run("ls /etc/postgresql/*/main 2>/dev/null", check=False).stdout:
+        pytest.skip("PostgreSQL with a cluster of Debian's is not installed")
+    server.run("pg_lsclusters -h | while read v c _; do systemctl start postgresql@$v-$c; done")
+    server.run(f"{INSTALL} --name blinklog.example.org --postgres", **QUICK)
+    server.run("echo a-long-enough-secret | blink-server create-person eileen --password-stdin")
+    server.run("test ! -e /var/lib/blinklog-server/blinklog.sqlite3")
+    assert page(server, "/login/").endswith("200")
+    server.run("systemctl start blinklog-backup blinklog-judge")
+    file = server.run("ls /var/lib/blinklog-server/backups/*.zip").stdout.strip()
+    server.run("systemctl stop blinklog-serve")
+    server.run(f"blink-server restore --replace {file}")
+    assert '"eileen"' in server.run(PEOPLE).stdout
+    server.run(f"{INSTALL} --uninstall --delete-data")
+    databases = "cd / && setpriv --reuid postgres psql -lqt"
+    assert "blinklog" not in server.run(databases).stdout
