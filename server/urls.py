@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from server.alerts.api import AlertsView
@@ -47,7 +48,9 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(), name="docs"),
     path("admin/login/", admin_login, name="admin-login"),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="care:password")),
     path("admin/", admin.site.urls),
+    path("devices/<uuid:device_id>/home-assistant/", include("server.home_assistant.urls")),
     path("alerts/", include("server.alerts.urls")),
     path("account/data/", include("server.keeping.urls")),
     path("devices/", include("server.devices.page_urls")),

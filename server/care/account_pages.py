@@ -80,7 +80,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
         return redirect("care:account")
     form = SecondFactorCodeForm(request.POST or None)
     device = second_factor.begin(person)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and _knows(request, form, "password"):
         codes = second_factor.confirm(person, form.cleaned_data["code"])
         if codes is not None:
             return render(request, "care/recovery_codes.html", {"codes": codes})

@@ -114,14 +114,15 @@ class PasswordForm(forms.Form):
     password = _password(_("Your password"), "current-password")
 
 
-class SecondFactorCodeForm(forms.Form):
-    """What the authenticator shows."""
+class SecondFactorCodeForm(PasswordForm):
+    """What the authenticator shows, and the password: an open browser is not enough."""
 
     code = forms.CharField(
         label=_("Code that the app shows"),
         max_length=32,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
     )
+    field_order = ["code", "password"]
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the checker alone

@@ -9,6 +9,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import get_language
@@ -128,27 +129,38 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
         return _wait(render(request, "care/sign_up.html", context, status=429))
     if request.method == "POST" and form.is_valid():
         guesses.note(limits)
-        if person := _signed_up(form):
-            then = "care:accept" if invitation else settings.LOGIN_REDIRECT_URL
-            return entered(request, person, then)
-    context = {"form": form, "invitation": invitation}
+        try:
+            person = _signed_up(form, invitation)
+        except ValidationError as error:
+            add_errors(form, error)
+        except NotACodeError:
+            messages.error(request, _("This invitation was used or withdrawn meanwhile."))
+            return redirect("care:join")
+        else:
+            request.session.pop(CODE, None)
+            return entered(request, person, settings.LOGIN_REDIRECT_URL)
+    given = given_words(invitation.permissions) if invitation else ""
+    context = {"form": form, "invitation": invitation, "given": given}
     return render(request, "care/sign_up.html", context)
 
 
-def _signed_up(form: SignUpForm) -> Person | None:
+def _signed_up(form: SignUpForm, invitation: Invitation | None) -> Person:
+    """The account, and the invitation accepted that opened the way to it: one account for each.
+
+    Raises `ValidationError`, or `NotACodeError` where the invitation was used meanwhile.
+    """
     asked = form.cleaned_data
     language = get_language()
-    known = dict(settings.LANGUAGES)
-    try:
-        return sign_up(
+    with transaction.atomic():
+        person = sign_up(
             asked["username"],
             asked["password"],
             name=asked["name"],
-            language=language if language in known else settings.LANGUAGE_CODE,
+            language=language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE,
         )
-    except ValidationError as error:
-        add_errors(form, error)
-    return None
+        if invitation:
+            sharing.accept(invitation, person)
+    return person
 
 
 def _waiting(request: HttpRequest, kind: type[Kind]) -> Kind | None:

@@ -27,6 +27,9 @@ from server.mqtt import (
     device_topic,
 )
 
+# What the server shows Home Assistant: see server/home_assistant/discovery.py.
+HOME = ("homeassistant/device/+/config", "blinklog/1/home/+/+")
+
 CONTROL = "$CONTROL/dynamic-security/v1"
 ANSWERS = f"{CONTROL}/response"
 ANSWER_S = 5.0
@@ -99,6 +102,48 @@ def device_rules(name: str) -> list[Json]:
     ]
 
 
+def server_rules() -> list[Json]:
+    """The server reads what devices write and answers them, and tells Home Assistant."""
+    return [
+        *_rules(SUBSCRIBE_PATTERN, SESSIONS, STATUS),
+        *_rules(RECEIVE, device_topic("+", "sessions"), STATUS),
+        *_rules(SEND, device_topic("+", "acks"), device_topic("+", "commands"), *HOME),
+    ]
+
+
+def admit_home_assistant() -> str | None:
+    """Give Home Assistant an identity in place of any it had; its password, shown this once.
+
+    It reads what the server shows it, and nothing of any device. `None` where identities are kept
+    by hand. Raises `BrokerError`.
+    """
+    admin = admin_settings()
+    if admin is None:
+        return None
+    name, password = "home-assistant", secrets.token_urlsafe(32)
+    rules = [
+        *_rules(SUBSCRIBE_PATTERN, "homeassistant/#", *HOME),
+        *_rules(RECEIVE, "homeassistant/#", *HOME),
+        *_rules(SEND, "homeassistant/status"),
+    ]
+    ask(
+        admin,
+        [
+            {"command": "modifyRole", "rolename": "server", "acls": server_rules()},
+            {"command": "deleteClient", "username": name},
+            {"command": "deleteRole", "rolename": name},
+            {"command": "createRole", "rolename": name, "acls": rules},
+            {
+                "command": "createClient",
+                "username": name,
+                "password": password,
+                "roles": [{"rolename": name}],
+            },
+        ],
+    )
+    return password
+
+
 def first_state(admin: BrokerSettings, server: BrokerSettings) -> Json:
     """The plugin's file as it begins: who administers it, and what the server may do."""
     control = f"{CONTROL}/#"
@@ -108,11 +153,7 @@ def first_state(admin: BrokerSettings, server: BrokerSettings) -> Json:
             *_rules(SUBSCRIBE_PATTERN, control),
             *_rules(RECEIVE, control),
         ],
-        "server": [
-            *_rules(SUBSCRIBE_PATTERN, SESSIONS, STATUS),
-            *_rules(RECEIVE, device_topic("+", "sessions"), STATUS),
-            *_rules(SEND, device_topic("+", "acks"), device_topic("+", "commands")),
-        ],
+        "server": server_rules(),
     }
     return {
         "defaultACLAccess": {SEND: False, RECEIVE: False, "subscribe": False, "unsubscribe": True},

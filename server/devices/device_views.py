@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.exceptions import ValidationError as ModelError
+from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled, ValidationError
@@ -15,10 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from server.care.access import note_look, person_for
+from server.care.access import note_look, permissions, person_for
 from server.care.guesses import WINDOW
 from server.care.institutions import institution_of
-from server.care.models import Permission
+from server.care.models import Permission, Person
 from server.care.wrong_codes import note_wrong, too_many_wrong
 from server.codes import LONGEST_TYPED, NotACodeError
 from server.devices import manage, shown
@@ -140,6 +141,14 @@ def refusal(error: ModelError) -> ValidationError:
     return ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
 
 
+def person_with_devices(viewer: Person, username: str | None) -> Person:
+    """The person, for who may see them live or start their sessions; `Http404` otherwise."""
+    try:
+        return person_for(viewer, username, Permission.LIVE)
+    except Http404:
+        return person_for(viewer, username, Permission.CONTROL)
+
+
 class DevicesView(APIView):
     """`GET /api/device/`."""
 
@@ -151,14 +160,17 @@ class DevicesView(APIView):
         responses=PresencesSerializer,
     )
     def get(self, request: Request) -> Response:
-        """The devices of a person whom one may see live."""
+        """The devices of a person whom one may see live, or whose sessions one may start.
+
+        Whether they are there is told to the first.
+        """
         viewer = person_of(request)
-        person = person_for(viewer, request.query_params.get("user"), Permission.LIVE)
+        person = person_with_devices(viewer, request.query_params.get("user"))
+        is_live = Permission.LIVE in permissions(viewer, person)
         devices = Device.objects.filter(person=person).select_related("person")
         note_look(viewer, person, "devices")
-        return Response(
-            PresencesSerializer({"results": [shown.presence(each) for each in devices]}).data
-        )
+        told = [shown.presence(each, is_live=is_live) for each in devices]
+        return Response(PresencesSerializer({"results": told}).data)
 
 
 class ManagedDevicesView(APIView):

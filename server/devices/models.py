@@ -45,12 +45,12 @@ class Device(models.Model):
     def __str__(self) -> str:
         return self.label
 
-    def person_at(self, moment: datetime) -> int:
-        """The key of whom it measured then."""
+    def person_at(self, moment: datetime) -> int | None:
+        """The key of whom it measured then; `None` where that account is gone."""
         if self.reassigned_at is None or moment >= self.reassigned_at:
             return self.person_id
         later = self.former_people.filter(until__gt=moment).order_by("until")
-        return later.values_list("person_id", flat=True).first() or self.person_id
+        return later.values_list("person_id", flat=True).first()
 
     def touch(self) -> None:
         """Note that it was heard of just now, at most twice a minute."""
@@ -61,11 +61,14 @@ class Device(models.Model):
 
 
 class FormerPerson(models.Model):
-    """`device` measured `person` until then: what it still brings from before is that person's."""
+    """`device` measured `person` until then: what it still brings from before is that person's.
+
+    Where the account is gone it is nobody's, and never the next one's.
+    """
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="former_people")
     person = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="former_devices"
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="former_devices"
     )
     until = models.DateTimeField()
 

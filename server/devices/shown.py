@@ -26,14 +26,14 @@ class Refused:
     reason: str
 
 
-def presence(device: Device) -> dict[str, Any]:
-    """What who may see its person live sees."""
+def presence(device: Device, *, is_live: bool = True) -> dict[str, Any]:
+    """What who may see its person live sees; less, for who may only start its sessions."""
     return {
         "id": str(device.pk),
         "label": device.label,
         "user": device.person.username,
-        "online": None if device.revoked_at else device.online,
-        "last_seen_at": device.last_seen_at,
+        "online": device.online if is_live and not device.revoked_at else None,
+        "last_seen_at": device.last_seen_at if is_live else None,
         "revoked": device.revoked_at is not None,
     }
 

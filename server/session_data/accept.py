@@ -30,6 +30,8 @@ from server.session_data.serializers import expect_numbers, first_errors, valida
 
 # No word of whose it is.
 NOT_YOURS = "this session id can't be used"
+# Of a device that was given away, when the account is gone that it was measured for.
+NOBODYS = "this session was measured for an account that is gone"
 
 Document = Mapping[str, Any]
 Owner = tuple[int | None, UUID | None]  # a person's key, or a device's
@@ -89,8 +91,11 @@ class _Entry:
     zone: tzinfo
     columns: dict[str, Any] = field(repr=False)
 
-    def measured(self) -> int:
-        """The key of whom: what a device brings from before it was given away is not the next's."""
+    def measured(self) -> int | None:
+        """The key of whom: what a device brings from before it was given away is not the next's.
+
+        `None` where that account is gone.
+        """
         device = self.writer.device
         if device is None or self.columns["date_uncertain"]:
             return self.writer.person.pk
@@ -237,6 +242,8 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
 
 def _judge(entry: _Entry, kept: tuple[int, Owner] | None) -> Acceptance:
     session_id, revision = str(entry.id), entry.revision
+    if kept is None and entry.measured() is None:
+        return Acceptance(session_id, revision, "rejected", NOBODYS)
     if kept is None:
         return Acceptance(session_id, revision, "stored", created=True)
     newest, owner = kept

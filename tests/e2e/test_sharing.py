@@ -81,6 +81,7 @@ def test_a_second_factor_by_keyboard_and_with_what_the_page_shows(
     keep(page, "second-factor")
     page.get_by_text("It can't be scanned?").click()
     secret = page.locator("details .code").inner_text()
+    page.get_by_label("Your password").fill(seed.PASSWORD)
     page.get_by_label("Code that the app shows").fill(shown_now(secret))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")

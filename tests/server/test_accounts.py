@@ -79,8 +79,8 @@ def test_who_was_invited_makes_an_account_and_accepts(world, settings, mode, mad
     answer = sign_up(browser)
     assert Person.objects.filter(username="dora").exists() == made
     if made:
-        assert answer["Location"] == "/join/accept/"
-        assert browser.post("/join/accept/")["Location"] == "/"
+        assert answer["Location"] == "/"
+        assert sharing.find(code) is None  # one account for each invitation
         dora = Person.objects.get(username="dora")
         assert dora.caring_for.get().permissions == {Permission.LIVE}
         assert not dora.is_staff
@@ -184,10 +184,12 @@ def test_it_is_set_up_by_scanning_and_typing_the_first_code(world):
     assert b32decode(secret) == TOTPDevice.objects.get().bin_key
     assert "".join(page.split()).count(secret) or secret[:4] in page
     assert not second_factor.is_on(world.anna)  # nobody is locked out by looking
-    assert browser.post("/account/second-factor/", {"code": "000000"}).status_code == 200
-    assert not second_factor.is_on(world.anna)
     code = code_of(world.anna)
-    page = browser.post("/account/second-factor/", {"code": f"{code[:3]} {code[3:]}"})
+    typed = {"code": f"{code[:3]} {code[3:]}", "password": PASSWORD}
+    for wrong in ({"code": "000000"}, {"password": "wrong"}, {"password": ""}):
+        assert browser.post("/account/second-factor/", typed | wrong).status_code == 200
+        assert not second_factor.is_on(world.anna)
+    page = browser.post("/account/second-factor/", typed)
     assert second_factor.is_on(world.anna)
     assert len(page.context["codes"]) == second_factor.RECOVERY_CODES
     assert browser.get("/account/second-factor/").status_code == 302  # no secret is shown again

@@ -43,6 +43,8 @@ def test_a_device_is_shown_with_what_it_last_said(everybody, api, address):
     assert told["last_seen_at"] == "2026-11-22T10:00:00Z"
     (presence,) = api("liv").get("/api/device/", user="anna").json()["results"]
     assert set(presence) == {"id", "label", "user", "online", "last_seen_at", "revoked"}
+    (named,) = api("conny").get("/api/device/", user="anna").json()["results"]
+    assert (named["label"], named["online"], named["last_seen_at"]) == ("Kitchen", None, None)
     page = browser_of("anna").get(f"/devices/{everybody.device.pk}/").content.decode()
     assert "connected" in page
     assert everybody.tokens["device"][:12] not in page
@@ -157,6 +159,14 @@ def test_the_past_stays_with_whom_it_was_measured_from(everybody, api, address):
     assert api("otto").get(f"/api/session/{past['session_id']}/").status_code == 404
     for who in ("anna", "otto"):
         assert "device_reassigned" in str(api(who).get("/api/audit-log/").json())
+
+
+def test_what_was_measured_for_an_account_that_is_gone_becomes_nobodys(everybody, api, address):
+    device = given_to_otto(everybody, api, address)
+    everybody.anna.delete()
+    late = at(golden("final"), timezone.now() - timedelta(minutes=5))
+    assert accept_session(device, late).outcome == "rejected"
+    assert not SessionData.objects.exists()
 
 
 def test_why_documents_of_the_former_person_were_refused_is_not_for_the_next(

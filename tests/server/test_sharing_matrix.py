@@ -33,7 +33,12 @@ DEVICE = "/api/device/{device}/"
 # what: method, address, body, who gets which status
 API = {
     "devices": ("GET", "/api/device/", None, ALL),
-    "devices of Anna": ("GET", "/api/device/?user=anna", None, only(200, "anna", "carl", "liv")),
+    "devices of Anna": (
+        "GET",
+        "/api/device/?user=anna",
+        None,
+        only(200, "anna", "carl", "liv", "conny"),
+    ),
     "devices of nobody": ("GET", "/api/device/?user=nobody", None, only(200)),
     "managed": ("GET", "/api/device/managed/", None, ALL),
     "device": ("GET", DEVICE, None, only(200, *MANAGES)),
