@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 
+REST_S = 1.0  # between two presses; the debouncing takes long under emulation
+
+
 class DeviceError(Exception):
     """The emulated device, or the channel to it, did not do what it was asked."""
 
@@ -114,10 +117,11 @@ class Lever:
         self.release()
 
     def press(self, seconds: float) -> None:
-        """Down for so long, and up again."""
+        """Down for so long, and up again; the next press is no sooner than a finger's."""
         self.hold()
         time.sleep(seconds)
         self.release()
+        time.sleep(REST_S)
 
     def hold(self) -> None:
         """The contact closes, to ground."""

@@ -1,5 +1,7 @@
 """Power that is pulled: in a session, and again and again while sessions end."""
 
+import time
+
 from tests.device.installation import wait_for
 from tests.device.scene import PATIENCE_S, STORE, Scene
 from tests.device.sockets import DeviceError
@@ -60,7 +62,8 @@ def _session_cut_short(scene: Scene, witness: Witness) -> bool:
     known = set(witness.rows)
     scene.machine.lever.press(0.2)
     session_id = witness.await_row(known, "active", PATIENCE_S)
-    scene.machine.lever.press(LONG_PRESS_S + scene.random.uniform(0, AROUND_S))
+    scene.machine.lever.hold()
+    time.sleep(LONG_PRESS_S + scene.random.uniform(0, AROUND_S))
     scene.machine.cut()
     return witness.rows[session_id].state == "active"
 
