@@ -103,6 +103,7 @@ def test_presence_and_the_session_under_way_are_for_who_may_see_them(world, carl
 
 
 def test_a_session_under_way_is_in_the_panel_and_in_no_figure(world, carl):
+    measured(world.device)
     session_id = live(world.device, metrics={"blink_rate_per_min": 33.3, "valid_s": 200.0})
     page = carl(LOOK).get(PAGE).content.decode()
     panel, _, rest = page.partition('class="section-head"')
