@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 REST_S = 1.0  # between two presses; the debouncing takes long under emulation
 
 
@@ -112,6 +111,7 @@ class Lever:
         self._controller = controller
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.light: list[Edge] = []
+        self.held_s = 0.0  # when it was pressed last, on the host's monotonic clock
         threading.Thread(target=self._listen, name="gpio", daemon=True).start()
         self._ask(f"irq_intercept_out {controller}")
         self.release()
@@ -125,6 +125,7 @@ class Lever:
 
     def hold(self) -> None:
         """The contact closes, to ground."""
+        self.held_s = time.monotonic()
         self._set(0)
 
     def release(self) -> None:

@@ -61,12 +61,13 @@ def enrol(scene: Scene) -> str:
 
 def press(scene: Scene) -> str:
     """A short press; the light changes and the session is under way at the server."""
-    seen = len(scene.machine.lever.light)
+    lever = scene.machine.lever
     session_id = scene.begin_by_button()
-    if len(scene.machine.lever.light) == seen:
+    answers = [each.at_s - lever.held_s for each in lever.light if each.at_s > lever.held_s]
+    if not answers:
         raise DeviceError("the light did not answer")
     (scene.folder / "session").write_text(session_id)
-    return f"{session_id}, the light answered"
+    return f"the light answered after {1000 * answers[0]:.0f} ms"
 
 
 def long_press(scene: Scene) -> str:
