@@ -1,6 +1,7 @@
 """The commands of `blink-server` that keep it: those that timers run, and backups."""
 
 import argparse
+import json
 from pathlib import Path
 
 from server.cli_shared import Adder, CommandError, Options, tell
@@ -35,6 +36,21 @@ def tidy(options: Options) -> None:
     )
 
 
+def admit_home_assistant(options: Options) -> None:
+    """Give Home Assistant an identity at the broker, with a new password."""
+    from server.devices.broker_access import admit_home_assistant as admit
+
+    password = admit()
+    if password is None:
+        raise CommandError(
+            "expected BLINKLOG_MQTT_ADMIN_URL: without it the broker's users are made by hand"
+        )
+    if options.json:
+        print(json.dumps({"user": "home-assistant", "password": password}))
+    else:
+        print(f"Home Assistant's user at the broker is home-assistant\n  password: {password}")
+
+
 def backup(options: Options) -> None:
     """Write a backup of the database, while the server runs."""
     from server.keeping.archive import BackupError
@@ -67,6 +83,8 @@ def add_keeping_commands(command: Adder) -> None:
     command(judge, "judge").add_argument(
         "--quiet", action="store_true", help="say nothing unless a notice could not be sent"
     )
+    home = command(admit_home_assistant, "admit-home-assistant")
+    home.add_argument("--json", action="store_true")
     tidying = command(tidy, "tidy")
     tidying.add_argument("--quiet", action="store_true", help="say nothing if nothing was deleted")
     tidying.add_argument("--json", action="store_true")

@@ -190,15 +190,17 @@ class Connection:
             properties.CorrelationData = correlation
         self._client.publish(topic, payload, qos=0, properties=properties)
 
-    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> bool:
+    def publish(
+        self, topic: str, payload: bytes, expiry_s: int | None = None, *, retain: bool = False
+    ) -> bool:
         """Publish at QoS 1; when this returns the broker has it. Whether anybody subscribes to it.
 
-        The broker forgets it after `expiry_s`.
+        The broker forgets it after `expiry_s`, or with `retain` keeps it for who subscribes later.
         """
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if expiry_s is not None:
             properties.MessageExpiryInterval = expiry_s
-        sent = self._client.publish(topic, payload, qos=1, properties=properties)
+        sent = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         self._awaited[sent.mid] = None
         self._wait_until(lambda: self._awaited[sent.mid] is not None)
         reason = self._awaited.pop(sent.mid)

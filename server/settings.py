@@ -112,6 +112,7 @@ INSTALLED_APPS = [
     "server.dashboard",
     "server.alerts",
     "server.keeping",
+    "server.home_assistant",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -56,6 +56,12 @@ def take(messages: Sequence[Message]) -> list[Acceptance | None]:
     return [parcel.acceptance for parcel in parcels]
 
 
+def devices_of(messages: Sequence[Message]) -> set[UUID]:
+    """Whose topics they came by."""
+    names = (TOPIC.fullmatch(message.topic) for message in messages)
+    return {UUID(name["device"]) for name in names if name}
+
+
 def refuse(message: Message, reason: str) -> Acceptance | None:
     """Of a single message that can't be stored whatever is done: keep it aside, and say so."""
     with transaction.atomic():

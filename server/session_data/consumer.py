@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from django.db import DataError, Error, IntegrityError, close_old_connections, connection
 
 from server.devices.fair_share import MQTT_AT_ONCE, MQTT_PER_S, FairShare
+from server.home_assistant.publishing import HomeAssistant
 from server.keeping.signs import CONSUMER, Heart
 from server.keeping.tallies import Tallies
 from server.mqtt import (
@@ -43,7 +44,7 @@ from server.mqtt import (
     broker_settings,
 )
 from server.session_data.accept import Acceptance
-from server.session_data.batches import refuse, take
+from server.session_data.batches import devices_of, refuse, take
 
 log = logging.getLogger(__name__)
 
@@ -114,12 +115,16 @@ class Consumer:
         try:
             line.open([SESSIONS, STATUS])
             log.info("consuming from %s:%s", self.broker.host, self.broker.port)
+            home = HomeAssistant(line)
+            home.look_round()
             while not self.stop.is_set():
                 if messages := line.next_messages(WAIT_S):
                     self._deal_with(line, messages)
+                    home.after(devices_of(messages))
                 self._failures = 0
                 if self._heart.beat():
                     self._tallies.keep()
+                    home.look_round()
         finally:
             line.close()
 
