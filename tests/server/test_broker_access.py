@@ -186,6 +186,27 @@ def test_the_server_reads_what_devices_say_and_makes_no_identities(enter, kitche
         assert server.publish(other) == REFUSED
 
 
+def test_home_assistant_reads_what_the_server_shows_it_and_nothing_of_a_device(
+    run, enter, kitchen
+):
+    old = run("admit-home-assistant", "--json")
+    told = run("admit-home-assistant", "--json")
+    assert enter(old["user"], old["password"]).welcome == REFUSED
+    home = enter(told["user"], told["password"])
+    shown = f"blinklog/1/home/{kitchen['device']}/state"
+    config = f"homeassistant/device/blinklog-{kitchen['device']}/config"
+    for each in ("homeassistant/#", "blinklog/1/home/+/+"):
+        assert home.subscribe(each) == GRANTED
+    for each in ("#", "blinklog/#", topic(kitchen, "sessions"), topic(kitchen, "acks")):
+        assert home.subscribe(each) == REFUSED
+    for each in (shown, config, topic(kitchen, "commands")):
+        assert home.publish(each) == REFUSED
+    server = enter(SERVER, SECRETS[SERVER])
+    for each in (shown, config):
+        assert server.publish(each) == "Success"
+        assert home.messages.get(timeout=PATIENCE_S) == each
+
+
 def test_who_administers_the_broker_reads_no_sessions(enter, kitchen):
     admin = enter(ADMIN, SECRETS[ADMIN])
     assert admin.subscribe("blinklog/#") == REFUSED
