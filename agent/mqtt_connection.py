@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_S = 5.0  # for each of: TCP, TLS, the broker's word on the connection, and on the topics
 CLOSE_S = 2.0
+HANG_S = 10.0  # paho's thread ends within milliseconds of its connection, unless it hangs
 SLICE_S = 0.5  # how soon a dead network thread is noticed
 KEEPALIVE_S = 30  # the broker misses a dead device after one and a half times this
 STUCK_S = 90.0  # paho's thread sends or receives something once in KEEPALIVE_S, if only a ping
@@ -195,7 +196,7 @@ class Connection:
                 # The plain socket's: TLS would stop decrypting while the other thread still reads.
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
         if self._thread is not None:
-            self._thread.join(CLOSE_S)  # no time at all: it reads the end of the connection
+            self._thread.join(HANG_S)  # no time at all: it reads the end of the connection
             if self._thread.is_alive():
                 raise AgentError("the thread of the MQTT connection hangs")
         self._client.loop_stop()

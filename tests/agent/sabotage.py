@@ -49,5 +49,5 @@ if __name__ == "__main__":
     arm(sys.argv[1], Path(sys.argv[2]))
     watch.FAULT_S = 0.5  # nobody looks at the light here
     store_file.WAIT_S = 1.0
-    mqtt_connection.KEEPALIVE_S, mqtt_connection.STUCK_S = 1, 4.0
+    mqtt_connection.KEEPALIVE_S, mqtt_connection.STUCK_S, mqtt_connection.HANG_S = 1, 4.0, 0.5
     sys.exit(cli.main(sys.argv[3:]))

@@ -462,7 +462,7 @@ def test_a_network_thread_that_hangs_is_noticed_and_ends_the_process(
     gate = threading.Event()
     line._client.on_publish = lambda *_: gate.wait(20)
     monkeypatch.setattr(mqtt_connection, "STUCK_S", 0.2)
-    monkeypatch.setattr(mqtt_connection, "CLOSE_S", 0.05)
+    monkeypatch.setattr(mqtt_connection, "HANG_S", 0.05)
     with pytest.raises(AgentError, match="hangs") as ended:
         deliver(transport, document(7), timeout_s=3600)
     assert not isinstance(ended.value, DeliveryError), "another connection would not mend it"
