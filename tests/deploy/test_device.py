@@ -237,6 +237,22 @@ def test_power_cut_in_an_upgrade_leaves_the_old_release_running_and_another_run_
     device.run("test ! -e /opt/blinklog/unproven")
 
 
+def test_a_device_that_cannot_measure_for_long_is_restarted_once_and_then_once_a_day(
+    device: Machine,
+) -> None:
+    device.run("systemctl start blinklog-last-resort")  # under its own sandbox: all is well
+    look = "STATE_DIRECTORY=/opt BLINKLOG_PATIENCE_S=0 /opt/blinklog/current/deploy/last-resort"
+    device.run(look)
+    device.run("mv /opt/face.avi /opt/gone.avi; systemctl restart blinklog-watch", check=False)
+    first = device.run(look, check=False)
+    assert (first.returncode, "restarting the device" in first.stdout) == (1, True)
+    device.run(look)
+    device.run("systemctl stop blinklog-watch; rm /opt/restarted")  # what a person did is meant
+    device.run(look)
+    device.run("mv /opt/gone.avi /opt/face.avi; systemctl start blinklog-watch")
+    device.run(f"{look} && test ! -e /opt/restarted")
+
+
 def test_uninstalling_asks_about_the_data_and_keeps_it_when_told_to(device: Machine) -> None:
     uninstall = "/opt/blinklog/current/deploy/install.sh --uninstall"
     asked = device.run(uninstall, check=False)
