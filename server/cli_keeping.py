@@ -11,9 +11,11 @@ def judge(options: Options) -> None:
     """Look at every alert rule once, and send what is to be told."""
     from server.alerts.judge import judge as pass_over_rules
     from server.alerts.sending import deliver_all
+    from server.keeping.signs import note_sign
 
     judged = pass_over_rules()
     sent, failed = deliver_all()
+    note_sign("judge")
     if not options.quiet or failed:
         told = f"{judged.rules} rules: {judged.opened} alerts opened, {judged.resolved} resolved"
         print(f"{told}; {sent} notices sent, {failed} failed")
