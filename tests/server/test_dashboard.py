@@ -410,7 +410,7 @@ def strings_of_the_code() -> set[str]:
     import ast
 
     found: set[str] = set()
-    for path in HERE.rglob("*.html"):
+    for path in HERE.parent.rglob("*.html"):
         page = path.read_text()
         found |= {
             text.replace("%", "%%") if "translate" in kind else text
@@ -419,14 +419,15 @@ def strings_of_the_code() -> set[str]:
         for body in re.findall(r"{% blocktranslate.*?%}(.*?){% endblocktranslate %}", page, re.S):
             for part in re.split(r"{% plural %}", body):
                 found.add(re.sub(r"{{ (\w+) }}", r"%(\1)s", part))
-    for path in HERE.glob("*.py"):
+    for path in HERE.parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
                 "_",
                 "gettext_lazy",
                 "ngettext",
             ):
-                found |= {part.value for part in node.args if isinstance(part, ast.Constant)}
+                texts = [part.value for part in node.args if isinstance(part, ast.Constant)]
+                found |= {text for text in texts if isinstance(text, str)}
     return found
 
 
