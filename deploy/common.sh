@@ -47,6 +47,13 @@ require_debian() {
   die "expected a 64 bit machine ($*), found $machine"
 }
 
+# require_space MB: on the disk of /opt.
+require_space() {
+  local free
+  free=$(df --output=avail --block-size=1M /opt | tail -n 1)
+  [ "$free" -ge "$1" ] || die "expected $1 MB free on the disk of /opt, found $((free)) MB; nothing was changed"
+}
+
 # Debian's packages
 
 # apt_install PACKAGE...: those that are missing. Without a network it works where none is.

@@ -54,6 +54,7 @@ read_options() {
 
 check_machine() {
   require_debian x86_64 aarch64
+  require_space 250  # a release is 100 MB, a wheel house 30
   [ ! -x "$system_python" ] || case $(python_version) in
     3.11 | 3.13) ;;
     *) die "expected Python 3.11 (Debian 12) or 3.13 (Debian 13) as $system_python, found $(python_version)" ;;

@@ -54,6 +54,7 @@ check_machine() {
       *) die "expected Python 3.11 (Bookworm) or 3.13 (Trixie) as $system_python, found $(python_version)" ;;
     esac
   fi
+  require_space 700  # a release is 370 MB, a wheel house 130
   [ "$(uname -m)" = aarch64 ] || note "this is no Raspberry Pi ($(uname -m)): going on"
 }
 
@@ -189,6 +190,9 @@ install_release() {
   install_packages
   open_house "$here" device
   system_user "$user" "$state" video gpio input
+  if [ -c /dev/gpiochip0 ] && ! getent group gpio >/dev/null; then
+    warn "there is no group gpio, which Raspberry Pi OS gives /dev/gpiochip*: button and light there need a udev rule"
+  fi
   find_release
   build_release --system-site-packages
   install_models
