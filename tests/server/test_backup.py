@@ -28,6 +28,14 @@ print("\\n".join(str(pk) for pk in SessionData.objects.values_list("pk", flat=Tr
 """
 
 
+DELETE = """
+import django, sys; django.setup()
+from server.care.models import Person
+from server.keeping.deletion import Scope, delete_sessions
+delete_sessions(Person.objects.get(), Scope(session_id=sys.argv[1]), by=None)
+"""
+
+
 @dataclass
 class Place:
     """An installation of its own: a data folder and a database."""
@@ -131,14 +139,15 @@ def test_what_was_acknowledged_before_a_backup_began_is_in_it_and_comes_back(pla
     assert two.run("restore", str(file)).startswith("restored what was there on")
     restored = two.sessions()
     assert set(acknowledged) <= restored < one.sessions()
-    # Over something that is there: only when asked, and then all of it.
+    # Over something that is there: only when asked; what was deleted there since stays deleted.
+    two.python("-c", DELETE, acknowledged[0])
     refusal = two.run("restore", str(file), good=False)
     assert "expected an empty database" in refusal
     assert "--replace" in refusal
     later = tmp_path / "b.zip"
     one.run("backup", str(later))
     two.run("restore", "--replace", str(later))
-    assert two.sessions() == one.sessions()
+    assert two.sessions() == one.sessions() - {acknowledged[0]}
     told = json.loads(two.run("people", "--json"))
     assert told["user"] == "anna"
 
@@ -225,3 +234,15 @@ def test_a_backup_writes_over_nothing_and_leaves_nothing_half_made(
         file.write(os.urandom(4096))
     assert "sound database" in broken.run("backup", str(tmp_path / "x.zip"), good=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@on_sqlite
+def test_the_timers_commands_say_what_they_did_and_leave_a_sign(made):
+    place, _ = made
+    told = json.loads(place.run("tidy", "--json"))
+    assert (told["sessions"], told["more"]) == (0, False)
+    assert place.run("tidy", "--quiet") == ""
+    assert "0 rules: 0 alerts opened, 0 resolved; 0 notices sent, 0 failed" in place.run("judge")
+    signs = "from server.keeping.models import Sign; print(*Sign.objects.values_list('name'))"
+    said = place.python("-c", f"import django; django.setup(); {signs}")
+    assert all(name in said for name in ("backup", "tidy", "judge"))
