@@ -6,10 +6,10 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent import cli_parts, config, systemd
+from agent.capture import Camera
 from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
@@ -40,8 +40,8 @@ def _watch(options: argparse.Namespace) -> None:
         fault_shown(panel, stopping),
         cli_parts.open_store(settings) as store,
         running(settings.store_path, "watch"),
-        _starting(store),
-        contextlib.closing(cli_parts.camera(settings)) as camera,
+        fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
+        contextlib.closing(_camera(settings, store)) as camera,
     ):
         tracker = cli_parts.tracker(settings)
         try_camera(camera, settings.camera.timeout_s)
@@ -60,12 +60,18 @@ def _watch(options: argparse.Namespace) -> None:
         ).run(stopping)
 
 
-@contextlib.contextmanager
-def _starting(store: Store) -> Iterator[None]:
-    """What `status` says until all is open: what was noted last is another process's."""
+def _camera(settings: AgentConfig, store: Store) -> Camera:
+    """The camera, opened. Until it is, `status` says that this one starts: what was noted last is
+    another process's. A fault stays until there is none: it is noted once, not at each start."""
     with contextlib.suppress(StoreError):  # a full disk keeps nobody from starting
-        store.note("watch", {"state": "starting"})
-    yield
+        if (store.noted("watch") or {}).get("state") != "fault":
+            store.note("watch", {"state": "starting"})
+    return cli_parts.camera(settings)
+
+
+def _tell_fault(store: Store, problem: str) -> None:
+    with contextlib.suppress(StoreError):  # which may be the very fault
+        store.note("watch", {"state": "fault", "problem": problem})
 
 
 def _controls(settings: AgentConfig) -> Controls:

@@ -283,8 +283,10 @@ def try_camera(camera: Camera, timeout_s: float) -> None:
 
 
 @contextlib.contextmanager
-def fault_shown(controls: Controls, stopping: threading.Event) -> Iterator[None]:
-    """Shows for a while what is about to end the process, in the block, as a fault.
+def fault_shown(
+    controls: Controls, stopping: threading.Event, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
+    """Shows for a while what is about to end the process, in the block, as a fault; `tell` is told.
 
     Then systemd starts it anew, and it shows the fault again until there is none: from the first
     try on the person sees it, where `watch` itself can't even begin.
@@ -294,11 +296,11 @@ def fault_shown(controls: Controls, stopping: threading.Event) -> Iterator[None]
     except Exception as error:
         if isinstance(error, AgentError) and not isinstance(error, DEVICE_FAULTS):
             raise  # a command that was given wrongly
-        log.error("%s (ends in %g s)", error, FAULT_S)
+        unforeseen = not isinstance(error, AgentError)
+        log.error("%s (ends in %g s)", error, FAULT_S, exc_info=unforeseen)
         systemd.status(f"fault: {error}")
         controls.show("fault")
+        tell(str(error))
         systemd.watchdog()
         stopping.wait(FAULT_S)
-        if isinstance(error, AgentError):
-            raise SystemExit(1) from error  # it has been said
-        raise
+        raise SystemExit(1) from error  # it has been said

@@ -170,6 +170,10 @@ def test_a_watch_that_cannot_even_begin_shows_a_fault_again_and_again(
         watch.stop()
     assert all(each.startswith("fault") and says in each for each in watch.statuses)
     assert watch.ends == ["1"]
+    with contextlib.closing(Store(tmp_path / "agent.sqlite3")) as store:
+        note = store.noted("watch")
+    assert note["state"] == "fault"
+    assert says in note["problem"], "for blink-agent status"
 
 
 # sync

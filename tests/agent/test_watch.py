@@ -449,13 +449,16 @@ def test_what_ends_the_process_is_shown_as_a_fault_before(
     device: Device, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "FAULT_S", 0.05)
+    told: list[str] = []
     with (
-        pytest.raises((SystemExit, OSError)) as ended,
+        pytest.raises(SystemExit) as ended,
         fault_shown(device.panel, device.stopping),
+        fault_shown(device.panel, device.stopping, told.append),
     ):
         raise error
     assert device.panel.shown == ["fault"]
-    assert error in (ended.value, ended.value.__cause__)
+    assert told == [str(error)]
+    assert (ended.value.code, ended.value.__cause__) == (1, error)
 
 
 def test_a_command_that_was_given_wrongly_is_no_fault_of_the_device(device: Device) -> None:
