@@ -236,7 +236,8 @@ PYTHON
 install_release() {
   check_machine
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
-  trap 'rm -rf "$scratch" "$trial"' EXIT
+  mend
+  trap 'rm -rf "$scratch" "$trial"; mend' EXIT
   install_packages
   open_house "$here" server
   system_user "$user" "$state"
@@ -280,11 +281,8 @@ upgrade() {
   say "bringing the database up to date"
   if ! { server "$release" migrate --quiet && switch_to "$release" && finish && try_it; }; then
     if [ -z "$before" ]; then die "$version is installed, but does not stand (see above)"; fi
-    local failed=$release
-    stop_all
-    undo
-    rm -rf "$failed"
-    start_all || true
+    mend
+    rm -rf "$release"
     die "$version failed, and was taken back: $(basename "$before") runs again, with the database as it was"
   fi
   rm -f "$unproven"
@@ -355,6 +353,14 @@ undo() {
   rm -f "$unproven" "$prefix/previous"
   sync -f "$prefix"
   if systemd_runs; then systemctl daemon-reload; fi
+}
+
+# What was broken off while a release was tried, by whatever: goes back, at once and not only at the next boot.
+mend() {
+  if [ ! -e "$unproven" ]; then return; fi
+  stop_all
+  undo
+  start_all || true
 }
 
 # What belongs to the current release outside of it.

@@ -185,8 +185,9 @@ start_units() {
 install_release() {
   check_machine
   check_idle
+  mend
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
-  trap 'rm -rf "$scratch"' EXIT
+  trap 'rm -rf "$scratch"; mend' EXIT
   install_packages
   open_house "$here" device
   system_user "$user" "$state" video gpio input
@@ -271,12 +272,19 @@ undo_to() {
   sync -f "$prefix"
 }
 
-# At boot, before the services: power was cut while an upgrade was being watched.
+# Also at boot, before the services: power was cut while an upgrade was being watched.
 undo() {
   [ -e "$unproven" ] || return 0
   say "the upgrade to $(basename "$(current_release)") was cut off: going back to $(basename "$(previous_release)")"
   undo_to "$(previous_release)"
-  systemctl daemon-reload  # the units are links into the current release
+  if systemd_runs; then systemctl daemon-reload; fi  # the units are links into the current release
+}
+
+# What was broken off between switching and standing, by whatever: goes back, at once and not only at the next boot.
+mend() {
+  if [ ! -e "$unproven" ]; then return; fi
+  undo
+  if systemd_runs; then systemctl restart "${services[@]}" || true; fi
 }
 
 go_back() {

@@ -220,14 +220,27 @@ def test_a_release_whose_services_do_not_stand_is_taken_back_and_the_store_with_
     assert device.run("ls /opt/blinklog/releases").stdout.split() == ["0.2.0"]
 
 
-def test_power_cut_in_an_upgrade_leaves_the_old_release_running_and_another_run_mends(
-    device: Machine, stick: Path
-) -> None:
-    another(stick / "first", stick / "fifth", "0.5.0", {})
-    device.begin("/run/share/fifth/install.sh", BLINKLOG_SETTLE_S="60", PIP_NO_COMPILE="1")
-    switched = "while [ ! -e /opt/blinklog/unproven ]; do sleep 0.1; done; sleep 0.5"
-    device.run(f"timeout 60 bash -c '{switched}'")
+def begun(device: Machine, script: str) -> None:
+    """An upgrade that has switched, and whose services are being watched."""
+    device.begin(script, BLINKLOG_SETTLE_S="60", PIP_NO_COMPILE="1")
+    switched = "until [ -e /opt/blinklog/unproven ]; do sleep 0.1; done; sleep 0.5"
+    device.run(f"timeout 100 bash -c '{switched}'")
     assert release(device) == "0.5.0"
+
+
+def test_an_upgrade_that_is_broken_off_goes_back_at_once(device: Machine, stick: Path) -> None:
+    another(stick / "first", stick / "fifth", "0.5.0", {})
+    begun(device, "/run/share/fifth/install.sh")
+    device.run("pkill -TERM -f fifth/install.sh")
+    device.run("timeout 60 bash -c 'while pgrep -f fifth/install.sh; do sleep 0.1; done'")
+    assert release(device) == "0.2.0"
+    assert device.run(BOTH).stdout.split() == ["active", "active"]
+
+
+def test_power_cut_in_an_upgrade_leaves_the_old_release_running_and_another_run_mends(
+    device: Machine,
+) -> None:
+    begun(device, "/run/share/fifth/install.sh")
     device.cut_power()
     device.boot()
     assert release(device) == "0.2.0"
