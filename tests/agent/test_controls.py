@@ -124,7 +124,7 @@ def test_whatever_is_shown_the_light_answers_a_press_though_nobody_asks_for_it(
     assert panel.becomes(mostly)
     panel.contact.drive_low()
     assert panel.becomes(not mostly)
-    time.sleep(0.15)  # longer than any wink
+    time.sleep(0.3)  # longer than any wink, and than its being turned over
     assert bool(panel.light.state) is not mostly, "and stays so while the finger is down"
     panel.contact.drive_high()
     assert panel.becomes(mostly)
