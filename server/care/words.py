@@ -23,6 +23,8 @@ LOOKS = {
     "start command": gettext_lazy("Asked your device to start"),
     "stop command": gettext_lazy("Asked your device to stop"),
     "devices": gettext_lazy("Your devices"),
+    "alerts": gettext_lazy("What alert rules found about you"),
+    "notice": gettext_lazy("Got a notice of an alert rule about you"),
     "session in the admin site": gettext_lazy("A session, in the admin site"),
 }
 

@@ -43,6 +43,11 @@ class HomeAssistant:
         self._left = 0
         self._refused = False
 
+    @property
+    def shows_any(self) -> bool:
+        """Whether there is any device to show, as far as the last look round knows."""
+        return bool(self._shown) and not self._refused
+
     def look_round(self) -> None:
         """Make all that is retained what it should be."""
         rows = list(Shown.objects.all())
@@ -59,7 +64,7 @@ class HomeAssistant:
 
     def after(self, touched: Collection[UUID]) -> None:
         """Bring the states of these devices up to date, where they are shown."""
-        if self._refused or not (known := self._shown.intersection(touched)):
+        if not self.shows_any or not (known := self._shown.intersection(touched)):
             return
         devices = shown_devices(list(Shown.objects.filter(pk__in=known)))
         self._left = MOST_AT_ONCE

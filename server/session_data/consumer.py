@@ -120,7 +120,8 @@ class Consumer:
             while not self.stop.is_set():
                 if messages := line.next_messages(WAIT_S):
                     self._deal_with(line, messages)
-                    home.after(devices_of(messages))
+                    if home.shows_any:
+                        home.after(devices_of(messages))
                 self._failures = 0
                 if self._heart.beat():
                     self._tallies.keep()
