@@ -24,6 +24,7 @@ sys.meta_path[:] = [
 ]
 
 Tick = tuple[float, str]
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,33 @@ def dots_and_line(
     dots: Iterable[Dot] = (),
     line: Iterable[tuple[float, float | None]] = (),
     band: tuple[float, float] | None = None,
+    gaps: Iterable[Span] = (),
 ) -> SafeString:
-    """Measurements as dots, a line that breaks where its value is `None`, a band behind both."""
+    """Measurements as dots, a line that breaks where its value is `None`, a band behind both.
+
+    `gaps` are where nothing was measured: pale columns of full height.
+    """
     line = list(line)
     dots_size = 3 if len(line) <= MANY else 2
     chart = _chart(pygal.XY, frame, size, allow_interruptions=True, dots_size=dots_size)
     chart.add("band", _rectangle(frame.span, band), show_dots=False)
     chart.add("dots", [_dot(dot) for dot in dots], stroke=False)
     chart.add("line", line)
+    _marks, low, high = _upright(frame)
+    columns = [(*_rectangle(span, (low, high)), (span[0], None)) for span in gaps]
+    chart.add("gaps", [point for column in columns for point in column], show_dots=False)
     return _svg(chart)
+
+
+def gaps_between(values: Sequence[float | None]) -> list[Span]:
+    """Where values are missing, of one each from n to n + 1: neighbours are one gap."""
+    found: list[Span] = []
+    for n, value in enumerate(values):
+        if value is None and found and found[-1][1] == n:
+            found[-1] = (found[-1][0], n + 1)
+        elif value is None:
+            found.append((n, n + 1))
+    return found
 
 
 def bars(frame: Frame, size: Size, data: Iterable[Bar]) -> SafeString:
@@ -160,8 +179,8 @@ def minute_ticks(count: int) -> list[tuple[float, str]]:
 
 
 def _chart(kind: Callable[..., Any], frame: Frame, size: Size, **options: Any) -> Any:
-    top, step = nice_top(frame.top - frame.bottom)
-    marks = [frame.bottom + n * step for n in range(round(top / step) + 1)]
+    marks, _low, _high = _upright(frame)
+    step = marks[1] - marks[0]
     settings: dict[str, Any] = {
         "width": size.width, "height": size.height, "range": (marks[0], marks[-1]),
         "xrange": frame.span, "include_x_axis": frame.bottom == 0, "style": _STYLE,
@@ -176,6 +195,13 @@ def _chart(kind: Callable[..., Any], frame: Frame, size: Size, **options: Any) -
     chart.y_labels = [{"value": n, "label": number_format(n, decimals)} for n in marks]
     chart.add_xml_filter(lambda root: _tidied(root, frame.label))
     return chart
+
+
+def _upright(frame: Frame) -> tuple[list[float], float, float]:
+    """The marks of the upright axis, the first and the last."""
+    top, step = nice_top(frame.top - frame.bottom)
+    marks = [frame.bottom + n * step for n in range(round(top / step) + 1)]
+    return marks, marks[0], marks[-1]
 
 
 def _rectangle(
@@ -218,9 +244,21 @@ def _tidied(root: Element, label: str) -> Element:
                 parent.attrib[name] = re.sub(r"(\.\d)\d+", r"\1", parent.attrib[name])
         for child in [child for child in parent if _unwanted(parent, child)]:
             parent.remove(child)
+    _gaps_behind(root)
     root.attrib.pop("id", None)
     root.attrib.update({"role": "img", "aria-label": label})
     return root
+
+
+def _gaps_behind(root: Element) -> None:
+    """Gaps are the last of the series, so that others keep their numbers, and lie behind them."""
+    for plot in root.iter():
+        behind = [each for each in plot if "serie-3" in each.get("class", "").split()]
+        if behind and "series" in behind[0].get("class", "").split():
+            first = next(n for n, each in enumerate(plot) if "series" in each.get("class", ""))
+            for each in behind:
+                plot.remove(each)
+                plot.insert(first, each)
 
 
 def _unwanted(parent: Element, child: Element) -> bool:

@@ -9,7 +9,18 @@ from itertools import groupby
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from server.dashboard.charts import NARROW, SMALL, WIDE, Bar, Dot, Frame, Size, bars, dots_and_line
+from server.dashboard.charts import (
+    NARROW,
+    SMALL,
+    WIDE,
+    Bar,
+    Dot,
+    Frame,
+    Size,
+    bars,
+    dots_and_line,
+    gaps_between,
+)
 from server.dashboard.days import Day, Range, day_values, known, usual
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, COVERAGE, EAR, LONG_CLOSURES, PERCLOS, Metric, Text
@@ -115,6 +126,7 @@ class Figure:
     change: str
     usual: str | None
     kinds: frozenset[str]
+    has_gaps: bool
     charts: Sequence[SafeString]
     lines: Sequence[DayLine]
 
@@ -161,6 +173,7 @@ def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure
         change=change_words(metric, spread_of(known(before)), now, period.days),
         usual=usual_words(metric, span),
         kinds=frozenset({"session", *(mark for dot in dots for mark in dot.marks)} if dots else ()),
+        has_gaps=any(day.value is None for day in days),
         charts=_charts(metric, dots, days, span),
         lines=[_day_line(metric, day) for day in days[::-1]],
     )
@@ -278,7 +291,10 @@ def _charts(
     if metric is LONG_CLOSURES:
         return [bars(frame, SMALL, [_day_bar(n, day) for n, day in enumerate(days)])]
     sizes: tuple[Size, ...] = (WIDE, NARROW) if metric is BLINK_RATE else (SMALL,)
-    return [dots_and_line(frame, size, dots=dots, line=line, band=band) for size in sizes]
+    gaps = gaps_between([day.value for day in days])
+    return [
+        dots_and_line(frame, size, dots=dots, line=line, band=band, gaps=gaps) for size in sizes
+    ]
 
 
 def _day_bar(n: int, day: Day) -> Bar:

@@ -19,6 +19,7 @@ from server.dashboard.charts import (
     axis_minutes,
     bars,
     dots_and_line,
+    gaps_between,
     minute_ticks,
 )
 from server.dashboard.history import ear_axis, time_span
@@ -205,4 +206,4 @@ def _line_chart(
     bottom, top = ear_axis(known) if key == "ear_mean" else (0, max(*known, 4))
     span = axis_minutes(len(minutes))
     frame = Frame(label, (0, span), top, minute_ticks(span), bottom)
-    return dots_and_line(frame, SMALL, line=line)
+    return dots_and_line(frame, SMALL, line=line, gaps=gaps_between(values))

@@ -218,6 +218,20 @@ def test_a_phone_never_scrolls_sideways(home: Home, open_page: Open, language: s
             assert wide <= 0, f"{name} is {wide} pixels too wide for {width}"
 
 
+# Links within a sentence are as high as it; a card's link reaches over the whole card.
+LOW = """() => [...document.querySelectorAll("a[href], button, summary, select")]
+    .filter(each => each.checkVisibility() && !each.closest(".unseen, article"))
+    .filter(each => Math.ceil(each.getBoundingClientRect().height) < 44)
+    .map(each => each.innerText)"""
+
+
+def test_whatever_is_pressed_on_a_phone_is_as_high_as_a_thumb(home: Home, open_page: Open) -> None:
+    page = log_in(open_page(PHONE, has_touch=True))
+    for name, address in addresses(home).items():
+        page.goto(address)
+        assert page.evaluate(LOW) == [], name
+
+
 def test_a_phone_gets_the_narrow_chart_and_a_desk_the_wide_one(open_page: Open) -> None:
     page = log_in(open_page())
     page.goto("/people/marta/")

@@ -232,6 +232,17 @@ def test_a_gap_breaks_the_line() -> None:
     assert len(lines_in(charts.dots_and_line(FRAME, charts.SMALL, line=broken))) == 2
 
 
+def test_days_without_data_are_columns_behind_the_line() -> None:
+    values = [None, 10.0, None, None, 11.0]
+    assert charts.gaps_between(values) == [(0, 1), (2, 4)]
+    assert charts.gaps_between([0.0, 1.0]) == []
+    line = [(n + 0.5, value) for n, value in enumerate(values)]
+    svg = charts.dots_and_line(FRAME, charts.SMALL, line=line, gaps=charts.gaps_between(values))
+    gaps, line_at = svg.index('class="series serie-3'), svg.index('class="series serie-2')
+    assert gaps < svg.index('class="series serie-0') < line_at
+    assert svg[gaps:].partition("</g>")[0].count('<path d="M') == 2
+
+
 def test_no_data_is_a_gap_and_zero_is_a_mark() -> None:
     data = [charts.Bar(0, 1, None, "gap"), charts.Bar(1, 2, 0, "none"), charts.Bar(2, 3, 7, "7")]
     svg = charts.bars(FRAME, charts.SMALL, data)
