@@ -136,9 +136,13 @@ class AccessLogAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Who did what. Nothing is taken out of it here."""
+    """Who did what. Nobody takes anything out of it."""
 
     list_display = ["at", "event", "actor_name", "subject_name", "detail"]
     list_filter = ["event"]
     search_fields = ["actor_name", "subject_name"]
     show_full_result_count = False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Not even who administers it."""
+        return False

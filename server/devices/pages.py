@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from server.care.access import note_look, people_seen
+from server.care.access import note_looks, people_seen
 from server.care.forms import CodeForm
 from server.care.institutions import administered_by
 from server.care.models import Permission, Person
@@ -52,8 +52,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     people, given = people_seen(viewer)
     live = [p for p in people if Permission.LIVE in given[p.pk]]
     found = Device.objects.filter(person__in=live).select_related("person")
-    for person in live:
-        note_look(viewer, person, "devices")
+    note_looks(viewer, live, "devices")
     zone = zone_of(viewer)
     lines = [_line(each, zone) for each in found]
     context = {

@@ -149,6 +149,8 @@ def test_no_password_is_set_in_the_admin_site_and_no_second_factor_shown(adminis
     change = reverse("admin:auth_user_password_change", args=[world.anna.pk])
     assert administrator.get(change).status_code == 403
     assert administrator.post(change, {"password1": "x", "password2": "x"}).status_code == 403
+    own = administrator.get("/admin/password_change/")
+    assert own["Location"] == "/account/password/"  # one place, with its limit and its log
     assert "otp" not in " ".join(model._meta.app_label for model in admin.site._registry)
 
 
