@@ -47,6 +47,9 @@ MATRIX = {
         None,
         dict.fromkeys(["anna", "carl", "ella", "otto"], 404) | DENIED | UNKNOWN,
     ),
+    "summary": ("/api/session/summary/?user=anna", "GET", None, READ),
+    "export": ("/api/session/export/?user=anna", "GET", None, READ),
+    "alerts": ("/api/alerts/", "GET", None, PEOPLE),
     "session": ("/api/session/{session}/", "GET", None, READ),
     "session of nobody": (
         f"/api/session/{uuid.uuid4()}/",
