@@ -160,6 +160,9 @@ build_release() {
   for each in "$house"/*; do
     case ${each##*/} in wheels | models | requirements | SHA256SUMS) ;; *) cp -r "$each" "$release/deploy/" ;; esac
   done
+  chmod -R u=rwX,go=rX "$release/deploy"
+  # A stick may know no modes.
+  find "$release/deploy" \( -name '*.sh' -o -name last-resort -o -name blink-server \) -exec chmod 0755 {} +
   sync -f "$release"  # before it is called complete: power may be cut now
   echo "$digest" > "$release/complete"
   sync -f "$release"

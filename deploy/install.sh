@@ -171,7 +171,7 @@ start_units() {
     restart_unit "$unit" || failed=$unit
   done
   if [ -z "$failed" ]; then
-    sleep "$settle_s"
+    sleep "$settle_s" 9>&-  # without the lock: it may outlive us
     for unit; do stays_up "$unit" || failed=$unit; done
   fi
   if [ -z "$failed" ]; then return 0; fi
