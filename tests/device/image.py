@@ -26,15 +26,42 @@ KEPT_MODULES = re.compile(
 )
 # Nothing of these is looked at here, and each costs seconds of a start.
 MASKED = [
-    *("serial-getty@ttyAMA0.service", "getty@tty1.service", "proc-sys-fs-binfmt_misc.automount"),
-    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
-    *("e2scrub_reap.service", "fstrim.timer", "systemd-pcrphase.service", "ldconfig.service"),
-    *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service"),
-    *(
-        "systemd-firstboot.service",
-        "systemd-networkd-wait-online.service",
-        "systemd-hwdb-update.service",
-    ),
+    "serial-getty@ttyAMA0.service",
+    "getty@tty1.service",
+    "getty.target",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "e2scrub_reap.service",
+    "systemd-pcrphase.service",
+    "ldconfig.service",
+    "systemd-hwdb-update.service",
+    "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
+    "systemd-firstboot.service",
+    "systemd-networkd-wait-online.service",
+    "systemd-networkd-persistent-storage.service",
+    "systemd-logind.service",
+    "systemd-user-sessions.service",
+    "systemd-creds.socket",
+    "systemd-sysext.socket",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "modprobe@configfs.service",
+    "modprobe@drm.service",
+    "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
+    "modprobe@dm_mod.service",
+    "modprobe@loop.service",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "sys-kernel-config.mount",
+    "sys-fs-fuse-connections.mount",
+    "proc-sys-fs-binfmt_misc.automount",
 ]
 ENABLED = {
     "systemd-networkd.service": "multi-user.target.wants",
@@ -149,6 +176,7 @@ def _with_dependencies(modules: Path) -> list[Path]:
 
 
 def _configure(root: Path) -> None:
+    """Files and links alone: `systemctl` in the tree would be emulated."""
     shutil.copytree(GUEST, root, dirs_exist_ok=True, ignore=lambda *_: ["init"])
     host.run("chroot", root, "groupadd", "--system", "gpio")
     units = root / "etc/systemd/system"
@@ -160,6 +188,8 @@ def _configure(root: Path) -> None:
         where = "/etc" if (units / name).exists() else "/usr/lib"
         (units / target / name).unlink(missing_ok=True)
         (units / target / name).symlink_to(f"{where}/systemd/system/{name}")
+    (units / "default.target").unlink(missing_ok=True)
+    (units / "default.target").symlink_to("/usr/lib/systemd/system/multi-user.target")
     (root / "etc/localtime").unlink(missing_ok=True)
     (root / "etc/localtime").symlink_to("/usr/share/zoneinfo/Europe/Berlin")
     (root / "etc/hostname").write_text("device\n")

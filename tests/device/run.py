@@ -38,7 +38,7 @@ SHOWN = [
     Shown("long-press", "a long press: final numbers in the history", steps_everyday.long_press),
     Shown("same-blinks", "a recording: the blinks of x86-64", steps_everyday.same_blinks),
     Shown("cut", "power cut in a session: delivered as interrupted", steps_power.cut_in_session),
-    Shown("ten-cuts", "ten power cuts: nothing committed is lost", steps_power.ten_cuts),
+    Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts),
     Shown("wrong-clock", "wrong clock, no network: the right day", steps_care.wrong_clock),
     Shown("hung-watch", "a hung watch is started anew", steps_care.hung_watch),
     Shown("upgrade", "upgraded, sessions kept", steps_care.upgrade),
@@ -59,6 +59,7 @@ def main() -> int:
     with _folder(options.keep) as folder:
         try:
             with _scene(folder) as scene:
+                scene.cuts = options.cuts
                 results = list(_play(scene, options.only))
         except (host.HostError, DeviceError, AssertionError) as error:
             say(f"could not begin: {error}")
@@ -81,6 +82,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/device/run", description=__doc__)
     about = "only these, and what they need; once or more"
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help=about)
+    fewer = "power cuts in place of ten, where the host is busy"
+    parser.add_argument("--cuts", type=int, default=10, metavar="N", help=fewer)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="a new folder for disk and logs")
     return parser.parse_args()
 

@@ -9,7 +9,7 @@ from typing import Any
 from tests.device.installation import Server, wait_for
 from tests.device.machine import Machine
 
-PATIENCE_S = 120.0  # what takes seconds on an idle host
+PATIENCE_S = 300.0  # what takes seconds on an idle host
 READY = "systemctl is-active --quiet blinklog-watch"
 CONFIG = "/etc/blinklog/agent.toml"
 STORE = "/var/lib/blinklog/agent.sqlite3"
@@ -23,6 +23,7 @@ class Scene:
     server: Server
     folder: Path
     payload: Path
+    cuts: int = 10  # of the power, while sessions end
     random: Random = field(default_factory=lambda: Random(5))
 
     def boot(self, **how: Any) -> float:

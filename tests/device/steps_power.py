@@ -7,7 +7,6 @@ from tests.device.scene import PATIENCE_S, STORE, Scene
 from tests.device.sockets import DeviceError
 from tests.device.witness import Row, Witness
 
-CUTS = 10
 SESSIONS_EACH = 1  # in peace, before the one that ends as the power goes
 CHECKPOINTED_S = 4.0
 LONG_PRESS_S = 1.5
@@ -28,25 +27,26 @@ def cut_in_session(scene: Scene) -> str:
     return f"{kept_s} s of it are in the history"
 
 
-def ten_cuts(scene: Scene) -> str:
+def many_cuts(scene: Scene) -> str:
     """Every document that was committed is there after the next boot, and delivered in the end."""
     committed: dict[str, Row] = {}
     caught = 0
-    for number in range(CUTS + 1):
+    for number in range(scene.cuts + 1):
         if number:
             scene.boot()
         witness = Witness(scene.machine, STORE)
         if not witness.ready.wait(PATIENCE_S):
             raise DeviceError(f"the store can't be read: {witness.trouble}")
         _nothing_lost(committed, dict(witness.rows))
-        if number == CUTS:
+        if number == scene.cuts:
             break
         for _ in range(SESSIONS_EACH):
             _session(scene, witness)
         caught += _session_cut_short(scene, witness)
         committed |= witness.rows
     _all_delivered(scene, witness)
-    return f"{len(committed)} sessions, all delivered; {caught} cuts came before the end was kept"
+    kept = f"{len(committed)} sessions, all delivered"
+    return f"{scene.cuts} cuts, {caught} of them before the end was kept; {kept}"
 
 
 def _session(scene: Scene, witness: Witness) -> None:
