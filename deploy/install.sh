@@ -312,7 +312,7 @@ uninstall() {
   rm -f /usr/local/bin/blink-agent "${settings[@]/#//etc/systemd/}"
   rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d /etc/systemd/system.conf.d 2>/dev/null || true
   take_settings
-  rm -rf "$prefix" "$cache" /var/lib/private/blinklog-last-resort /var/lib/blinklog-last-resort
+  rm -rf "$prefix" "$cache" /var/lib/blinklog-last-resort
   if [ "$data" = keep-data ]; then
     say "Blinklog is gone; $state and $config are kept, and so is their owner, the user $user"
     return
