@@ -5,6 +5,7 @@ import lzma
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.device import host, packages, rootfs
 
 HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest"
+OLD_S = 24 * 3600
 DISK_SIZE = "6G"  # sparse; what is written of it is what it takes
 BOARD, REVISION = "Raspberry Pi 4 Model B Rev 1.4", 0xC03114
 MACHINE = ["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "2048"]
@@ -106,7 +108,15 @@ def image(cache: Path) -> Image:
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             _build(packed, Path(folder))
             (Path(folder) / "image").rename(made)
+        _forget_old(cache)
     return Image(made)
+
+
+def _forget_old(cache: Path) -> None:
+    """Images of other inputs; not those of today, which another run may be using."""
+    for each in cache.glob("device-*"):
+        if time.time() - each.stat().st_mtime > OLD_S:
+            shutil.rmtree(each)
 
 
 def _key(packed: Path) -> str:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -51,6 +52,7 @@ Made = TypeVar("Made")
 def main() -> int:
     """The exit status: 0 where all that was asked for has been shown."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is switched off
     names = {each.name for each in SHOWN}
     if unknown := set(options.only) - names:
         say(f"expected names out of {', '.join(sorted(names))}; found {', '.join(unknown)}")
