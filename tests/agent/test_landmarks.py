@@ -90,7 +90,8 @@ def landmarks_model(cache: Path, name: str) -> Any:
 
 def test_landmarks_are_in_the_frame_s_own_pixels(portrait: Portrait, tracker: FaceTracker) -> None:
     face = settled(tracker, portrait.frame(1.0))
-    assert (face.points.shape, face.points.dtype) == ((468, 3), np.float32)
+    assert face.points.shape == (468, 3)
+    assert face.points.dtype == np.float32
     assert face.score > 0.99
     # The corners of the eyes as one sees them in the photograph.
     seen = [(257.0, 198.0), (383.5, 204.5), (296.5, 204.0), (343.5, 206.5)]
@@ -426,7 +427,7 @@ def sharpness(tracker: FaceTracker, picture: Pixels) -> float:
 def test_a_blur_is_less_sharp_whatever_light_noise_and_size(
     tracker: FaceTracker, portrait: Portrait
 ) -> None:
-    def seen(**look: float) -> float:
+    def seen(**look: Any) -> float:
         return sharpness(tracker, portrait.frame(1.0, **look))
 
     for poor in ({"noise": 20.0}, {"gain": 0.1, "noise": 3.0}, {"scale": 0.5}):
