@@ -38,7 +38,6 @@ DISTRUSTED = {
     "frames_dropped",
     "noisy",
     "blurred",
-    "blurred",
 }
 TRUST_COLUMNS = ("valid_s", "coverage", "fps", "frames", "frames_dropped", "blink_count")
 
