@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.device.installation import Server, wait_for
 from tests.device.machine import Machine
+from tests.device.sockets import LONG_PRESS_S, PRESS_S
 
 PATIENCE_S = 300.0  # what takes seconds on an idle host
 READY = "systemctl is-active --quiet blinklog-watch"
@@ -44,7 +45,7 @@ class Scene:
     def begin_by_button(self) -> str:
         """A short press; the session's id, once the server knows it as under way."""
         known = set(self.server.sessions())
-        self.machine.lever.press(0.2)
+        self.machine.lever.press(PRESS_S)
 
         def begun() -> str | None:
             for each in self.server.sessions().values():
@@ -56,7 +57,7 @@ class Scene:
 
     def end_by_button(self, session_id: str) -> dict[str, Any]:
         """A long press; the session as the server has it, once it is over there."""
-        self.machine.lever.press(1.8)
+        self.machine.lever.press(LONG_PRESS_S + PRESS_S)
         self.await_state(session_id, "ended")
         return self.server.session(session_id)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PRESS_S = 0.6  # a short one; one of 0.2 s can be over before a busy emulation has debounced it
+LONG_PRESS_S = 1.5  # what ends a session
 REST_S = 1.0  # between two presses; the debouncing takes long under emulation
 
 

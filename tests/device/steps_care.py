@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from tests.device.installation import wait_for
 from tests.device.payload import BROKEN, NEXT
 from tests.device.scene import PATIENCE_S, READY, STORE, Scene
-from tests.device.sockets import DeviceError
+from tests.device.sockets import LONG_PRESS_S, PRESS_S, DeviceError
 from tests.device.witness import Witness
 
 ZONE = ZoneInfo("Europe/Berlin")  # guest: see image.py
@@ -34,11 +34,11 @@ def wrong_clock(scene: Scene) -> str:
     for number in range(2):
         pressed.append(datetime.now(UTC))
         before = set(witness.rows)
-        machine.lever.press(0.2)
+        machine.lever.press(PRESS_S)
         witness.await_row(before, "active", PATIENCE_S)
         if number == 0:  # the other one is under way when the time comes
             time.sleep(4)
-            machine.lever.press(1.8)
+            machine.lever.press(LONG_PRESS_S + PRESS_S)
             witness.await_row(before, "ended", PATIENCE_S)
     wrong = [each for each in scene.kept() if each["session_id"] not in known]
     for each in wrong:
@@ -46,7 +46,7 @@ def wrong_clock(scene: Scene) -> str:
             raise DeviceError("expected a wrong clock, found today's date")
     machine.cable(plugged=True)
     machine.until("test -e /run/systemd/timesync/synchronized", "the time has come", PATIENCE_S)
-    machine.lever.press(1.8)
+    machine.lever.press(LONG_PRESS_S + PRESS_S)
     for each, at in zip(reversed(wrong), pressed, strict=True):
         _right_day(scene, each["session_id"], at)
     return f"said {_moment(wrong[-1]['started_at']).date()} at first"

@@ -4,12 +4,11 @@ import time
 
 from tests.device.installation import wait_for
 from tests.device.scene import PATIENCE_S, STORE, Scene
-from tests.device.sockets import DeviceError
+from tests.device.sockets import LONG_PRESS_S, PRESS_S, DeviceError
 from tests.device.witness import Row, Witness
 
 SESSIONS_EACH = 1  # in peace, before the one that ends as the power goes
 CHECKPOINTED_S = 4.0
-LONG_PRESS_S = 1.5
 AROUND_S = 1.0  # the cut comes so long after the press counts, at most
 
 
@@ -51,16 +50,16 @@ def many_cuts(scene: Scene) -> str:
 
 def _session(scene: Scene, witness: Witness) -> None:
     known = set(witness.rows)
-    scene.machine.lever.press(0.2)
+    scene.machine.lever.press(PRESS_S)
     witness.await_row(known, "active", PATIENCE_S)
-    scene.machine.lever.press(LONG_PRESS_S + 0.3)
+    scene.machine.lever.press(LONG_PRESS_S + PRESS_S)
     witness.await_row(known, "ended", PATIENCE_S)
 
 
 def _session_cut_short(scene: Scene, witness: Witness) -> bool:
     """The power goes around the moment in which the session ends; whether it came before."""
     known = set(witness.rows)
-    scene.machine.lever.press(0.2)
+    scene.machine.lever.press(PRESS_S)
     session_id = witness.await_row(known, "active", PATIENCE_S)
     scene.machine.lever.hold()
     time.sleep(LONG_PRESS_S + scene.random.uniform(0, AROUND_S))
