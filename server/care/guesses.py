@@ -47,11 +47,6 @@ def note(limits: Limits) -> None:
     LoginFailure.objects.bulk_create(LoginFailure(key=key, at=now) for key in _hashed(limits))
 
 
-def forget(limits: Limits) -> None:
-    """Count from nothing again: it was the right one after all."""
-    LoginFailure.objects.filter(key__in=_hashed(limits)).delete()
-
-
 def _hashed(limits: Limits) -> dict[str, int]:
     return {
         salted_hmac("blinklog.login", key, algorithm="sha256").hexdigest(): most

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from server.care.audit import note
 from server.care.models import (
+    COLUMNS,
     Activation,
     AuditEvent,
     CareLink,
@@ -38,17 +39,8 @@ def invite(
     Raises `ValidationError` where nothing would be permitted.
     """
     given = _checked(permissions)
-    columns = Invitation(person=person, name=name)
-    columns.permit(given)
-    made, text = Invitation.issue(
-        life,
-        person=person,
-        name=name,
-        may_see_history=columns.may_see_history,
-        may_see_live=columns.may_see_live,
-        may_control=columns.may_control,
-        may_get_alerts=columns.may_get_alerts,
-    )
+    columns = {column: permission in given for permission, column in COLUMNS.items()}
+    made, text = Invitation.issue(life, person=person, name=name, **columns)
     live = open_invitations(person).values_list("pk", flat=True)
     for pk in list(live[Invitation.MOST_LIVE :]):
         Invitation(pk=pk).withdraw()
