@@ -282,6 +282,7 @@ def test_uninstalling_asks_about_the_data_and_keeps_it_when_told_to(device: Mach
 
 def test_deleting_leaves_nothing(device: Machine) -> None:
     device.run("/run/share/first/install.sh --uninstall --delete-data")
-    left = device.run("find /etc /opt /usr/local/bin /var/lib /var/cache -name '*blink*'").stdout
+    names = r"\( -name '*blinklog*' -o -name 'blink-*' \)"
+    left = device.run(f"find /etc /opt /usr/local/bin /var/lib /var/cache {names}").stdout
     assert left.split() == ["/etc/blinklog-test"]
     assert device.run("getent passwd blinklog", check=False).stdout == ""
