@@ -17,7 +17,8 @@ from server.session_data.days import zone_of
 from server.session_data.filters import Asked
 from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, sessions_of
 from server.session_data.models import METRICS, SessionData, State
-from server.session_data.serializers import quality_of, validated
+from server.session_data.serializers import validated
+from server.session_data.told import quality_of
 
 # A page of the list of sessions.
 PAGE = 25

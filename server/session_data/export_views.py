@@ -30,9 +30,9 @@ from server.session_data.filters import (
     read_parameter,
 )
 from server.session_data.history import sessions_of
-from server.session_data.serializers import SessionEntrySerializer
 from server.session_data.summary import by_day, day_summary, each_day
 from server.session_data.summary_views import LONGEST, DaySerializer, briefs, day_answer
+from server.session_data.told import SessionEntrySerializer
 
 TYPES = {
     "csv": "text/csv; charset=utf-8; header=present",

@@ -97,14 +97,6 @@ def readable_by(viewer: Person) -> QuerySet[SessionData]:
     return SessionData.objects.filter((~is_live & Q(user__in=past)) | (is_live & Q(user__in=live)))
 
 
-def shown_of(person: Person, permissions: Collection[Permission]) -> QuerySet[SessionData]:
-    """Those of the person's sessions that these permissions show, without their documents."""
-    states = readable_states(permissions)
-    if states is None:
-        return SessionData.objects.none()
-    return sessions_of(person).filter(state__in=states) if states else sessions_of(person)
-
-
 def readable_states(
     permissions: Collection[Permission], states: Sequence[State] = ()
 ) -> tuple[State, ...] | None:

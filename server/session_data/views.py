@@ -34,15 +34,12 @@ from server.session_data.models import SessionData, State
 from server.session_data.serializers import (
     AcceptanceSerializer,
     ChangesSerializer,
-    HistorySerializer,
     ProblemSerializer,
-    SessionDetailSerializer,
     SessionDocumentSerializer,
     StartOnDeviceSerializer,
     StartSerializer,
-    detail,
-    entry,
 )
+from server.session_data.told import HistorySerializer, SessionDetailSerializer, detail, entry
 
 TAKEN = {200: AcceptanceSerializer, 201: AcceptanceSerializer}
 REFUSED = {400: ProblemSerializer, 404: ProblemSerializer, 409: ProblemSerializer}
