@@ -215,7 +215,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Who may make an account: anybody, whoever was invited, nobody (see care/accounts.py).
 SIGN_UP = _one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
-# How an authenticator names us. Wrong codes are counted by care/second_factor.py, not by the package.
+# How an authenticator names us. care/second_factor.py counts wrong codes, not the package.
 OTP_TOTP_ISSUER = "Blinklog"
 OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
 LOGIN_URL = "/login/"
