@@ -186,9 +186,7 @@ def test_the_server_reads_what_devices_say_and_makes_no_identities(enter, kitche
         assert server.publish(other) == REFUSED
 
 
-def test_home_assistant_reads_what_the_server_shows_it_and_nothing_of_a_device(
-    run, enter, kitchen
-):
+def test_home_assistant_reads_what_the_server_shows_it_and_nothing_of_a_device(run, enter, kitchen):
     old = run("admit-home-assistant", "--json")
     told = run("admit-home-assistant", "--json")
     assert enter(old["user"], old["password"]).welcome == REFUSED
