@@ -24,6 +24,14 @@ MISSING = (
 )
 
 
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """blink-server sets its own, and some tests call it in this process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report: pytest.TestReport = yield

@@ -3,6 +3,7 @@
 The real one is kept outside the tree by a hash of all that goes into it.
 """
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -33,8 +34,15 @@ def wheel_house(role: str) -> Path:
     """That of this tree for a `device` or a `server` like this machine. Skips where pip can't."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "blinklog"
     folder = home / "wheel-houses" / f"{role}-{_digest()[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:  # of two test runs, one makes it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make(role, folder)
+    return folder
+
+
+def _make(role: str, folder: Path) -> None:
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
         options = ["--for", role, "--machine", platform.machine(), "--python", system_python()]
         made = subprocess.run(
             [ROOT / "deploy" / "wheel-house", *options, folder],
@@ -48,7 +56,6 @@ def wheel_house(role: str) -> Path:
                 pytest.skip(f"Debian's Python 3.11 or 3.13 is not installed: {made.stderr}")
             pytest.skip(f"a wheel house can't be fetched: {made.stderr[-500:]}")
         _forget_old(folder.parent, role)
-    return folder
 
 
 def _digest() -> str:

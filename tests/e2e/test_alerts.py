@@ -31,7 +31,7 @@ Device.objects.filter(person__username="marta").update(
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def home() -> Iterator[Home]:
     with serving() as home:
         run(home, "-c", PREPARE)

@@ -103,6 +103,9 @@ class _OneSession:
     def note(self, key: str, value: Any) -> None:
         """Nobody reads it."""
 
+    def noted(self, key: str) -> Any:
+        return None
+
     def counts(self) -> dict[str, int]:
         return {"pending": 1}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from server.care.models import CareLink, Institution, Membership, Person, PersonToken, Role
 from server.devices.models import Device, DeviceToken
@@ -27,6 +28,13 @@ Document = dict[str, Any]
 def quick_passwords(settings):
     """A slow hash is a promise to people, not to tests."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def in_english():
+    """A request's language stays its thread's until the next request."""
+    with translation.override("en"):
+        yield
 
 
 @dataclass
