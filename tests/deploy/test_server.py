@@ -15,7 +15,6 @@ from tests.deploy.house import ROOT, another, wheel_house
 from tests.deploy.machine import Machine, a_machine
 
 pytestmark = [
-    pytest.mark.xdist_group("deploy"),
     pytest.mark.slow,
     pytest.mark.timeout(300),  # on a machine that does much else, too
     pytest.mark.usefixtures("needs_machine"),

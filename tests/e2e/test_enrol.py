@@ -14,7 +14,7 @@ from agent.toml_lines import Changes, with_keys
 from tests.broker import needs_mosquitto
 from tests.e2e.installation import Installation, running_installation
 
-pytestmark = [pytest.mark.needs_broker, needs_mosquitto, pytest.mark.xdist_group("enrol")]
+pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 NOBODY = 9  # discard(9): a port where nobody listens
 

@@ -17,7 +17,7 @@ from agent.store import Store
 from tests.broker import needs_mosquitto
 from tests.e2e.installation import Installation, grey_video, running_installation, until
 
-pytestmark = [pytest.mark.needs_broker, needs_mosquitto, pytest.mark.xdist_group("way")]
+pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 
 

@@ -23,7 +23,6 @@ from tests.server.secured import ADMIN, SECRETS, SERVER, SecuredBroker
 pytestmark = [
     pytest.mark.needs_broker,
     needs_mosquitto,
-    pytest.mark.xdist_group("broker"),
 ]
 PATIENCE_S = 20
 GRANTED, REFUSED, UNHEARD = "Granted QoS 1", "Not authorized", "No matching subscribers"

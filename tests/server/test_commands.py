@@ -21,7 +21,7 @@ from server.session_data.models import SessionData
 from tests.broker import needs_mosquitto, running_broker
 from tests.server.conftest import golden
 
-pytestmark = [pytest.mark.needs_broker, needs_mosquitto, pytest.mark.xdist_group("broker")]
+pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
 PATIENCE_S = 20
 
 

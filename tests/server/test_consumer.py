@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.needs_broker,
     needs_mosquitto,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("broker"),
 ]
 SERVER = "blinklog-server"
 PATIENCE_S = 20

@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.needs_broker,
     needs_mosquitto,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("broker"),
 ]
 HOME = "home-assistant"
 

@@ -78,7 +78,6 @@ def test_a_heart_beats_no_more_often_than_it_has_to(django_assert_num_queries):
 
 @needs_mosquitto
 @pytest.mark.needs_broker
-@pytest.mark.xdist_group("broker")
 @pytest.mark.django_db(transaction=True)
 def test_a_consumer_shows_signs_of_life_while_it_has_broker_and_database(tmp_path, monkeypatch):
     from server.mqtt import BrokerSettings
