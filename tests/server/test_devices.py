@@ -207,7 +207,8 @@ def test_a_code_is_either_for_a_new_box_or_for_one_that_is_given(transactional_d
         claims = [lambda c=code: Api()("POST", "/api/device/claim/", {"code": c}).status_code] * 3
         gives = [lambda c=code: api("anna")("POST", address, {"code": c}).status_code] * 3
         answers = in_threads([*claims, *gives])
-        assert answers.count(400) == 5, answers
+        # Of a device that is Otto's already, Anna knows nothing.
+        assert answers.count(400) + answers.count(404) == 5, answers
         assert {201, 204} & set(answers)
         given = Device.objects.get(pk=everybody.device.pk).person == everybody.otto
         assert (Device.objects.count() - before) + given == 1
