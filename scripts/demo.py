@@ -35,6 +35,7 @@ def main() -> int:
     """Runs the demo; returns its exit status."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & has it ignored
     folder = Path(tempfile.mkdtemp(prefix="blinklog-demo-"))
     try:
         with Processes(folder) as processes:

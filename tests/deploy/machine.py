@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+"""Seen inside, too, wherever it lies."""
 SYSTEMD = "/lib/systemd/systemd"
 BOOT_S = 60.0
 DISK_BYTES = 3 << 30
@@ -35,7 +37,7 @@ MASKED = """
 
 _BOOT = """
 set -e
-disk=$1 share=$2
+disk=$1 share=$2 tree=$4
 mount --make-rprivate /
 mkdir -p "$disk/upper" "$disk/work" "$disk/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" "$disk/root"
@@ -59,6 +61,7 @@ mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 mount --bind "$share" run/share
+[ -d "./$tree" ] || { mkdir -p "./$tree"; mount --bind "$tree" "./$tree"; }
 ip link set lo up
 mkdir -p oldroot
 pivot_root . oldroot
@@ -120,7 +123,7 @@ class Machine:
         command = ["unshare", "-m", "-p", "-u", "-i", "-C", "-n", "--fork", "--kill-child"]
         with (self._disk / "boot.log").open("wb") as log:
             self._unshare = subprocess.Popen(
-                [*command, "bash", "-c", _BOOT, "boot", self._disk, self._share, MASKED],
+                [*command, "bash", "-c", _BOOT, "boot", self._disk, self._share, MASKED, ROOT],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
