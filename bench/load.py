@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -148,11 +147,6 @@ def table(result: dict[str, Any]) -> str:
         if name in result:
             lines += ["", f"{name} {result[name]:.2f}"]
     return "\n".join(lines)
-
-
-def median(values: Sequence[float]) -> float:
-    """Of what the rounds measured."""
-    return statistics.median(values)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from bench.load_senders import Document, shares
 
@@ -38,27 +39,28 @@ def main() -> None:
         print(time.perf_counter() - began_s, flush=True)
 
 
-def rows(documents: list[Document]) -> "list[SessionData]":  # type: ignore[name-defined] # noqa: F821
-    """As the consumer would store them."""
+def rows(documents: list[Document]) -> list[Any]:
+    """`SessionData` as the consumer would store them."""
     from django.utils import timezone
 
     from server.devices.models import Device
-    from server.session_data.accept import Writer, _Entry, _read
+    from server.session_data.accept import Acceptance, Writer, read_many
     from server.session_data.models import SessionData
     from server.session_data.parsing import parse_document
 
-    now = timezone.now()
     devices = Device.objects.select_related("person").in_bulk(
         [each["device"] for each in documents]
     )
     by_id = {str(pk): device for pk, device in devices.items()}
+    writers = [Writer(by_id[each["device"]].person, by_id[each["device"]]) for each in documents]
+    parsed = [parse_document(each["body"].encode()) for each in documents]
     made = []
-    for each in documents:
-        device = by_id[each["device"]]
-        entry = _read(Writer(device.person, device), parse_document(each["body"].encode()), now)
-        assert isinstance(entry, _Entry), entry
-        owner = {"user": device.person, "device": device}
-        made.append(SessionData(id=entry.id, received_at=now, **owner, **entry.columns))
+    for writer, entry in zip(
+        writers, read_many(list(zip(writers, parsed, strict=True))), strict=True
+    ):
+        assert not isinstance(entry, Acceptance), entry
+        owner = {"user": writer.person, "device": writer.device, "received_at": timezone.now()}
+        made.append(SessionData(id=entry.id, **owner, **entry.columns))
     return made
 
 

@@ -54,7 +54,7 @@ WAIT_S = 1.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 TELL_S = 60.0
-BETWEEN_COLLECTIONS = 100_000  # objects; some 20 MB at most
+BETWEEN_COLLECTIONS = 100_000  # objects: about a batch's
 
 
 def run() -> None:

@@ -84,7 +84,8 @@ class Tally:
 
 
 class Site:
-    """The installation. `ways` of its devices to the server: mqtt, http or both.
+    """The installation. `ways` of its devices to the server: mqtt, http or both. `database`: as
+    `DATABASE_URL` takes it; without one an SQLite file of its own.
 
     `replicas`: a second server and a second consumer, started and killed by whoever asks for them.
     """
