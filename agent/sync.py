@@ -321,6 +321,7 @@ class _Report:
         self._store = store
         self._clock = clock
         self._problems: dict[str, str] = {}
+        self._fresh = True  # whether what is noted is an earlier process's
         self._said: tuple[bool, str | None] | None = None
         self._said_s = clock()
         self._ok = True
@@ -339,6 +340,11 @@ class _Report:
         if self._problems.pop(name, None) is not None:
             log.info("%s works again", name)
             self._note()
+        elif self._fresh and not self._problems:
+            # As that this device was nobody's yet: else it stands until there is a session to send.
+            if (self._store.noted("delivery") or {}).get("problem"):
+                self._note()
+            self._fresh = False
 
     def delivered(self, count: int, left: int) -> None:
         self._ok = not left

@@ -435,6 +435,25 @@ def test_what_is_noted_turns_good_again(store: Store, way: Way, clock: Clock) ->
     assert store.noted("delivery")["problem"] is None
 
 
+def test_a_trouble_of_an_earlier_process_is_over_though_there_is_nothing_to_send(
+    store: Store, way: Way, clock: Clock
+) -> None:
+    """As that the device is nobody's yet: right after `enrol` nothing waits."""
+    store.note("delivery", {"ok": False, "problem": "run blink-agent enrol", "enrolled": False})
+    steps(scripted(store, clock, way), clock, 1)
+    said = store.noted("delivery")
+    assert (said["ok"], said["problem"], said.get("enrolled")) == (True, None, None)
+
+
+def test_delivery_that_finds_nothing_wrong_and_nothing_to_send_writes_nothing(
+    store: Store, way: Way, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(store, "note", lambda key, value: notes.append(key))
+    steps(scripted(store, clock, way), clock, 600)
+    assert not notes
+
+
 def test_the_log_says_a_trouble_once_and_never_what_is_in_a_document(
     store: Store, way: Way, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
