@@ -1,7 +1,9 @@
 """blink-agent: the commands. Each kind has a file of its own; `cli_parts` joins the parts."""
 
 import argparse
+import io
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -20,15 +22,22 @@ from agent.errors import AgentError
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that can't show it must not end us
+        sys.stdout.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO, format="%(levelname)s %(message)s"
     )
     try:
-        return int(options.run(options) or 0)
+        status = int(options.run(options) or 0)
+        sys.stdout.flush()
+        return status
     except AgentError as error:
         print(f"blink-agent: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # as of `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

@@ -26,15 +26,16 @@ def add_commands(command: AddCommand) -> None:
     retry.add_argument("session_id", metavar="ID")
 
 
-def _start(options: argparse.Namespace) -> None:
-    _command(options, "start")
+def _start(options: argparse.Namespace) -> int:
+    return _command(options, "start")
 
 
-def _stop(options: argparse.Namespace) -> None:
-    _command(options, "stop")
+def _stop(options: argparse.Namespace) -> int:
+    return _command(options, "stop")
 
 
-def _command(options: argparse.Namespace, name: str) -> None:
+def _command(options: argparse.Namespace, name: str) -> int:
+    """Exit status 1 where nobody is there to obey."""
     clock, settings = Clock(), config.load(options.config)
     with cli_parts.open_store(settings) as store:
         store.add_command(
@@ -44,9 +45,11 @@ def _command(options: argparse.Namespace, name: str) -> None:
                 "expires_at": iso_utc(clock.now() + COMMAND_LIFE),
             }
         )
-    if process_of(settings.store_path, "watch") is None:
-        seconds = f"{COMMAND_LIFE.total_seconds():.0f} s"
-        print(f"blink-agent watch does not run: forgotten in {seconds}", file=sys.stderr)
+    if process_of(settings.store_path, "watch") is not None:
+        return 0
+    seconds = f"{COMMAND_LIFE.total_seconds():.0f} s"
+    print(f"blink-agent watch does not run: forgotten in {seconds}", file=sys.stderr)
+    return 1
 
 
 def _sessions(options: argparse.Namespace) -> None:

@@ -214,7 +214,7 @@ def _sections() -> dict[str, type]:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text("utf-8")  # as TOML is, whatever the locale
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -311,7 +311,10 @@ def _text(value: object) -> str:
 
 
 def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser()
+    try:
+        return Path(_text(value)).expanduser()
+    except RuntimeError as error:  # ~somebody who isn't here
+        raise ValueError(str(error)) from error
 
 
 _CONVERT: dict[Any, Any] = {bool: _bool, int: _int, float: _float, str: _text, Path: _path}
@@ -327,7 +330,7 @@ _SAY = {
 def _secret(file: Path, *, named: bool) -> str | None:
     """A secret from its file, never from the command line; one that was `named` must be there."""
     try:
-        return file.read_text().strip() or None
+        return file.read_text("utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError) and not named:
             return None
@@ -338,6 +341,12 @@ def _check(config: AgentConfig) -> None:
     """What one key alone can't show."""
     if config.camera.source == "replay" and config.camera.file is None:
         raise ConfigError("camera.file: expected a video file for source 'replay', found none")
+    controls = config.controls
+    if controls.pins != "none" and controls.button_gpio == controls.led_gpio:
+        raise ConfigError(
+            "controls.led_gpio: expected another GPIO than the button's, found"
+            f" {controls.led_gpio} for both"
+        )
     url = config.server.url
     if url is not None and not url.startswith(("https://", "http://")):
         raise ConfigError(f"server.url: expected https://… or http://…, found {url!r}")

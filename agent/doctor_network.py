@@ -39,7 +39,7 @@ def _secret(path: Path) -> Finding | None:
     """What is wrong with a secret's file, or None."""
     try:
         mode = path.stat().st_mode & 0o777
-        empty = not path.read_text().strip()
+        empty = not path.read_text("utf-8").strip()
     except FileNotFoundError:
         return bad(f"{path} is missing", AGAIN)
     except PermissionError:

@@ -104,7 +104,7 @@ def enrol(wish: Wish, waiting: Callable[[], int]) -> Enrolled:
 
 def _place(file: Path) -> _Place:
     try:
-        text = file.read_text() if file.exists() else ""
+        text = file.read_text("utf-8") if file.exists() else ""
         return _Place(file, text, tomllib.loads(text))
     except OSError as error:
         raise ConfigError(f"{file}: can't be read: {error.strerror}") from error

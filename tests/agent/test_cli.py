@@ -269,6 +269,41 @@ def test_config_check_names_the_key_that_is_wrong(tmp_path: Path) -> None:
     assert "did you mean 'fps'?" in done.stderr
 
 
+def test_a_configuration_is_utf_8_and_is_shown_whatever_the_locale(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('[camera]\ndevice = "/dev/Küche"\n', "utf-8")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # one without umlauts
+    done = blink_agent("--config", file, "config", "check", home=tmp_path, **locale)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "camera.device = /dev/K?che" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_who_stops_reading_is_told_no_more(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("[camera]\nfsp = 30\n" if command == "doctor" else "")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli", "--config", str(file), command],
+        env={**os.environ, "BLINKLOG_AGENT_STORE_PATH": str(tmp_path / "agent.sqlite3")},
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_start_that_nobody_obeys_is_not_called_done(tmp_path: Path) -> None:
+    done = blink_agent("start", home=tmp_path)
+    assert done.returncode == 1
+    assert "blink-agent watch does not run" in done.stderr
+
+
 def test_retry_names_a_session_it_does_not_know(tmp_path: Path) -> None:
     done = blink_agent("retry", "nothing", home=tmp_path)
     assert done.returncode == 1

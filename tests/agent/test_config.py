@@ -42,6 +42,8 @@ def test_the_file_is_read_and_the_environment_has_the_last_word(tmp_path: Path) 
         ("camera = 3\n", "camera: expected a section"),
         ("[camera\n", "is not TOML"),
         ('[server]\ndevice = ""\n', "server.device: expected a text"),
+        ('[model]\ncache = "~nobody-here/models"\n', "model.cache: expected a path"),
+        ("[controls]\nled_gpio = 17\n", "controls.led_gpio: expected another GPIO"),
     ],
 )
 def test_what_cannot_work_is_refused_with_expected_and_found(
