@@ -175,7 +175,11 @@ SQLITE_OPTIONS = {
 _STATEMENT_TIMEOUT_S = _number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
+    # A server or a network that is gone without a word is noticed within a minute.
     "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
     "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_S}s -c lock_timeout=10s"
     " -c idle_in_transaction_session_timeout=60s",
 }
