@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
 LONGEST_MANIFEST = 1024 * 1024
 BLOCK = 1024 * 1024
+# Seconds. Nothing of ours takes so long: what is older was left by somebody who was killed.
+LEFT_BEHIND_S = 12 * 3600
 
 
 class BackupError(Exception):
@@ -55,6 +58,18 @@ def write(manifest: Manifest, copy: Path, file: Path) -> None:
         with suppress(FileNotFoundError):
             Path(name).unlink()
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what backups that were cut off have left in a folder."""
+    for old in (*folder.glob(".blinklog-*"), *folder.glob(".*.zip-*")):
+        with suppress(FileNotFoundError):  # whoever made it is just done with it
+            if time.time() - old.stat().st_mtime < LEFT_BEHIND_S:
+                continue
+            if old.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                old.unlink()
 
 
 @contextmanager

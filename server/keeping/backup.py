@@ -4,6 +4,8 @@ Whatever was acknowledged before a backup began is in it. Not in it: the secret 
 people log in again and nothing is lost), and the broker's own file of identities.
 """
 
+import logging
+import shutil
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,20 +20,36 @@ from django.utils import timezone
 from server.care.audit import note
 from server.care.models import AuditEvent, Person
 from server.devices.models import Device
-from server.keeping.archive import BackupError, Manifest, digest, extract, opened, scratch, write
+from server.keeping.archive import (
+    BackupError,
+    Manifest,
+    digest,
+    extract,
+    opened,
+    scratch,
+    sweep,
+    write,
+)
 from server.keeping.batches import batched
 from server.keeping.engines import engine
 from server.keeping.models import Sign, Tombstone
 from server.session_data.models import SessionData
 
+log = logging.getLogger(__name__)
+
 NAME = "blinklog-%Y%m%dT%H%M%SZ.zip"
 PATTERN = "blinklog-????????T??????Z.zip"
+# So many stay even where there is no room for another.
+FEWEST = 2
+# Bytes that the nightly backup leaves free: the sessions of the day come first.
+MARGIN = 256 * 1024 * 1024
 
 
 def make(where: Path, keep: int | None = None) -> Path:
     """Back up into the file, or under its moment's name into the folder, and say where.
 
-    In a folder, of the backups there, the newest `keep` stay. Raises `BackupError`.
+    In a folder, of the backups there, the newest `keep` stay; fewer, where there is no room for
+    more. Raises `BackupError`: then no file was written.
     """
     now = datetime.now(UTC)
     file = where / now.strftime(NAME) if where.is_dir() else where
@@ -41,6 +59,8 @@ def make(where: Path, keep: int | None = None) -> Path:
         raise BackupError(f"expected a new file to write, found {file}")
     if keep is not None and not where.is_dir():
         raise BackupError(f"expected a folder to keep the newest {keep} in, found a file's name")
+    sweep(file.parent)
+    _make_room(file.parent, keep)
     try:
         _write(file, now)
     except OSError as error:
@@ -70,6 +90,21 @@ def _write(file: Path, now: datetime) -> None:
         write(manifest, copy, file)
 
 
+def _make_room(folder: Path, keep: int | None) -> None:
+    """A backup must not take the room that what comes in will need, nor do so in vain."""
+    needed = 2 * engine().size()  # the copy, and beside it the zip, which is no larger
+    if keep is not None:
+        needed += MARGIN
+    kept = sorted(folder.glob(PATTERN)) if keep is not None else []
+    while (free := shutil.disk_usage(folder).free) < needed and len(kept) > FEWEST:
+        log.warning("the disk is nearly full: the oldest backup goes early")
+        kept.pop(0).unlink()
+    if free < needed:
+        raise BackupError(
+            f"expected {needed / 1e6:.0f} MB free in {folder}, found {free / 1e6:.0f} MB"
+        )
+
+
 def _forget_older(folder: Path, keep: int) -> None:
     """The name begins with the moment, so the newest are the last."""
     for old in sorted(folder.glob(PATTERN))[:-keep]:
@@ -84,6 +119,7 @@ def restore(file: Path, *, replace: bool = False) -> Manifest:
     """
     kind = engine()
     buried = _buried()
+    sweep(_room(file))
     with opened(file) as (manifest, archive), scratch(_room(file)) as folder:
         _refuse_foreign(manifest, kind.name)
         if not replace and (found := _what_is_here()):

@@ -30,6 +30,9 @@ class Engine(Protocol):
 
     name: str
 
+    def size(self) -> int:
+        """About how many bytes a copy takes."""
+
     def copy(self, to: Path) -> None:
         """A consistent copy, checked. Raises `BackupError`."""
 
@@ -47,6 +50,10 @@ class Sqlite:
 
     def __init__(self) -> None:
         self.file = Path(connection.settings_dict["NAME"])
+
+    def size(self) -> int:
+        files = (self.file, Path(f"{self.file}-wal"))
+        return sum(each.stat().st_size for each in files if each.exists())
 
     def copy(self, to: Path) -> None:
         there = f"{self.file.absolute().as_uri()}?mode=rw"  # "ro" can't open a WAL that is at rest
@@ -95,6 +102,11 @@ class Postgres:
       FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
         EXECUTE format('DROP TABLE IF EXISTS %I CASCADE', each.tablename);
       END LOOP; END $$;\n"""
+
+    def size(self) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_database_size(current_database())")
+            return int(cursor.fetchone()[0])
 
     def copy(self, to: Path) -> None:
         arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-privileges"]

@@ -8,16 +8,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.db import connection
 
+from server.keeping import backup
+from server.keeping.archive import BackupError
 from tests.postgres import Postgres, needs_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,12 +203,9 @@ def damaged(good: Path, bad: Path) -> Path:
 def test_a_backup_that_cant_be_trusted_is_refused_and_changes_nothing(
     db, made, tmp_path, broken, says
 ):
-    from server.keeping.archive import BackupError
-    from server.keeping.backup import restore
-
     _, good = made
     with pytest.raises(BackupError, match=says):
-        restore(broken(good, tmp_path / "bad.zip"), replace=True)
+        backup.restore(broken(good, tmp_path / "bad.zip"), replace=True)
 
 
 @on_sqlite
@@ -215,6 +216,43 @@ def test_in_a_folder_the_newest_few_are_kept(made, tmp_path):
     told = json.loads(place.run("backup", str(tmp_path), "--keep", "2", "--json"))
     names = sorted(each.name for each in tmp_path.iterdir())
     assert names == ["blinklog-20250102T000000Z.zip", Path(told["file"]).name, "mine.zip"]
+
+
+@on_sqlite
+def test_where_room_runs_out_the_oldest_backups_go_early_but_two_stay(db, tmp_path, monkeypatch):
+    old = [tmp_path / f"blinklog-2025010{day}T000000Z.zip" for day in range(1, 6)]
+    for file in old:
+        file.touch()
+
+    def disk(folder: Path) -> SimpleNamespace:
+        """Each backup on it takes 100 MB of 760."""
+        return SimpleNamespace(free=760 * 10**6 - 10**8 * len(list(folder.glob("*.zip"))))
+
+    monkeypatch.setattr(shutil, "disk_usage", disk)
+    made = backup.make(tmp_path, keep=14)
+    assert sorted(tmp_path.iterdir()) == [*old[1:], made]
+    made.unlink()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8))
+    with pytest.raises(BackupError, match=r"free in .+, found 100 MB"):
+        backup.make(tmp_path, keep=14)
+    assert sorted(tmp_path.iterdir()) == old[3:]
+    by_hand = backup.make(tmp_path)  # asks for no more than it takes
+    assert sorted(tmp_path.iterdir()) == [*old[3:], by_hand]
+
+
+@on_sqlite
+def test_what_a_killed_backup_left_is_removed_by_a_later_one(db, tmp_path):
+    folder, half = tmp_path / ".blinklog-killed", tmp_path / ".blinklog-20250101T000000Z.zip-x"
+    under_way, mine = tmp_path / ".blinklog-new", tmp_path / ".mine"
+    folder.mkdir()
+    under_way.mkdir()
+    for file in (folder / "database", half, mine):
+        file.touch()
+    long_ago = time.time() - 13 * 3600
+    for each in (folder, half, mine):
+        os.utime(each, (long_ago, long_ago))
+    made = backup.make(tmp_path)
+    assert set(tmp_path.iterdir()) == {under_way, mine, made}
 
 
 @on_sqlite
