@@ -6,11 +6,15 @@
                                                 |
                                                 +--unplugged--> up
 
+    held for STUCK_S more --> stuck --up, and still--> up
+
 A long press counts as soon as it is long enough, so that the light can answer while the finger is
-still down; a short one when it is let go. A plug that is pulled is no press.
+still down; a short one when it is let go. A plug that is pulled is no press. A button that is stuck
+keeps neither the other one nor the light.
 """
 
 import contextlib
+import logging
 import os
 import queue
 import select
@@ -21,11 +25,14 @@ from typing import Literal, Protocol
 
 from agent.errors import ControlsError
 
+log = logging.getLogger(__name__)
+
 Action = Literal["start", "stop"]
 
 DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more than ten
 QUIET_S = 1.0  # how soon a button that was plugged in again is looked for
 HELD_S = 0.05  # how soon a release is seen whose edge was lost
+STUCK_S = 10.0  # nobody means a press that lasts so much longer than a long one
 
 
 class Source(Protocol):
@@ -83,6 +90,7 @@ class Presses:
         self._sources = sources
         self._long_press_s = long_press_s
         self._answer = answer
+        self._stuck: set[Source] = set()
         self._end = Contact(lambda: True)
         self._closed = threading.Event()
         self._actions: queue.SimpleQueue[Action] = queue.SimpleQueue()
@@ -112,7 +120,10 @@ class Presses:
     def _run(self) -> None:
         while not self._closed.is_set():
             for source in self._sources:
-                if source.down() and self._settled(source):
+                if source in self._stuck:
+                    if not self._pressed(source):
+                        self._stuck.discard(source)
+                elif source.down() and self._settled(source):
                     self._follow(source)
             self._wait(self._sources, QUIET_S)
 
@@ -124,9 +135,13 @@ class Presses:
             self._wait([source], min(HELD_S, max(0.0, until_s - time.monotonic())))
         if pressed is not None and not self._closed.is_set():
             self._actions.put("stop" if pressed else "start")
-        while pressed:
+        until_s = time.monotonic() + STUCK_S
+        while pressed and time.monotonic() < until_s:
             self._wait([source], HELD_S)
             pressed = self._pressed(source)
+        if pressed:
+            self._stuck.add(source)
+            log.warning("a button does not come up again: is it stuck?")
         self._answer(False)
 
     def _pressed(self, source: Source) -> bool | None:

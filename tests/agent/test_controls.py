@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from gpiozero.pins.mock import MockPin
 
+from agent import presses
 from agent.controls import GpioControls, NoControls, UsbControls, open_controls
 from agent.errors import ControlsError
 from agent.light import LIGHT, LightState, lit_share
-from agent.presses import DEBOUNCE_S
+from agent.presses import DEBOUNCE_S, Contact
 
 LONG_S = 0.5
 
@@ -140,6 +141,42 @@ def test_what_a_press_brought_about_is_shown_at_once_though_the_finger_is_still_
     assert panel.becomes(True)
     assert panel.becomes(False)
     assert panel.becomes(True)
+
+
+def test_a_button_that_is_stuck_gives_the_light_back_and_works_again_once_it_comes_up(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(presses, "STUCK_S", 0.2)
+    panel.controls.show("measuring")
+    assert panel.becomes(True)
+    panel.contact.drive_low()
+    assert panel.controls.action(5) == "stop"
+    assert not panel.light.state
+    assert panel.becomes(True), "or it says for ever what isn't so"
+    assert panel.controls.action(2 * LONG_S) is None
+    assert "is it stuck?" in caplog.text
+    panel.contact.drive_high()
+    time.sleep(0.2)
+    panel.press(0.1)
+    assert panel.controls.action(5) == "start"
+
+
+def test_a_button_that_is_stuck_keeps_the_other_one_from_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presses, "STUCK_S", 0.1)
+    down = {"stuck": True, "other": False}
+    stuck, other = (Contact(lambda name=name: down[name]) for name in down)  # type: ignore[misc]
+    buttons = presses.Presses([stuck, other], LONG_S)
+    try:
+        assert buttons.next(5) == "stop"
+        time.sleep(0.3)
+        for down["other"] in (True, False):
+            other.edge()
+            time.sleep(0.2)
+        assert buttons.next(5) == "start"
+    finally:
+        buttons.close()
 
 
 def test_closing_ends_all_threads_and_puts_the_light_out() -> None:
