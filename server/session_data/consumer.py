@@ -11,6 +11,7 @@ Failure policy. This process never gives up:
     fault of ours
     one device floods us    what is beyond its share is passed over, unread and not answered: its
                             device sends it again; the others go on
+    something hangs         systemd's watchdog ends this process and starts it anew
 
 The broker may lose what it took (kill -9 after its PUBACK): only our answer, after the commit,
 tells the device that it is done, and without it the device sends again. So sessions at the broker
@@ -29,6 +30,7 @@ import traceback
 from collections.abc import Sequence
 
 from django.db import DataError, Error, IntegrityError, close_old_connections, connection
+from gunicorn.systemd import sd_notify
 
 from server.devices.fair_share import MQTT_AT_ONCE, MQTT_PER_S, FairShare
 from server.home_assistant.publishing import HomeAssistant
@@ -63,6 +65,7 @@ def run() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    sd_notify("READY=1", log)
     Consumer(broker_settings(), stop).run()
 
 
@@ -95,6 +98,7 @@ class Consumer:
     def run(self) -> None:
         """See the failure policy above."""
         while not self.stop.is_set():
+            _alive()
             try:
                 self._consume()
             except BrokerError as error:
@@ -118,6 +122,7 @@ class Consumer:
             home = HomeAssistant(line)
             home.look_round()
             while not self.stop.is_set():
+                _alive()
                 if messages := line.next_messages(WAIT_S):
                     self._deal_with(line, messages)
                     if home.shows_any:
@@ -161,6 +166,11 @@ class Consumer:
         longest = min(self.longest_pause_s, FIRST_PAUSE_S * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         self.stop.wait(random.uniform(0, longest))
+
+
+def _alive() -> None:
+    """Feeds systemd's watchdog: from the loop alone, so that what hangs is ended."""
+    sd_notify("WATCHDOG=1", log)
 
 
 def sender_of(message: Message) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -261,6 +262,43 @@ def test_while_the_database_is_away_nobody_gets_an_answer_and_nothing_is_lost(
     away.clear()
     assert box.deliver(document)["outcome"] == "stored"
     assert SessionData.objects.count() == 1
+
+
+@pytest.fixture
+def systemd(broker, tmp_path, monkeypatch):
+    """Its end of the socket that a service tells of its life by; the broker, which would, too,
+    runs already."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(tmp_path / "notify"))
+        ear.settimeout(PATIENCE_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield ear
+
+
+def test_systemd_hears_that_it_lives_with_a_broker_and_without(systemd, box, broker):
+    running = Running(broker)
+    wait_until_heard(box)
+    for _ in range(3):
+        assert systemd.recv(100) == b"WATCHDOG=1"
+    broker.stop()
+    for _ in range(3):
+        assert systemd.recv(100) == b"WATCHDOG=1"
+    running.end()
+
+
+def test_systemd_hears_nothing_of_a_consumer_that_hangs(systemd, box, consuming, monkeypatch):
+    hangs, over = threading.Event(), threading.Event()
+    monkeypatch.setattr(consumer, "take", lambda _: hangs.set() or over.wait(PATIENCE_S))
+    box.send(golden("final"))
+    assert hangs.wait(PATIENCE_S)
+    systemd.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while systemd.recv(100):
+            pass
+    systemd.settimeout(10 * consumer.WAIT_S)
+    with pytest.raises(TimeoutError):
+        systemd.recv(100)
+    over.set()
 
 
 def test_a_backlog_is_stored_in_batches_and_each_answered_once(box, consuming, monkeypatch):
