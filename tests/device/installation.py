@@ -14,7 +14,7 @@ import requests
 
 from tests.device.ntp import serving_time
 from tests.device.sockets import DeviceError
-from tests.e2e.installation import Installation
+from tests.e2e.installation import PASSWORD, Installation
 from tests.server.secured import openssl
 
 HOST = "10.0.2.2"
@@ -22,7 +22,7 @@ ASK_S = 0.5
 
 
 class Server(Installation):
-    """An installation whose devices come from the emulated network; Anna's device is there."""
+    """An installation whose devices come from the emulated network; Anna has one, and Berta."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -33,15 +33,22 @@ class Server(Installation):
         }
         _name_broker(folder, ["127.0.0.1", HOST])
 
-    def claim_code(self, label: str) -> str:
-        """What makes a device Anna's."""
-        made = self.server("claim-code", "--person", "anna", "--label", label, "--json")
+    def start(self) -> None:
+        """Everything but the devices."""
+        super().start()
+        password = str(self.file("password", PASSWORD))
+        self.server("create-person", "berta", "--password-file", password)
+        self.server("link", "carl", "berta")
+
+    def claim_code(self, person: str, label: str) -> str:
+        """What makes a device hers."""
+        made = self.server("claim-code", "--person", person, "--label", label, "--json")
         return str(made["code"])
 
-    def sessions(self) -> dict[str, dict[str, Any]]:
-        """Anna's whole history, by id."""
+    def sessions(self, person: str) -> dict[str, dict[str, Any]]:
+        """Her whole history, by id."""
         found: dict[str, dict[str, Any]] = {}
-        query = {"user": "anna", "limit": "200"}
+        query = {"user": person, "limit": "200"}
         while True:
             page = self.get("/api/session/history/", **query)
             found |= {each["id"]: each for each in page["results"]}
@@ -50,12 +57,8 @@ class Server(Installation):
             query = dict(parse_qsl(urlsplit(page["next"]).query))
 
     def session(self, session_id: str) -> dict[str, Any]:
-        """One of Anna's, with its minutes and blinks."""
+        """One session, with its minutes and blinks."""
         return dict(self.get(f"/api/session/{session_id}/"))
-
-    def state(self, session_id: str) -> str:
-        """Of one of Anna's sessions; `unknown` for one that never came."""
-        return str(self.sessions().get(session_id, {"state": "unknown"})["state"])
 
 
 def wait_for(ask: Callable[[], Any], what: str, timeout_s: float) -> Any:

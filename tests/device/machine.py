@@ -1,7 +1,6 @@
 """The emulated device itself: plugged in, unplugged, pressed, and talked to."""
 
 import contextlib
-import hashlib
 import shutil
 import subprocess
 import time
@@ -18,7 +17,7 @@ NETWORK = "n0"
 
 
 class Machine:
-    """A device with a disk of its own. `payload` is a folder that it sees at /mnt, read only.
+    """A device with a disk of its own. `payload` is a disk that it sees at /mnt, read only.
 
     Each boot's serial console is in `folder`, as console-N.log.
     """
@@ -32,22 +31,14 @@ class Machine:
         self._folder = folder
         self.disk = folder / "disk.img"
         self.take_disk(image.disk)
-        self._payload = folder / "payload.img"
-        self._brought = payload
-        pack(payload, self._payload)
+        self._payload = payload
         self._process: subprocess.Popen[bytes] | None = None
+        self._put_away = False
         self.boots = 0
 
     def take_disk(self, disk: Path) -> None:
         """A copy of it becomes this device's."""
         host.run("cp", "--sparse=always", disk, self.disk)
-
-    def made_of(self) -> str:
-        """A name for the image together with what is installed from the payload."""
-        found = hashlib.sha256(self._image.folder.name.encode())
-        for each in ("agent.toml", "first/SHA256SUMS"):
-            found.update((self._brought / each).read_bytes())
-        return found.hexdigest()[:16]
 
     def boot(self, *, clock: str = "utc", network: bool = True, timeout_s: float = BOOT_S) -> float:
         """Returns when it takes commands; the seconds that took.
@@ -55,6 +46,8 @@ class Machine:
         `clock` is its real-time clock at the start, as "2000-01-01T00:00:00"; "utc" is right.
         """
         assert self._process is None
+        if self._put_away:
+            raise DeviceError("the device has been put away")
         begun = time.monotonic()
         self.boots += 1
         console = self._folder / f"console-{self.boots}.log"
@@ -83,6 +76,11 @@ class Machine:
             self._process = None
             for each in (self.monitor, self.lever, self.channel):
                 each.close()
+
+    def put_away(self) -> None:
+        """The power goes, for good."""
+        self._put_away = True
+        self.cut()
 
     def shut_down(self, timeout_s: float = 120) -> None:
         """In order, as `poweroff` does."""
@@ -173,9 +171,10 @@ def pack(folder: Path, disk: Path) -> None:
 
 @contextlib.contextmanager
 def machine(image: Image, folder: Path, payload: Path) -> Iterator[Machine]:
-    """A device, off; whatever happens, it is off in the end."""
+    """A device, off, with a new folder; whatever happens, it is off in the end."""
+    folder.mkdir()
     made = Machine(image, folder, payload)
     try:
         yield made
     finally:
-        made.cut()
+        made.put_away()

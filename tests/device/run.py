@@ -2,50 +2,58 @@
 
 import argparse
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.device import host, payload, steps_care, steps_everyday, steps_power
-from tests.device.image import image
+from tests.device import host, steps_care, steps_everyday, steps_power
+from tests.device.image import Image, image
 from tests.device.installation import running_server
-from tests.device.machine import Machine, machine
+from tests.device.machine import Machine, machine, pack
+from tests.device.payload import gather
 from tests.device.scene import Scene
 from tests.device.sockets import DeviceError
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A line: its name, what it promises, and what shows it. `needed` by those that follow."""
+    """A line: its name, what it promises, and what shows it."""
 
     name: str
     promise: str
     show: Callable[[Scene], str]
-    needed: bool = False
 
 
-SHOWN = [
-    Shown("install", "installed from a wheel house, offline", steps_everyday.install, needed=True),
-    Shown("boot", "from power on to ready", steps_everyday.boot_to_ready, needed=True),
-    Shown("enrol", "enrolled by a code", steps_everyday.enrol, needed=True),
+INSTALL = Shown("install", "installed from a wheel house, offline", steps_everyday.install)
+PREPARED = [
+    Shown("boot", "from power on to ready", steps_everyday.boot_to_ready),
+    Shown("enrol", "enrolled by a code", steps_everyday.enrol),
+]
+FIRST = [
+    *PREPARED,
     Shown("press", "a press: active in the history", steps_everyday.press),
     Shown("long-press", "a long press: final numbers in the history", steps_everyday.long_press),
     Shown("same-blinks", "a recording: the blinks of x86-64", steps_everyday.same_blinks),
     Shown("cut", "power cut in a session: delivered as interrupted", steps_power.cut_in_session),
-    Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts),
     Shown("wrong-clock", "wrong clock, no network: the right day", steps_care.wrong_clock),
     Shown("hung-watch", "a hung watch is started anew", steps_care.hung_watch),
     Shown("upgrade", "upgraded, sessions kept", steps_care.upgrade),
+    Shown("go-back", "back by hand, sessions kept", steps_care.go_back),
     Shown("failing-upgrade", "an upgrade that fails goes back", steps_care.failing_upgrade),
     Shown("uninstall", "uninstalled", steps_care.uninstall),
 ]
+# On another device meanwhile, whose disk is a copy of the first one's when it had been installed.
+SECOND = [Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts)]
+NAMES = dict.fromkeys(each.name for each in (INSTALL, *FIRST, *SECOND))
 Made = TypeVar("Made")
 
 
@@ -53,16 +61,19 @@ def main() -> int:
     """The exit status: 0 where all that was asked for has been shown."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is switched off
-    names = {each.name for each in SHOWN}
-    if unknown := set(options.only) - names:
-        say(f"expected names out of {', '.join(sorted(names))}; found {', '.join(unknown)}")
+    if unknown := set(options.only) - set(NAMES):
+        say(f"expected names out of {', '.join(NAMES)}; found {', '.join(unknown)}")
         return 2
     begun = time.monotonic()
     with _folder(options.keep) as folder:
         try:
-            with _scene(folder) as scene:
-                scene.cuts = options.cuts
-                results = list(_play(scene, options.only))
+            with _scenes(folder, options.cuts) as (first, second, installed):
+                results = list(_install(first, installed, options.only))
+                if all(results):
+                    results += _at_once(
+                        (first, _wanted(FIRST, options.only), None),
+                        (second, _wanted(SECOND, options.only), installed),
+                    )
         except (host.HostError, DeviceError, AssertionError) as error:
             say(f"could not begin: {error}")
             return 2
@@ -107,19 +118,38 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _scene(folder: Path) -> Iterator[Scene]:
-    """Everything made, nothing switched on yet but the server."""
+def _scenes(folder: Path, cuts: int) -> Iterator[tuple[Scene, Scene, Path]]:
+    """Two devices, not switched on yet, and where the disk of an installed one is or will be."""
     host.prepare()
     made = _timed("the device's image", lambda: image(cache()))
     for each in ("server", "payload"):
         (folder / each).mkdir()
-    with running_server(folder / "server") as server:
-        brought = _timed(
-            "wheel houses and films",
-            lambda: payload.gather(folder / "payload", server.broker.ca_file),
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running_server(folder / "server"))
+        ca_file = server.broker.ca_file
+        payload = _timed("wheel houses and films", lambda: gather(folder / "payload", ca_file))
+        pack(payload, disk := folder / "payload.img")
+        first, second = (
+            Scene(
+                stack.enter_context(machine(made, folder / label, disk)),
+                server,
+                folder / label,
+                payload,
+                person,
+                label,
+                cuts,
+            )
+            for person, label in (("anna", "Kitchen"), ("berta", "Hall"))
         )
-        with machine(made, folder, brought) as device:
-            yield Scene(device, server, folder, brought)
+        yield first, second, cache() / f"installed-{_installed_from(made, payload)}.img"
+
+
+def _installed_from(made: Image, payload: Path) -> str:
+    """A name for the image together with what is installed from the payload."""
+    found = hashlib.sha256(made.folder.name.encode())
+    for each in ("agent.toml", "first/SHA256SUMS"):
+        found.update((payload / each).read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _timed(what: str, make: Callable[[], Made]) -> Made:
@@ -129,32 +159,60 @@ def _timed(what: str, make: Callable[[], Made]) -> Made:
     return made
 
 
-def _play(scene: Scene, only: list[str]) -> Iterator[bool]:
-    """True for what was shown. Nothing is tried on a device that could not be set up.
+def _install(scene: Scene, installed: Path, only: list[str]) -> Iterator[bool]:
+    """Where only others are wanted, one that was installed before from the same files will do."""
+    if only and INSTALL.name not in only and installed.exists():
+        scene.machine.take_disk(installed)
+        return
+    ok = _shown(scene, INSTALL)
+    yield ok
+    if ok:
+        _keep(scene.machine, installed)
 
-    Where only some are wanted, a device that was installed before from the same files will do.
-    """
-    installed = cache() / f"installed-{scene.machine.made_of()}.img"
-    for each in SHOWN:
-        if only and not each.needed and each.name not in only:
-            continue
-        if only and each.name == "install" and installed.exists():
-            scene.machine.take_disk(installed)
-            continue
-        begun = time.monotonic()
-        try:
-            found, ok = each.show(scene), True
-        except Exception as error:  # whatever it is, the others are still shown
-            found, ok = f"{type(error).__name__}: {error}", False
-        seconds = time.monotonic() - begun
-        say(f"{'ok' if ok else 'FAILED':7} {seconds:5.0f} s  {each.promise}: {found}")
+
+def _wanted(shown: list[Shown], only: list[str]) -> list[Shown]:
+    """Those that are wanted, after what makes the device ready for them; nothing where none is."""
+    wanted = [each for each in shown if not only or each.name in only]
+    return [*PREPARED, *(each for each in wanted if each not in PREPARED)] if wanted else []
+
+
+def _at_once(*plays: tuple[Scene, list[Shown], Path | None]) -> list[bool]:
+    """Each scene in a thread of its own; whoever ends us need not wait for them."""
+    results: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda play=play: results.extend(_play(*play)), daemon=True)
+        for play in plays
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return results
+
+
+def _play(scene: Scene, shown: list[Shown], disk: Path | None) -> Iterator[bool]:
+    """True for what was shown. Nothing is tried on a device that could not be set up."""
+    if disk is not None and shown:
+        scene.machine.take_disk(disk)
+    for each in shown:
+        ok = _shown(scene, each)
         yield ok
-        if ok and each.name == "install":
-            _keep(scene.machine, installed)
-        if not ok and each.needed:
+        if not ok and each in PREPARED:
             return
         if not ok:
             _recover(scene, each.name)
+
+
+def _shown(scene: Scene, each: Shown) -> bool:
+    """Whether it could be; says so."""
+    begun = time.monotonic()
+    try:
+        found, ok = each.show(scene), True
+    except Exception as error:  # whatever it is, the others are still shown
+        found, ok = f"{type(error).__name__}: {error}", False
+    seconds = time.monotonic() - begun
+    say(f"{'ok' if ok else 'FAILED':7} {seconds:5.0f} s  {scene.label}: {each.promise}: {found}")
+    return ok
 
 
 def _keep(device: Machine, installed: Path) -> None:

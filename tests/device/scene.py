@@ -18,12 +18,14 @@ STORE = "/var/lib/blinklog/agent.sqlite3"
 
 @dataclass
 class Scene:
-    """Who plays. `folder` has this run's files; `payload` is what the device sees at /mnt."""
+    """Who plays. `folder` has the device's files; `payload` is what the device sees at /mnt."""
 
     machine: Machine
     server: Server
     folder: Path
     payload: Path
+    person: str  # whose device it is
+    label: str  # where it hangs
     cuts: int = 10  # of the power, while sessions end
     random: Random = field(default_factory=lambda: Random(5))
 
@@ -42,13 +44,17 @@ class Scene:
         """The documents in the device's store, newest first."""
         return list(json.loads(self.agent("sessions --json 2>/dev/null")))
 
+    def sessions(self) -> dict[str, dict[str, Any]]:
+        """The person's history, by id."""
+        return self.server.sessions(self.person)
+
     def begin_by_button(self) -> str:
         """A short press; the session's id, once the server knows it as under way."""
-        known = set(self.server.sessions())
+        known = set(self.sessions())
         self.machine.lever.press(PRESS_S)
 
         def begun() -> str | None:
-            for each in self.server.sessions().values():
+            for each in self.sessions().values():
                 if each["id"] not in known and each["state"] == "active":
                     return str(each["id"])
             return None
@@ -63,8 +69,11 @@ class Scene:
 
     def await_state(self, session_id: str, state: str, timeout_s: float = PATIENCE_S) -> None:
         """Until the server has the session in that state."""
-        what = f"session {session_id} is {state}"
-        wait_for(lambda: self.server.state(session_id) == state, what, timeout_s)
+
+        def reached() -> bool:
+            return bool(self.sessions().get(session_id, {}).get("state") == state)
+
+        wait_for(reached, f"session {session_id} is {state}", timeout_s)
 
     def await_measured(self, session_id: str, seconds: float) -> float:
         """Until the history has a checkpoint of so many seconds; how many it has."""

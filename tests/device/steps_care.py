@@ -54,7 +54,7 @@ def wrong_clock(scene: Scene) -> str:
 
 def _right_day(scene: Scene, session_id: str, pressed: datetime) -> None:
     def dated() -> dict[str, Any] | None:
-        found = scene.server.sessions().get(session_id)
+        found = scene.sessions().get(session_id)
         if found is None or found["state"] != "ended":
             return None
         apart_s = abs((_moment(found["started_at"]) - pressed).total_seconds())
@@ -99,21 +99,34 @@ def upgrade(scene: Scene) -> str:
     return found
 
 
+def go_back(scene: Scene) -> str:
+    """By hand, to the release before; what the newer one measured is still there."""
+    newer, kept = scene.agent("--version"), len(scene.kept())
+    scene.machine.run("/opt/blinklog/current/deploy/install.sh --go-back", INSTALL_S)
+    found = scene.agent("--version")
+    if found == newer or len(scene.kept()) != kept:
+        raise DeviceError(
+            f"expected no {newer} and {kept} sessions, found {found}, {len(scene.kept())}"
+        )
+    return found.strip()
+
+
 def failing_upgrade(scene: Scene) -> str:
-    """A release that can't infer is not kept: the one before goes on by itself."""
+    """A release whose service does not stand is not kept: the one before goes on by itself."""
+    before = scene.agent("--version")
     try:
         _install(scene, "broken")
     except DeviceError as error:
         (scene.folder / "failing-upgrade.log").write_text(str(error))
     else:
-        raise DeviceError("a release that can't measure was installed")
+        raise DeviceError("a release whose service does not stand was installed")
     scene.machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
-    found = scene.agent("--version").strip()
+    found = scene.agent("--version")
     current = scene.machine.run("readlink -f /opt/blinklog/current").strip()
-    if NEXT not in found or BROKEN in current:
-        raise DeviceError(f"expected {NEXT} again, found {found} in {current}")
+    if found != before or BROKEN in current:
+        raise DeviceError(f"expected {before} again, found {found} in {current}")
     scene.end_by_button(scene.begin_by_button())
-    return f"{found} goes on"
+    return f"{found.strip()} goes on"
 
 
 def uninstall(scene: Scene) -> str:
