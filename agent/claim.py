@@ -121,7 +121,7 @@ def _refusal(url: str, answer: Answer) -> ClaimError:
     if 300 <= status < 400:
         there = plain(answer.headers.get("Location", "no address"))
         return ClaimError(f"{url} leads elsewhere: use the address that it leads to: {there}")
-    if status in (404, 405):
+    if status in (404, 405) or status < 300:  # a login page, say
         return ClaimError(f"there is no Blinklog server at {url}, or one too old for codes")
     return ClaimError(f"the server answered {status}: {detail}", spent=status >= 500)
 

@@ -106,8 +106,9 @@ def _said(url: str, answer: Answer) -> Finding:
         return bad(
             f"{url} leads elsewhere ({status})", "give the address it leads to: [server] url"
         )
-    if status == 404:
-        return bad(f"there is no Blinklog server at {url} (404)", "correct [server] url")
+    # Many a server and login page answers this to everybody.
+    if status == 404 or (status < 300 and "json" not in answer.headers.get("Content-Type", "")):
+        return bad(f"there is no Blinklog server at {url} ({status})", "correct [server] url")
     if status >= 400:
         return bad(f"{url} answers {status}", "ask whoever runs the server; nothing is lost here")
     apart_s = _apart_s(answer.headers.get("Date"))

@@ -1,5 +1,6 @@
 """What systemd is told: ready, alive, stopping, and a line for `systemctl status`."""
 
+import contextlib
 import os
 import socket
 
@@ -25,13 +26,19 @@ def stopping() -> None:
 
 
 def _notify(message: str) -> None:
-    """sd_notify(3): one datagram to the socket that systemd named."""
+    """sd_notify(3): one datagram to the socket that systemd named.
+
+    One that it can't take costs no session: if it goes without for too long, it ends us itself.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     if address.startswith("@"):  # the abstract namespace
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,
+    ):
         out.settimeout(1)
         out.connect(address)
         out.send(message.encode())

@@ -355,6 +355,7 @@ def answers(status: int, **headers: str) -> Callable[[Handler], None]:
         (answers(302, Location="https://login.test"), "leads elsewhere (302)"),
         (answers(404), "there is no Blinklog server at"),
         (answers(503), "answers 503"),
+        (lambda handler: handler.answer(200, b"<h1>Log in</h1>"), "there is no Blinklog server"),
     ],
 )
 def test_a_server_that_does_not_is_said_with_what_to_do(

@@ -297,7 +297,7 @@ def breaks_off(handler: Handler) -> None:
         ),
         (answers(301, {}, Location="https://new.test/"), "it leads to: https://new.test/", False),
         (answers(404, b"<h1>Not here</h1>"), "there is no Blinklog server at", False),
-        (answers(200, b"<h1>Log in</h1>"), "the server answered 200", False),
+        (answers(200, b"<h1>Log in</h1>"), "there is no Blinklog server at", False),
         (answers(500, b"oh"), "the server answered 500", True),
         (answers(400, {"detail": "\x1b[2J gone"}), "refuses the code: [2J gone", False),
         (answers(201, b"<h1>Log in</h1>"), "is not an identity", True),

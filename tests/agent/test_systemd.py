@@ -32,6 +32,13 @@ def test_an_abstract_socket_is_understood(monkeypatch: pytest.MonkeyPatch) -> No
         assert heard.recv(100) == b"READY=1"
 
 
+def test_a_systemd_that_does_not_listen_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    systemd.watchdog()
+
+
 def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     systemd.ready()
