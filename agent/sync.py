@@ -322,7 +322,7 @@ class _Report:
         self._clock = clock
         self._problems: dict[str, str] = {}
         self._fresh = True  # whether what is noted is an earlier process's
-        self._said: tuple[bool, str | None] | None = None
+        self._said: tuple[bool, str | None, bool] | None = None
         self._said_s = clock()
         self._ok = True
         self._count = 0
@@ -356,9 +356,10 @@ class _Report:
     def _note(self) -> None:
         problem = "; ".join(f"{name}: {text}" for name, text in self._problems.items()) or None
         now_s = self._clock()
-        if self._said == (self._ok, problem) and now_s - self._said_s < REPORT_S:
+        news = self._ok, problem, self._contact is not None
+        if news == self._said and now_s - self._said_s < REPORT_S:
             return
-        self._said, self._said_s = (self._ok, problem), now_s
+        self._said, self._said_s = news, now_s
         if self._count:
             log.info("delivered %d, %d to go", self._count, self._store.counts()["pending"])
             self._count = 0

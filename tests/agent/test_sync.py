@@ -445,6 +445,18 @@ def test_a_trouble_of_an_earlier_process_is_over_though_there_is_nothing_to_send
     assert (said["ok"], said["problem"], said.get("enrolled")) == (True, None, None)
 
 
+def test_the_first_contact_after_that_is_noted_at_once(
+    store: Store, way: Way, clock: Clock
+) -> None:
+    store.note("delivery", {"ok": False, "problem": "run blink-agent enrol"})
+    sync = scripted(store, clock, way)
+    steps(sync, clock, 1)
+    store.put(document(7))
+    steps(sync, clock, 3)
+    assert store.counts()["pending"] == 0
+    assert store.noted("delivery")["contact"] is not None
+
+
 def test_delivery_that_finds_nothing_wrong_and_nothing_to_send_writes_nothing(
     store: Store, way: Way, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
