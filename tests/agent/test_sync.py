@@ -452,7 +452,7 @@ def test_the_first_contact_after_that_is_noted_at_once(
     sync = scripted(store, clock, way)
     steps(sync, clock, 1)
     store.put(document(7))
-    steps(sync, clock, 3)
+    steps(sync, clock, 20)
     assert store.counts()["pending"] == 0
     assert store.noted("delivery")["contact"] is not None
 
