@@ -5,6 +5,7 @@ while they run, when they don't, and where there is no store yet.
 """
 
 import importlib.metadata
+import itertools
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -60,7 +61,7 @@ def _kept(path: Path, open_store: OpenStore) -> Report:
         with open_store() as store:
             found |= {name: store.noted(name) for name in NOTES}
             found["sessions"] = store.counts()
-            stored = store.sessions(1000)
+            stored = list(itertools.islice(filter(_open, store.newest()), 1000))
     except (FileNotFoundError, NotADirectoryError):
         return found | {"database": {"path": str(path), "exists": False}, "sessions": NONE}
     except PermissionError:
@@ -78,6 +79,11 @@ def _kept(path: Path, open_store: OpenStore) -> Report:
         if each.parked_reason
     ]
     return found
+
+
+def _open(stored: StoredSession) -> bool:
+    """Whether there is anything to say of it: it goes on, waits, or was refused."""
+    return not stored.delivered or stored.state == "active"
 
 
 def _session(stored: StoredSession) -> Report:

@@ -13,6 +13,7 @@ One `Store` belongs to one thread; open as many as there are threads and process
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import sqlite3
@@ -39,6 +40,7 @@ STATES = ("active", "ended", "interrupted")
 COMMANDS = ("start", "stop")
 COMMANDS_KEPT = 200  # to know a repeated command by its id for longer than any lives
 REASON_CHARACTERS = 500
+PAGE = 16  # sessions in memory at a time: a thousand of two hours each would take 300 MB
 
 _PENDING = "acked_revision < revision AND parked_reason IS NULL"
 _PUT = """
@@ -85,6 +87,7 @@ _NEXT_PENDING = f"""
 _OLDEST_PENDING = f"""
     SELECT number FROM sessions WHERE {_PENDING} AND state <> 'active' ORDER BY number LIMIT 1
 """
+_NEWEST = "SELECT * FROM sessions WHERE number < :before ORDER BY number DESC LIMIT :limit"
 _NOTE = "INSERT OR REPLACE INTO notes (key, value) VALUES (:key, :value)"
 
 
@@ -176,8 +179,16 @@ class Store:
 
     def sessions(self, limit: int) -> list[StoredSession]:
         """The newest `limit` sessions, newest first."""
-        rows = self._read("SELECT * FROM sessions ORDER BY number DESC LIMIT :n", {"n": limit})
-        return [_stored(row, document) for row in rows if (document := _document(row)) is not None]
+        return list(itertools.islice(self.newest(), limit))
+
+    def newest(self) -> Iterator[StoredSession]:
+        """All sessions, newest first, a few in memory at a time."""
+        before = 1 << 62
+        while rows := self._read(_NEWEST, {"before": before, "limit": PAGE}):
+            before = rows[-1]["number"]
+            for row in rows:
+                if (document := _document(row)) is not None:
+                    yield _stored(row, document)
 
     def counts(self) -> dict[str, int]:
         """How many sessions there are, and how many are pending, parked and delivered."""

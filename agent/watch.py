@@ -1,9 +1,10 @@
 """The loop of `blink-agent watch`: waits for the button, measures a session, keeps it."""
 
 import contextlib
+import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.5  # how soon a command is seen; a press is seen at once
 LOOK_S = 0.5  # how often a session looks for commands, and tells the watchdog of its frames
 LATE_SHARE = 0.05  # of the frames dropped: one now and then is no news
-DATED = 1000  # sessions of one boot that may wait for the time: weeks of pressing
 UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
 FAULT_S = 10.0  # the light shows a fault so long before the process ends: less than any WatchdogSec
 
@@ -65,8 +65,8 @@ class Store(Protocol):
     def take_command(self, now: datetime) -> Document | None:
         """The next command that is neither expired nor taken."""
 
-    def sessions(self, limit: int) -> Sequence[Kept]:
-        """The newest sessions."""
+    def newest(self) -> Iterable[Kept]:
+        """All sessions, newest first, a few in memory at a time."""
 
     def note(self, key: str, value: Any) -> None:
         """Remembers a fact for `status`."""
@@ -257,12 +257,13 @@ class Watch:
         if recording is not None:
             recording.believe_clock()
         booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
-        for kept in self._store.sessions(DATED):
-            clock = kept.document["clock"]
-            ours = clock["boot_id"] == self._clock.boot_id()
-            if ours and not clock["synchronized"] and kept.document["state"] != "active":
+        boot_id = self._clock.boot_id()
+        newest = (kept.document for kept in self._store.newest())
+        for document in itertools.takewhile(lambda it: it["clock"]["boot_id"] == boot_id, newest):
+            clock = document["clock"]
+            if not clock["synchronized"] and document["state"] != "active":
                 began_at = booted_at + timedelta(seconds=clock["monotonic_start_s"])
-                self._store.put(with_true_time(kept.document, began_at))
+                self._store.put(with_true_time(document, began_at))
         self._believed = True  # by now: a store that failed is asked again
 
     def _close_interrupted(self) -> None:

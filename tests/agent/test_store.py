@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import tracemalloc
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -256,6 +257,21 @@ def test_sessions_come_newest_first_with_how_far_they_are(store: Store) -> None:
     assert [each.session_id for each in found] == ids([new, old])
     assert [each.delivered for each in found] == [True, False]
     assert found[0].document == new
+
+
+def test_years_of_sessions_are_gone_through_in_the_memory_of_a_few(store: Store) -> None:
+    """Services have a limit to it: a thousand sessions of two hours at once were 300 MB."""
+    made = [document(7) for _ in range(100)]
+    for each in made:
+        store.put({**each, "blinks": {"at_s": [number / 8 for number in range(5000)]}})
+    tracemalloc.start()
+    try:
+        found = [each.session_id for each in store.newest()]
+        peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+    assert found == ids(made)[::-1]
+    assert peak_mb < 2, "as text alone all at once are 4 MB"
 
 
 # Pruning
