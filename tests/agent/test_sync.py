@@ -446,13 +446,14 @@ def test_a_trouble_of_an_earlier_process_is_over_though_there_is_nothing_to_send
 
 
 def test_the_first_contact_after_that_is_noted_at_once(
-    store: Store, way: Way, clock: Clock
+    store: Store, path: Path, way: Way, clock: Clock
 ) -> None:
     store.note("delivery", {"ok": False, "problem": "run blink-agent enrol"})
     sync = scripted(store, clock, way)
     steps(sync, clock, 1)
-    store.put(document(7))
-    steps(sync, clock, 20)
+    with closing(Store(path)) as watch:
+        watch.put(document(7))
+    steps(sync, clock, 1)
     assert store.counts()["pending"] == 0
     assert store.noted("delivery")["contact"] is not None
 
