@@ -52,7 +52,10 @@ FIRST = [
     Shown("uninstall", "uninstalled", steps_care.uninstall),
 ]
 # On another device meanwhile, whose disk is a copy of the first one's when it had been installed.
-SECOND = [Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts)]
+SECOND = [
+    Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts),
+    Shown("hung-sync", "a hung sync is started anew", steps_care.hung_sync),
+]
 NAMES = dict.fromkeys(each.name for each in (INSTALL, *FIRST, *SECOND))
 Made = TypeVar("Made")
 
