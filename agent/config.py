@@ -34,7 +34,9 @@ class CameraConfig:
     """[camera]"""
 
     source: Literal["picamera2", "usb", "replay"] = _key("picamera2", "which camera")
-    device: str = _key("/dev/video0", "the USB camera's device file")
+    device: str = _key(
+        "/dev/video0", "the USB camera's device file; its name below `/dev/v4l/by-id/` lasts"
+    )
     file: Path | None = _key(None, "the video that `replay` shows in place of a camera")
     loop: bool = _key(False, "whether `replay` begins again at the video's end")
     width: int = _key(640, "width of the picture in pixels", 160, 1920)
@@ -42,7 +44,9 @@ class CameraConfig:
     fps: float = _key(
         30.0, "frames a second, also of a replayed file; below 15 durations are not measured", 1, 60
     )
-    timeout_s: float = _key(3.0, "seconds without a frame until the camera counts as hung", 0.5, 20)
+    timeout_s: float = _key(  # with what follows it has to end before the watchdog does us
+        3.0, "seconds without a frame until the camera counts as hung", 0.5, 15
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def _mend(wish: CameraConfig, said: str) -> str:
     if wish.source == "picamera2":
         return "switch it off and look at the ribbon cable at both ends; then: rpicam-hello --list"
     if wish.source == "usb":
-        return "is it plugged in ([camera] device)? May this user use it: sudo blink-agent doctor"
+        return "is it plugged in, and [camera] device its name (ls /dev/v4l/by-id/)? Were you root?"
     return "name a video in [camera] file"
 
 

@@ -1,12 +1,15 @@
 """Configuration: refused early, with what was expected and what was found."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from agent import config
-from agent.config import AgentConfig, load
+from agent.config import AgentConfig, CameraConfig, load
 from agent.errors import ConfigError
+from agent.picamera import GRACE_S, STOP_TIMEOUT_S
+from agent.watch import FAULT_S, LOOK_S
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -52,6 +55,16 @@ def test_what_cannot_work_is_refused_with_expected_and_found(
     with pytest.raises(ConfigError) as refused:
         load(written(tmp_path, text), {})
     assert says in str(refused.value)
+
+
+def test_a_camera_that_hangs_is_given_up_before_the_watchdog_ends_the_process() -> None:
+    """Else its session would not end as camera_fault, whatever is configured."""
+    unit = Path(__file__).parents[2] / "deploy" / "systemd" / "blinklog-watch.service"
+    watchdog_s = float(re.findall(r"^WatchdogSec=(\d+)$", unit.read_text(), re.MULTILINE)[0])
+    longest_s = CameraConfig.__dataclass_fields__["timeout_s"].metadata["high"]
+    giving_up_s = longest_s + GRACE_S + 2 * STOP_TIMEOUT_S  # cancelled, then stopped
+    assert giving_up_s + LOOK_S < watchdog_s
+    assert watchdog_s > FAULT_S
 
 
 def test_a_variable_nobody_knows_is_refused() -> None:
