@@ -202,6 +202,14 @@ class Connection:
         self._client.loop_stop()
         if isinstance(found, socket.socket):
             found.close()
+        self._part()
+
+    def _part(self) -> None:
+        """Two more sockets close with the client, when nobody knows it any more: as long as it
+        knows us that would be the garbage collector's to find out, which may take days."""
+        client = self._client
+        client.on_connect = client.on_subscribe = client.on_publish = None
+        client.on_message = client.on_disconnect = client.on_log = None
 
     def _expect(self, what: str) -> None:
         try:

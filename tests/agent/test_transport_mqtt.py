@@ -1,6 +1,7 @@
 """MQTT delivery over a real Mosquitto that runs the deployed configuration and access rules."""
 
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -388,6 +389,43 @@ def ready(transport: MqttTransport) -> bool:
         return len(deliver(transport, document(1))) == 1
     except DeliveryError:
         return False
+
+
+@pytest.mark.parametrize("end", ["killed", "refused", "closed"])
+def test_a_connection_that_has_ended_leaves_no_open_files(own: Broker, end: str) -> None:
+    """Nor does it wait for the garbage collector, which may not come for days."""
+    password = "wrong" if end == "refused" else PASSWORD
+
+    def connection() -> None:
+        transport = to(own, password=password)
+        with contextlib.suppress(DeliveryError):
+            deliver(transport)
+        if end == "killed":
+            own.kill()
+            assert not ready(transport)
+            own.start()
+        transport.close()
+
+    connection()
+    with without_garbage_collection():
+        before = open_files()
+        for _ in range(3):
+            connection()
+        assert open_files() == before
+
+
+@contextlib.contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_broker_killed_after_taking_a_document_has_not_delivered_it(
