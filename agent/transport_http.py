@@ -137,9 +137,9 @@ class HttpTransport:
                 return response.status_code, response.headers.get("Retry-After"), text
         except requests.exceptions.SSLError as error:
             raise DeliveryError("the server's certificate is not trusted, or TLS failed") from error
-        except requests.Timeout as error:
-            raise DeliveryError(f"no answer within {limit_s:g} s") from error
         except (requests.RequestException, OSError) as error:
+            if isinstance(error, requests.Timeout) or self._adapter.late:
+                raise DeliveryError(f"no answer within {limit_s:g} s") from error
             raise DeliveryError("can't be reached, or broke off") from error
 
 
@@ -147,12 +147,12 @@ class _Adapter(HTTPAdapter):
     """Knows the socket in use, to cut it off.
 
     A timeout of requests bounds each read; a server that drips a byte at a time passes them all.
-    (In the TLS handshake alone the limit of each read is the only one.)
+    (In the TLS handshake alone the limit of each read is the only one.) `late`: it was cut off.
     """
 
     def __init__(self, **options: Any) -> None:
         self._socket: socket.socket | None = None
-        self._late = False
+        self.late = False
         super().__init__(**options)
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
@@ -170,7 +170,7 @@ class _Adapter(HTTPAdapter):
             def connect(self) -> None:
                 super().connect()
                 adapter._socket = self.sock
-                if adapter._late:
+                if adapter.late:
                     adapter._cut()
 
         return Watched
@@ -178,7 +178,7 @@ class _Adapter(HTTPAdapter):
     @contextlib.contextmanager
     def cut_after(self, limit_s: float) -> Iterator[None]:
         """Ends whatever goes on inside after `limit_s`, as a connection that broke off."""
-        self._late = False
+        self.late = False
         timer = threading.Timer(limit_s, self._cut)
         timer.daemon = True
         timer.start()
@@ -189,7 +189,7 @@ class _Adapter(HTTPAdapter):
             timer.join()
 
     def _cut(self) -> None:
-        self._late = True
+        self.late = True
         if self._socket is not None:
             with contextlib.suppress(OSError):  # closed already
                 self._socket.shutdown(socket.SHUT_RDWR)

@@ -313,7 +313,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
     with silent_port() as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         transport = HttpTransport(HttpSettings(url, TOKEN, timeout_s=0.3))
-        with pytest.raises(DeliveryError, match=r"no answer within 0\.3 s|broke off"):
+        with pytest.raises(DeliveryError, match=r"no answer within 0\.3 s"):
             deliver(transport, document(7))
         transport.close()
 
