@@ -244,9 +244,10 @@ class Watch:
         else:
             return True
         try:
-            self._store.prune(0)
+            if self._store.problem() is not None:  # another error is no reason to forget any
+                self._store.prune(0)
             self._store.put(document)
-        except StoreError:
+        except OSError:
             return False
         return True
 

@@ -19,6 +19,7 @@ from agent.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store import Store
 from agent.watch import Limits, Watch, fault_shown, try_camera
+from tests.agent.documents import document
 
 FPS = 30.0
 BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -357,6 +358,25 @@ def test_a_full_disk_refuses_a_new_session_and_shows_it(
     device.run()
     assert device.panel.shown[-2:] == ["fault", "off"]
     assert device.camera.given == 0
+
+
+@pytest.mark.parametrize(("problem", "left"), [(None, 1), ("the disk is full", 0)])
+def test_delivered_sessions_make_room_on_a_full_disk_and_for_nothing_else(
+    device: Device, monkeypatch: pytest.MonkeyPatch, problem: str | None, left: int
+) -> None:
+    delivered = document(7)
+    device.store.put(delivered)
+    device.store.acknowledge(delivered["session_id"], 7)
+
+    def refused(document: dict[str, Any]) -> bool:
+        raise StoreError("it failed")
+
+    monkeypatch.setattr(device.store, "put", refused)
+    monkeypatch.setattr(device.store, "problem", lambda: problem)
+    device.panel.presses = ["start"]
+    threading.Timer(0.6, device.stopping.set).start()
+    device.run()
+    assert device.store.counts()["delivered"] == left
 
 
 def test_a_device_that_cannot_keep_up_says_so_once(
