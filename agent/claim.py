@@ -104,6 +104,8 @@ def claim(url: str, code: str, version: str, ca_file: Path | None = None) -> Ide
     except UnreachedError as error:
         hint = "; trust another with --ca FILE" if "not trusted" in str(error) else ""
         raise ClaimError(f"{url}: {error}{hint}", spent=error.sent) from error
+    except KeyboardInterrupt as error:
+        raise ClaimError("broken off", spent=True) from error
     if answer.status == 201:
         return _identity(answer.body)
     raise _refusal(url, answer)

@@ -331,6 +331,19 @@ def test_an_answer_that_drips_is_not_waited_for(
     assert "did not come to an end. The code may be used up" in said
 
 
+def test_who_breaks_it_off_is_told_that_the_code_may_be_spent(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claim, "ask", breaks_off)
+    before = box.files()
+    status, said = box.run("enrol", "http://127.0.0.1:9", CODE)
+    assert (status, box.files()) == (1, before)
+    assert "broken off. The code may be used up all the same" in said
+
+
 def test_a_used_code_leaves_the_identity_that_is_there(box: Box, api: Api) -> None:
     assert box.run("enrol", api.url, CODE)[0] == 0
     before = box.files()
