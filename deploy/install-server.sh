@@ -21,8 +21,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=/opt/blinklog-server unit_folder=server/systemd user=blinklog-server
 config=/etc/blinklog-server state=/var/lib/blinklog-server broker=/etc/mosquitto/blinklog
 services=(blinklog-serve.service blinklog-consume.service)
-timers=(blinklog-backup.timer blinklog-judge.timer blinklog-tidy.timer)
-jobs=(blinklog-backup.service blinklog-judge.service blinklog-tidy.service)
+timers=(blinklog-backup.timer blinklog-judge.timer blinklog-tidy.timer blinklog-certificate.timer)
+jobs=(blinklog-backup.service blinklog-judge.service blinklog-tidy.service blinklog-certificate.service)
 units=("${services[@]}" "${timers[@]}" "${jobs[@]}" blinklog-server-undo.service)
 dropin=/etc/systemd/system/mosquitto.service.d/blinklog.conf
 unproven=$prefix/unproven  # holds the backup to go back to; as long as it is there, the next boot does
@@ -119,13 +119,12 @@ wait_for() {
 }
 
 set_up_broker() {
-  if [ -z "$with_broker" ]; then return; fi
+  if [ -z "$with_broker" ]; then certify_broker; return; fi
   local host each
   host=${name:-$(setting BLINKLOG_URL | sed 's,.*://,,')}
   install -d -m 0755 "$broker" "$broker/common"
   install -m 0644 "$here/mosquitto/mosquitto.conf" "$broker/common/mosquitto.conf"
   [ -e "$broker/broker.conf" ] || install -m 0644 "$here/mosquitto/broker.conf.example" "$broker/broker.conf"
-  [ -e "$broker/server.crt" ] || make_certificate "$host"
   for each in mqtt-password mqtt-admin-password; do
     if [ ! -e "$config/$each" ]; then
       (umask 027 && openssl rand -base64 32 > "$config/$each")
@@ -137,27 +136,31 @@ set_up_broker() {
   set_once BLINKLOG_MQTT_ADMIN_URL "mqtts://blinklog-admin@$host:8883"
   set_once BLINKLOG_MQTT_ADMIN_PASSWORD_FILE "$config/mqtt-admin-password"
   set_once BLINKLOG_DEVICE_MQTT_URL "mqtts://$host:8883"
+  certify_broker
   [ ! -e "$broker/ca.crt" ] || set_once BLINKLOG_MQTT_CA_FILE "$broker/ca.crt"
 }
 
-# A private authority: devices are given its ca.crt. A public certificate in server.crt and server.key does as well.
-make_certificate() {
-  say "a certificate for the broker, for $1"
-  (
-    cd "$broker"
-    umask 077
-    ec=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
-    [ -e ca.crt ] || openssl req -x509 "${ec[@]}" -days 3650 -subj "/CN=Blinklog CA" \
-      -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.crt 2>/dev/null
-    openssl req "${ec[@]}" -subj "/CN=$1" -keyout server.key -out server.csr 2>/dev/null
-    printf 'subjectAltName=DNS:%s,DNS:localhost\nauthorityKeyIdentifier=keyid\n' "$1" > extensions
-    openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 800 -extfile extensions \
-      -out server.crt 2>/dev/null
-    rm server.csr extensions
-    chown mosquitto server.key
-    chmod 0644 ca.crt server.crt
-  )
-  note "$broker/ca.crt is what devices trust; keep ca.key elsewhere"
+# A private authority: devices are given its ca.crt. A public certificate in server.crt and server.key does as well. Also in
+# an upgrade: one that an older release made, and that ends before its authority, is renewed.
+certify_broker() {
+  if [ ! -e "$broker/broker.conf" ]; then return; fi
+  local host told
+  host=$(setting BLINKLOG_DEVICE_MQTT_URL | sed 's,^[a-z]*://,,; s,[:/].*,,')
+  if [ -z "$host" ]; then return; fi
+  if ! told=$(bash "$here/server/broker-certificate.sh" make "$host" "$broker"); then
+    [ -e "$broker/server.crt" ] || die "a certificate for the broker could not be made"
+    warn "the broker's certificate could not be renewed, and stays as it is"
+  fi
+  if [ -z "$told" ]; then return; fi
+  case $told in
+    made*)
+      say "$told"
+      note "$broker/ca.crt is what devices trust; keep ca.key elsewhere" ;;
+    renewed*)
+      say "$told"
+      if systemd_runs; then systemctl try-reload-or-restart mosquitto.service; fi ;;
+    *) warn "$told" ;;
+  esac
 }
 
 # The file that the broker's identities begin with, written by the release that knows how.
@@ -237,6 +240,7 @@ install_release() {
   check_machine
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
   mend
+  rm -rf "$state"/self-test.*  # what an interrupted installation left
   trap 'rm -rf "$scratch" "$trial"; mend' EXIT
   install_packages
   open_house "$here" server
@@ -278,6 +282,7 @@ upgrade() {
   stop_all
   back_up "$before"
   if [ -n "$before" ]; then point_undo "$before"; fi
+  prune_backups
   say "bringing the database up to date"
   if ! { server "$release" migrate --quiet && switch_to "$release" && finish && try_it; }; then
     if [ -z "$before" ]; then die "$version is installed, but does not stand (see above)"; fi
@@ -319,6 +324,17 @@ back_up() {
   server "$1" backup "$backup" >/dev/null || { start_all || true; die "the backup failed; nothing was changed"; }
 }
 
+# prune_backups: of those made before upgrades the newest few stay, and the one that there is to go back to.
+prune_backups() {
+  local keep each
+  keep=$(setting BLINKLOG_UPGRADE_BACKUPS)
+  case $keep in '' | 0 | *[!0-9]*) keep=3 ;; esac
+  find "$state/backups" -maxdepth 1 -name 'before-*.zip' -printf '%T@ %p\n' | sort -rn | tail -n "+$((keep + 1))" |
+    while read -r _ each; do
+      if [ "$each" != "$(cat "$unproven" 2>/dev/null)" ]; then rm -f "$each"; fi
+    done
+}
+
 # point_undo RELEASE: from now on the next boot goes back to it.
 point_undo() {
   point "$prefix/previous" "releases/$(basename "$1")"
@@ -344,11 +360,15 @@ try_it() {
 # Also at boot, before the services: power was cut while an upgrade was being tried.
 undo() {
   [ -e "$unproven" ] || return 0
-  local before
+  local before tries=0
   before=$(previous_release)
   backup=$(cat "$unproven")
   say "going back to $(basename "$before") and to the database in $backup"
-  server "$before" restore --replace "$backup"
+  until server "$before" restore --replace "$backup"; do  # a database may take longer to boot than we do
+    tries=$((tries + 1))  # at boot the services wait for us, and the unit bounds that
+    [ "$action" = undo ] || [ "$tries" -lt 30 ] || die "$backup could not be restored: see above, and docs/install.md, \"Upgrading\""
+    sleep 10
+  done
   point "$prefix/current" "releases/$(basename "$before")"
   rm -f "$unproven" "$prefix/previous"
   sync -f "$prefix"
@@ -365,6 +385,7 @@ mend() {
 
 # What belongs to the current release outside of it.
 finish() {
+  if [ -e "$dropin" ]; then install -m 0644 "$here/server/mosquitto.service.d/blinklog.conf" "$dropin"; fi
   link_units "${units[@]}"
   # shellcheck disable=SC2046 # words are wanted
   systemctl --quiet enable $(wanted_services) "${timers[@]}" blinklog-server-undo.service

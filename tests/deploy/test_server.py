@@ -23,7 +23,10 @@ pytestmark = [
 
 QUICK = {"PIP_NO_COMPILE": "1"}
 INSTALL = "/run/share/first/install-server.sh"
-ALL = "blinklog-serve blinklog-consume blinklog-backup.timer blinklog-judge.timer mosquitto"
+ALL = (
+    "blinklog-serve blinklog-consume blinklog-backup.timer blinklog-judge.timer"
+    " blinklog-certificate.timer mosquitto"
+)
 LATEST = max(each.stem for each in (ROOT / "server/care/migrations").glob("[0-9]*.py"))
 CHANGES_THE_DATABASE = f"""
 from django.db import migrations
@@ -42,6 +45,37 @@ import sqlite3
 file = sqlite3.connect("/var/lib/blinklog-server/blinklog.sqlite3")
 print(*file.execute("SELECT name FROM sqlite_master").fetchall())'"""
 PEOPLE = "blink-server people --json"
+BACKUPS = "/var/lib/blinklog-server/backups"
+CERTIFICATE = "/opt/blinklog-server/current/deploy/server/broker-certificate.sh"
+LET_IT_EXPIRE = """
+set -e
+cd /etc/mosquitto/blinklog
+openssl req -new -key server.key -subj /CN=blinklog.example.org -out /root/csr
+openssl x509 -req -in /root/csr -CA ca.crt -CAkey ca.key -days 0 -out /root/crt \
+  -extfile <(echo subjectAltName=DNS:blinklog.example.org,IP:127.0.0.1)
+cp /root/crt server.crt
+sleep 2
+systemctl reload mosquitto
+"""
+# What a device sees that trusts the authority and looks at the name.
+MEET_THE_BROKER = (
+    "openssl s_client -connect 127.0.0.1:8883 -CAfile /etc/mosquitto/blinklog/ca.crt"
+    " -verify_hostname blinklog.example.org -verify_return_error </dev/null 2>&1"
+)
+SMALL_DISK = """
+set -e
+systemctl stop 'blinklog-*'
+cp -a /var/lib/blinklog-server /root/data
+mount -t tmpfs -o size=20m,mode=700 tmpfs /var/lib/blinklog-server
+chown blinklog-server: /var/lib/blinklog-server
+cp -a /root/data/. /var/lib/blinklog-server/
+systemctl start blinklog-serve blinklog-consume
+"""
+NO_SMALL_DISK = """
+systemctl stop 'blinklog-*'
+umount /var/lib/blinklog-server
+systemctl start blinklog-serve blinklog-consume blinklog-{backup,judge,tidy,certificate}.timer
+"""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +94,26 @@ def page(server: Machine, path: str) -> str:
     """Status and body of an answer, as the proxy would ask for it."""
     headers = "-H 'Host: blinklog.example.org' -H 'X-Forwarded-Proto: https'"
     return server.run(f"curl -s -w '%{{http_code}}' {headers} http://127.0.0.1:8000{path}").stdout
+
+
+def send(server: Machine, token: str) -> str:
+    """Status and body of the answer to a device that sends a session."""
+    headers = "-H 'Host: blinklog.example.org' -H 'X-Forwarded-Proto: https'"
+    headers += f" -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json'"
+    address = "http://127.0.0.1:8000/api/session/start/"
+    document = "--data-binary @/run/share/started.json"
+    return server.run(f"curl -s -w '%{{http_code}}' {headers} {document} {address}").stdout
+
+
+def wait_until(server: Machine, test: str) -> None:
+    """Until a shell's command succeeds."""
+    server.run(f"timeout 60 bash -c 'until {test}; do sleep 0.2; done'")
+
+
+def wait_for_the_consumer(server: Machine, times: int = 1) -> None:
+    """Until this process of it has said so often that it has broker and database."""
+    said = "journalctl _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID blinklog-consume)"
+    wait_until(server, f"[ $({said} | grep -c consuming) -ge {times} ]")
 
 
 def release(server: Machine) -> str:
@@ -91,6 +145,34 @@ def test_nobody_else_reads_the_data_or_the_secrets(server: Machine) -> None:
     ]
 
 
+def test_after_a_reboot_and_without_its_broker_for_a_while_all_of_it_is_back(
+    server: Machine,
+) -> None:
+    server.cut_power()
+    server.boot()
+    assert active(server) == {"active"}
+    wait_until(server, "curl -s 127.0.0.1:8000/readyz -H Host:localhost | grep -q ok")
+    wait_for_the_consumer(server)
+    process = server.run("systemctl show -P MainPID blinklog-consume").stdout
+    server.run("kill -KILL $(systemctl show -P MainPID mosquitto)")
+    wait_for_the_consumer(server, times=2)
+    assert active(server) == {"active"}
+    assert server.run("systemctl show -P MainPID blinklog-consume").stdout == process
+
+
+def test_a_hung_server_is_begun_anew(server: Machine) -> None:
+    watched = server.run("systemctl show -P WatchdogUSec blinklog-serve").stdout.strip()
+    assert watched == "1min"
+    folder = "/run/systemd/system/blinklog-serve.service.d"
+    server.run(f"mkdir -p {folder}; printf '[Service]\\nWatchdogSec=5\\n' > {folder}/short.conf")
+    server.run("systemctl daemon-reload; systemctl restart blinklog-serve")
+    server.run("kill -STOP $(systemctl show -P MainPID blinklog-serve)")
+    wait_until(server, "systemctl show -P NRestarts blinklog-serve | grep -q [1-9]")
+    wait_until(server, "curl -s 127.0.0.1:8000/readyz -H Host:localhost | grep -q ok")
+    server.run(f"rm -r {folder}; systemctl daemon-reload")
+    server.run("systemctl restart blinklog-serve")
+
+
 def test_the_nightly_backup_is_one_that_can_be_restored(server: Machine) -> None:
     server.run("systemctl start blinklog-backup")
     file = server.run("ls /var/lib/blinklog-server/backups/*.zip").stdout.strip()
@@ -106,6 +188,73 @@ def test_a_second_run_changes_nothing_and_restarts_nothing(server: Machine) -> N
     assert server.run(state, check=False).stdout == before
 
 
+def test_the_brokers_certificate_lasts_as_long_as_its_authority_twenty_years(
+    server: Machine,
+) -> None:
+    ends = "for each in ca server; do openssl x509 -noout -enddate -in $each.crt; done"
+    authority, certificate = server.run(f"cd /etc/mosquitto/blinklog; {ends}").stdout.split("\n")[
+        :2
+    ]
+    assert authority.rpartition(":")[2] == certificate.rpartition(":")[2]
+    nearly = "openssl x509 -noout -checkend $((7298 * 86400)) -in"
+    server.run(f"cd /etc/mosquitto/blinklog; {nearly} server.crt")
+    server.run("systemctl start blinklog-certificate")
+    said = server.run("journalctl -b -u blinklog-certificate").stdout
+    assert "blinklog.example.org:8883 is good until 204" in said
+    assert "/etc/mosquitto/blinklog/ca.crt is good until 204" in said
+
+
+def test_a_certificate_that_ends_is_told_of_and_renewed_by_another_run(server: Machine) -> None:
+    server.run(LET_IT_EXPIRE)
+    wait_until(server, f"! {MEET_THE_BROKER}")
+    assert "certificate has expired" in server.run(MEET_THE_BROKER, check=False).stdout
+    assert server.run("systemctl start blinklog-certificate", check=False).returncode != 0
+    said = server.run("journalctl -b -u blinklog-certificate").stdout
+    assert "the certificate of the broker at blinklog.example.org:8883 ends on" in said
+    broker = server.run("systemctl show -P MainPID mosquitto").stdout
+
+    server.run("mv /etc/mosquitto/blinklog/ca.key /root")
+    name = "blinklog.example.org"
+    assert "bring ca.key back" in server.run(f"{CERTIFICATE} make {name}").stdout
+    assert "certificate has expired" in server.run(MEET_THE_BROKER, check=False).stdout
+
+    server.run("mv /root/ca.key /etc/mosquitto/blinklog")
+    assert "renewed the broker's certificate" in server.run(INSTALL, **QUICK).stdout
+    wait_until(server, MEET_THE_BROKER)
+    names = "openssl x509 -noout -ext subjectAltName -in /etc/mosquitto/blinklog/server.crt"
+    assert "DNS:blinklog.example.org, IP Address:127.0.0.1" in server.run(names).stdout
+    server.run("systemctl start blinklog-certificate")
+    assert server.run("systemctl show -P MainPID mosquitto").stdout == broker
+    server.run("systemctl restart blinklog-consume")
+    wait_for_the_consumer(server)
+
+
+def test_on_a_full_disk_people_still_read_devices_wait_and_nothing_is_left_half_made(
+    server: Machine, stick: Path
+) -> None:
+    shutil.copy(ROOT / "tests/golden/started.json", stick)
+    made = server.run("blink-server create-device --person eileen --name Full --json").stdout
+    token = json.loads(made)["token"]
+    server.run(SMALL_DISK)
+    try:
+        wait_until(server, "curl -s 127.0.0.1:8000/readyz -H Host:localhost | grep -q ok")
+        files = f"ls -A {BACKUPS}"
+        before = server.run(files).stdout
+        server.run("cat /dev/zero > /var/lib/blinklog-server/fill", check=False)
+        assert page(server, "/login/").endswith("200")
+        assert send(server, token).endswith("503")
+        assert server.run("systemctl start blinklog-backup", check=False).returncode != 0
+        said = server.run("journalctl -b -u blinklog-backup").stdout
+        assert f"MB free in {BACKUPS}, found 0 MB" in said
+        server.run("rm /var/lib/blinklog-server/fill")
+        assert '"stored"' in send(server, token)
+        server.run(f"blink-server backup {BACKUPS}/now.zip; rm {BACKUPS}/now.zip")
+        assert server.run(files).stdout == before
+        assert server.run("systemctl show -P NRestarts blinklog-serve").stdout == "0\n"
+    finally:
+        server.run(NO_SMALL_DISK)
+
+
 def test_a_release_that_does_not_stand_is_taken_back_and_the_database_with_it(
     server: Machine, stick: Path
 ) -> None:
@@ -115,6 +264,9 @@ def test_a_release_that_does_not_stand_is_taken_back_and_the_database_with_it(
         "server/gunicorn.py": BREAKS_THE_SERVICE,
     }
     another(stick / "first", stick / "second", "0.2.0", changes)
+    server.run("echo BLINKLOG_UPGRADE_BACKUPS=2 >> /etc/blinklog-server/environment")
+    for day in range(1, 5):  # newer than the one that is to be gone back to, as clocks may be
+        server.run(f"touch -d 2040-01-0{day} {BACKUPS}/before-0.0.{day}.zip")
     refused = server.run("/run/share/second/install-server.sh", check=False, **QUICK)
     assert refused.returncode != 0
     assert "this release can't serve here" in refused.stdout
@@ -123,6 +275,10 @@ def test_a_release_that_does_not_stand_is_taken_back_and_the_database_with_it(
     assert active(server) == {"active"}
     assert "later" not in server.run(TABLES).stdout
     assert server.run(PEOPLE).stdout == people
+    kept = server.run(f"cd {BACKUPS}; ls before-*").stdout.split()
+    assert kept[:2] == ["before-0.0.3.zip", "before-0.0.4.zip"]
+    assert [each.split("-")[1] for each in kept[2:]] == ["0.2.0"]
+    server.run(f"rm {BACKUPS}/before-0.0.*")
 
 
 def test_power_cut_in_an_upgrade_goes_back_and_another_run_mends(
@@ -136,6 +292,7 @@ def test_power_cut_in_an_upgrade_goes_back_and_another_run_mends(
     server.run(f"timeout 90 bash -c '{begun}'")
     server.cut_power()
     server.boot()
+    server.run("test ! -e /opt/blinklog-server/unproven")
     assert release(server) == "0.1.0"
     assert active(server) == {"active"}
     assert server.run(PEOPLE).stdout == people
@@ -164,6 +321,11 @@ def test_postgresql_is_set_up_used_backed_up_and_taken_away(server: Machine) -> 
     server.run("test ! -e /var/lib/blinklog-server/blinklog.sqlite3")
     assert page(server, "/login/").endswith("200")
     server.run("systemctl start blinklog-backup blinklog-judge")
+    server.run("systemctl restart postgresql")
+    assert page(server, "/login/").endswith("200")
+    server.cut_power()
+    server.boot()
+    wait_until(server, "curl -s 127.0.0.1:8000/readyz -H Host:localhost | grep -q ok")
     file = server.run("ls /var/lib/blinklog-server/backups/*.zip").stdout.strip()
     server.run("systemctl stop blinklog-serve")
     server.run(f"blink-server restore --replace {file}")
