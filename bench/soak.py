@@ -113,14 +113,14 @@ def soak(session_s: float, video: Path | None = None) -> Report:
         video = video or _portrait(folder)
         with _watch(folder, video) as process:
             _wait_for(store_path, process, "ready")
-            idle = sample(process.pid), _after(IDLE_S, process)
-            _press(process, 0.1)
+            idle = sample(process.pid), after(IDLE_S, process)
+            press(process, 0.1)
             _wait_for(store_path, process, "measuring")
             samples = [sample(process.pid)]
             until = time.monotonic() + session_s
             while time.monotonic() < until:
-                samples.append(_after(min(2.0, session_s / 10), process))
-            _press(process, 2.0)
+                samples.append(after(min(2.0, session_s / 10), process))
+            press(process, 2.0)
             _wait_for(store_path, process, "ready")
         with contextlib.closing(Store(store_path)) as store:
             (session,) = store.sessions(1)
@@ -178,10 +178,11 @@ def sample(pid: int) -> Sample:
     )
 
 
-def _after(seconds: float, process: subprocess.Popen[bytes]) -> Sample:
+def after(seconds: float, process: subprocess.Popen[bytes]) -> Sample:
+    """So many seconds later. Ends the bench where the process has ended."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-        raise SystemExit(f"soak: watch ended with status {process.returncode}")
+        raise SystemExit(f"soak: a process ended with status {process.returncode}")
     return sample(process.pid)
 
 
@@ -235,7 +236,7 @@ def _watch(folder: Path, video: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _wait_for(store_path: Path, process: subprocess.Popen[bytes], state: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        _after(0.2, process)
+        after(0.2, process)
         if store_path.exists():
             with contextlib.closing(Store(store_path)) as store:
                 if (store.noted("watch") or {}).get("state") == state:
@@ -243,7 +244,7 @@ def _wait_for(store_path: Path, process: subprocess.Popen[bytes], state: str) ->
     raise SystemExit(f"soak: watch was not {state} within 30 s")
 
 
-def _press(process: subprocess.Popen[bytes], seconds: float) -> None:
+def press(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Holds the mock button down for so long."""
     process.send_signal(signal.SIGUSR1)
     time.sleep(seconds)
