@@ -21,7 +21,7 @@ services=(blinklog-watch.service blinklog-sync.service)
 enabled=("${services[@]}" blinklog-undo.service blinklog-last-resort.timer)
 units=("${enabled[@]}" blinklog-last-resort.service)
 settings=(journald.conf.d/blinklog.conf system.conf.d/blinklog.conf)  # below /etc/systemd
-unproven=$prefix/unproven  # as long as it is there, blinklog-undo.service goes back at the next boot
+unproven=$prefix/unproven  # as long as it is there, the next boot goes back to the release that it names
 store=$state/agent.sqlite3
 self_test_s=${BLINKLOG_SELF_TEST_S:-300} settle_s=${BLINKLOG_SETTLE_S:-5}
 
@@ -220,11 +220,11 @@ upgrade() {
   ran=$(running_units)
   if systemd_runs; then systemctl stop "${services[@]}" 2>/dev/null || true; fi
   keep_store
-  if [ -n "$before" ]; then touch "$unproven"; fi
+  if [ -n "$before" ]; then mark_unproven "$before"; fi
   switch_to "$release"
   finish
   if ! systemd_runs; then
-    rm -f "$unproven"
+    prove
     note "systemd does not run here: the services start with the next boot"
     return
   fi
@@ -232,16 +232,16 @@ upgrade() {
   local wanted=("${services[@]}")
   if [ -n "$ran" ]; then mapfile -t wanted <<< "$ran"; fi
   if start_units "${wanted[@]}"; then
-    rm -f "$unproven" "$store.before"
+    prove
     systemctl --no-block start "${services[@]}" blinklog-last-resort.timer
     say "$(basename "$release") runs"
     return
   fi
   if [ -z "$ran" ]; then
-    rm -f "$unproven" "$store.before"
+    prove
     die "$(basename "$release") is installed and its services go on trying; blink-agent doctor says what is missing"
   fi
-  go_back_to "$before"
+  go_back_to_before
   die "$version failed, and was taken back: $(basename "$before") runs again"
 }
 
@@ -251,22 +251,39 @@ finish() {
   systemctl --quiet enable "${enabled[@]}"
   link_command
   install_settings
+  if [ ! -e "$unproven" ]; then prune_releases; fi  # else it may be needed yet
+}
+
+# mark_unproven RELEASE: where to go back to, and what was before that.
+mark_unproven() {
+  printf '%s\n' "$(basename "$1")" "$(basename "$(previous_release)")" > "$unproven.new"
+  sync -f "$prefix"  # a power cut must not leave the name without the content
+  mv "$unproven.new" "$unproven"
+}
+
+prove() {
+  rm -f "$unproven" "$store.before"
   prune_releases
 }
 
-go_back_to() {
+go_back_to_before() {
   local failed
   failed=$(current_release)
   systemctl stop "${services[@]}" 2>/dev/null || true
-  undo_to "$1"
-  if [ "$(previous_release)" = "$1" ]; then rm -f "$prefix/previous"; fi
-  if [ "$failed" != "$1" ]; then rm -rf "$failed"; fi
+  take_back
+  if [ "$failed" != "$(current_release)" ]; then rm -rf "$failed"; fi
   finish
   start_units "${services[@]}" || warn "the release before does not start either: blink-agent doctor"
 }
 
-undo_to() {
-  point "$prefix/current" "releases/$(basename "$1")"
+# The links as they were before the upgrade, and the store where it has to.
+take_back() {
+  local before older
+  { read -r before; read -r older; } < "$unproven"
+  say "going back to $before"
+  point "$prefix/current" "releases/$before"
+  rm -f "$prefix/previous"
+  if [ -n "$older" ]; then point "$prefix/previous" "releases/$older"; fi
   restore_store
   rm -f "$unproven"
   sync -f "$prefix"
@@ -275,8 +292,8 @@ undo_to() {
 # Also at boot, before the services: power was cut while an upgrade was being watched.
 undo() {
   [ -e "$unproven" ] || return 0
-  say "the upgrade to $(basename "$(current_release)") was cut off: going back to $(basename "$(previous_release)")"
-  undo_to "$(previous_release)"
+  note "an upgrade was cut off"
+  take_back
   if systemd_runs; then systemctl daemon-reload; fi  # the units are links into the current release
 }
 
