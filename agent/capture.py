@@ -45,6 +45,9 @@ class Camera(Protocol):
     height: int
     frames_dropped: int
 
+    def check(self) -> None:
+        """Raises CameraError where it can be seen, without starting, that it has been unplugged."""
+
     def start(self) -> None:
         """Begin to give frames. Raises CameraError."""
 
@@ -110,6 +113,9 @@ class ReplayCamera:
     def fps(self) -> float:
         """Frames a second of the video, or as many as were asked for."""
         return min(self._video.fps, self._asked_fps)
+
+    def check(self) -> None:
+        """Is not unplugged."""
 
     def start(self) -> None:
         """Begin at the first frame."""
@@ -298,6 +304,11 @@ class UsbCamera:
         self.frames_dropped = 0
         self._news = threading.Condition()
         self._thread: threading.Thread | None = None
+
+    def check(self) -> None:
+        """Raises CameraError where the device's file is gone, as an unplugged camera's is."""
+        if not Path(self._device).exists():
+            raise CameraError(f"{self._device}: the camera has been unplugged")
 
     def start(self) -> None:
         """Open the device and begin to read. Raises CameraError when it does not open in time."""

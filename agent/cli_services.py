@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent import cli_parts, config, systemd
@@ -14,7 +15,7 @@ from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.controls import Controls, open_controls
-from agent.errors import StoreError
+from agent.errors import ConfigError, ControlsError, StoreError
 from agent.running import running
 from agent.store import Store
 from agent.watch import Limits, Watch, fault_shown, try_camera
@@ -22,6 +23,9 @@ from agent.watch import Limits, Watch, fault_shown, try_camera
 log = logging.getLogger(__name__)
 
 ONCE_S = 60.0  # the longest that `sync --once` tries
+SELDOM_S = (
+    30.0  # between two tries of a service that is configured wrongly, less than TimeoutStartSec
+)
 ALIVE_S = 10.0  # between two words to the watchdog while there is nothing else to do
 
 
@@ -33,8 +37,13 @@ def add_commands(command: AddCommand) -> None:
 
 
 def _watch(options: argparse.Namespace) -> None:
-    settings = config.load(options.config)
-    clock, stopping = Clock(), _stopping()
+    stopping = _stopping()
+    with _tried_seldom(stopping):
+        _measure_for_good(config.load(options.config), stopping)
+
+
+def _measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
+    clock = Clock()
     with (
         contextlib.closing(_controls(settings)) as panel,
         fault_shown(panel, stopping),
@@ -87,10 +96,12 @@ def _controls(settings: AgentConfig) -> Controls:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    settings = config.load(options.config)
     if not options.once:
-        _deliver_for_good(settings)
+        stopping = _stopping()
+        with _tried_seldom(stopping):
+            _deliver_for_good(config.load(options.config), stopping)
         return 0
+    settings = config.load(options.config)
     ways = cli_parts.transports(settings)
     with cli_parts.open_store(settings) as store:
         with cli_parts.delivery(store, ways) as sync:
@@ -100,29 +111,42 @@ def _sync(options: argparse.Namespace) -> int:
         return 1
 
 
-def _deliver_for_good(settings: AgentConfig) -> None:
+def _deliver_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
     ways = cli_parts.transports(settings, lasting=True)
     with cli_parts.open_store(settings) as store, running(settings.store_path, "sync"):
         if not ways:
-            _wait_for_enrolment(store)
+            _wait_for_enrolment(store, stopping)
             return
         with cli_parts.delivery(store, ways) as sync:
             systemd.ready()
-            sync.run(_stopping())
+            sync.run(stopping)
             systemd.stopping()
 
 
-def _wait_for_enrolment(store: Store) -> None:
+def _wait_for_enrolment(store: Store, stopping: threading.Event) -> None:
     """Not an error: a device may measure for weeks before it is somebody's. `enrol` starts the
     service anew."""
     log.warning("nothing is delivered: %s", cli_parts.NOWHERE)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     store.note("delivery", {"ok": False, "at": at, "problem": cli_parts.NOWHERE, "enrolled": False})
     systemd.ready()
-    stopping = _stopping()
     while not stopping.wait(ALIVE_S):
         systemd.watchdog()
     systemd.stopping()
+
+
+@contextlib.contextmanager
+def _tried_seldom(stopping: threading.Event) -> Iterator[None]:
+    """Takes its time to end for what only a person can mend: systemd tries again for ever, and each
+    try is written to the card."""
+    try:
+        yield
+    except (ConfigError, ControlsError) as error:
+        if systemd.looks_on():
+            log.error("%s (ends in %g s)", error, SELDOM_S)
+            systemd.status(f"fault: {error}")
+            stopping.wait(SELDOM_S)
+        raise
 
 
 def _stopping() -> threading.Event:

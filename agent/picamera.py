@@ -45,6 +45,9 @@ class PiCamera:
         # What libcamera made of the wish: it rounds sizes to what the hardware can do.
         self.width, self.height = self._camera.camera_configuration()["lores"]["size"]
 
+    def check(self) -> None:
+        """Can't be told: its ribbon is plugged with the power off."""
+
     def start(self) -> None:
         """Begin to give frames. Raises CameraError."""
         self._last_s = None

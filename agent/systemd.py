@@ -5,6 +5,11 @@ import os
 import socket
 
 
+def looks_on() -> bool:
+    """Whether it waits for these words, and starts the service again when it ends."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def ready() -> None:
     """The service does its work from now on."""
     _notify("READY=1")

@@ -35,6 +35,9 @@ class Camera(Protocol):
 
     frames_dropped: int
 
+    def check(self) -> None:
+        """Raises CameraError where it has been unplugged."""
+
     def start(self) -> None:
         """Begins to give frames."""
 
@@ -98,9 +101,10 @@ class Watch:
     """Owns the camera, the controls and the writing of sessions.
 
     The failure policy: a camera that stops giving frames ends its session as `camera_fault` and
-    then the process, so that systemd starts both anew. A store that can't be written refuses new
-    sessions and shows a fault; one that fails during a session shows it too, and is tried again at
-    the next checkpoint. What ends the process is on the light before: see `fault_shown`.
+    then the process, so that systemd starts both anew; one that is unplugged between two sessions
+    ends the process, too. A store that can't be written refuses new sessions and shows a fault; one
+    that fails during a session shows it too, and is tried again at the next checkpoint. What ends
+    the process is on the light before: see `fault_shown`.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class Watch:
         systemd.status("ready")
         while not stopping.is_set():
             systemd.watchdog()
+            self._camera.check()
             self._controls.show(self._idle.light())
             self._believe_clock()
             wanted, session_id = self._wanted(IDLE_S)

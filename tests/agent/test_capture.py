@@ -506,6 +506,16 @@ def test_a_usb_camera_s_frames_have_the_kernel_s_time_where_there_is_one(
         assert frame.time_s == expected_s
 
 
+def test_a_usb_camera_that_is_unplugged_is_missed_without_starting_it(tmp_path: Path) -> None:
+    node = tmp_path / "video7"
+    node.touch()
+    camera = UsbCamera(str(node), 640, 480, 30)
+    camera.check()
+    node.unlink()
+    with pytest.raises(CameraError, match="unplugged"):
+        camera.check()
+
+
 def test_a_usb_camera_that_is_not_there_is_named(v4l2: V4L2) -> None:
     v4l2.opens = False
     with pytest.raises(CameraError, match="/dev/video7: can't be opened"):

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import signal
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -174,6 +175,23 @@ def test_a_watch_that_cannot_even_begin_shows_a_fault_again_and_again(
         note = store.noted("watch")
     assert note["state"] == "fault"
     assert says in note["problem"], "for blink-agent status"
+
+
+@pytest.mark.parametrize("name", ["watch", "sync"])
+def test_a_service_that_is_configured_wrongly_is_tried_seldom_and_stops_at_once(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "agent.toml").write_text("[camera]\nsourec = 1\n")
+    one = Supervisor(service(tmp_path, "store hangs", name), tmp_path, WATCHDOG_S, {})
+    try:
+        one.run_until(lambda: one.statuses, "it says what is wrong")
+        assert one.ends == []
+        one.signal(signal.SIGTERM)
+        one.run_until(lambda: one.ends, "it ends when told to")
+    finally:
+        one.stop()
+    assert "sourec" in one.statuses[0]
+    assert one.ends == ["1"]
 
 
 # sync

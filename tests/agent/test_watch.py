@@ -63,6 +63,11 @@ class SteppedCamera:
     frames_dropped: int = 0
     given: int = 0
     running: bool = False
+    unplugged: bool = False
+
+    def check(self) -> None:
+        if self.unplugged:
+            raise CameraError("unplugged")
 
     def start(self) -> None:
         self.running = True
@@ -242,6 +247,13 @@ def test_a_hung_camera_ends_the_session_and_the_process(device: Device) -> None:
         device.run()
     assert device.the_session()["ended_by"] == "camera_fault"
     assert not device.camera.running
+
+
+def test_a_camera_that_is_unplugged_between_sessions_ends_the_process(device: Device) -> None:
+    device.camera.unplugged = True
+    with pytest.raises(CameraError, match="unplugged"):
+        device.run()
+    assert device.store.sessions(1) == []
 
 
 def test_commands_start_and_stop_as_the_button_does(device: Device) -> None:
