@@ -209,10 +209,9 @@ install_release() {
 
 refuse_release() {
   if [ "$(current_release)" != "$release" ]; then rm -rf "$release"; fi
-  die "the self-test of $version failed: $(what_runs) goes on as it was"
+  [ -d "$prefix/current" ] || die "the self-test of $version failed: it was not installed"
+  die "the self-test of $version failed: $(basename "$(current_release)") goes on as it was"
 }
-
-what_runs() { if [ -d "$prefix/current" ]; then basename "$(current_release)"; else echo nothing; fi; }
 
 upgrade() {
   local before ran

@@ -47,7 +47,7 @@ def configuration() -> str:
     """For the emulated hardware: a film as camera, and the GPIO lines that there are."""
     camera = {"source": "replay", "file": "/srv/loop.avi", "loop": True, "fps": LOOP_FPS}
     sections = {
-        "camera": camera | {"timeout_s": 20.0},
+        "camera": camera | {"timeout_s": 15.0},
         "model": {"threads": 2},
         "session": {"checkpoint_s": 2.0},
         "controls": {"button_gpio": Lever.BUTTON, "led_gpio": Lever.LIGHT},
