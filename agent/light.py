@@ -5,10 +5,13 @@ by whoever sees no colours: one wink, two winks, three flashes; steady; slow; fa
 """
 
 import itertools
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Literal
+
+log = logging.getLogger(__name__)
 
 LightState = Literal[
     "ready", "starting", "measuring", "unseen", "finishing", "waiting", "fault", "off"
@@ -45,7 +48,7 @@ class Light:
     """Plays the patterns on one LED; `write` lights it or puts it out.
 
     While the button is down the light is the other way round than it mostly is: lit when dark, dark
-    when lit.
+    when lit. A light that breaks ends no session: it is said, once.
     """
 
     def __init__(self, write: Callable[[bool], None]) -> None:
@@ -54,6 +57,7 @@ class Light:
         self._state: LightState = "off"
         self._pressed = False
         self._lit = False
+        self._broken = False
         self._turn = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="light", daemon=True)
@@ -109,4 +113,9 @@ class Light:
     def _set(self, lit: bool) -> None:
         if lit != self._lit:
             self._lit = lit
-            self._write(lit)
+            try:
+                self._write(lit)
+            except Exception as error:  # lgpio's own is no standard type
+                if not self._broken:
+                    log.error("the light can't be set: %s", error)
+                self._broken = True

@@ -115,6 +115,24 @@ def test_a_press_turns_over_even_a_wink(light: Light, led: Led) -> None:
     assert led.steps()[0][1] < LIGHT["unseen"][0]
 
 
+def test_a_light_that_breaks_is_said_once_and_tried_again(
+    led: Led, caplog: pytest.LogCaptureFixture
+) -> None:
+    breaks = [OSError("no such line"), OSError("no such line")]
+
+    def write(lit: bool) -> None:
+        led(lit)
+        if breaks:
+            raise breaks.pop()
+
+    light = Light(write)
+    light.show("unseen")
+    while len(led.told) < 3:
+        time.sleep(0.001)
+    light.close()
+    assert caplog.text.count("the light can't be set: no such line") == 1
+
+
 def test_how_much_of_the_time_a_state_is_lit() -> None:
     assert lit_share("measuring") == 1
     assert lit_share("off") == 0
