@@ -38,25 +38,29 @@ PREPARED = [
     Shown("boot", "from power on to ready", steps_everyday.boot_to_ready),
     Shown("enrol", "enrolled by a code", steps_everyday.enrol),
 ]
-FIRST = [
+DAY = [
     *PREPARED,
     Shown("press", "a press: active in the history", steps_everyday.press),
     Shown("long-press", "a long press: final numbers in the history", steps_everyday.long_press),
     Shown("same-blinks", "a recording: the blinks of x86-64", steps_everyday.same_blinks),
     Shown("cut", "power cut in a session: delivered as interrupted", steps_power.cut_in_session),
-    Shown("wrong-clock", "wrong clock, no network: the right day", steps_care.wrong_clock),
-    Shown("hung-watch", "a hung watch is started anew", steps_care.hung_watch),
     Shown("upgrade", "upgraded, sessions kept", steps_care.upgrade),
     Shown("go-back", "back by hand, sessions kept", steps_care.go_back),
     Shown("failing-upgrade", "an upgrade that fails goes back", steps_care.failing_upgrade),
     Shown("uninstall", "uninstalled", steps_care.uninstall),
 ]
-# On another device meanwhile, whose disk is a copy of the first one's when it had been installed.
-SECOND = [
+POWER = [
     Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts),
-    Shown("hung-sync", "a hung sync is started anew", steps_care.hung_sync),
+    Shown("hung-watch", "a hung watch is started anew", steps_care.hung_watch),
 ]
-NAMES = dict.fromkeys(each.name for each in (INSTALL, *FIRST, *SECOND))
+TIME = [
+    Shown("hung-sync", "a hung sync is started anew", steps_care.hung_sync),
+    Shown("wrong-clock", "wrong clock, no network: the right day", steps_care.wrong_clock),
+]
+# Whose device, where it hangs, and what it shows. All at once: the first one is installed, and the
+# others' disks are copies of its own.
+PLAYS = [("anna", "Kitchen", DAY), ("berta", "Hall", POWER), ("clara", "Attic", TIME)]
+NAMES = dict.fromkeys(each.name for each in (INSTALL, *DAY, *POWER, *TIME))
 Made = TypeVar("Made")
 
 
@@ -70,13 +74,11 @@ def main() -> int:
     begun = time.monotonic()
     with _folder(options.keep) as folder:
         try:
-            with _scenes(folder, options.cuts) as (first, second, installed):
-                results = list(_install(first, installed, options.only))
+            with _scenes(folder, options.cuts) as (scenes, installed):
+                results = list(_install(scenes[0], installed, options.only))
                 if all(results):
-                    results += _at_once(
-                        (first, _wanted(FIRST, options.only), None),
-                        (second, _wanted(SECOND, options.only), installed),
-                    )
+                    wanted = [_wanted(shown, options.only) for _, _, shown in PLAYS]
+                    results += _at_once(scenes, wanted, installed)
         except (host.HostError, DeviceError, AssertionError) as error:
             say(f"could not begin: {error}")
             return 2
@@ -121,8 +123,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _scenes(folder: Path, cuts: int) -> Iterator[tuple[Scene, Scene, Path]]:
-    """Two devices, not switched on yet, and where the disk of an installed one is or will be."""
+def _scenes(folder: Path, cuts: int) -> Iterator[tuple[list[Scene], Path]]:
+    """The devices, not switched on yet, and where the disk of an installed one is or will be."""
     host.prepare()
     made = _timed("the device's image", lambda: image(cache()))
     for each in ("server", "payload"):
@@ -132,7 +134,7 @@ def _scenes(folder: Path, cuts: int) -> Iterator[tuple[Scene, Scene, Path]]:
         ca_file = server.broker.ca_file
         payload = _timed("wheel houses and films", lambda: gather(folder / "payload", ca_file))
         pack(payload, disk := folder / "payload.img")
-        first, second = (
+        scenes = [
             Scene(
                 stack.enter_context(machine(made, folder / label, disk)),
                 server,
@@ -142,9 +144,9 @@ def _scenes(folder: Path, cuts: int) -> Iterator[tuple[Scene, Scene, Path]]:
                 label,
                 cuts,
             )
-            for person, label in (("anna", "Kitchen"), ("berta", "Hall"))
-        )
-        yield first, second, cache() / f"installed-{_installed_from(made, payload)}.img"
+            for person, label, _ in PLAYS
+        ]
+        yield scenes, cache() / f"installed-{_installed_from(made, payload)}.img"
 
 
 def _installed_from(made: Image, payload: Path) -> str:
@@ -179,12 +181,18 @@ def _wanted(shown: list[Shown], only: list[str]) -> list[Shown]:
     return [*PREPARED, *(each for each in wanted if each not in PREPARED)] if wanted else []
 
 
-def _at_once(*plays: tuple[Scene, list[Shown], Path | None]) -> list[bool]:
+def _at_once(scenes: list[Scene], wanted: list[list[Shown]], installed: Path) -> list[bool]:
     """Each scene in a thread of its own; whoever ends us need not wait for them."""
     results: list[bool] = []
+
+    def play(scene: Scene, shown: list[Shown]) -> None:
+        if shown and scene is not scenes[0]:
+            scene.machine.take_disk(installed)
+        results.extend(_play(scene, shown))
+
     threads = [
-        threading.Thread(target=lambda play=play: results.extend(_play(*play)), daemon=True)
-        for play in plays
+        threading.Thread(target=play, args=each, daemon=True)
+        for each in zip(scenes, wanted, strict=True)
     ]
     for each in threads:
         each.start()
@@ -193,10 +201,8 @@ def _at_once(*plays: tuple[Scene, list[Shown], Path | None]) -> list[bool]:
     return results
 
 
-def _play(scene: Scene, shown: list[Shown], disk: Path | None) -> Iterator[bool]:
+def _play(scene: Scene, shown: list[Shown]) -> Iterator[bool]:
     """True for what was shown. Nothing is tried on a device that could not be set up."""
-    if disk is not None and shown:
-        scene.machine.take_disk(disk)
     for each in shown:
         ok = _shown(scene, each)
         yield ok
