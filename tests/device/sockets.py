@@ -38,8 +38,11 @@ class Lines:
         self._rest = b""
 
     def send(self, line: str) -> None:
-        """Sends it with its end."""
-        self._socket.sendall(line.encode() + b"\n")
+        """Sends it with its end. Raises DeviceError where qemu has ended."""
+        try:
+            self._socket.sendall(line.encode() + b"\n")
+        except OSError as error:
+            raise DeviceError(f"the device is off: {error}") from error
 
     def read(self, timeout_s: float) -> str:
         """The next line. Raises DeviceError where none comes in time, or qemu has ended."""
