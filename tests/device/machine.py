@@ -14,6 +14,7 @@ from tests.device.sockets import Channel, DeviceError, Lever, Monitor
 
 BOOT_S = 600  # 20 s on an idle host of two cores, 170 s on one with thirteen jobs
 NETWORK = "n0"
+ASK_S = 1  # asking systemd takes an emulated machine a tenth of a second
 
 
 class Machine:
@@ -108,7 +109,7 @@ class Machine:
 
     def until(self, condition: str, what: str, timeout_s: float = 120) -> None:
         """Until a shell command of the device succeeds."""
-        loop = f"until {condition}; do sleep 0.3; done"
+        loop = f"until {condition}; do sleep {ASK_S}; done"
         status, said = self.try_to(loop, timeout_s)
         if status:
             raise DeviceError(f"never happened on the device: {what}\n{said[-2000:]}")
