@@ -45,7 +45,6 @@ DAY = [
     Shown("same-blinks", "a recording: the blinks of x86-64", steps_everyday.same_blinks),
     Shown("cut", "power cut in a session: delivered as interrupted", steps_power.cut_in_session),
     Shown("upgrade", "upgraded, sessions kept", steps_care.upgrade),
-    Shown("go-back", "back by hand, sessions kept", steps_care.go_back),
     Shown("failing-upgrade", "an upgrade that fails goes back", steps_care.failing_upgrade),
     Shown("uninstall", "uninstalled", steps_care.uninstall),
 ]
