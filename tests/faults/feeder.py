@@ -64,6 +64,9 @@ class QuickCamera:
         self._pace_s = pace_s
         self.shown_s = 0.0
 
+    def check(self) -> None:
+        """Is never unplugged."""
+
     def start(self) -> None:
         """Nothing to do."""
 
