@@ -205,6 +205,15 @@ def test_everything_can_be_reached_by_keyboard(open_page: Open) -> None:
 # How it looks
 
 
+def test_the_title_of_a_session_over_midnight_fits_a_phone(home: Home, open_page: Open) -> None:
+    page = log_in(open_page(PHONE))
+    page.set_viewport_size({"width": 320, "height": 844})
+    page.goto(addresses(home)["session"])
+    over_midnight = "Donnerstag, 26. November, 23:56 - 00:08"
+    page.locator("h1 .span").evaluate("(each, text) => { each.textContent = text }", over_midnight)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
 @pytest.mark.parametrize("language", ["en-GB", "de-DE"])
 def test_a_phone_never_scrolls_sideways(home: Home, open_page: Open, language: str) -> None:
     page = log_in(open_page(PHONE))
