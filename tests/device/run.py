@@ -183,9 +183,13 @@ def _at_once(scenes: list[Scene], wanted: list[list[Shown]], installed: Path) ->
     results: list[bool] = []
 
     def play(scene: Scene, shown: list[Shown]) -> None:
-        if shown and scene is not scenes[0]:
-            scene.machine.take_disk(installed)
-        results.extend(_play(scene, shown))
+        try:
+            if shown and scene is not scenes[0]:
+                scene.machine.take_disk(installed)
+            results.extend(_play(scene, shown))
+        except Exception as error:  # what ends a scene early must not pass for all of it shown
+            say(f"FAILED  {scene.label}: ended early: {type(error).__name__}: {error}")
+            results.append(False)
 
     threads = [
         threading.Thread(target=play, args=each, daemon=True)
