@@ -142,6 +142,8 @@ class Connection:
             PacketTypes.PUBLISH, ResponseTopic=response_topic, CorrelationData=correlation
         )
         sent = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        if sent.rc == paho.MQTT_ERR_NO_CONN:  # since the check
+            raise self._lost()
         if sent.rc != paho.MQTT_ERR_SUCCESS:
             raise DeliveryError(f"can't send: {paho.error_string(sent.rc)}")
         return sent.mid
@@ -166,7 +168,7 @@ class Connection:
                 self._end = "its thread hangs"
             else:
                 return
-        raise DeliveryError(f"the connection was lost: {self._end or 'no reason given'}")
+        raise self._lost()
 
     def ignore(self) -> None:
         """Counts a message that means nothing here; says so once."""
@@ -210,6 +212,9 @@ class Connection:
         client = self._client
         client.on_connect = client.on_subscribe = client.on_publish = None
         client.on_message = client.on_disconnect = client.on_log = None
+
+    def _lost(self) -> DeliveryError:
+        return DeliveryError(f"the connection was lost: {self._end or 'no reason given'}")
 
     def _expect(self, what: str) -> None:
         try:

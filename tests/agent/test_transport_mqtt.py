@@ -440,6 +440,27 @@ def test_a_broker_killed_after_taking_a_document_has_not_delivered_it(
     transport.close()
 
 
+def test_a_broker_killed_just_before_a_document_is_sent_is_said_as_any_loss(
+    own: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = to(own)
+    deliver(transport)
+    assert transport._line is not None
+    client, thread = transport._line._client, transport._line._thread
+    publish = client.publish
+
+    def publish_too_late(*args: Any, **named: Any) -> paho.MQTTMessageInfo:
+        own.kill()
+        assert thread is not None
+        thread.join(ACK_S)
+        return publish(*args, **named)
+
+    monkeypatch.setattr(client, "publish", publish_too_late)
+    with pytest.raises(DeliveryError, match="the connection was lost"):
+        deliver(transport, document(7))
+    transport.close()
+
+
 def test_a_broker_that_hangs_does_not_hang_the_device(own: Broker) -> None:
     transport = to(own)
     deliver(transport)
