@@ -1,4 +1,8 @@
-"""blink-agent: the commands. Each kind has a file of its own; `cli_parts` joins the parts."""
+"""blink-agent: the commands. Each kind has a file of its own; `cli_parts` joins the parts.
+
+Those files import at their top what all their commands need, and what looks, talks or draws inside
+of the commands that do: on a small Pi each megabyte counts, and each second before a prompt.
+"""
 
 import argparse
 import io
@@ -11,7 +15,6 @@ from agent import (
     __version__,
     cli_device,
     cli_measure,
-    cli_self_test,
     cli_services,
     cli_sessions,
     config,
@@ -56,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for kind in (cli_services, cli_sessions, cli_device, cli_measure, cli_self_test):
+    for kind in (cli_services, cli_sessions, cli_device, cli_measure):
         kind.add_commands(command)
     return parser
 

@@ -10,7 +10,7 @@ from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.errors import ConfigError
 
-if TYPE_CHECKING:  # it brings what `watch` has no use for
+if TYPE_CHECKING:
     from agent.doctor import Check
 
 MARKS = {"ok": "ok    ", "bad": "BAD   ", "off": "-     ", "broken": "BROKEN"}
@@ -42,6 +42,7 @@ def add_commands(command: AddCommand) -> None:
     enrol.add_argument(
         "--insecure", action="store_true", help="without TLS, readable by anybody in between"
     )
+    command("self-test", _self_test, "whether this release works here: what an upgrade is asked")
     check = command("config", _config, "the configuration as it is understood")
     check.add_argument("action", choices=["check"])
 
@@ -91,6 +92,12 @@ def _enrol(options: argparse.Namespace) -> int:
     from agent.cli_enrol import run
 
     return run(options)
+
+
+def _self_test(options: argparse.Namespace) -> None:
+    from agent.cli_self_test import run
+
+    run(config.load(options.config))
 
 
 def _config(options: argparse.Namespace) -> None:

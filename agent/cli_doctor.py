@@ -1,6 +1,7 @@
 """What `blink-agent doctor` looks at, joined to this device's configuration."""
 
 from agent import (
+    cli_eyes,
     cli_parts,
     doctor_disk,
     doctor_eyes,
@@ -47,7 +48,7 @@ def _eyes(settings: AgentConfig) -> list[Check]:
             "camera",
             2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s,
             lambda: doctor_eyes.camera(
-                wish, lambda: cli_parts.camera(settings), _watching(settings)
+                wish, lambda: cli_eyes.camera(settings), _watching(settings)
             ),
             "switch it off and look at the camera's cable",
         ),

@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from agent import cli_parts, config, models
-from agent.capture import ReplayCamera
 from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.manifest import read_manifest
-from agent.pictures import pictures
-from agent.replay import analyse, replay
 from agent.trace import new_trace, read_trace
 
 OVERLAY_HELP = "write the video with the lids and what was measured drawn in; without sound"
@@ -45,12 +42,17 @@ def add_commands(command: AddCommand) -> None:
 
 
 def _replay(options: argparse.Namespace) -> int:
+    from agent import cli_eyes
+    from agent.capture import ReplayCamera
+    from agent.pictures import pictures
+    from agent.replay import replay
+
     settings = config.load(options.config)
     video, clock = ReplayCamera(options.video), Clock()
     with contextlib.ExitStack() as stack:
         drawn = stack.enter_context(pictures(options.video, options.plot, options.overlay))
-        recording = cli_parts.recording(
-            drawn.watching(cli_parts.tracker(settings)), clock, video, None
+        recording = cli_eyes.recording(
+            drawn.watching(cli_eyes.tracker(settings)), clock, video, None
         )
         trace = stack.enter_context(new_trace(options.trace, options.video))
         replayed = replay(video, recording, trace)
@@ -81,6 +83,9 @@ def _deliver(settings: AgentConfig, document: dict[str, Any]) -> int:
 
 
 def _analyse(options: argparse.Namespace) -> None:
+    from agent.pictures import pictures
+    from agent.replay import analyse
+
     with pictures(options.trace, options.plot) as drawn:
         rows, evidence = analyse(read_trace(options.trace, options.fps))
         drawn.draw(evidence)

@@ -5,15 +5,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from agent import __version__, models, systemd
-from agent.capture import Camera, open_camera
-from agent.clock import Clock
+from agent import __version__, systemd
 from agent.config import AgentConfig
 from agent.errors import ConfigError
-from agent.landmarks import FaceTracker
-from agent.manifest import read_manifest
 from agent.owner import acting_as_owner
-from agent.recording import Recording, Tracker
 from agent.store import Store
 from agent.sync import Sync, Transport
 
@@ -27,40 +22,6 @@ Run = Callable[[argparse.Namespace], int | None]
 
 AddCommand = Callable[[str, Run, str], argparse.ArgumentParser]
 """Makes a command's parser of its name, what it runs, and a sentence about it."""
-
-
-def camera(settings: AgentConfig) -> Camera:
-    """The camera that is configured."""
-    wish = settings.camera
-    return open_camera(
-        wish.source,
-        device=wish.device,
-        file=wish.file,
-        loop=wish.loop,
-        width=wish.width,
-        height=wish.height,
-        fps=wish.fps,
-    )
-
-
-def tracker(settings: AgentConfig) -> FaceTracker:
-    """Both models, loaded and tried."""
-    cache, threads = settings.model.cache or models.default_cache(), settings.model.threads
-    return FaceTracker(
-        models.load("face_detection", cache, threads), models.load("face_landmark", cache, threads)
-    )
-
-
-def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | None) -> Recording:
-    """A session that begins now."""
-    mesh = read_manifest()["face_landmark"]
-    return Recording(
-        eyes,
-        clock,
-        camera={"source": source.source, "width": source.width, "height": source.height},
-        agent={"version": __version__, "model": f"{mesh.name}@{mesh.sha256[:8]}"},
-        session_id=session_id,
-    )
 
 
 @contextlib.contextmanager

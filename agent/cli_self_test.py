@@ -4,7 +4,6 @@ Not whether the device is well (that is `doctor`), but whether this release can 
 a session is measured and kept, and what the release before has written is read.
 """
 
-import argparse
 import contextlib
 import importlib
 import sqlite3
@@ -14,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import cli_parts, config, models
-from agent.cli_parts import AddCommand
+from agent import cli_eyes, models
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.document import Document
@@ -30,13 +28,8 @@ NEEDED = ("agent.controls", "gpiozero", "agent.transport_http", "agent.transport
 FRAMES = 3
 
 
-def add_commands(command: AddCommand) -> None:
-    """Adds the command of this file."""
-    command("self-test", _self_test, "whether this release works here: what an upgrade is asked")
-
-
-def _self_test(options: argparse.Namespace) -> None:
-    settings = config.load(options.config)
+def run(settings: AgentConfig) -> None:
+    """Says what it finds. Raises AgentError for what does not work."""
     print(f"configuration: {settings.file if settings.file.exists() else 'all defaults'}")
     _check_imports()
     _check_models(settings)
@@ -72,7 +65,7 @@ def _check_models(settings: AgentConfig) -> None:
 def _measured(settings: AgentConfig) -> Document:
     """A session of nothing but grey: no face, and a document that says so."""
     parts = {"source": "self-test", "width": 640, "height": 480}
-    recording = Recording(cli_parts.tracker(settings), Clock(), camera=parts, agent={})
+    recording = Recording(cli_eyes.tracker(settings), Clock(), camera=parts, agent={})
     for number in range(FRAMES):
         recording.add(Frame(number / 30, np.full((480, 640, 3), 128, np.uint8)))
     return recording.finish("command")

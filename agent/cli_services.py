@@ -10,15 +10,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent import cli_parts, config, systemd
-from agent.capture import Camera
 from agent.cli_parts import AddCommand
-from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.controls import Controls, open_controls
-from agent.errors import ConfigError, ControlsError, StoreError
+from agent.errors import ConfigError, ControlsError
 from agent.running import running
 from agent.store import Store
-from agent.watch import Limits, Watch, fault_shown, try_camera
 
 log = logging.getLogger(__name__)
 
@@ -37,62 +33,11 @@ def add_commands(command: AddCommand) -> None:
 
 
 def _watch(options: argparse.Namespace) -> None:
+    from agent.cli_watch import measure_for_good
+
     stopping = _stopping()
     with _tried_seldom(stopping):
-        _measure_for_good(config.load(options.config), stopping)
-
-
-def _measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
-    clock = Clock()
-    with (
-        contextlib.closing(_controls(settings)) as panel,
-        fault_shown(panel, stopping),
-        cli_parts.open_store(settings) as store,
-        running(settings.store_path, "watch"),
-        fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
-        contextlib.closing(_camera(settings, store)) as camera,
-    ):
-        tracker = cli_parts.tracker(settings)
-        try_camera(camera, settings.camera.timeout_s)
-        Watch(
-            camera,
-            lambda session_id: cli_parts.recording(tracker, clock, camera, session_id),
-            store,
-            panel,
-            clock,
-            Limits(
-                session_s=60 * settings.session.limit_minutes,
-                checkpoint_s=settings.session.checkpoint_s,
-                frame_s=settings.camera.timeout_s,
-                keep_sessions=settings.store.keep_sessions,
-            ),
-        ).run(stopping)
-
-
-def _camera(settings: AgentConfig, store: Store) -> Camera:
-    """The camera, opened. Until it is, `status` says that this one starts: what was noted last is
-    another process's. A fault stays until there is none: it is noted once, not at each start."""
-    with contextlib.suppress(StoreError):  # a full disk keeps nobody from starting
-        if (store.noted("watch") or {}).get("state") != "fault":
-            store.note("watch", {"state": "starting"})
-    return cli_parts.camera(settings)
-
-
-def _tell_fault(store: Store, problem: str) -> None:
-    with contextlib.suppress(StoreError):  # which may be the very fault
-        store.note("watch", {"state": "fault", "problem": problem})
-
-
-def _controls(settings: AgentConfig) -> Controls:
-    wish = settings.controls
-    return open_controls(
-        wish.pins,
-        wish.button_gpio,
-        wish.led_gpio,
-        wish.long_press_s,
-        input_device=wish.input_device,
-        input_key=wish.input_key,
-    )
+        measure_for_good(config.load(options.config), stopping)
 
 
 def _sync(options: argparse.Namespace) -> int:

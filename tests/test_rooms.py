@@ -1,6 +1,7 @@
 """Who may import whom. A breach of the design fails here, with the line that did it."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -132,6 +133,19 @@ def test_watch_never_reaches_the_network_and_sync_never_the_camera() -> None:
     eyes = {"capture", "landmarks", "models", "controls"}
     assert not reached("watch") & network
     assert not reached("sync") & eyes
+
+
+def test_a_command_that_does_not_look_loads_no_opencv() -> None:
+    """`sync` and `status` among them: it is a quarter of what `sync` would hold for good."""
+    imports = "import sys, agent.cli, agent.transport_mqtt, agent.transport_http"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{imports}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert "cv2" not in ran.stdout.split()
 
 
 def reached(module: str) -> set[str]:
