@@ -5,8 +5,9 @@ of his own.
 """
 
 import json
+import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ def in_english():
     """A request's language stays its thread's until the next request."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def same_log() -> Iterator[None]:
+    """A command sets the log up anew, and would leave it writing into its own test's output."""
+    before = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = before
 
 
 @dataclass

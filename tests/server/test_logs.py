@@ -30,10 +30,8 @@ def log(request, monkeypatch) -> Iterator[io.StringIO]:
         for name, each in logging.root.manager.loggerDict.items()
         if hasattr(each, "level")
     }
-    handlers = logging.root.handlers[:]
     logging.config.dictConfig(settings)
     yield text
-    logging.root.handlers[:] = handlers
     for name, level in before.items():
         logging.getLogger(name).setLevel(level)
 
