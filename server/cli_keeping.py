@@ -13,8 +13,10 @@ def judge(options: Options) -> None:
     from server.alerts.sending import deliver_all
     from server.keeping.signs import note_sign
 
-    judged = pass_over_rules()
-    sent, failed = deliver_all()
+    try:
+        judged = pass_over_rules()
+    finally:  # what was found before waits for it
+        sent, failed = deliver_all()
     note_sign("judge")
     if not options.quiet or failed:
         told = f"{judged.rules} rules: {judged.opened} alerts opened, {judged.resolved} resolved"

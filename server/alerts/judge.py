@@ -4,11 +4,12 @@ Safe to run twice at once and as often as one likes: a pass writes while it hold
 row, compares with what is open at that moment, and writes nothing if a later pass has been there.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import Error, transaction
 from django.utils import timezone
 
 from server.alerts.audience import live_rules
@@ -16,6 +17,9 @@ from server.alerts.facts import METRIC, gather, today_of
 from server.alerts.judging import Finding, findings
 from server.alerts.models import Alert, Kind, Pass, Rule, Why
 from server.alerts.outbox import put_opened, put_resolved
+from server.logs import place_of
+
+log = logging.getLogger(__name__)
 
 # A timer runs a pass each minute; a longer pause than this was the server being off.
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -40,12 +44,12 @@ def judge(now: datetime | None = None) -> Judged:
     now = now or timezone.now()
     last, since = _passes(now)
     rules = list(live_rules())
-    found = list(findings(rules, gather(rules, now, since, last)))
+    found, failed = _found(rules, now, since, last)
     with transaction.atomic():
         held = Pass.objects.select_for_update().get(pk=ONLY)
         if held.at > now:
             return Judged(len(rules), 0, 0)
-        opened, resolved = _apply(rules, found, now)
+        opened, resolved = _apply(rules, found, failed, now)
         Pass.objects.filter(pk=ONLY).update(at=now, since=since)
     return Judged(len(rules), opened, resolved)
 
@@ -59,8 +63,31 @@ def _passes(now: datetime) -> tuple[datetime, datetime]:
     return last.at, (now if now - last.at > LONGEST_PAUSE else last.since)
 
 
-def _apply(rules: Iterable[Rule], found: Iterable[Finding], now: datetime) -> tuple[int, int]:
-    """How many alerts were opened, and resolved."""
+def _found(
+    rules: Sequence[Rule], now: datetime, since: datetime, last: datetime
+) -> tuple[list[Finding], set[int]]:
+    """What the rules find, and the keys of those that can't be judged.
+
+    A fault of ours, or a document that nobody thought of, costs the rules that meet it and no
+    other: halved again and again, so that one bad rule among many takes few questions to find.
+    """
+    try:
+        return list(findings(rules, gather(rules, now, since, last))), set()
+    except Error:  # the database is away: for all of them
+        raise
+    except Exception as error:
+        if len(rules) == 1:
+            log.error("rule %d can't be judged: %s", rules[0].pk, place_of(error))
+            return [], {rules[0].pk}
+    half = len(rules) // 2
+    parts = [_found(part, now, since, last) for part in (rules[:half], rules[half:])]
+    return parts[0][0] + parts[1][0], parts[0][1] | parts[1][1]
+
+
+def _apply(
+    rules: Iterable[Rule], found: Iterable[Finding], failed: Collection[int], now: datetime
+) -> tuple[int, int]:
+    """How many alerts were opened, and resolved. Those of rules that `failed` stay as they are."""
     open_now = {
         (alert.rule_id or -alert.pk, alert.cause): alert
         for alert in Alert.objects.filter(resolved_at=None).select_related("person", "device")
@@ -80,6 +107,7 @@ def _apply(rules: Iterable[Rule], found: Iterable[Finding], now: datetime) -> tu
     over = {
         alert: why
         for key, alert in open_now.items()
+        if alert.rule_id not in failed
         if (why := _why_over(alert, by_key.get(key), live, now))
     }
     put_opened(Alert.objects.bulk_create(fresh), now)

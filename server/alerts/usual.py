@@ -14,6 +14,7 @@ from server.alerts.models import UsualRange
 from server.care.models import Person
 from server.session_data.days import zone_of
 from server.session_data.models import SessionData, State
+from server.session_data.told import quality_of
 
 DAYS = 28
 # Quartiles of fewer numbers are those numbers; and one long day of many sessions is not a habit.
@@ -60,8 +61,7 @@ def trusted(session: Mapping[str, Any]) -> bool:
 
 def nothing_against(document_json: str) -> bool:
     """Whether the device itself said nothing against the numbers (the document's `quality`)."""
-    words = json.loads(document_json).get("quality") or []
-    return not DISTRUSTED.intersection(word for word in words if isinstance(word, str))
+    return not DISTRUSTED.intersection(quality_of(json.loads(document_json)))
 
 
 def usual_ranges(

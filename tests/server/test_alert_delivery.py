@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connection
 from django.utils import timezone
 
+from server import cli
 from server.alerts import outbox, webhook
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Pass, Receiver, Rule
@@ -254,6 +255,19 @@ def test_who_dies_while_sending_leaves_it_to_be_sent_again(silent, box, monkeypa
     assert deliver_all() == (0, 0)  # it may still be at it
     Delivery.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
     assert deliver_all() == (1, 0)
+    assert len(box.taken) == 1
+
+
+def test_what_waits_is_sent_even_where_the_rules_cant_be_looked_at(silent, box, monkeypatch):
+    by_mail(silent)
+    judge()
+
+    def fail(*_):
+        raise ValueError
+
+    monkeypatch.setattr("server.alerts.judge.live_rules", fail)
+    with pytest.raises(ValueError):
+        cli.main(["judge"])
     assert len(box.taken) == 1
 
 

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from server.alerts import judging
 from server.alerts.judge import Judged
 from server.alerts.judge import judge as one_pass
 from server.alerts.models import Alert, Kind, Pass, Rule
@@ -308,6 +309,7 @@ def test_perclos_is_compared_alike_and_what_was_not_measured_is_nothing(told, pe
         {"frames_dropped": 2000},
         {"date_uncertain": True},
         {"quality": ["noisy"]},
+        {"quality": [1, "noisy"]},
     ],
     ids=str,
 )
@@ -316,6 +318,15 @@ def test_a_session_whose_numbers_cant_be_trusted_is_not_compared(told, distruste
     weeks(told)
     measured(told, NOW, 31.0, **distrusted)
     assert judge(NOW).opened == 0
+
+
+@pytest.mark.parametrize("quality", [1, True, "noisy", {"noisy": 1}, None], ids=str)
+def test_a_quality_that_is_no_list_says_nothing_and_stops_nobodys_alerts(told, quality):
+    rule(told, Kind.BLINK_RATE, spread=2)
+    weeks(told)
+    measured(told, NOW - timedelta(days=2), 15, quality=quality)
+    measured(told, NOW, 31.0, quality=quality)
+    assert judge(NOW).opened == 1
 
 
 def test_with_too_few_sessions_or_days_there_is_no_usual_range(told):
@@ -382,6 +393,26 @@ def test_an_earlier_pass_that_comes_late_changes_nothing(told):
     judge(NOW + timedelta(minutes=2))
     Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW - timedelta(hours=1))
     assert judge(NOW + timedelta(minutes=1)).opened == 0
+
+
+def test_a_rule_that_cant_be_judged_costs_itself_alone(told, monkeypatch, caplog):
+    rule(told, Kind.DEVICE_SILENT, minutes=30)
+    bad = rule(told, Kind.NO_SESSION, by=time(13))
+    rule(told, Kind.DEVICE_SILENT, receiver="anna", minutes=30)
+    assert judge(NOW).opened == 1  # the bad one: today there was no session
+    real = judging.JUDGES[Kind.NO_SESSION]
+
+    def judged(each, facts):
+        if each.pk == bad.pk:
+            raise ValueError("anna")
+        return real(each, facts)
+
+    monkeypatch.setitem(judging.JUDGES, Kind.NO_SESSION, judged)
+    Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW - timedelta(hours=1))
+    done = judge(NOW + timedelta(minutes=1))
+    assert (done.opened, done.resolved) == (2, 0)  # its own alert is neither over nor renewed
+    assert f"rule {bad.pk} can't be judged: ValueError" in caplog.text
+    assert "anna" not in caplog.text
 
 
 def test_a_pass_over_many_people_asks_as_often_as_one_over_few(told):
