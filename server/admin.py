@@ -26,6 +26,11 @@ class ReadOnlyAdmin(BaseAdmin):
 class TokenAdmin(BaseAdmin):
     """To revoke. A token is issued where its text can be shown once."""
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """One that is revoked stays so, also where its page was opened before."""
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, "revoked_at"] if obj and obj.revoked_at else fields
+
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Its text would be lost."""
         return False

@@ -299,3 +299,63 @@ def test_the_operator_makes_institutions(world, monkeypatch, capsys):
     assert not Institution.objects.filter(name="Other").exists()
     assert cli.main(["institution", "Haus am See", "--remove", "anna"]) == 0
     assert Membership.objects.get().person == world.otto
+
+
+# In the admin site
+
+
+@pytest.fixture
+def root(everybody):
+    Person.objects.create_superuser("root", timezone="UTC")
+    return browser_of("root")
+
+
+def admin_page(everybody):
+    return f"/admin/devices/device/{everybody.device.pk}/change/"
+
+
+def test_what_waits_on_a_device_that_is_reassigned_there_stays_its_former_persons(everybody, root):
+    form = {"person": everybody.otto.pk, "label": "Kitchen"}
+    assert root.post(admin_page(everybody), form).status_code == 302
+    device = Device.objects.get(pk=everybody.device.pk)
+    waited = at(golden("final"), timezone.now() - timedelta(hours=1))
+    assert accept_session(device, waited).outcome == "stored"
+    assert (device.person, SessionData.objects.get().user) == (everybody.otto, everybody.anna)
+    told = AuditEntry.objects.filter(event="device_reassigned").values_list("subject_name")
+    assert {name for (name,) in told} == {"anna", "otto"}
+
+
+def test_a_page_that_was_open_before_revives_nothing(everybody, root):
+    before = {
+        "person": everybody.otto.pk, "label": "Attic", "revoked_at_0": "", "revoked_at_1": "",
+    }  # fmt: skip
+    listed = {"action": "revoke", "_selected_action": [everybody.device.pk]}
+    assert root.post("/admin/devices/device/", listed).status_code == 302
+    assert root.post(admin_page(everybody), before).status_code == 302
+    device = Device.objects.get(pk=everybody.device.pk)
+    assert (device.label, device.person) == ("Attic", everybody.anna)
+    assert device.revoked_at is not None
+    assert AuditEntry.objects.filter(event="device_revoked", actor_name="root").count() == 1
+    token = DeviceToken.find(everybody.tokens["device"])
+    token.revoke()
+    page = f"/admin/devices/devicetoken/{token.pk}/change/"
+    assert root.post(page, {"revoked_at_0": "", "revoked_at_1": ""}).status_code == 302
+    assert DeviceToken.find(everybody.tokens["device"]) is None
+
+
+def test_a_name_that_no_device_may_have_is_refused_there_too(everybody, root):
+    form = {"person": everybody.anna.pk, "label": "Kit\u200bchen"}
+    assert "Expected a name on one line" in root.post(admin_page(everybody), form).content.decode()
+
+
+def test_while_the_broker_is_away_a_device_is_shut_out_here_from_there_too(
+    everybody, root, monkeypatch
+):
+    def away(device):
+        raise BrokerError("is away")
+
+    monkeypatch.setattr(credentials, "shut_out", away)
+    listed = {"action": "revoke", "_selected_action": [everybody.device.pk]}
+    page = root.post("/admin/devices/device/", listed, follow=True).content.decode()
+    assert "keeps its identity at the broker" in page
+    assert Device.objects.get(pk=everybody.device.pk).revoked_at is not None
