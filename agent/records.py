@@ -90,12 +90,16 @@ class Blink:
 
 Outcome = Literal["stored", "duplicate", "stale", "rejected"]
 
+REASON_CHARACTERS = 500
+"""Of a server's reason: a sentence or two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """The server's word on one revision of one session, given after its database committed.
 
-    `rejected` comes with a reason. `stale`: the server has a higher revision.
+    `rejected` comes with a reason, fit to be kept and printed. `stale`: the server has a higher
+    revision.
     """
 
     session_id: str
@@ -119,5 +123,10 @@ class Acknowledgement:
             revision > document["revision"] and outcome != "stale"
         ):
             return None
-        said = reason if isinstance(reason, str) else None
+        said = _printable(reason) if isinstance(reason, str) else None
         return cls(document["session_id"], document["revision"], cast(Outcome, outcome), said)
+
+
+def _printable(text: str) -> str:
+    """Without what no file takes (JSON may hold half a character) and no terminal should."""
+    return "".join(c if c.isprintable() else "?" for c in text[:REASON_CHARACTERS])

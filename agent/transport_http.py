@@ -38,11 +38,16 @@ Document = dict[str, Any]
 ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred
 CONNECT_S = 5.0
 REJECTIONS = (400, 404, 409, 413, 422)
+NOT_TRUSTED = "the server's certificate is not trusted, or TLS failed"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """Where the server is. `timeout_s` bounds one document's whole request and answer."""
+    """Where the server is.
+
+    `timeout_s` bounds one document's request and answer, from the connection on. What comes before
+    has limits of its own: the resolver's for the name, `CONNECT_S` for each of its addresses.
+    """
 
     url: str
     token: str
@@ -133,13 +138,13 @@ class HttpTransport:
                     stream=True,
                 ) as response,
             ):
-                text = next(response.iter_content(ANSWER_BYTES), b"")
+                text = _beginning(response)
                 return response.status_code, response.headers.get("Retry-After"), text
-        except requests.exceptions.SSLError as error:
-            raise DeliveryError("the server's certificate is not trusted, or TLS failed") from error
         except (requests.RequestException, OSError) as error:
             if isinstance(error, requests.Timeout) or self._adapter.late:
                 raise DeliveryError(f"no answer within {limit_s:g} s") from error
+            if isinstance(error, requests.exceptions.SSLError):
+                raise DeliveryError(NOT_TRUSTED) from error
             raise DeliveryError("can't be reached, or broke off") from error
 
 
@@ -192,7 +197,19 @@ class _Adapter(HTTPAdapter):
         self.late = True
         if self._socket is not None:
             with contextlib.suppress(OSError):  # closed already
-                self._socket.shutdown(socket.SHUT_RDWR)
+                # The plain socket's: a TLS socket's own would have the other thread, which still
+                # reads, take what is encrypted for the answer.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+def _beginning(response: requests.Response) -> bytes:
+    """The body, of which no more is read than an answer has, in however many parts it comes."""
+    body = b""
+    for part in response.iter_content(ANSWER_BYTES):
+        body += part
+        if len(body) >= ANSWER_BYTES:
+            break
+    return body
 
 
 def _checked(ca_file: Path) -> str:
@@ -236,7 +253,7 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(retry_after[:9])
     try:
         moment = parsedate_to_datetime(retry_after)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -215,6 +215,19 @@ def test_a_rejected_document_is_parked_with_the_reason_and_not_sent_elsewhere(
     assert history.revisions() == {final["session_id"]: 7}
 
 
+def test_a_rejection_with_half_a_character_is_parked_like_any(store: Store) -> None:
+    """JSON may hold one; a file can't."""
+    store.put(document(7))
+    with running_api(History()) as api:
+        api.next.append(
+            lambda each: each.answer(400, {"outcome": "rejected", "reason": "a face: \ud83d"})
+        )
+        transport = HttpTransport(HttpSettings(api.url, TOKEN))
+        assert Sync(store, [transport]).once()
+        transport.close()
+    assert store.sessions(1)[0].parked_reason == "a face: ?"
+
+
 def test_a_revision_made_while_the_last_was_on_its_way_is_sent_too(
     path: Path, store: Store, history: History
 ) -> None:

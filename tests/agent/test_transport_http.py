@@ -1,6 +1,8 @@
 """HTTP delivery: only the server's own word on this session and this revision counts."""
 
+import json
 import logging
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ConfigError, DeliveryError
-from agent.records import Acknowledgement
+from agent.records import REASON_CHARACTERS, Acknowledgement
 from agent.transport_http import HttpSettings, HttpTransport
 from tests.agent.documents import document
 from tests.agent.servers import (
@@ -27,6 +29,7 @@ from tests.agent.servers import (
 )
 
 ANY_TIME_S = 99.0  # not HTTP's own limit
+ANY_CHARACTER = st.characters(exclude_categories=())  # halves of one, too: JSON may hold them
 
 
 @pytest.fixture
@@ -122,6 +125,26 @@ def test_a_stale_answer_may_name_the_higher_revision_it_has(
     late = document(2)
     api.next.append(lambda each: each.answer(200, said(late, revision=7, outcome="stale")))
     assert deliver(transport, late) == [acknowledged(late, "stale")]
+
+
+def test_an_answer_in_parts_is_read_whole(api: Api, transport: HttpTransport) -> None:
+    """A proxy may chunk it anew, as it comes."""
+
+    def in_parts(handler: Handler) -> None:
+        answer = json.dumps(said(handler.document)).encode()
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for part in (answer[:20], answer[20:21], answer[21:], b""):
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+
+    final = document(7)
+    api.next.append(in_parts)
+    assert deliver(transport, final, final) == [
+        acknowledged(final, "stored"),
+        acknowledged(final, "stored"),
+    ]
+    assert len(api.connections) == 1
 
 
 # As it should not be
@@ -273,7 +296,17 @@ def test_retry_after_may_be_a_date_or_far_away(
     assert low <= caught.value.retry_after_s <= high
 
 
-@pytest.mark.parametrize("value", ["soon", "-5", "²", ""])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "soon",
+        "-5",
+        "²",
+        "",
+        "Wed, 21 Oct 2015 07:28:00 +99999999999999999",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+    ],
+)
 def test_a_retry_after_that_means_nothing_is_none(
     value: str, api: Api, transport: HttpTransport
 ) -> None:
@@ -307,6 +340,34 @@ def test_a_server_that_drips_does_not_hold_delivery_for_ever(
         with pytest.raises(DeliveryError):
             deliver(transport, document(7))
         assert len(deliver(transport, document(7))) == 1
+
+
+def test_a_connection_that_is_cut_still_decrypts_what_comes(
+    history: History, tmp_path: Path
+) -> None:
+    """Or what is encrypted would be read as the answer."""
+    files = certificate(tmp_path)
+    with running_api(history, files) as api, opened(api, ca_file=files[0]) as transport:
+        deliver(transport, document(7))
+        transport._adapter._cut()
+        cut = transport._adapter._socket
+        assert isinstance(cut, ssl.SSLSocket)
+        assert cut.version() is not None
+        with pytest.raises(OSError, match=r"EOF|[Bb]roken"):
+            cut.send(b"more")
+
+
+def test_a_server_that_drips_over_tls_is_late_not_distrusted(
+    history: History, tmp_path: Path
+) -> None:
+    files = certificate(tmp_path)
+    with (
+        running_api(history, files) as api,
+        opened(api, ca_file=files[0], timeout_s=0.4) as transport,
+    ):
+        api.next.append(drip_body)
+        with pytest.raises(DeliveryError, match=r"no answer within 0\.4 s"):
+            deliver(transport, document(7))
 
 
 def test_a_server_that_says_nothing_is_given_up() -> None:
@@ -371,8 +432,20 @@ def test_true_is_not_revision_1() -> None:
     assert Acknowledgement.read({**started, "revision": True, "outcome": "stored"}, started) is None
 
 
+def test_a_reason_can_be_kept_and_printed_whatever_was_in_it() -> None:
+    sent = {"session_id": "a", "revision": 1}
+    answer = '"session_id": "a", "revision": 1, "outcome": "rejected"'
+    reason = r'"half a face: \ud83d\u001b[2J\n, größer als 1"'
+    word = Acknowledgement.read(json.loads(f'{{{answer}, "reason": {reason}}}'), sent)
+    assert word is not None
+    assert word.reason == "half a face: ??[2J?, größer als 1"
+    word = Acknowledgement.read({**json.loads(f"{{{answer}}}"), "reason": "x" * 100_000}, sent)
+    assert word is not None
+    assert word.reason == "x" * REASON_CHARACTERS
+
+
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(ANY_CHARACTER),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
@@ -383,7 +456,7 @@ nearly = st.fixed_dictionaries(
         "revision": st.integers(6, 8) | json_values,
         "outcome": st.sampled_from(["stored", "duplicate", "stale", "rejected", "ok"])
         | json_values,
-        "reason": json_values,
+        "reason": st.text(ANY_CHARACTER) | json_values,
     },
 )
 
@@ -394,6 +467,7 @@ def test_no_answer_breaks_the_reader_and_only_a_fitting_one_is_a_word(answer: An
     if word is None:
         return
     assert (word.session_id, word.revision) == ("a", 7)
+    (word.reason or "").encode()
     assert answer["session_id"] == "a"
     assert answer["outcome"] == word.outcome
     assert answer["revision"] == 7 or (word.outcome == "stale" and answer["revision"] > 7)
