@@ -7,10 +7,11 @@
 #
 # Who sources this sets prefix, unit_folder and scratch, a directory for what is thrown away. A power cut at any point leaves current whole; the next run mends the rest.
 
-say() { printf '\033[1m== %s\033[0m\n' "$*"; }
-note() { printf '   %s\n' "$*"; }
-warn() { printf '\033[1;33m!! %s\033[0m\n' "$*" >&2; }
-die() { printf '\033[1;31m!! %s\033[0m\n' "$*" >&2; exit 1; }
+# Where nobody listens any more, as after an ssh that broke off, what is under way goes on all the same.
+say() { printf '\033[1m== %s\033[0m\n' "$*" || true; }
+note() { printf '   %s\n' "$*" || true; }
+warn() { printf '\033[1;33m!! %s\033[0m\n' "$*" >&2 || true; }
+die() { printf '\033[1;31m!! %s\033[0m\n' "$*" >&2 || true; exit 1; }
 
 prefix=${prefix:-} unit_folder=${unit_folder:-} scratch=${scratch:-}
 system_python=/usr/bin/python3  # Debian's own: apt's packages (picamera2, lgpio) are for no other
@@ -65,7 +66,9 @@ apt_install() {
   if [ ${#missing[@]} = 0 ]; then return; fi
   say "Debian's packages: ${missing[*]}"
   apt_update
-  DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" >/dev/null ||
+  # A machine that just booted may be updating itself.
+  DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=300 --yes --quiet=2 --no-install-recommends \
+    "${missing[@]}" >/dev/null ||
     die "apt could not install ${missing[*]}: without internet, bring Debian's packages first (dpkg --install)"
 }
 
@@ -73,7 +76,7 @@ apt_updated=''
 apt_update() {
   if [ -n "$apt_updated" ]; then return; fi
   apt_updated=yes
-  apt-get update --quiet=2 >/dev/null 2>&1 || warn "apt-get update failed; going on with what apt knows"
+  apt-get update --quiet=2 >/dev/null || warn "apt-get update failed; going on with what apt knows"
 }
 
 # apt_knows PACKAGE: whether it is there or could be installed, by the lists that apt has, or gets where it has none.
@@ -107,12 +110,14 @@ open_house() {
     house=$scratch/house
     [ -x "$dir/wheel-house" ] || die "expected a wheel house or a checkout around $dir, found neither"
     say "gathering what is to be installed"
-    BLINKLOG_PYTHON=$system_python "$dir/wheel-house" --for "$role" --machine "$(uname -m)" \
+    # Nothing of it stays in root's home, and none of it in /tmp, which is memory.
+    BLINKLOG_PYTHON=$system_python TMPDIR=$scratch XDG_CACHE_HOME=$scratch "$dir/wheel-house" --for "$role" --machine "$(uname -m)" \
       --python "$(python_version)" "$house" || die "it could not be gathered; nothing was changed"
   fi
   (cd "$house" && sha256sum --check --quiet --strict SHA256SUMS) ||
     die "$house is not as it was made (see above): copy it again; nothing was changed"
-  digest=$(sha256sum "$house/SHA256SUMS" | cut -c 1-16)
+  # With the Python: after Debian's own upgrade to the next, the same house makes another release.
+  digest=$({ cat "$house/SHA256SUMS"; python_version; } | sha256sum | cut -c 1-16)
   version=$(described version)
   case $version in '' | *[!A-Za-z0-9._+!-]*) die "$house/release: expected a version, found '$version'" ;; esac
   [ "$(described role)" = "$role" ] || die "expected a wheel house for a $role, found one for a $(described role)"
@@ -203,14 +208,27 @@ prune_releases() {
 
 systemd_runs() { [ -d /run/systemd/system ]; }
 
-# link_units UNIT...: each is linked from where systemd looks to $prefix/current/deploy/$unit_folder.
+# link_units UNIT...: each that the current release has is linked from where systemd looks to
+# $prefix/current/deploy/$unit_folder; one that it does not have, as another release did, is taken away.
 link_units() {
   local unit
   for unit; do
+    if [ ! -e "$prefix/current/deploy/$unit_folder/$unit" ]; then
+      rm -f "/etc/systemd/system/$unit" /etc/systemd/system/*.wants/"$unit"
+      continue
+    fi
     ln -sfn "$prefix/current/deploy/$unit_folder/$unit" "/etc/systemd/system/$unit.new"
     mv -T "/etc/systemd/system/$unit.new" "/etc/systemd/system/$unit"
   done
   if systemd_runs; then systemctl daemon-reload; fi
+}
+
+# enable_units UNIT...: those that are linked.
+enable_units() {
+  local unit
+  for unit; do
+    if [ -e "/etc/systemd/system/$unit" ]; then systemctl --quiet enable "$unit"; fi
+  done
 }
 
 # restart_unit UNIT: waits until it is ready, for as long as a start may take, and looks whether it stays so.

@@ -25,7 +25,7 @@ unproven=$prefix/unproven  # as long as it is there, the next boot goes back to 
 store=$state/agent.sqlite3
 self_test_s=${BLINKLOG_SELF_TEST_S:-300} settle_s=${BLINKLOG_SETTLE_S:-5}
 
-action=install data='' camera=yes now='' scratch=''
+action=install data='' camera=yes now='' scratch='' stopped=''
 
 read_options() {
   while [ $# -gt 0 ]; do
@@ -117,6 +117,7 @@ take_settings() {
   if ! systemd_runs; then return; fi
   systemctl daemon-reexec
   systemctl try-restart systemd-journald.service
+  journalctl --flush 2>/dev/null || true  # where it was kept in memory until now, as Raspberry Pi OS does
 }
 
 as_user() { (umask 077 && exec setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"); }
@@ -141,11 +142,14 @@ PYTHON
 
 # Only where the schema changed: otherwise the release before reads what is there, newest sessions included.
 restore_store() {
-  if [ ! -f "$store.before" ]; then return; fi
-  if [ "$(schema_of "$store")" != "$(schema_of "$store.before")" ]; then
+  if [ -f "$store.before" ] && [ "$(schema_of "$store")" != "$(schema_of "$store.before")" ]; then
+    mv "$store.before" "$store.back"  # decided: whatever cuts it off from here on, it is brought to its end
+    sync -f "$state"
+  fi
+  if [ -f "$store.back" ]; then
     note "the store goes back too, to how it was before the upgrade"
     rm -f "$store-wal" "$store-shm"
-    mv "$store.before" "$store"
+    mv "$store.back" "$store"
   fi
   rm -f "$store.before"
 }
@@ -156,6 +160,13 @@ schema_of() {
 }
 
 link_command() { ln -sfn "$prefix/current/bin/blink-agent" /usr/local/bin/blink-agent; }
+
+# stop_services: what runs is remembered, so that whatever breaks off from here on, mend starts it again.
+stop_services() {
+  if ! systemd_runs; then return; fi
+  stopped=$(running_units)
+  systemctl stop "${services[@]}" 2>/dev/null || true
+}
 
 running_units() {
   local unit
@@ -170,6 +181,7 @@ start_units() {
   for unit; do
     restart_unit "$unit" || failed=$unit
   done
+  stopped=''
   if [ -z "$failed" ]; then
     sleep "$settle_s" 9>&-  # without the lock: it may outlive us
     for unit; do stays_up "$unit" || failed=$unit; done
@@ -217,7 +229,8 @@ upgrade() {
   local before ran
   before=$(current_release)
   ran=$(running_units)
-  if systemd_runs; then systemctl stop "${services[@]}" 2>/dev/null || true; fi
+  check_idle  # making it took minutes
+  stop_services
   keep_store
   if [ -n "$before" ]; then mark_unproven "$before"; fi
   switch_to "$release"
@@ -247,7 +260,7 @@ upgrade() {
 # What belongs to the current release outside of it.
 finish() {
   link_units "${units[@]}"
-  systemctl --quiet enable "${enabled[@]}"
+  enable_units "${enabled[@]}"
   link_command
   install_settings
   if [ ! -e "$unproven" ]; then prune_releases; fi  # else it may be needed yet
@@ -281,10 +294,12 @@ take_back() {
   { read -r before; read -r older; } < "$unproven"
   say "going back to $before"
   point "$prefix/current" "releases/$before"
-  rm -f "$prefix/previous"
-  if [ -n "$older" ]; then point "$prefix/previous" "releases/$older"; fi
   restore_store
   rm -f "$unproven"
+  sync -f "$prefix"
+  # Last: until here the next boot's undo runs from it.
+  rm -f "$prefix/previous"
+  if [ -n "$older" ]; then point "$prefix/previous" "releases/$older"; fi
   sync -f "$prefix"
 }
 
@@ -297,20 +312,28 @@ undo() {
 }
 
 # What was broken off between switching and standing, by whatever: goes back, at once and not only at the next boot.
+# What was broken off before that: runs again.
 mend() {
-  if [ ! -e "$unproven" ]; then return; fi
-  undo
-  if systemd_runs; then systemctl restart "${services[@]}" || true; fi
+  if [ -e "$unproven" ]; then
+    undo
+    stopped=${services[*]}
+  fi
+  # shellcheck disable=SC2086 # words are wanted
+  if [ -n "$stopped" ] && systemd_runs; then systemctl restart $stopped || true; fi
+  stopped=''
 }
 
 go_back() {
   local before
+  mend
   before=$(previous_release)
   [ -d "$before" ] || die "expected a release to go back to, found none in $prefix/releases"
   check_idle
   self_test "$before" || die "the release before fails its self-test; nothing was changed"
+  check_idle  # that took its time
   say "going back to $(basename "$before")"
-  if systemd_runs; then systemctl stop "${services[@]}" 2>/dev/null || true; fi
+  trap mend EXIT
+  stop_services
   switch_to "$before"
   finish
   if systemd_runs; then start_units "${services[@]}" || die "$(basename "$before") is current, but does not stand"; fi

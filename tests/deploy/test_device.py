@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.deploy.house import another, wheel_house
+from tests.deploy.house import another, seal, wheel_house
 from tests.deploy.machine import Machine, a_machine
 
 pytestmark = [
@@ -55,6 +55,26 @@ NEWER_SCHEMA = """
 MIGRATIONS = (*MIGRATIONS, "CREATE TABLE later (number INTEGER) STRICT;")
 """
 
+SELF_TEST_TAKES_ITS_TIME = """
+_quickly = _check_imports
+def _check_imports():
+    time.sleep(5)
+    _quickly()
+"""
+LATER_UNIT = """
+[Service]
+ExecStart=/bin/true
+[Install]
+WantedBy=multi-user.target
+"""
+TERMINAL = """
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+while os.read(terminal, 1000):
+    pass
+"""
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = "/run/share/first/install.sh --no-camera-packages"
@@ -178,6 +198,32 @@ def test_an_upgrade_waits_for_the_session_that_is_being_measured(
     device.run("blink-agent stop && sleep 1.5")
 
 
+def test_a_session_that_begins_while_an_upgrade_is_made_is_waited_for_too(
+    device: Machine, stick: Path
+) -> None:
+    changes = {"agent/cli_self_test.py": SELF_TEST_TAKES_ITS_TIME}
+    another(stick / "first", stick / "slow", "0.1.9", changes)
+    device.begin("/run/share/slow/install.sh > /run/slow.log 2>&1; touch /run/slow.ended", **QUICK)
+    device.run("timeout 100 bash -c 'until pgrep -f bin/blink-agent.self-test; do sleep 0.1; done'")
+    device.run("blink-agent start")
+    device.run("timeout 60 bash -c 'until [ -e /run/slow.ended ]; do sleep 0.1; done'")
+    assert "a session is being measured" in device.run("cat /run/slow.log").stdout
+    assert '"state": "measuring"' in device.run("blink-agent status --json").stdout
+    device.run("blink-agent stop && sleep 1.5")
+
+
+def test_a_store_that_cannot_be_kept_for_going_back_ends_the_upgrade_and_not_the_services(
+    device: Machine,
+) -> None:
+    before, in_the_way = release(device), "/var/lib/blinklog/agent.sqlite3.before/something"
+    device.run(f"mkdir -p {in_the_way}")
+    refused = device.run("/run/share/second/install.sh", check=False, **QUICK)
+    assert refused.returncode != 0
+    device.run(f"timeout 60 bash -c 'until {BOTH} >/dev/null; do sleep 0.1; done'")
+    assert release(device) == before
+    device.run(f"rmdir -p {in_the_way} 2>/dev/null; test ! -e {in_the_way}")
+
+
 def test_an_upgrade_takes_over_and_the_release_before_stays_to_go_back_to(device: Machine) -> None:
     half = "/opt/blinklog/releases/0.2.0/bin"  # what another power cut left
     device.run(f"mkdir -p {half} && touch {half}/python")
@@ -210,7 +256,13 @@ def test_a_release_whose_services_do_not_stand_is_taken_back_and_the_store_with_
     sessions = device.run("blink-agent sessions --json").stdout
     links = device.run(LINKS).stdout
     changes = {"agent/watch.py": BREAKS_WATCH, "agent/store_schema.py": NEWER_SCHEMA}
-    another(stick / "first", stick / "fourth", "0.4.0", changes)
+    house = another(stick / "first", stick / "fourth", "0.4.0", changes)
+    (house / "systemd" / "blinklog-later.service").write_text(LATER_UNIT)
+    script = (house / "install.sh").read_text()
+    (house / "install.sh").write_text(
+        script.replace("enabled=(", "enabled=(blinklog-later.service ")
+    )
+    seal(house)
     refused = device.run("/run/share/fourth/install.sh", check=False, **QUICK)
     assert refused.returncode != 0
     assert "this release can't watch" in refused.stdout
@@ -220,6 +272,7 @@ def test_a_release_whose_services_do_not_stand_is_taken_back_and_the_store_with_
     assert device.run("blink-agent sessions --json").stdout == sessions
     assert device.run(LINKS).stdout == links
     assert "0.4.0" not in device.run("ls /opt/blinklog/releases").stdout
+    assert "later" not in device.run("ls -R /etc/systemd/system").stdout
 
 
 def begun(device: Machine, script: str) -> None:
@@ -230,10 +283,17 @@ def begun(device: Machine, script: str) -> None:
     assert release(device) == "0.5.0"
 
 
-def test_an_upgrade_that_is_broken_off_goes_back_at_once(device: Machine, stick: Path) -> None:
-    another(stick / "first", stick / "fifth", "0.5.0", {})
-    begun(device, "/run/share/fifth/install.sh")
-    device.run("pkill -TERM -f fifth/install.sh")
+@pytest.mark.parametrize("broken_off", ["stopped", "line gone"])
+def test_an_upgrade_that_is_broken_off_goes_back_at_once(
+    device: Machine, stick: Path, broken_off: str
+) -> None:
+    """Also by an ssh that ends: then nobody listens to what is said, either."""
+    if not (stick / "fifth").exists():
+        another(stick / "first", stick / "fifth", "0.5.0", {})
+        (stick / "terminal.py").write_text(TERMINAL)
+    begun(device, "python3 /run/share/terminal.py /run/share/fifth/install.sh")
+    end = "-TERM -f bash./run/share/fifth" if broken_off == "stopped" else "-KILL -f terminal.py"
+    device.run(f"pkill {end}")
     device.run("timeout 60 bash -c 'while [ -e /opt/blinklog/unproven ]; do sleep 0.1; done'")
     assert release(device) == "0.2.0"
     device.run(f"timeout 60 bash -c 'until {BOTH} >/dev/null; do sleep 0.1; done'")
