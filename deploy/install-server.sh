@@ -30,6 +30,7 @@ trial=/run/blinklog-server-trial trial_port=${BLINKLOG_TRIAL_PORT:-18999}
 ready_s=${BLINKLOG_READY_S:-60}
 
 action=install data='' name='' postgres='' with_broker='' scratch=''
+stopped=''  # by us: to be started again, however this ends
 
 read_options() {
   while [ $# -gt 0 ]; do
@@ -241,7 +242,8 @@ install_release() {
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
   mend
   rm -rf "$state"/self-test.*  # what an interrupted installation left
-  trap 'rm -rf "$scratch" "$trial"; mend' EXIT
+  trap 'exit 1' HUP INT TERM  # once the command under way has ended: nothing is mended beside a migration
+  trap clean_up EXIT
   install_packages
   open_house "$here" server
   system_user "$user" "$state"
@@ -258,6 +260,17 @@ install_release() {
     return
   fi
   upgrade
+}
+
+# However this ends. Where a terminal or a pipe is gone, nothing that is told to it may stop the mending.
+clean_up() {
+  trap '' HUP INT TERM PIPE
+  jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true  # a self-test's server
+  rm -rf "$scratch" "$trial"
+  if [ ! -e "$unproven" ] && [ -z "$stopped" ]; then return; fi
+  { echo '   broken off: what ran before is started again' >&3; } 3>&2 2>/dev/null || exec 2>/dev/null
+  echo 2>/dev/null || exec >/dev/null
+  mend
 }
 
 refuse_release() {
@@ -279,6 +292,7 @@ all_run() {
 upgrade() {
   local before
   before=$(current_release)
+  stopped=$before
   stop_all
   back_up "$before"
   if [ -n "$before" ]; then point_undo "$before"; fi
@@ -306,13 +320,15 @@ stop_all() {
 start_all() {
   if ! systemd_runs; then
     note "systemd does not run here: the services start with the next boot"
+    stopped=''
     return
   fi
   local each
   for each in $(wanted_services); do
-    restart_unit "$each" || { last_words "$each"; return 1; }
+    restart_unit "$each" || { stopped=''; last_words "$each"; return 1; }
   done
   systemctl restart "${timers[@]}"
+  stopped=''
 }
 
 # back_up RELEASE: of the database as that release knows it. Nobody writes: the services are down.
@@ -321,7 +337,7 @@ back_up() {
   if [ -z "$1" ]; then return; fi
   backup=$state/backups/before-$(basename "$release")-$(date +%Y%m%dT%H%M%S).zip
   say "backing up to $backup"
-  server "$1" backup "$backup" >/dev/null || { start_all || true; die "the backup failed; nothing was changed"; }
+  server "$1" backup "$backup" >/dev/null || die "the backup failed; nothing was changed"
 }
 
 # prune_backups: of those made before upgrades the newest few stay, and the one that there is to go back to.
@@ -375,12 +391,14 @@ undo() {
   if systemd_runs; then systemctl daemon-reload; fi
 }
 
-# What was broken off while a release was tried, by whatever: goes back, at once and not only at the next boot.
+# What was broken off, by whatever: goes back where a release was being tried, at once and not only at the next boot.
 mend() {
-  if [ ! -e "$unproven" ]; then return; fi
-  stop_all
-  undo
-  start_all || true
+  if [ -e "$unproven" ]; then
+    stop_all
+    stopped=yes
+    undo
+  fi
+  if [ -n "$stopped" ]; then start_all || true; fi
 }
 
 # What belongs to the current release outside of it.

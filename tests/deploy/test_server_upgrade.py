@@ -1,0 +1,109 @@
+"""What can go wrong in a server's upgrade, and what runs afterwards.
+
+On a machine with systemd and no network. The tests are one story, in order: each begins where the
+one before ended, with the release 0.1.0 at work.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.house import another, wheel_house
+from tests.deploy.machine import Machine, a_machine
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),  # on a machine that does much else, too
+    pytest.mark.usefixtures("needs_machine"),
+]
+
+QUICK = {"PIP_NO_COMPILE": "1"}
+UPGRADE = "/run/share/second/install-server.sh"
+PREFIX = "/opt/blinklog-server"
+BACKUPS = "/var/lib/blinklog-server/backups"
+LOCK = "/run/lock/blinklog-install-server.lock"
+# The release's backup says when it begins, and ends no earlier than /run/slow.
+SLOW = """
+set -e
+cd /opt/blinklog-server/releases/0.1.0/bin
+mv blink-server real
+cat > blink-server <<'SCRIPT'
+#!/bin/sh
+if [ "$1" = backup ] && [ -e /run/slow ]; then
+  touch /run/slow/begun
+  while [ -e /run/slow ]; do sleep 0.1; done
+fi
+exec /opt/blinklog-server/releases/0.1.0/bin/real "$@"
+SCRIPT
+chmod 755 blink-server
+"""
+# A terminal whose other end goes away as soon as there is a file.
+TERMINAL = """
+import os, pty, sys, time
+pid, end = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:2])
+os.set_blocking(end, False)
+limit = time.monotonic() + 90
+while not os.path.exists(sys.argv[2]) and time.monotonic() < limit:
+    try:
+        os.read(end, 65536)
+    except OSError:
+        time.sleep(0.02)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(stick: Path) -> Iterator[Machine]:
+    shutil.copytree(wheel_house("server"), stick / "first")
+    another(stick / "first", stick / "second", "0.2.0", {})
+    (stick / "terminal.py").write_text(TERMINAL)
+    with a_machine(stick) as made:
+        made.run("/run/share/first/install-server.sh --name blinklog.example.org", **QUICK)
+        yield made
+
+
+def release(server: Machine) -> str:
+    return server.run(f"basename $(readlink -f {PREFIX}/current)").stdout.strip()
+
+
+def assert_runs(server: Machine, version: str) -> None:
+    """That it is this release that answers, with the timers beside it, and nothing to undo."""
+    assert release(server) == version
+    server.run(
+        "timeout 60 bash -c"
+        " 'until curl -s 127.0.0.1:8000/readyz -H Host:localhost | grep -q ok; do sleep 0.2; done'"
+    )
+    server.run("systemctl is-active blinklog-serve blinklog-judge.timer blinklog-backup.timer")
+    server.run(f"test ! -e {PREFIX}/unproven")
+
+
+def break_off(server: Machine, file: str) -> None:
+    """Upgrade in a terminal that goes away when there is this file; returns once it has ended."""
+    server.run(f"python3 /run/share/terminal.py {UPGRADE} {file}; rm -rf /run/slow", **QUICK)
+    server.run(f"flock {LOCK} true")
+
+
+def test_a_terminal_that_goes_away_in_the_backup_leaves_the_server_running(
+    server: Machine,
+) -> None:
+    server.run(SLOW)
+    server.run("mkdir -m 777 /run/slow")
+    break_off(server, "/run/slow/begun")
+    assert_runs(server, "0.1.0")
+
+
+def test_a_terminal_that_goes_away_in_the_trial_takes_it_back(server: Machine) -> None:
+    break_off(server, "/run/blinklog-server-trial")
+    assert_runs(server, "0.1.0")
+
+
+def test_a_backup_that_fails_leaves_the_server_running(server: Machine) -> None:
+    server.run("mount -t tmpfs -o size=64k tmpfs " + BACKUPS)
+    failed = server.run(UPGRADE, check=False, **QUICK)
+    server.run(f"umount {BACKUPS}")
+    assert "the backup failed; nothing was changed" in failed.stdout
+    assert failed.returncode != 0
+    assert_runs(server, "0.1.0")
