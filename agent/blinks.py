@@ -174,7 +174,9 @@ class BlinkDetector:
 
     def _new(self, blink: Blink) -> Blink:
         """The event, which begins after the one before it ended."""
-        start_s = max(blink.start_s, self._recent.next_s(self._last_end_s))
+        start_s = blink.start_s
+        if start_s <= self._last_end_s:
+            start_s = self._recent.next_s(self._last_end_s)
         self._last_end_s = blink.end_s
         return replace(blink, start_s=start_s)
 
@@ -192,17 +194,22 @@ class LongClosures:
         -----  -------------------------  --------  ----------------------  --------------
         LOST   OPEN                       LOST      LOST                    LOST
         OPEN   OPEN                       OPEN      SHUT                    LOST
-        SHUT   OPEN, the closure ends     SHUT      SHUT                    LOST, dropped
+        SHUT   OPEN, the closure ends     SHUT *    SHUT                    LOST, dropped
+
+        * for longer than MAX_DROOP_S: OPEN, the closure has ended
 
     From LOST only reopened lids arm it: a closure whose beginning wasn't seen has no length. A
-    closure lasts from half way down to half way up, as a blink does.
+    closure lasts from half way down to half way up, as a blink does. Lids that took longer than
+    `MAX_DROOP_S` from half way to shut, or back, were lowered: it then lasts from where they were
+    shut, or to there.
     """
 
     def __init__(self, levels: Levels) -> None:
         self._levels = levels
         self._lids = _Lids.LOST
         self._time_s, self._closure = -math.inf, 0.0
-        self._fell_s = self._first_s = self._shut_from_s = self._shut_until_s = -math.inf
+        self._fell_s = self._shut_from_s = self._shut_until_s = -math.inf  # between frames
+        self._first_s = self._last_s = -math.inf  # of its frames
         self._longest_s = self._deepest = 0.0
 
     def add(self, time_s: float, ear: float | None) -> Blink | None:
@@ -228,8 +235,10 @@ class LongClosures:
             self._lids = _Lids.OPEN
         elif closure >= SHUT and self._lids is _Lids.OPEN:
             self._lids = _Lids.SHUT
-            self._longest_s, self._deepest = 0.0, closure
+            self._longest_s, self._deepest, self._last_s = 0.0, closure, time_s
             self._shut_from_s = self._shut_until_s = self._crossed(time_s, closure, SHUT)
+            if self._shut_from_s - self._fell_s > MAX_DROOP_S:
+                self._fell_s, self._first_s = self._shut_from_s, time_s
         return None
 
     def _follow(self, time_s: float, closure: float) -> Blink | None:
@@ -239,14 +248,21 @@ class LongClosures:
             self._longest_s = max(self._longest_s, self._shut_until_s - self._shut_from_s)
         elif closure >= SHUT and time_s - self._shut_until_s > FLUTTER_S:
             self._shut_from_s = self._crossed(time_s, closure, SHUT)
-        if closure >= REOPENED:
+        if closure >= SHUT:
+            self._last_s = time_s
             return None
+        reopened = closure < REOPENED
+        up_s = self._crossed(time_s, closure, REOPENED) if reopened else time_s
+        if up_s - self._shut_until_s > MAX_DROOP_S:
+            return self._end(self._last_s, self._shut_until_s)
+        return self._end(self._time_s, up_s) if reopened else None
+
+    def _end(self, last_s: float, end_s: float) -> Blink | None:
         self._lids = _Lids.OPEN
         if self._longest_s < LONG_S:
             return None
-        duration_s = self._crossed(time_s, closure, REOPENED) - self._fell_s
-        amplitude = min(1.0, self._deepest)
-        return Blink(self._first_s, self._time_s, duration_s, amplitude, complete=True, long=True)
+        duration_s, amplitude = end_s - self._fell_s, min(1.0, self._deepest)
+        return Blink(self._first_s, last_s, duration_s, amplitude, complete=True, long=True)
 
     def _crossed(self, time_s: float, closure: float, level: float) -> float:
         """When `level` was crossed between the sample before and this one."""

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.blinks import LONG_S, REFRACTORY_S, BlinkDetector, LongClosures
+from agent.blinks import LONG_S, MAX_DROOP_S, REFRACTORY_S, BlinkDetector, LongClosures
+from agent.dips import SHUT
 from agent.openness import Levels
 from agent.records import Blink, EyeSample
 from tests.agent.traces import OPEN, Camera, Lids, doubted, sample, without_face
@@ -215,6 +216,7 @@ def test_a_long_closure_is_counted_apart_and_timed(fps: float, duration_s: float
     events = found(Camera(fps).see(lids, 30 + duration_s))
     assert [event.long for event in events] == [False] * 6 + [True]
     assert events[-1].duration_s == pytest.approx(duration_s, abs=0.05)
+    assert events[-1].start_s == pytest.approx(24.0, abs=1 / fps + 0.05)
     assert events[-1].complete
 
 
@@ -232,6 +234,31 @@ def test_a_long_closure_with_fluttering_lids_is_one() -> None:
         for each in Camera().see(lids, 32)
     ]
     assert [event.long for event in found(trace)] == [False] * 6 + [True]
+
+
+BLINKING = [(0.3, 3.8), (0.1, 0.2)] * 8 + [(0.3, 3.0)]
+LOWERED, SHUT_EAR = 0.18, 0.1
+
+
+@pytest.mark.parametrize("lowered_s", [0.6, 5.0, 20.0])
+def test_the_time_that_lids_were_merely_lowered_is_no_part_of_a_closure(lowered_s: float) -> None:
+    down = [(LOWERED, lowered_s), (SHUT_EAR, 0.7), (LOWERED, 5.0), (0.3, 3.0)]
+    (closure,) = [event for event in found(ears([*BLINKING, *down])) if event.long]
+    shut_s = 35 + lowered_s
+    assert closure.duration_s == pytest.approx(0.7, abs=0.03)
+    assert (closure.start_s, closure.end_s) == pytest.approx((shut_s, shut_s + 0.7), abs=0.05)
+
+
+def test_closures_while_looking_down_are_as_many_as_there_are() -> None:
+    down = [(LOWERED, 4.0), *[(SHUT_EAR, 1.5), (LOWERED, 4.0)] * 3, (0.3, 3.0)]
+    closures = [event for event in found(ears([*BLINKING, *down])) if event.long]
+    assert [event.duration_s for event in closures] == pytest.approx([1.5] * 3, abs=0.03)
+
+
+def test_lids_that_rest_below_half_way_up_for_less_than_a_blink_go_on_with_their_closure() -> None:
+    rest = [(SHUT_EAR, 1.0), (LOWERED, 0.3), (SHUT_EAR, 1.0), (0.3, 3.0)]
+    (closure,) = [event for event in found(ears([*BLINKING, *rest])) if event.long]
+    assert closure.duration_s == pytest.approx(2.3, abs=0.03)
 
 
 def test_a_long_closure_that_ends_unseen_is_dropped() -> None:
@@ -375,6 +402,36 @@ def test_whatever_comes_events_are_whole_ordered_and_apart(
         assert 0 < event.amplitude <= 1
     for earlier, later in pairwise(events):
         assert later.start_s > earlier.end_s
+
+
+LID_MOVES = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.4, 0.55, 0.7, 0.85, 1.0]), st.floats(0.03, 2.0)),
+    max_size=30,
+)
+
+
+@settings(max_examples=200)
+@given(LID_MOVES, st.sampled_from([30.0, 10.0]))
+def test_no_closure_is_longer_than_the_lids_were_shut_and_two_quick_moves(
+    moves: list[tuple[float, float]], fps: float
+) -> None:
+    """A rest of the lids that is quick, too, counts as shut."""
+    levels = Levels()
+    levels.add(0.0, 0.3)
+    long = LongClosures(levels)
+    closures, events, spans = [c for c, s in moves for _ in range(round(s * fps))], [], []
+    for frame, closure in enumerate(closures):
+        event = long.add(frame / fps, 0.3 * (1 - levels.depth * closure))
+        events += [] if event is None else [event]
+        if closure > SHUT:
+            if not spans or frame / fps - spans[-1][1] > MAX_DROOP_S + 2 / fps:
+                spans.append([frame / fps, 0.0])
+            spans[-1][1] = frame / fps
+    for event in events:
+        (shut_s,) = [e - s for s, e in spans if s <= event.end_s and e >= event.start_s]
+        assert LONG_S <= event.duration_s <= shut_s + 2 / fps + 2 * MAX_DROOP_S
+        assert event.duration_s == pytest.approx(event.end_s - event.start_s, abs=2 / fps)
+    assert all(later.start_s > earlier.end_s for earlier, later in pairwise(events))
 
 
 @ENOUGH
