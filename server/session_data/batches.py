@@ -49,10 +49,7 @@ def take(messages: Sequence[Message]) -> list[Acceptance | None]:
     with transaction.atomic():
         for parcel, acceptance in zip(sessions, store_many(read), strict=True):
             parcel.acceptance = acceptance
-        for parcel in parcels:
-            _look_after(parcel)
-        for device in {parcel.device for parcel in parcels if parcel.acceptance and parcel.device}:
-            device.touch()
+        _look_after(parcels)
     return [parcel.acceptance for parcel in parcels]
 
 
@@ -69,7 +66,7 @@ def refuse(message: Message, reason: str) -> Acceptance | None:
         if parcel.device is None or parcel.kind != "sessions":
             return None
         parcel.acceptance = rejected(parcel.document, reason)
-        _look_after(parcel)
+        _keep_aside(parcel)
     return parcel.acceptance
 
 
@@ -102,13 +99,29 @@ def _document_of(parcel: _Parcel) -> tuple[Writer, Document]:
     return Writer(parcel.device.person, parcel.device), parcel.document
 
 
-def _look_after(parcel: _Parcel) -> None:
-    """Statuses, and what could not be accepted."""
+def _look_after(parcels: Sequence[_Parcel]) -> None:
+    """What could not be accepted, and what is new of the devices.
+
+    First the letters, then the devices, each in the order of their topics: every consumer gets
+    every status, and two that lock the same rows in other orders would wait in a ring.
+    """
+    in_order = sorted(parcels, key=lambda parcel: parcel.message.topic)  # keeps a topic's own order
+    for parcel in in_order:
+        if parcel.kind != "status":
+            _keep_aside(parcel)
+    for parcel in in_order:
+        if parcel.device is None:
+            continue
+        if parcel.kind == "status":
+            message = parcel.message
+            note_status(parcel.device, message.payload, retained=message.retained)
+        else:
+            parcel.device.touch()
+
+
+def _keep_aside(parcel: _Parcel) -> None:
+    """As a dead letter, if it could not be accepted."""
     message, device = parcel.message, parcel.device
-    if parcel.kind == "status":
-        if device is not None:
-            note_status(device, message.payload, retained=message.retained)
-        return
     if device is None:
         sender = message.topic.removeprefix("blinklog/1/devices/")[:36].replace("\x00", "")
         keep_dead_letter("mqtt", sender, None, "no such device, or revoked", message.payload)

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
+from server.devices.models import Device
+from server.mqtt import Message
 from server.session_data.accept import Writer, accept_many, accept_session
 from server.session_data.amend import amend
+from server.session_data.batches import take
 from server.session_data.models import SessionData
 from tests.server.conftest import golden, make_world
 
@@ -89,6 +92,27 @@ def test_who_waits_for_a_lower_id_holds_no_higher_one(world):
             assert accept_many([(writer, high)])[0].outcome == "stored"
         ((first, second),) = other.result(60)
     assert (first.outcome, second.outcome) == ("duplicate", "duplicate")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.parametrize("kind", ["sessions", "status"])
+def test_consumers_that_hear_of_the_same_devices_never_wait_in_a_ring(world, kind):
+    low, high = sorted([world.device.pk, world.other_device.pk])
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            take([sent_by(low, "status")])
+            other = pool.submit(
+                in_threads, [lambda: take([sent_by(high, "status"), sent_by(low, kind)])]
+            )
+            wait_until_somebody_waits_for_a_lock()
+            take([sent_by(high, "status")])
+        other.result(60)
+    assert Device.objects.filter(online=True, last_seen_at__isnull=False).count() == 2
+
+
+def sent_by(device, kind):
+    document = {"online": True} if kind == "status" else golden("started")
+    return Message(f"blinklog/1/devices/{device}/{kind}", json.dumps(document).encode())
 
 
 def wait_until_somebody_waits_for_a_lock():
