@@ -26,7 +26,6 @@ import random
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 
 from django.db import DataError, Error, IntegrityError, close_old_connections, connection
@@ -36,6 +35,7 @@ from server.devices.fair_share import MQTT_AT_ONCE, MQTT_PER_S, FairShare
 from server.home_assistant.publishing import HomeAssistant
 from server.keeping.signs import CONSUMER, Heart
 from server.keeping.tallies import Tallies
+from server.logs import place_of
 from server.mqtt import (
     SESSIONS,
     STATUS,
@@ -107,7 +107,7 @@ class Consumer:
                 log.error("the database is away: %s", type(error).__name__)
                 connection.close()
             except Exception as error:
-                log.error("a fault of ours: %s", where(error))
+                log.error("a fault of ours: %s", place_of(error))
             self._pause()
         log.info("stopped")
 
@@ -191,13 +191,6 @@ def stored(messages: Sequence[Message]) -> list[Acceptance | None]:
         raise
     except Exception as error:
         if len(messages) == 1:
-            log.error("a fault of ours, with one message: %s", where(error))
+            log.error("a fault of ours, with one message: %s", place_of(error))
             return [None]
     return [answer for message in messages for answer in stored([message])]
-
-
-def where(error: Exception) -> str:
-    """The error's kind and place, without its text: that may hold somebody's data."""
-    places = traceback.extract_tb(error.__traceback__)[-3:]
-    steps = " > ".join(f"{place.name}:{place.lineno}" for place in places)
-    return f"{type(error).__name__} in {steps}"
