@@ -14,10 +14,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from server.care.models import Person
-from server.session_data.accept import Acceptance, Document, Writer, accept_many, owner_of
+from server.session_data.accept import (
+    Acceptance,
+    Document,
+    Writer,
+    accept_many,
+    owner_of,
+    rejected,
+)
 from server.session_data.days import zone_of
 from server.session_data.fields import instant_text
 from server.session_data.models import SessionData, State
+from server.session_data.parsing import MAX_DOCUMENT_BYTES, document_size
 from server.session_data.serializers import SCHEMA
 
 
@@ -30,7 +38,8 @@ def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = Fa
 
     The document's objects are merged key by key, all else is replaced; null is a value. Without a
     `revision` it is the next one, and `FinalError` if the session is over: its numbers are not
-    changed by chance. Raises `SessionData.DoesNotExist` where the writer has no such session.
+    changed by chance. Refused where the result is longer than a document may come. Raises
+    `SessionData.DoesNotExist` where the writer has no such session.
     """
     with transaction.atomic():
         row = SessionData.objects.select_for_update().get(pk=session_id)
@@ -38,9 +47,16 @@ def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = Fa
             raise SessionData.DoesNotExist
         if "revision" not in changes and row.state != State.ACTIVE:
             raise FinalError
-        document = _merged(row.document, {"revision": row.revision + 1, **changes})
+        kept = {key: value for key, value in row.document.items() if key != "revision"}
+        document = _merged(kept, changes)
+        # Before what is filled in here: a session at the limit can still be ended.
+        size = document_size(document)
+        document.setdefault("revision", row.revision + 1)
         if end:
             document = _ended(document, writer)
+        if size > MAX_DOCUMENT_BYTES:  # else it would grow with every change, each small enough
+            reason = f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes, found {size}"
+            return rejected(document, reason)
         return accept_many([(writer, document)])[0]
 
 

@@ -1,6 +1,7 @@
 """Bytes from outside -> one JSON value, bounded in size and depth."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
@@ -35,12 +36,21 @@ def _refuse_constant(name: str) -> NoReturn:
     raise UnreadableError(f"expected finite numbers, found {name}")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise UnreadableError("expected finite numbers, found one that is too large")
+    return number
+
+
 def parse_json(raw: bytes) -> Any:
     """The JSON value in `raw` (UTF-8). Raises `UnreadableError`, never anything else."""
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise TooLargeError(f"expected at most {MAX_DOCUMENT_BYTES} bytes, found {len(raw)}")
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(
+            raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+        )
     except UnicodeDecodeError as error:
         raise UnreadableError(f"expected UTF-8, found another byte at {error.start}") from None
     except RecursionError:
@@ -100,6 +110,12 @@ def document_text(document: Mapping[str, Any]) -> str:
         return json.dumps(document, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise UnreadableError("expected finite numbers") from None
+
+
+def document_size(document: Mapping[str, Any]) -> int:
+    """How many bytes it is as the shortest body that could bring it: compact, in UTF-8."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 class BoundedJSONParser(JSONParser):

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from server.session_data.fields import (
+    Choice,
     Column,
     Count,
     Flag,
@@ -85,7 +86,7 @@ class MetricsSerializer(StrictSerializer):
         whole, part = attrs.get("blink_count"), attrs.get("partial_blink_count")
         if whole is not None and part is not None and part > whole:
             raise ValidationError(
-                {"partial_blink_count": f"expected at most blink_count, {whole}, found {part}"}
+                {"partial_blink_count": f"expected at most blink_count, found {part} of {whole}"}
             )
         return attrs
 
@@ -133,10 +134,10 @@ class SessionDocumentSerializer(StrictSerializer):
     schema = Count(min_value=1, max_value=NEWEST_SCHEMA)
     session_id = SessionId()
     revision = Count(min_value=1)
-    state = serializers.ChoiceField(choices=State.choices)
+    state = Choice(choices=State.choices)
     started_at = Instant()
     ended_at = Instant(**OPTIONAL)
-    ended_by = serializers.ChoiceField(choices=ENDED_BY, **OPTIONAL)
+    ended_by = Choice(choices=ENDED_BY, **OPTIONAL)
     clock = ClockSerializer(**OPTIONAL)
     camera = CameraSerializer(**OPTIONAL)
     metrics = MetricsSerializer(**OPTIONAL)

@@ -92,9 +92,13 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def quality_of(document: Mapping[str, Any]) -> list[str]:
-    """What the device itself said against its numbers, in the document's words."""
+    """What the device itself said against its numbers, in the document's words.
+
+    Nothing checked these: what is no word, such as half a surrogate, could not be answered.
+    """
     words = document.get("quality")
-    return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+    said = words if isinstance(words, list) else []
+    return [word for word in said if isinstance(word, str) and word.isprintable()]
 
 
 def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> dict[str, Any]:

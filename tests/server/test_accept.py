@@ -263,6 +263,10 @@ WRONG = {
     "half a revision": (["revision"], 1.5),
     "an unknown state": (["state"], "asleep"),
     "a list as state": (["state"], ["ended"]),
+    "an object as state": (["state"], {"of": "affairs"}),
+    "a state of half a surrogate": (["state"], "\ud800"),
+    "a state as long as a document": (["state"], "y" * 900_000),
+    "no text as state": (["state"], ""),
     "no start": (["started_at"], None),
     "a start without a zone": (["started_at"], "2026-11-22T10:15:30"),
     "a start that is a number": (["started_at"], 1700000000),
@@ -271,6 +275,8 @@ WRONG = {
     "no end of what is over": (["ended_at"], None),
     "an end before the start": (["ended_at"], "2026-11-22T10:15:29Z"),
     "an unknown end": (["ended_by"], "boredom"),
+    "an end by half a surrogate": (["ended_by"], "\udfff"),
+    "an end by a list": (["ended_by"], [["button"]]),
     "a clock that is a text": (["clock"], "noon"),
     "a zone that is a list": (["clock", "timezone"], ["Europe/Berlin"]),
     "a zone with a NUL": (["clock", "timezone"], "Europe\x00Berlin"),
@@ -319,7 +325,20 @@ def test_what_can_not_be_is_refused_and_named(world, what):
     assert answer.outcome == "rejected"
     assert path[0] in answer.reason
     assert len(answer.reason) < 1000
+    assert answer.reason.isascii()
     assert not SessionData.objects.exists()
+
+
+def test_what_was_found_ends_where_the_next_error_begins(world):
+    document = golden("final", state="secret; secret", ended_by="secret; secret")
+    document["metrics"]["partial_blink_count"] = document["metrics"]["blink_count"] + 1
+    told = accept_session(world.device, document).reason.split("; ")
+    assert [error.partition(":")[0] for error in told] == [
+        "state", "ended_by", "metrics.partial_blink_count",
+    ]  # fmt: skip
+    assert all(", found " in error for error in told)
+    assert "secret" not in "".join(error.partition(", found ")[0] for error in told)
+    assert str(document["metrics"]["blink_count"]) not in told[2].partition(", found ")[0]
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 7, True, {}])
@@ -378,8 +397,10 @@ def test_a_two_hour_session_with_5000_blinks_fits(world):
     assert accept_session(world.device, document).outcome == "stored"
 
 
+# With lone surrogates, which JSON can hold and UTF-8 can't.
+ANY_TEXT = st.text(st.characters(), max_size=20)
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=6,
 )
@@ -400,5 +421,7 @@ def test_no_value_anywhere_in_a_document_breaks_the_server(world, data, value):
     before = copy.deepcopy(document)
     answer = accept_session(world.device, document)
     assert answer.outcome in ("stored", "rejected", "duplicate")
+    assert len(json.dumps(answer.answer())) < 1000
+    assert (answer.reason or "").isprintable()
     if answer.outcome == "stored":
         assert SessionData.objects.get(pk=document["session_id"]).document == before

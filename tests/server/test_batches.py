@@ -40,6 +40,24 @@ def test_poison_is_answered_and_kept_aside_and_spoils_nothing(world, payload):
     assert letter.reason == answers[0].reason
 
 
+@pytest.mark.parametrize("key", ["state", "ended_by", "note", "quality"])
+@pytest.mark.parametrize(
+    "value", ['"\\ud800"', '["\\ud800"]', "1e999", "-1e999", '"' + "y" * 900_000 + '"']
+)
+def test_whatever_a_device_sends_it_is_answered_and_its_person_can_read_on(world, api, key, value):
+    payload = json.dumps(golden("final", **{key: "?"})).replace('"?"', value).encode()
+    (answer,) = stored([message(world.device.pk, payload)])
+    assert answer.outcome == (
+        "stored" if '"' in value and key in ("note", "quality") else "rejected"
+    )
+    assert len(answer.reason or "") < 200
+    assert [len(letter.reason) < 200 for letter in DeadLetter.objects.all()] == [True] * (
+        answer.outcome == "rejected"
+    )
+    for session in SessionData.objects.all():
+        assert api("anna").get(f"/api/session/{session.pk}/").status_code == 200
+
+
 def test_a_message_that_is_too_large_is_answered_and_only_its_beginning_is_kept(world):
     (answer,) = stored([message(world.device.pk, b" " * (1024 * 1024 + 1))])
     assert answer.outcome == "rejected"

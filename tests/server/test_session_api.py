@@ -114,6 +114,40 @@ def test_a_patch_that_makes_nonsense_changes_nothing(api):
     assert SessionData.objects.get().document == document
 
 
+def begun(api, who):
+    """The address of a session that `who` has just begun."""
+    if who == "device":
+        return address(start(api))
+    return f"/api/session/{api(who)('POST', '/api/session/start/', {}).json()['id']}/"
+
+
+@pytest.mark.parametrize("letter", ["x", "\N{EURO SIGN}"])
+@pytest.mark.parametrize(("method", "end"), [("PATCH", ""), ("POST", "end/")])
+@pytest.mark.parametrize("who", ["device", "anna"])
+def test_many_changes_make_no_session_longer_than_a_document(api, who, method, end, letter):
+    path, text = begun(api, who), letter * (480_000 // len(letter.encode()))
+    for name in ("note", "another"):
+        assert api(who)("PATCH", path, {name: text}).status_code == 200
+    before = SessionData.objects.get().document_json
+    answer = api(who)(method, path + end, {"more": text})
+    assert (answer.status_code, answer.json()["outcome"]) == (400, "rejected")
+    assert "expected at most 1048576 bytes with these changes" in answer.json()["reason"]
+    assert SessionData.objects.get().document_json == before
+    assert api(who)("PATCH", path, {"note": None, "more": text}).status_code == 200
+
+
+def test_a_session_as_long_as_a_document_may_be_can_still_be_ended(api):
+    path = begun(api, "anna")
+    api("anna")("PATCH", path, {"note": "x" * 1_000_000, "more": ""})
+    answer = api("anna")("PATCH", path, {"more": "x" * 50_000})
+    over = int(answer.json()["reason"].rpartition(" ")[2]) - 1024 * 1024
+    for beyond, status in ((1, 400), (0, 200)):
+        text = "x" * (50_000 - over + beyond)
+        assert api("anna")("PATCH", path, {"more": text}).status_code == status
+    assert api("anna")("PATCH", path, {}).status_code == 200
+    assert api("anna")("POST", path + "end/", {}).json()["outcome"] == "stored"
+
+
 @pytest.mark.parametrize("body", [{}, {"metrics": {"blink_count": 4}}, "final"])
 def test_end_ends_a_session_with_as_much_as_is_said(api, body):
     document = start(api)
@@ -244,6 +278,7 @@ def test_a_device_reads_nothing(api):
         b"\xff\xfe",
         b'{"a": NaN}',
         b'{"a": Infinity}',
+        b'{"a": -1e999}',
         b'{"a": ' + b"9" * 5000 + b"}",
         b"[" * 100_000,
         b'{"a":' * 50 + b"1" + b"}" * 50,
