@@ -4,6 +4,7 @@ import contextlib
 import threading
 
 from agent import cli_eyes, cli_parts
+from agent.beside import Beside
 from agent.capture import Camera
 from agent.clock import Clock
 from agent.config import AgentConfig
@@ -23,6 +24,7 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
         cli_parts.open_store(settings) as store,
         running(settings.store_path, "watch"),
         fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
+        contextlib.closing(_beside(settings)) as beside,
         contextlib.closing(_camera(settings, store)) as camera,
     ):
         tracker = cli_eyes.tracker(settings)
@@ -31,6 +33,7 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
             camera,
             lambda session_id: cli_eyes.recording(tracker, clock, camera, session_id),
             store,
+            beside,
             panel,
             clock,
             Limits(
@@ -40,6 +43,11 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
                 keep_sessions=settings.store.keep_sessions,
             ),
         ).run(stopping)
+
+
+def _beside(settings: AgentConfig) -> Beside[Store]:
+    """The thread that waits for the disk, with a store of its own."""
+    return Beside(lambda: contextlib.closing(Store(settings.store_path)))
 
 
 def _camera(settings: AgentConfig, store: Store) -> Camera:

@@ -6,23 +6,23 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
-from agent import systemd
+from agent import checkpoints, systemd
+from agent.checkpoints import Beside, Checkpoints, keep, note
 from agent.clock import Clock
 from agent.controls import Controls
 from agent.document import Document, EndedBy, State, interrupted, with_true_time
 from agent.errors import AgentError, CameraError, ModelError, StoreError
 from agent.idle import Idle
+from agent.light import LightState
 from agent.recording import Recording
 from agent.records import Frame
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.5  # how soon a command is seen; a press is seen at once
-LOOK_S = 0.5  # how often a session looks for commands, and tells the watchdog of its frames
-LATE_SHARE = 0.05  # of the frames dropped: one now and then is no news
 UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
 FAULT_S = 10.0  # the light shows a fault so long before the process ends: less than any WatchdogSec
 
@@ -56,35 +56,20 @@ class Kept(Protocol):
         """Its newest document."""
 
 
-class Store(Protocol):
+class Store(checkpoints.Store, Protocol):
     """What the loop needs of the store."""
-
-    def put(self, document: Document) -> bool:
-        """Keeps a document if its revision is higher."""
 
     def unfinished(self) -> list[Document]:
         """The sessions still marked active."""
 
-    def take_command(self, now: datetime) -> Document | None:
-        """The next command that is neither expired nor taken."""
-
     def newest(self) -> Iterable[Kept]:
         """All sessions, newest first, a few in memory at a time."""
-
-    def note(self, key: str, value: Any) -> None:
-        """Remembers a fact for `status`."""
 
     def noted(self, key: str) -> Any:
         """What was noted last."""
 
-    def problem(self) -> str | None:
-        """Why no session could begin now, or None."""
-
     def oldest_pending(self) -> int | None:
         """Which finished session has waited longest for its delivery."""
-
-    def prune(self, keep: int) -> int:
-        """Forgets the oldest delivered sessions beyond `keep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +97,7 @@ class Watch:
         camera: Camera,
         record: Callable[[str | None], Recording],
         store: Store,
+        beside: Beside,
         controls: Controls,
         clock: Clock,
         limits: Limits,
@@ -119,6 +105,7 @@ class Watch:
         self._camera = camera
         self._record = record
         self._store = store
+        self._beside = beside
         self._controls = controls
         self._clock = clock
         self._limits = limits
@@ -154,114 +141,62 @@ class Watch:
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
         self._controls.show("starting")
         recording = self._record(session_id)
-        if not self._keep(recording.document()):
+        if not keep(self._store, recording.document()):
             self._idle.refused()
             return
         log.info("session %s started", recording.session_id)
         systemd.status("measuring")
-        self._note({"state": "measuring", "session_id": recording.session_id})
+        note(self._store, {"state": "measuring", "session_id": recording.session_id})
+        writing = Checkpoints(recording, self._beside, self._clock, self._limits.checkpoint_s)
         try:
-            ended_by = self._measure(recording, stopping)
+            ended_by = self._measure(recording, writing, stopping)
             self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
         except CameraError:
             self._end(recording, "camera_fault")
             raise
+        writing.settle()
 
-    def _measure(self, recording: Recording, stopping: threading.Event) -> EndedBy:
+    def _measure(
+        self, recording: Recording, writing: Checkpoints, stopping: threading.Event
+    ) -> EndedBy:
         """Measures until something ends the session; returns what did."""
-        limits, camera = self._limits, self._camera
-        looked_s = kept_s = recording.age_s
-        late, kept = False, True
+        camera = self._camera
         camera.start()
         systemd.watchdog()  # a cold camera may have taken half of its time
         try:
             while not stopping.is_set():
-                frame = camera.read(limits.frame_s)
+                frame = camera.read(self._limits.frame_s)
                 if frame is None:
                     return "command"
                 recording.frames_dropped = camera.frames_dropped
                 recording.add(frame)
-                seen = recording.unseen_s <= UNSEEN_S
-                self._controls.show("fault" if not kept else "measuring" if seen else "unseen")
+                seen: LightState = "measuring" if recording.unseen_s <= UNSEEN_S else "unseen"
+                self._controls.show(seen if writing.kept else "fault")
                 if self._controls.action(0) == "stop":
                     return "button"
-                age_s = recording.age_s
-                if age_s - looked_s >= LOOK_S:
-                    looked_s = age_s
-                    systemd.watchdog()
-                    if ended_by := self._ended_by(age_s, recording):
-                        return ended_by
-                if age_s - kept_s >= limits.checkpoint_s:
-                    kept_s = age_s
-                    kept = self._keep(recording.document())
-                    late = late or self._says_late(recording)
+                if recording.age_s >= self._limits.session_s:
+                    return "time_limit"
+                if writing.after_frame():
+                    return "command"
             return "power_loss"
         finally:
             camera.stop()
 
-    def _says_late(self, recording: Recording) -> bool:
-        """Whether this device can't keep up with its camera, and says so."""
-        dropped, given = recording.frames_dropped, recording.frames + recording.frames_dropped
-        if dropped <= LATE_SHARE * given:
-            return False
-        log.warning("can't keep up: %d of %d frames were dropped so far", dropped, given)
-        self._note({"state": "measuring", "session_id": recording.session_id, "keeps_up": False})
-        return True
-
-    def _ended_by(self, age_s: float, recording: Recording) -> EndedBy | None:
-        if age_s >= self._limits.session_s:
-            return "time_limit"
-        try:
-            self._believe_clock(recording)
-            command = self._store.take_command(self._clock.now())
-        except StoreError as error:  # no reason to end what is measured
-            log.debug("no look for commands: %s", error)  # the next checkpoint will say so
-            return None
-        if command is None or command["command"] != "stop":
-            return None
-        # A stop that comes late must not end the session after the one it was meant for.
-        ours = command.get("session_id") in (None, recording.session_id)
-        return "command" if ours else None
-
     def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")
         document = recording.finish(ended_by, state=state)
-        if not self._keep(document):
+        if not keep(self._store, document):
             raise StoreError("the finished session could not be written to the store")
+        systemd.watchdog()  # a slow card may have taken most of its time
         log.info("session %s %s by %s", recording.session_id, state, ended_by)
         self._store.prune(self._limits.keep_sessions)
-        self._note({"state": "ready"})
+        note(self._store, {"state": "ready"})
         systemd.status("ready")
 
-    def _note(self, state: Document) -> None:
-        """For `status`, which is not worth a session."""
-        try:
-            self._store.note("watch", state)
-        except StoreError as error:
-            log.warning("status can't be told: %s", error)
-
-    def _keep(self, document: Document) -> bool:
-        """Writes a document; where the disk is full, delivered sessions make room for it."""
-        try:
-            self._store.put(document)
-        except StoreError as error:
-            log.error("the store refused a session: %s", error)
-        else:
-            return True
-        try:
-            if self._store.problem() is not None:  # another error is no reason to forget any
-                self._store.prune(0)
-            self._store.put(document)
-        except OSError:
-            return False
-        return True
-
-    def _believe_clock(self, recording: Recording | None = None) -> None:
+    def _believe_clock(self) -> None:
         """Once the wall clock is right, sessions of this boot that began before get their date."""
         if self._believed or not self._clock.synchronized():
             return
-        if recording is not None:
-            recording.believe_clock()
         booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
         boot_id = self._clock.boot_id()
         newest = (kept.document for kept in self._store.newest())
@@ -275,7 +210,7 @@ class Watch:
     def _close_interrupted(self) -> None:
         """A session still active at the start was cut off: it ends with what was checkpointed."""
         for document in self._store.unfinished():
-            if not self._keep(interrupted(document)):
+            if not keep(self._store, interrupted(document)):
                 raise StoreError("an interrupted session could not be closed in the store")
             log.warning("session %s was interrupted", document["session_id"])
 

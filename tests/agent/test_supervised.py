@@ -69,7 +69,8 @@ def begin(store: Store) -> None:
 def session(store: Store) -> dict[str, Any]:
     """The newest."""
     found = store.sessions(1)
-    return found[0].document if found else {"state": None, "ended_by": None}
+    nothing = {"state": None, "ended_by": None, "revision": 0}
+    return found[0].document if found else nothing
 
 
 # watch
@@ -128,6 +129,35 @@ def test_a_store_that_hangs_in_watch_is_ended_by_the_watchdog(
         watch.run_until(lambda: watch.ends, "it ends")
         assert watch.ends == ["watchdog"]
         watch.run_until(lambda: watch.ready, "it is ready again")
+
+
+def test_a_store_that_hangs_in_a_session_is_ended_by_the_watchdog_whatever_the_frames_do(
+    tmp_path: Path, store: Store, video: Path
+) -> None:
+    with watching(tmp_path, "store hangs", replayed(video)) as watch:
+        begin(store)
+        watch.run_until(lambda: session(store)["revision"] > 1, "a checkpoint")
+        strike(tmp_path)
+        watch.run_until(lambda: watch.ends, "it ends")
+        assert watch.ends == ["watchdog"]
+        watch.run_until(lambda: watch.ready, "it is ready again")
+        assert session(store)["state"] == "interrupted"
+
+
+def test_a_store_that_is_locked_for_a_while_ends_no_session(
+    tmp_path: Path, store: Store, video: Path
+) -> None:
+    with watching(tmp_path, "store hangs", replayed(video)) as watch:
+        begin(store)
+        watch.run_until(lambda: session(store)["revision"] > 1, "a checkpoint")
+        before = session(store)["revision"]
+        with (tmp_path / "agent.sqlite3.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            watch.run_until(
+                lambda: "the store refused a session" in watch.log.read_text(), "it is refused"
+            )
+        watch.run_until(lambda: session(store)["revision"] > before + 1, "checkpoints again")
+        assert (watch.ends, session(store)["state"]) == ([], "active")
 
 
 def test_a_store_that_somebody_locks_for_good_ends_watch_until_it_is_free(

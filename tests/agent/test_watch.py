@@ -1,17 +1,20 @@
 """The loop of watch, with a real store and controls that a test can press."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
-from agent import systemd, watch
+from agent import checkpoints, systemd, watch
+from agent.beside import Beside
 from agent.controls import Action, LightState
 from agent.document import iso_utc
 from agent.errors import CameraError, ConfigError, StoreError
@@ -20,6 +23,8 @@ from agent.records import FaceLandmarks, Frame
 from agent.store import Store
 from agent.watch import Limits, Watch, fault_shown, try_camera
 from tests.agent.documents import document
+
+T = TypeVar("T")
 
 FPS = 30.0
 BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -116,11 +121,31 @@ class NoFace:
         pass
 
 
+class AtOnce:
+    """In place of another thread: what is asked is answered before a frame goes by."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def begin(self, call: Callable[[Store], T]) -> "Future[T]":
+        future: Future[T] = Future()
+        future.set_result(call(self._store))
+        return future
+
+
+class Never:
+    """Another thread that hangs."""
+
+    def begin(self, call: Callable[[Store], T]) -> "Future[T]":
+        return Future()
+
+
 @dataclass
 class Device:
     """A whole device without its hardware."""
 
     store: Store
+    beside: checkpoints.Beside
     clock: SteppedClock = field(default_factory=SteppedClock)
     panel: Panel = field(default_factory=Panel)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -137,9 +162,15 @@ class Device:
             "keep_sessions": 1000,
             **limits,
         }
-        Watch(self.camera, self.record, self.store, self.panel, self.clock, Limits(**bounds)).run(
-            self.stopping
-        )
+        Watch(
+            self.camera,
+            self.record,
+            self.store,
+            self.beside,
+            self.panel,
+            self.clock,
+            Limits(**bounds),
+        ).run(self.stopping)
 
     def record(self, session_id: str | None) -> Recording:
         return Recording(
@@ -164,8 +195,17 @@ class Device:
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Device]:
     store = Store(tmp_path / "agent.sqlite3")
-    yield Device(store)
+    yield Device(store, AtOnce(store))
     store.close()
+
+
+@pytest.fixture
+def threaded(device: Device, tmp_path: Path) -> Iterator[Device]:
+    """With the thread that it has in earnest."""
+    beside = Beside(lambda: contextlib.closing(Store(tmp_path / "agent.sqlite3")))
+    device.beside = beside
+    yield device
+    beside.close()
 
 
 def stop_when_done(device: Device) -> None:
@@ -209,6 +249,86 @@ def test_checkpoints_come_at_most_ten_seconds_apart(device: Device) -> None:
     device.run()
     behind = [second - kept for second, kept in zip(range(1, 45), durations, strict=True)]
     assert max(behind) <= 10.1
+
+
+class SlowPuts:
+    """`put` takes, of one revision, for as long as `released` is not set."""
+
+    def __init__(self, device: Device, monkeypatch: pytest.MonkeyPatch, revision: int) -> None:
+        self.begun, self.released = threading.Event(), threading.Event()
+        self.in_time: list[bool] = []
+        self.kept: list[dict[str, Any]] = []
+        put = Store.put
+
+        def slow(store: Store, document: dict[str, Any]) -> bool:
+            if document["revision"] == revision:
+                self.begun.set()
+                self.in_time.append(self.released.wait(10))
+            if kept := put(store, document):
+                self.kept.append(document)
+            return kept
+
+        monkeypatch.setattr(Store, "put", slow)
+        for frame in range(10 * 30, 15 * 30):  # the other thread has its turn
+            device.camera.events[frame] = lambda: self.begun.wait(0.05) and None
+
+
+def test_no_frame_waits_for_a_checkpoint(threaded: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card takes until the camera has gone on for half a minute."""
+    puts = SlowPuts(threaded, monkeypatch, revision=2)
+    threaded.panel.presses = ["start"]
+    threaded.at(45, puts.released.set)
+    threaded.power_off_at(46)
+    threaded.run()
+    assert puts.in_time == [True]
+    assert threaded.camera.given == 46 * FPS + 1
+    assert threaded.the_session()["metrics"]["frames"] == threaded.camera.given
+
+
+def test_after_a_stall_the_newest_is_kept_and_nothing_has_waited_in_a_row(
+    threaded: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puts = SlowPuts(threaded, monkeypatch, revision=2)
+    threaded.panel.presses = ["start"]
+    threaded.at(45, puts.released.set)
+    for frame in range(round(45 * FPS) + 1, round(50 * FPS)):  # as above
+        threaded.camera.events[frame] = lambda: time.sleep(0.002)
+    threaded.power_off_at(50)
+    threaded.run()
+    durations = [each["metrics"]["duration_s"] for each in puts.kept]
+    assert [each["revision"] for each in puts.kept] == [1, 2, 3, 4]
+    assert durations[1] < 15
+    assert 45 <= durations[2] < 50
+
+
+def test_a_late_checkpoint_never_replaces_a_final_document(
+    threaded: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puts = SlowPuts(threaded, monkeypatch, revision=2)
+    threaded.panel.presses = ["start"]
+    threaded.power_off_at(20)
+    prune = threaded.store.prune
+    monkeypatch.setattr(threaded.store, "prune", lambda keep: puts.released.set() or prune(keep))
+    threaded.run()
+    assert puts.in_time == [True], "what was asked is waited for, after the final document"
+    assert [each["state"] for each in puts.kept] == ["active", "interrupted"]
+    assert threaded.the_session()["metrics"]["duration_s"] == pytest.approx(20, abs=0.1)
+
+
+def test_a_store_that_hangs_costs_no_frames_and_starves_the_watchdog(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SETTLE_S", 0.05)
+    fed: list[float] = []
+    monkeypatch.setattr(systemd, "watchdog", lambda: fed.append(device.clock.passed_s))
+    device.beside = Never()
+    device.panel.presses = ["start"]
+    device.power_off_at(40)
+    with pytest.raises(StoreError, match="did not answer"):
+        device.run()
+    assert device.camera.given == 40 * FPS + 1
+    assert not [each for each in fed if 0 < each < 40]
+    assert device.the_session()["metrics"]["duration_s"] == pytest.approx(40, abs=0.1)
 
 
 def test_a_session_ends_by_itself_at_its_limit(device: Device) -> None:
@@ -372,9 +492,16 @@ def test_a_full_disk_refuses_a_new_session_and_shows_it(
     assert device.camera.given == 0
 
 
-@pytest.mark.parametrize(("problem", "left"), [(None, 1), ("the disk is full", 0)])
-def test_delivered_sessions_make_room_on_a_full_disk_and_for_nothing_else(
-    device: Device, monkeypatch: pytest.MonkeyPatch, problem: str | None, left: int
+@pytest.mark.parametrize(
+    ("problem", "fails_at_s", "left"),
+    [(None, 5, 1), ("the disk is full", 5, 0), ("the disk is full", None, 1)],
+)
+def test_delivered_sessions_make_room_on_a_full_disk_for_what_has_begun_and_for_nothing_else(
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: str | None,
+    fails_at_s: int | None,
+    left: int,
 ) -> None:
     delivered = document(7)
     device.store.put(delivered)
@@ -383,12 +510,42 @@ def test_delivered_sessions_make_room_on_a_full_disk_and_for_nothing_else(
     def refused(document: dict[str, Any]) -> bool:
         raise StoreError("it failed")
 
-    monkeypatch.setattr(device.store, "put", refused)
-    monkeypatch.setattr(device.store, "problem", lambda: problem)
+    def fails() -> None:
+        monkeypatch.setattr(device.store, "put", refused)
+        monkeypatch.setattr(device.store, "problem", lambda: problem)
+
     device.panel.presses = ["start"]
-    threading.Timer(0.6, device.stopping.set).start()
+    if fails_at_s is None:  # before the session begins: pruning would not let it
+        fails()
+        threading.Timer(0.6, device.stopping.set).start()
+    else:
+        device.at(fails_at_s, fails)
+        device.at(15, monkeypatch.undo)
+        device.power_off_at(16)
     device.run()
     assert device.store.counts()["delivered"] == left
+
+
+@pytest.mark.parametrize("second_s", [30, 300])
+def test_a_command_cannot_begin_a_session_that_there_is_already(
+    device: Device, caplog: pytest.LogCaptureFixture, second_s: int
+) -> None:
+    """Commands come from outside: neither session may be lost or written over."""
+    wish = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
+    device.store.add_command({**command("start"), "session_id": wish})
+    device.power_off_at(100)
+    device.run()
+    first = device.the_session()
+    device.stopping.clear()
+    again = {**command("start"), "id": first["session_id"], "session_id": wish}
+    later = BEGIN + timedelta(seconds=130)
+    device.store.add_command({**again, "expires_at": iso_utc(later)})
+    device.power_off_at(100 + second_s)
+    threading.Timer(0.6, device.stopping.set).start()
+    device.run()
+    assert device.the_session() == first
+    assert device.panel.shown[-2:] == ["fault", "off"]
+    assert f"session {wish} is in the store already" in caplog.text
 
 
 def test_a_device_that_cannot_keep_up_says_so_once(

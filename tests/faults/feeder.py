@@ -7,6 +7,7 @@ It makes SESSIONS sessions and ends. Every document that the store has taken is 
 the journal too, one line each: what the store must still have, whatever becomes of it and of us.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.beside import Beside
 from agent.clock import Clock
 from agent.controls import Action, LightState
 from agent.document import Document
@@ -155,10 +157,12 @@ def main(arguments: list[str]) -> int:
     camera = QuickCamera(float(pace_ms) / 1000)
     clock = QuickClock(camera)
     store = JournaledStore(Path(path), Path(journal))
+    beside = Beside(lambda: contextlib.closing(JournaledStore(Path(path), Path(journal))))
     watch = Watch(
         camera,
         lambda session_id: _recording(clock, session_id),
         store,
+        beside,
         Presses(int(sessions), stopping),
         clock,
         Limits(
@@ -169,6 +173,7 @@ def main(arguments: list[str]) -> int:
         ),
     )
     watch.run(stopping)
+    beside.close()
     store.close()
     return 0
 
