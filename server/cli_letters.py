@@ -15,7 +15,7 @@ def list_letters(options: Options) -> None:
     """List documents that could not be accepted, newest first."""
     from server.session_data.models import DeadLetter
 
-    for letter in DeadLetter.objects.select_related("device__person").iterator():
+    for letter in DeadLetter.objects.select_related("person").iterator():
         told = _told(letter)
         sentence = "{id}  {received_at}  {sender}  {size} bytes by {door}: {reason}"
         print(json.dumps(told) if options.json else sentence.format(**told))
@@ -61,7 +61,7 @@ def _told(letter: "DeadLetter") -> dict[str, Any]:
         "id": letter.pk,
         "received_at": letter.received_at.isoformat(timespec="seconds"),
         "sender": letter.sender,
-        "user": letter.device.person.username if letter.device else None,
+        "user": letter.person.username if letter.person else None,
         "door": letter.door,
         "size": letter.size,
         "reason": letter.reason,

@@ -1,12 +1,9 @@
 """A device as people see it, in the API and on the pages."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from django.db.models import Max
 
 from server.care.models import Person
 from server.devices.models import Device
@@ -58,23 +55,14 @@ def details(device: Device) -> dict[str, Any]:
 
 
 def refused(viewer: Person, device: Device) -> list[Refused]:
-    """Why documents of the device were refused, newest first.
+    """Why documents of the device about its person were refused, newest first.
 
     For who manages it for somebody else without what was found in them: that may be measured.
     """
-    letters = DeadLetter.objects.filter(device=device)
-    if device.reassigned_at:  # what came before is the former person's
-        letters = letters.filter(received_at__gte=device.reassigned_at)
+    letters = DeadLetter.objects.filter(device=device, person=device.person_id)
     rows = letters.order_by("-received_at", "-id").values_list("received_at", "reason")
     is_own = viewer.pk == device.person_id
     return [
         Refused(at, reason if is_own else FOUND.sub("", reason))
         for at, reason in rows[:MOST_REASONS]
     ]
-
-
-def last_refused(devices: Iterable[Device]) -> dict[Any, datetime]:
-    """When a document of each was refused last: one query."""
-    letters = DeadLetter.objects.filter(device__in=list(devices)).values("device")
-    rows = letters.annotate(last=Max("received_at")).values_list("device", "last")
-    return dict(rows)

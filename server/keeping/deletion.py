@@ -5,7 +5,6 @@ interrupted half-way is gone on with by asking again. Ids stay behind as tombsto
 send again what they don't know to be there.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -20,11 +19,10 @@ from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonTo
 from server.devices.credentials import revoke
 from server.devices.models import Device
 from server.keeping.buried import bury
-from server.session_data.fields import CANONICAL_UUID
+from server.session_data.dead_letters import session_named
 from server.session_data.models import DeadLetter, SessionData
 
 BATCH = 200
-NAMED = re.compile(rf'"session_id"\s*:\s*"({CANONICAL_UUID.pattern})"')
 
 
 @dataclass(frozen=True)
@@ -136,9 +134,8 @@ def sum_of(parts: Iterator[Amounts]) -> Amounts:
 
 
 def letters_of(person: Person) -> QuerySet[DeadLetter]:
-    """The refused documents of the person's devices, by what each claimed to be."""
-    devices = [str(pk) for pk in person.devices.values_list("pk", flat=True)]
-    return DeadLetter.objects.filter(Q(device__person=person) | Q(sender__in=devices))
+    """The refused documents that are about the person, whosever their device is by now."""
+    return DeadLetter.objects.filter(person=person)
 
 
 def _delete_letters(person: Person, sessions: Collection[UUID]) -> int:
@@ -146,6 +143,6 @@ def _delete_letters(person: Person, sessions: Collection[UUID]) -> int:
     about = [
         pk
         for pk, payload in letters_of(person).values_list("pk", "payload")
-        if (found := NAMED.search(payload)) and UUID(found[1]) in sessions
+        if session_named(payload) in sessions
     ]
     return DeadLetter.objects.filter(pk__in=about).delete()[0]

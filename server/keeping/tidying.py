@@ -1,7 +1,8 @@
 """`blink-server tidy`: what nobody wants kept any longer goes, in bounded steps.
 
-Sessions beyond their person's time, alerts and notices that are long over, codes and guesses that
-no longer count. Cheap when there is nothing to do: a timer may run it as often as it likes.
+Sessions and refused documents beyond their person's time, alerts and notices that are long over,
+codes and guesses that no longer count. Cheap when there is nothing to do: a timer may run it as
+often as it likes.
 """
 
 from collections import defaultdict
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db.models import Q
 from django.utils import timezone
 
 from server.alerts.models import Alert, Delivery
@@ -21,11 +23,14 @@ from server.care.tidy import tidy as tidy_care
 from server.keeping.deletion import BATCH, delete_batch
 from server.keeping.models import Retention
 from server.keeping.signs import note_sign
-from server.session_data.models import SessionData
+from server.session_data.models import DeadLetter, SessionData
 
 # In one run: a first one over years of sessions is spread over several.
 MOST_SESSIONS = 10_000
 ALERTS_KEPT = timedelta(days=365)
+
+# Whose sessions are kept for how many days: people by their keys.
+ByDays = dict[int, dict[int, Person]]
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,15 @@ class Tidied:
 
 
 def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
-    """One run; what was deleted is in the audit log of whom it was about."""
+    """One run; the sessions that were deleted are in the audit log of whom they were about."""
     now = now or timezone.now()
-    sessions = tidy_sessions(now, most)
+    by_days = _people_by_days()
+    sessions = tidy_sessions(now, most, by_days)
     over = Alert.objects.filter(resolved_at__lt=now - ALERTS_KEPT)
     sent = Delivery.objects.filter(sent_at__lt=now - NOTICES_KEPT)
     dropped = Delivery.objects.filter(dropped_at__lt=now - NOTICES_KEPT)
     others = {
+        "refused documents": tidy_letters(now, by_days),
         "alerts": over.delete()[0],
         "notices": sent.delete()[0] + dropped.delete()[0],
         "log-ins": Session.objects.filter(expire_date__lt=now).delete()[0],
@@ -54,11 +61,11 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     return Tidied(sessions, others, sessions >= most)
 
 
-def tidy_sessions(now: datetime, most: int) -> int:
+def tidy_sessions(now: datetime, most: int, by_days: ByDays) -> int:
     """Delete sessions older than their person wants them: by when they were measured, or, where
     that is not known, received. How many."""
     done = 0
-    for days, people in _people_by_days().items():
+    for days, people in by_days.items():
         old = SessionData.objects.filter(
             user__in=people, placed_at__lt=now - timedelta(days=days)
         ).order_by("placed_at", "pk")
@@ -70,7 +77,21 @@ def tidy_sessions(now: datetime, most: int) -> int:
     return done
 
 
-def _people_by_days() -> dict[int, dict[int, Person]]:
+def tidy_letters(now: datetime, by_days: ByDays) -> int:
+    """Delete documents that were refused longer ago than their person wants sessions kept.
+
+    Nobody's are kept as long as is usual here. How many.
+    """
+    whose = [(days, Q(person__in=people)) for days, people in by_days.items()]
+    if settings.RETENTION_DAYS:
+        whose.append((settings.RETENTION_DAYS, Q(person=None)))
+    return sum(
+        DeadLetter.objects.filter(each, received_at__lt=now - timedelta(days=days)).delete()[0]
+        for days, each in whose
+    )
+
+
+def _people_by_days() -> ByDays:
     """Whose sessions are kept for how many days; who keeps them for ever is not among them."""
     chosen = {each.person_id: each.days for each in Retention.objects.all()}
     usual = settings.RETENTION_DAYS or None

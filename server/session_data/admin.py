@@ -62,10 +62,10 @@ class SessionDataAdmin(ReadOnlyAdmin):
 class DeadLetterAdmin(ReadOnlyAdmin):
     """Why a document was refused."""
 
-    list_display = ["received_at", "sender", "device", "door", "reason", "size"]
+    list_display = ["received_at", "sender", "device", "person", "door", "reason", "size"]
     list_filter = ["door"]
-    list_select_related = ["device"]
-    search_fields = ["sender", "reason"]
+    list_select_related = ["device", "person"]
+    search_fields = ["sender", "reason", "person__username"]
     exclude = ["payload"]  # it holds somebody's data
     show_full_result_count = False
     actions = ["retry"]

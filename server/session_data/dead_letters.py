@@ -1,33 +1,88 @@
 """Documents that could not be accepted: kept for somebody to look at, and to try again."""
 
+import re
+from datetime import datetime
+from uuid import UUID
+
 from django.db import DataError, transaction
+from django.utils import timezone
 
 from server.devices.models import Device
-from server.session_data.accept import Acceptance, accept_session, rejected
+from server.session_data.accept import Acceptance, Writer, accept_many, rejected
+from server.session_data.days import is_uncertain
 from server.session_data.fields import CANONICAL_UUID
-from server.session_data.models import DeadLetter
+from server.session_data.models import DeadLetter, SessionData
 from server.session_data.parsing import UnreadableError, parse_document
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
+# Looked for in the text: what was refused may be no JSON, or not whole.
+NAMED = re.compile(rf'"session_id"\s*:\s*"({CANONICAL_UUID.pattern})"')
+STARTED = re.compile(r'"started_at"\s*:\s*"([^"]{1,40})"')
+CLOCK_SET = re.compile(r'"synchronized"\s*:\s*true\b')
 
 
 def keep_dead_letter(
     door: str, sender: str, device: Device | None, reason: str | None, payload: bytes
 ) -> None:
-    """Keep one, and of its sender's no more than the newest `DeadLetter.MOST_KEPT`."""
+    """Keep one, and of its sender's no more than the newest `DeadLetter.MOST_KEPT`.
+
+    What was measured for an account that is gone is not kept, only that it came.
+    """
     whole = len(payload) <= DeadLetter.LONGEST_KEPT
     kept = payload if whole else payload[: DeadLetter.LONGEST_PART]
+    text = kept.decode("utf-8", "replace").replace("\x00", REPLACED)
+    known = device or _claimed(sender)
+    person = _person_of(known, text, timezone.now()) if known else None
     DeadLetter.objects.create(
         device=device,
+        person_id=person,
         sender=sender,
         door=door,
         reason=reason or "",
         size=len(payload),
-        payload=kept.decode("utf-8", "replace").replace("\x00", REPLACED),
+        payload="" if known and person is None else text,
     )
     of_sender = DeadLetter.objects.filter(sender=sender)
     newest = list(of_sender.order_by("-id").values_list("id", flat=True)[: DeadLetter.MOST_KEPT])
     of_sender.filter(id__lt=newest[-1]).delete()
+
+
+def session_named(text: str) -> UUID | None:
+    """The id of the session that a refused document is of, where it can be found."""
+    found = NAMED.search(text)
+    return UUID(found[1]) if found else None
+
+
+def _claimed(sender: str) -> Device | None:
+    """The device that says so of itself: one that is revoked, or was not known then."""
+    if not CANONICAL_UUID.fullmatch(sender):
+        return None
+    return Device.objects.select_related("person").filter(pk=sender).first()
+
+
+def _person_of(device: Device, text: str, now: datetime) -> int | None:
+    """The key of whom a refused document is about: whom `accept` would take it for.
+
+    `None` where that account is gone.
+    """
+    if named := session_named(text):
+        kept = SessionData.objects.filter(pk=named, device=device).only("user_id").first()
+        if kept is not None:
+            return kept.user_id
+    started_at = _started_at(text)
+    is_set = CLOCK_SET.search(text) is not None
+    if started_at is None or is_uncertain(started_at, None, is_set, now):
+        return device.person_id
+    return device.person_at(started_at)
+
+
+def _started_at(text: str) -> datetime | None:
+    found = STARTED.search(text)
+    try:
+        moment = datetime.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
 
 
 def retry(letter: DeadLetter) -> Acceptance:
@@ -50,15 +105,14 @@ def retry(letter: DeadLetter) -> Acceptance:
 
 
 def _accept(letter: DeadLetter) -> Acceptance:
-    device = letter.device
-    if device is None and CANONICAL_UUID.fullmatch(letter.sender):  # not known, or revoked, then
-        device = Device.objects.select_related("person").filter(pk=letter.sender).first()
+    device = letter.device or _claimed(letter.sender)
     if device is None or device.revoked_at:
         return rejected(None, "no such device, or revoked")
     payload = letter.payload.encode()
     if len(payload) != letter.size or REPLACED in letter.payload:
         return rejected(None, "it was not kept as it came, being too long or no text")
     try:
-        return accept_session(device, parse_document(payload))
+        writer = Writer(letter.person or device.person, device)
+        return accept_many([(writer, parse_document(payload))])[0]
     except UnreadableError as error:
         return rejected(None, str(error))

@@ -142,7 +142,11 @@ METRICS = (
 
 
 class DeadLetter(models.Model):
-    """A document that could not be accepted, and why. At most `MOST_KEPT` for one sender."""
+    """A document that could not be accepted, and why. At most `MOST_KEPT` for one sender.
+
+    `person`: whom it is about, which stays so when the device is given away; null where its sender
+    is no device we know, or that account is gone.
+    """
 
     MOST_KEPT = 50
     LONGEST_KEPT = 256 * 1024  # a two-hour session with 5,000 blinks is 150 KB
@@ -150,6 +154,13 @@ class DeadLetter(models.Model):
 
     device = models.ForeignKey(
         Device, models.SET_NULL, null=True, blank=True, related_name="dead_letters"
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="dead_letters",
     )
     sender = models.CharField(max_length=64, help_text="The device's id, as claimed")
     door = models.CharField(max_length=8, choices=[("http", "HTTP"), ("mqtt", "MQTT")])

@@ -1,17 +1,21 @@
 """What could not be accepted can be looked at, tried again and dropped, and is never lost by it."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.db import DataError
 from django.test import Client
+from django.utils import timezone
 
 from server import cli
 from server.care.models import Person
-from server.devices.models import Device
+from server.devices import manage
+from server.devices.models import Device, FormerPerson
 from server.session_data import dead_letters
 from server.session_data.accept import accept_session
 from server.session_data.dead_letters import keep_dead_letter, retry
+from server.session_data.fields import instant_text
 from server.session_data.models import DeadLetter, SessionData
 from tests.server.conftest import golden
 
@@ -113,13 +117,83 @@ def test_nobodys_documents_stay_nobodys(world, sender):
     assert retry(DeadLetter.objects.get()).outcome == "rejected"
 
 
+def began(document, moment, *, synchronized=True):
+    """The same, begun then by a clock that is set, or is not."""
+    clock = document["clock"] | {"synchronized": synchronized}
+    return document | {"started_at": instant_text(moment), "clock": clock}
+
+
+@pytest.fixture
+def given_away(world):
+    """Anna's device is Otto's since a minute ago."""
+    manage.reassign(world.anna, world.device, world.otto)
+    minute = timezone.now() - timedelta(minutes=1)
+    FormerPerson.objects.update(until=minute)
+    Device.objects.filter(pk=world.device.pk).update(reassigned_at=minute)
+    return Device.objects.select_related("person").get(pk=world.device.pk)
+
+
+HOUR_AGO, JUST_NOW = timedelta(hours=1), timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("ago", "change", "whose"),
+    [
+        (HOUR_AGO, {}, "anna"),
+        (JUST_NOW, {}, "otto"),
+        (HOUR_AGO, {"synchronized": False}, "otto"),  # as it would have been taken for
+        (timedelta(days=30_000), {}, "otto"),
+        (-timedelta(days=30), {}, "otto"),
+    ],
+)
+def test_a_letter_is_of_whom_the_device_measured_then(given_away, ago, change, whose):
+    document = began(golden("final"), timezone.now() - ago, **change)
+    assert keep(given_away, document).person.username == whose
+    cut_off = json.dumps(document).encode()[:-7]
+    assert keep(given_away, cut_off).person.username == whose
+    given_away.revoked_at = timezone.now()
+    given_away.save()
+    keep_dead_letter("mqtt", str(given_away.pk), None, "revoked", cut_off)
+    assert DeadLetter.objects.first().person.username == whose
+
+
+@pytest.mark.parametrize("text", ["", "x", "2026-11-22T10:15:30", "0001-01-01T00:00:00+14:00"])
+def test_one_that_says_no_time_is_of_whose_device_it_is(given_away, text):
+    assert keep(given_away, golden("final", started_at=text)).person.username == "otto"
+
+
+def test_one_of_a_session_that_is_kept_is_of_that_ones_person(world):
+    started = began(golden("started"), timezone.now(), synchronized=False)
+    accept_session(world.device, started)
+    manage.reassign(world.anna, world.device, world.otto)
+    end = golden("final", session_id=started["session_id"], metrics=None)
+    end = began(end, timezone.now(), synchronized=False)
+    assert keep(world.device, end).person == world.anna
+    assert keep(world.other_device, end).person == world.otto  # which only claims to know it
+
+
+def test_what_was_measured_for_an_account_that_is_gone_is_not_kept(world, given_away):
+    world.anna.delete()
+    letter = keep(given_away, began(golden("final"), timezone.now() - HOUR_AGO))
+    assert (letter.person, letter.payload) == (None, "")
+    assert letter.size > 0
+
+
+def test_one_that_is_taken_late_is_its_persons_all_the_same(run, world):
+    keep(world.device, began(golden("final"), timezone.now(), synchronized=False))
+    manage.reassign(world.anna, world.device, world.otto)
+    assert json.loads(run("list", "--json")[1])["user"] == "anna"
+    assert run("retry", "--all")[0] == 0
+    assert SessionData.objects.get().user == world.anna
+
+
 def test_what_the_database_refuses_stays(world, monkeypatch):
     letter = keep(world.device, golden("final"))
 
-    def accept(device, document):
+    def accept(documents):
         raise DataError("out of range")
 
-    monkeypatch.setattr(dead_letters, "accept_session", accept)
+    monkeypatch.setattr(dead_letters, "accept_many", accept)
     assert retry(letter).outcome == "rejected"
     assert DeadLetter.objects.get().reason == "the database can't keep this document"
 

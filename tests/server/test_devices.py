@@ -174,7 +174,11 @@ def test_why_documents_of_the_former_person_were_refused_is_not_for_the_next(
 ):
     keep_dead_letter("http", str(everybody.device.pk), everybody.device, "Anna's", b"{}")
     given_to_otto(everybody, api, address)
+    late = at(golden("final"), timezone.now() - timedelta(minutes=5)) | {"revision": -1}
+    assert api("device")("POST", "/api/session/start/", late).status_code == 400
     assert api("otto").get(address + "refused/").json()["results"] == []
+    assert api("device")("POST", "/api/session/start/", {"note": "Otto's"}).status_code == 400
+    assert len(api("otto").get(address + "refused/").json()["results"]) == 1
 
 
 def test_a_device_is_given_to_nobody_who_has_not_agreed(everybody, api, address):

@@ -18,6 +18,7 @@ from django.utils import timezone
 from server.alerts.models import Alert, Receiver, Rule
 from server.care.access import note_look
 from server.care.models import AccessLog, AuditEntry, CareLink, Person
+from server.devices import manage
 from server.keeping import deletion, tidying
 from server.keeping.models import Retention, Tombstone
 from server.keeping.tidying import tidy
@@ -212,7 +213,32 @@ def test_while_the_broker_can_t_be_told_nothing_is_deleted(world, anna, monkeypa
     assert SessionData.objects.count() == 1
 
 
+def test_what_was_refused_of_a_person_stays_theirs_when_the_device_is_given_away(world, anna):
+    keep_dead_letter("mqtt", str(world.device.pk), world.device, "bad", b"{of Anna")
+    manage.reassign(world.anna, world.device, world.otto)
+    otto = logged_in(world.otto)
+    assert "of Anna" not in "".join(unzipped(otto.post("/account/data/export/")).values())
+    assert "of Anna" in "".join(unzipped(anna.post("/account/data/export/")).values())
+    otto.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert DeadLetter.objects.count() == 1
+    anna.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert not DeadLetter.objects.exists()
+
+
 # Retention
+
+
+def test_what_was_refused_is_kept_no_longer_than_sessions(world, settings):
+    for person_device in (world.device, world.other_device):
+        keep_dead_letter("mqtt", str(person_device.pk), person_device, "bad", b"{")
+    keep_dead_letter("mqtt", "stranger", None, "no such device", b"{")
+    Retention.objects.create(person=world.anna, days=10)
+    later = timezone.now() + timedelta(days=11)
+    assert tidy().others["refused documents"] == 0
+    assert tidy(later).others["refused documents"] == 1
+    assert tidy(later).others["refused documents"] == 0
+    settings.RETENTION_DAYS = 9
+    assert tidy(later).others["refused documents"] == 2
 
 
 def test_the_person_says_how_long_and_older_sessions_go_with_a_note(world, anna):

@@ -1,6 +1,7 @@
 """Upgrading a database that has sessions in it."""
 
-from datetime import UTC, date, datetime
+import json
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from server.session_data.models import SessionData
+from server.session_data.models import DeadLetter, SessionData
 
 BEFORE = [("session_data", "0001_initial")]
 STARTED = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
@@ -40,3 +41,48 @@ def test_sessions_of_an_uncertain_date_move_to_where_they_arrived_and_keep_their
     assert (lost.placed_at, lost.local_day) == (ARRIVED, date(2026, 6, 2))
     assert (sure.placed_at, sure.local_day) == (STARTED, date(2026, 5, 1))
     assert [each.document for each in (lost, sure)] == [{"key": 1}, {"key": 2}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refused_documents_become_those_of_whom_their_device_measured():
+    before = [("session_data", "0002_placed_and_summary"), ("devices", "0005_former_person_gone")]
+    MigrationExecutor(connection).migrate(before)
+    given = datetime(2026, 6, 1, tzinfo=UTC)
+    of_may = json.dumps({"started_at": "2026-05-31T10:00:00Z", "clock": {"synchronized": True}})
+    try:
+        apps = MigrationExecutor(connection).loader.project_state(before).apps
+        people, devices = apps.get_model("care", "Person"), apps.get_model("devices", "Device")
+        anna, otto = (people.objects.create(username=n, timezone="UTC") for n in ("a", "o"))
+        device, orphan, own = (
+            devices.objects.create(id=UUID(int=n), person=otto, label="K", reassigned_at=given)
+            for n in range(3)
+        )
+        former = apps.get_model("devices", "FormerPerson").objects
+        former.create(device=device, person=anna, until=given)
+        former.create(device=orphan, person=None, until=given)
+        session = apps.get_model("session_data", "SessionData").objects.create(
+            id=UUID(int=9), user=anna, device=device, revision=1, state="active",
+            started_at=STARTED, local_day=date(1970, 1, 1), document_json="{}",
+        )  # fmt: skip
+        named = json.dumps({"session_id": str(session.pk)})
+        for reason, of, sender, payload, day in (
+            ("anna", device, device, of_may, 2),
+            ("anna", None, device, of_may, 2),
+            ("anna", device, device, "{", -2),
+            ("anna", device, device, named, 2),
+            ("otto", device, device, "{", 2),
+            ("otto", own, own, of_may, 2),
+            ("nobody", orphan, orphan, of_may, 2),
+            ("nobody", None, None, "{", 2),
+        ):
+            apps.get_model("session_data", "DeadLetter").objects.create(
+                device=of, sender=str(sender.pk if sender else "x"), door="mqtt", reason=reason,
+                size=1, payload=payload, received_at=given + timedelta(days=day),
+            )  # fmt: skip
+    finally:
+        call_command("migrate", verbosity=0)
+    letters = DeadLetter.objects.select_related("person").order_by("pk")
+    names = {None: "nobody", "a": "anna", "o": "otto"}
+    found = [names[each.person and each.person.username] for each in letters]
+    assert found == [each.reason for each in letters]
+    assert [each.payload for each in letters][-2:] == ["", "{"]
