@@ -110,7 +110,7 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._idle = Idle(store, clock)
-        self._believed = False  # whether the wall clock has been
+        self._believed = False  # whether the wall clock is, and all sessions have their date
 
     def run(self, stopping: threading.Event) -> None:
         """Measures session after session until `stopping` is set."""
@@ -194,8 +194,15 @@ class Watch:
         systemd.status("ready")
 
     def _believe_clock(self) -> None:
-        """Once the wall clock is right, sessions of this boot that began before get their date."""
-        if self._believed or not self._clock.synchronized():
+        """Whenever the wall clock comes to be right, earlier sessions of this boot get their date.
+
+        Under chrony and ntpd that may be more than once: hours after the network went, their clock
+        is no longer called right.
+        """
+        if not self._clock.synchronized():
+            self._believed = False
+            return
+        if self._believed:
             return
         booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
         boot_id = self._clock.boot_id()

@@ -432,6 +432,29 @@ def test_time_that_arrives_in_a_session_gives_it_its_true_date(device: Device) -
     assert session["clock"]["synchronized"] is True
 
 
+def test_time_that_is_lost_and_comes_back_dates_what_was_measured_in_between(
+    device: Device,
+) -> None:
+    """As under chrony: hours after the network went, the kernel calls its clock unsynchronised."""
+    wrongs = [timedelta(0), timedelta(days=-1), timedelta(days=-1), timedelta(0)]
+
+    def idle(timeout_s: float) -> Action | None:
+        """Half a second between two sessions: the time is right, then it is not, then it is."""
+        if timeout_s == 0:
+            return None
+        if wrongs:
+            device.clock.wrong = wrongs.pop(0)
+            return "start" if len(wrongs) == 1 else None
+        device.stopping.set()
+        return None
+
+    device.panel.action = idle  # type: ignore[method-assign]
+    device.camera.ends_after = 60
+    device.run()
+    assert device.the_session()["clock"]["synchronized"] is True
+    assert device.the_session()["started_at"].startswith("2026-11-22T10:00:0")
+
+
 def test_a_wall_clock_that_jumps_a_year_changes_no_duration(device: Device) -> None:
     device.panel.presses = ["start"]
     device.at(5, lambda: setattr(device.clock, "jumped", timedelta(days=365)))
