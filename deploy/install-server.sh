@@ -31,6 +31,7 @@ ready_s=${BLINKLOG_READY_S:-60}
 
 action=install data='' name='' postgres='' with_broker='' scratch=''
 stopped=''  # by us: to be started again, however this ends
+stuck=''  # there was no going back
 
 read_options() {
   while [ $# -gt 0 ]; do
@@ -84,7 +85,7 @@ install_config() {
   fi
 }
 
-setting() { sed -n "s/^$1=//p" "$config/environment" 2>/dev/null | tail -n 1; }
+setting() { sed -n "s/^$1=//p" "$config/environment" 2>/dev/null | tail -n 1 | sed 's/^"\(.*\)"$/\1/'; }
 
 # set_once NAME VALUE: a setting that is there already stays.
 set_once() {
@@ -290,24 +291,33 @@ all_run() {
 }
 
 upgrade() {
-  local before
-  before=$(current_release)
-  stopped=$before
+  local found before
+  found=$(current_release)
+  before=$found
+  stopped=$found
   stop_all
-  back_up "$before"
-  if [ -n "$before" ]; then point_undo "$before"; fi
+  if [ -n "$found" ] && ! can_run "$found"; then
+    warn "$(basename "$found") does not run here any more (another Python?): $version backs up, and is not taken back"
+    before=''
+    back_up "$release"
+  elif [ -n "$found" ]; then
+    back_up "$found"
+    point_undo "$found"
+    switch_to "$release"  # before the database changes: what is current is always what knows it
+  fi
   prune_backups
   say "bringing the database up to date"
   if ! { server "$release" migrate --quiet && switch_to "$release" && finish && try_it; }; then
     if [ -z "$before" ]; then die "$version is installed, but does not stand (see above)"; fi
     mend
+    if [ -n "$stuck" ]; then die "$version failed, and could not be taken back (see above)"; fi
     rm -rf "$release"
     die "$version failed, and was taken back: $(basename "$before") runs again, with the database as it was"
   fi
-  rm -f "$unproven"
+  rm -f "$unproven" "$prefix/not-taken-back"
   start_all || die "$(basename "$release") passed its trial, but not all of it stands: systemctl status 'blinklog-*'"
   say "$(basename "$release") runs"
-  if [ -z "$before" ]; then
+  if [ -z "$found" ]; then
     note "next: a reverse proxy for TLS ($prefix/current/deploy/server/Caddyfile or nginx.conf), and somebody to log in:"
     note "sudo blink-server create-person NAME --admin --password-stdin"
   fi
@@ -331,10 +341,11 @@ start_all() {
   stopped=''
 }
 
-# back_up RELEASE: of the database as that release knows it. Nobody writes: the services are down.
+# can_run RELEASE: not after Debian's own upgrade to the next Python.
+can_run() { (cd / && as_user env --ignore-environment PATH=/usr/bin:/bin "$1/bin/blink-server" --help >/dev/null 2>&1); }
+
+# back_up RELEASE: of the database, by that release. Nobody writes: the services are down.
 back_up() {
-  backup=none
-  if [ -z "$1" ]; then return; fi
   backup=$state/backups/before-$(basename "$release")-$(date +%Y%m%dT%H%M%S).zip
   say "backing up to $backup"
   server "$1" backup "$backup" >/dev/null || die "the backup failed; nothing was changed"
@@ -354,7 +365,9 @@ prune_backups() {
 # point_undo RELEASE: from now on the next boot goes back to it.
 point_undo() {
   point "$prefix/previous" "releases/$(basename "$1")"
-  echo "$backup" > "$unproven"
+  echo "$backup" > "$unproven.new"
+  sync -f "$prefix"  # a power cut must not leave the name without the content
+  mv "$unproven.new" "$unproven"
   sync -f "$prefix"
 }
 
@@ -376,26 +389,63 @@ try_it() {
 # Also at boot, before the services: power was cut while an upgrade was being tried.
 undo() {
   [ -e "$unproven" ] || return 0
-  local before tries=0
+  local before
   before=$(previous_release)
   backup=$(cat "$unproven")
   say "going back to $(basename "$before") and to the database in $backup"
-  until server "$before" restore --replace "$backup"; do  # a database may take longer to boot than we do
-    tries=$((tries + 1))  # at boot the services wait for us, and the unit bounds that
-    [ "$action" = undo ] || [ "$tries" -lt 30 ] || die "$backup could not be restored: see above, and docs/install.md, \"Upgrading\""
-    sleep 10
-  done
+  if ! { can_run "$before" && is_whole "$backup" && patiently server "$before" restore --replace "$backup"; }; then
+    go_on
+    return
+  fi
   point "$prefix/current" "releases/$(basename "$before")"
   rm -f "$unproven" "$prefix/previous"
   sync -f "$prefix"
   if systemd_runs; then systemctl daemon-reload; fi
 }
 
+# Without what there was to go back to, current is the only release that knows the database as it is.
+go_on() {
+  stuck=yes
+  warn "'$backup' could not be restored: going on with $(basename "$(current_release)") and the database as it is." \
+    "Run the installer again: see docs/install.md, \"Upgrading\""
+  patiently server "$(current_release)" migrate --quiet || warn "the database could not be brought up to date"
+  mv "$unproven" "$prefix/not-taken-back"
+  sync -f "$prefix"
+}
+
+# is_whole BACKUP: one that is empty, damaged or not there is so the next time, too.
+is_whole() {
+  as_user "$system_python" - "$1" <<'PYTHON'
+import sys, zipfile
+try:
+    sys.exit(zipfile.ZipFile(sys.argv[1]).testzip() and "   expected a whole backup, found a damaged one")
+except Exception as error:
+    sys.exit(f"   expected a backup, found: {error}")
+PYTHON
+}
+
+# patiently COMMAND...: for five minutes; at boot, as long as the database is not up, until the unit's time is over.
+patiently() {
+  local tries=0
+  until "$@"; do
+    if [ "$action" != undo ] || database_answers; then tries=$((tries + 1)); fi
+    [ "$tries" -lt 30 ] || return 1
+    sleep 10
+  done
+}
+
+# Whoever asks needs no password.
+database_answers() {
+  local url
+  url=$(setting DATABASE_URL | sed 's,//\([^:@/]*\):[^@/]*@,//\1@,')
+  [ -z "$url" ] || pg_isready --quiet --dbname "$url"
+}
+
 # What was broken off, by whatever: goes back where a release was being tried, at once and not only at the next boot.
 mend() {
   if [ -e "$unproven" ]; then
     stop_all
-    stopped=yes
+    stopped=yes stuck=''
     undo
   fi
   if [ -n "$stopped" ]; then start_all || true; fi
@@ -452,7 +502,9 @@ main() {
   take_lock blinklog-install-server
   case $action in
     install) install_release ;;
-    undo) undo ;;
+    undo)
+      undo
+      if [ -n "$stuck" ]; then exit 1; fi ;;  # for systemctl --failed; the services don't mind
     uninstall) uninstall ;;
   esac
 }

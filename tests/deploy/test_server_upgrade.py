@@ -1,7 +1,7 @@
 """What can go wrong in a server's upgrade, and what runs afterwards.
 
 On a machine with systemd and no network. The tests are one story, in order: each begins where the
-one before ended, with the release 0.1.0 at work.
+one before ended.
 """
 
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.house import another, wheel_house
+from tests.deploy.house import ROOT, another, wheel_house
 from tests.deploy.machine import Machine, a_machine
 
 pytestmark = [
@@ -19,6 +19,14 @@ pytestmark = [
     pytest.mark.usefixtures("needs_machine"),
 ]
 
+LATEST = max(each.stem for each in (ROOT / "server/care/migrations").glob("[0-9]*.py"))
+MIGRATION = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("care", "{before}")]
+    operations = [migrations.RunSQL("CREATE TABLE {table} (number integer)")]
+"""
 QUICK = {"PIP_NO_COMPILE": "1"}
 UPGRADE = "/run/share/second/install-server.sh"
 PREFIX = "/opt/blinklog-server"
@@ -59,9 +67,16 @@ while not os.path.exists(sys.argv[2]) and time.monotonic() < limit:
 def server(stick: Path) -> Iterator[Machine]:
     shutil.copytree(wheel_house("server"), stick / "first")
     another(stick / "first", stick / "second", "0.2.0", {})
+    migrations = "server/care/migrations"
+    changes = {f"{migrations}/0999_later.py": MIGRATION.format(before=LATEST, table="later")}
+    another(stick / "first", stick / "third", "0.3.0", changes)
+    changes = {f"{migrations}/1000_last.py": MIGRATION.format(before="0999_later", table="last")}
+    another(stick / "third", stick / "fourth", "0.4.0", changes)
+    another(stick / "fourth", stick / "fifth", "0.5.0", {})
     (stick / "terminal.py").write_text(TERMINAL)
     with a_machine(stick) as made:
         made.run("/run/share/first/install-server.sh --name blinklog.example.org", **QUICK)
+        made.run("echo a-long-enough-secret | blink-server create-person eileen --password-stdin")
         yield made
 
 
@@ -77,6 +92,7 @@ def assert_runs(server: Machine, version: str) -> None:
         " 'until curl -s 127.0.0.1:8000/readyz -H Host:localhost | grep -q ok; do sleep 0.2; done'"
     )
     server.run("systemctl is-active blinklog-serve blinklog-judge.timer blinklog-backup.timer")
+    assert '"eileen"' in server.run("blink-server people --json").stdout
     server.run(f"test ! -e {PREFIX}/unproven")
 
 
@@ -107,3 +123,40 @@ def test_a_backup_that_fails_leaves_the_server_running(server: Machine) -> None:
     assert "the backup failed; nothing was changed" in failed.stdout
     assert failed.returncode != 0
     assert_runs(server, "0.1.0")
+
+
+def cut_power_in_an_upgrade(server: Machine, house: str, file: str, damage: str) -> None:
+    """As soon as there is this file, and something is damaged; then it boots again."""
+    server.begin(f"/run/share/{house}/install-server.sh", **QUICK)
+    server.run(f"timeout 90 bash -c 'until [ -e {file} ]; do sleep 0.02; done'; {damage}; sync")
+    server.cut_power()
+    server.boot()
+
+
+def test_without_the_backup_it_goes_on_with_what_knows_the_database_and_says_so(
+    server: Machine,
+) -> None:
+    damage = f"truncate -s 5000 {BACKUPS}/before-0.3.0-*"
+    cut_power_in_an_upgrade(server, "third", "/run/blinklog-server-trial", damage)
+    assert_runs(server, "0.3.0")
+    assert "blinklog-server-undo" in server.run("systemctl --failed").stdout
+    said = server.run("journalctl -b -u blinklog-server-undo").stdout
+    assert "could not be restored: going on with 0.3.0" in said
+    server.cut_power()
+    server.boot()
+    assert "blinklog-server-undo" not in server.run("systemctl --failed").stdout
+
+
+def test_a_note_that_names_no_backup_keeps_nobody_waiting(server: Machine) -> None:
+    note = f"{PREFIX}/unproven"
+    cut_power_in_an_upgrade(server, "fourth", note, f": > {note}")
+    assert_runs(server, "0.4.0")
+
+
+def test_a_release_that_python_left_behind_is_backed_up_by_the_next(server: Machine) -> None:
+    server.run(f"cd {PREFIX}/releases/0.4.0/lib; mv python3* python2")
+    told = server.run("/run/share/fifth/install-server.sh", **QUICK).stdout
+    assert "0.4.0 does not run here any more" in told
+    assert_runs(server, "0.5.0")
+    server.run(f"blink-server restore --replace $(ls {BACKUPS}/before-0.5.0-*)")
+    assert '"eileen"' in server.run("blink-server people --json").stdout
