@@ -16,6 +16,7 @@ from server.alerts.audience import may_be_told
 from server.alerts.models import Alert, Delivery, Notice, Receiver, Why
 from server.alerts.quiet import quiet_until
 from server.care.access import note_look
+from server.logs import place_of
 from server.session_data.days import zone_of
 
 log = logging.getLogger(__name__)
@@ -138,15 +139,25 @@ def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
     if not _free(now).filter(pk=pk).update(claimed_until=now + LEASE, attempts=F("attempts") + 1):
         return "somebody else's"
     delivery.attempts += 1
-    try:
-        senders[delivery.way](delivery, receiver)
-    except SendError as error:
+    if error := _try(senders[delivery.way], delivery, receiver):
         if error.whole:
             closed.add(delivery.way)
         return _failed(delivery, error)
     Delivery.objects.filter(pk=pk).update(sent_at=timezone.now(), claimed_until=None, problem="")
     note_look(delivery.alert.receiver, delivery.alert.person, "notice")
     return "sent"
+
+
+def _try(send: Send, delivery: Delivery, receiver: Receiver) -> SendError | None:
+    """Why it could not be sent. A fault of ours costs this delivery a try, and no other."""
+    try:
+        send(delivery, receiver)
+    except SendError as error:
+        return error
+    except Exception as error:
+        log.error("a notice by %s met a fault of ours: %s", delivery.way, place_of(error))
+        return SendError(f"a fault of the server: {type(error).__name__}")
+    return None
 
 
 def _reason_to_drop(delivery: Delivery, receiver: Receiver) -> str | None:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import queue
 import socket
 import ssl
 import threading
@@ -29,7 +30,9 @@ from server.alerts.outbox import SendError
 from server.alerts.words import ending, heading, sentence
 from server.session_data.fields import instant_text
 
-# Seconds: of one wait, and of the whole exchange, whatever drips in meanwhile.
+# Seconds: of finding the address, of any other wait, and of the whole exchange, whatever drips in
+# meanwhile: more than the first two, so that there is a connection to be cut.
+RESOLVE_S = 3.0
 WAIT_S = 5.0
 WHOLE_S = 10.0
 
@@ -100,7 +103,7 @@ def check_url(text: str) -> None:
         good = url.scheme in ("http", "https") and url.hostname and url.port != 0
     except ValueError:
         url, good = SplitResult("", "", "", "", ""), False
-    if not good or not text.isascii() or any(letter <= " " for letter in text):
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
         raise ValidationError(_("Expected an address such as https://example.org/hook."))
     if "@" in url.netloc:
         raise ValidationError(_("Expected an address without a user name or a password."))
@@ -133,14 +136,30 @@ def reachable_address(host: str, port: int) -> str:
 
     All that the name stands for must be allowed: one that is both inside and outside is a trick.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise SendError("the webhook's host has no address") from None
-    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
-    if not addresses or not all(_may_reach(_literal(address)) for address in addresses):
+    addresses = [str(entry[4][0]).partition("%")[0] for entry in _resolved(host, port)]
+    if not addresses:
+        raise SendError("the webhook's host has no address")
+    if not all(_may_reach(_literal(address)) for address in addresses):
         raise SendError("the webhook's host is at an address that this server does not call")
     return addresses[0]
+
+
+def _resolved(host: str, port: int) -> list[Any]:
+    """What the name stands for; nothing where that is not known within `RESOLVE_S`: resolving has
+    no limit of its own, and can't be cut."""
+    answer: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError):
+            answer.put([])
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.get(timeout=RESOLVE_S)
+    except queue.Empty:
+        return []
 
 
 # The exchange
@@ -174,21 +193,26 @@ def exchange(address: str, body: bytes, headers: dict[str, str]) -> int:
         check_url(address)
     except ValidationError:
         raise SendError("the webhook's address can't be called", permanent=True) from None
-    url = urlsplit(address)
+    try:
+        return _exchange(urlsplit(address), body, headers)
+    except (OSError, HTTPException, ValueError) as error:
+        raise SendError(f"the webhook can't be reached: {type(error).__name__}") from None
+
+
+def _exchange(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
+    begun_s = time.monotonic()
     host = url.hostname or ""
     secure = url.scheme == "https"
     port = url.port or (443 if secure else 80)
     made = (_PinnedHTTPS if secure else _PinnedHTTP)(host, port, timeout=WAIT_S)
     made.pinned = reachable_address(host, port)
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    watchdog = threading.Timer(WHOLE_S, _cut, [made])
+    watchdog = threading.Timer(begun_s + WHOLE_S - time.monotonic(), _cut, [made])
     watchdog.daemon = True
     watchdog.start()
     try:
         made.request("POST", target, body, headers)
         return made.getresponse().status
-    except (OSError, HTTPException, ValueError) as error:
-        raise SendError(f"the webhook can't be reached: {type(error).__name__}") from None
     finally:
         watchdog.cancel()
         made.close()

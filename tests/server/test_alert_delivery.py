@@ -227,10 +227,29 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(hook, settings, m
     assert asked.count("no.such.name.example") == 1
 
 
+def test_a_name_that_is_not_resolved_in_time_has_no_address(monkeypatch):
+    monkeypatch.setattr(webhook, "RESOLVE_S", 0.05)
+    done = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: done.wait(30))
+    try:
+        with pytest.raises(SendError, match="no address"):
+            webhook.exchange("http://slow.example/", b"{}", {})
+        assert not done.is_set()
+    finally:
+        done.set()
+
+
+def test_an_address_that_no_connection_can_be_made_to_is_a_failure_to_send(monkeypatch):
+    monkeypatch.setattr(webhook, "check_url", lambda _: None)  # one that nobody thought of
+    with pytest.raises(SendError, match="can't be reached: InvalidURL"):
+        webhook.exchange("https://exa\x7fmple.org/", b"{}", {})
+
+
 @pytest.mark.parametrize(
     "address",
     ["ftp://example.org/", "file:///etc/passwd", "example.org", "http://", "http://u:p@e.org/",
-     "http://e.org:99999/", "http://e.org/a b", "http://e.org/\r\nX: y", "http://[::1/"],
+     "http://e.org:99999/", "http://e.org/a b", "http://e.org/\r\nX: y", "http://[::1/",
+     "https://exa\x7fmple.org/"],
 )  # fmt: skip
 def test_what_is_no_address_of_a_webhook_is_refused(address):
     with pytest.raises(ValidationError):
@@ -263,12 +282,27 @@ def test_what_waits_is_sent_even_where_the_rules_cant_be_looked_at(silent, box, 
     judge()
 
     def fail(*_):
-        raise ValueError
+        raise ValueError("a fault")
 
     monkeypatch.setattr("server.alerts.judge.live_rules", fail)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a fault"):
         cli.main(["judge"])
     assert len(box.taken) == 1
+
+
+def test_a_fault_in_sending_one_notice_is_counted_and_stops_no_other(silent, box, hook, caplog):
+    by_mail(silent, webhook_url=hook.url)
+    judge()
+
+    def fail(*_):
+        raise RuntimeError("carl@example.org")
+
+    assert outbox.deliver({"email": fail, "webhook": webhook.post}) == (1, 1)
+    assert len(hook.taken) == 1
+    failed = Delivery.objects.get(way="email")
+    assert (failed.attempts, failed.problem) == (1, "a fault of the server: RuntimeError")
+    assert failed.due_at > timezone.now()
+    assert "carl" not in caplog.text
 
 
 def test_nothing_is_sent_of_what_was_over_before_it_could_be_told(silent, box):
