@@ -25,12 +25,17 @@ from server.alerts.judge import forget
 from server.alerts.listing import alert_rows, rule_rows
 from server.alerts.models import Delivery, Kind, Receiver, Rule
 from server.alerts.outbox import SendError, hurry
+from server.care import guesses
 from server.care.models import Person
 from server.dashboard.views import viewer_of
 
 NEWEST = 50
 CONFIRM_S = 24 * 3600
 SALT = "blinklog.alerts.email"
+# Links to confirm an address in a quarter of an hour: by whom, and to whom; and from one place, an
+# institution's. The address may be a stranger's, who is not to be flooded.
+MOST_LINKS = 5
+MOST_LINKS_FROM_ONE_PLACE = 30
 
 
 @never_cache
@@ -177,6 +182,21 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
     if not receiver.by_email or receiver.email == receiver.confirmed_email:
         messages.success(request, _("Kept."))
         return
+    limits = {
+        f"confirm\0{receiver.person_id}": MOST_LINKS,
+        f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
+        f"confirm from\0{guesses.client_address(request)}": MOST_LINKS_FROM_ONE_PLACE,
+    }
+    if guesses.too_many(limits):
+        messages.error(
+            request,
+            _(
+                "Kept, but too many links were asked for. Please wait a quarter of an hour, then "
+                "keep this form again for another one."
+            ),
+        )
+        return
+    guesses.note(limits)
     token = signing.dumps({"person": receiver.person_id, "email": receiver.email}, salt=SALT)
     link = request.build_absolute_uri(f"{reverse('alerts:confirm')}?{urlencode({'t': token})}")
     try:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Receiver, Rule
+from server.alerts.views import MOST_LINKS
 from server.care.models import AccessLog, CareLink
 from server.devices.models import Device
 
@@ -157,6 +158,26 @@ def test_an_address_is_used_once_its_owner_has_opened_the_link_that_went_there(t
     carl.post("/alerts/ways/", given | {"email": "other@example.org"})
     receiver.refresh_from_db()
     assert receiver.ways() == []
+
+
+def test_nobody_sends_strangers_more_than_a_few_links(told, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    carl = logged_in(told.carl)
+    for n in range(MOST_LINKS + 2):
+        given = {"by_email": "on", "email": f"stranger{n}@example.org"}
+        page = carl.post("/alerts/ways/", given, follow=True).content.decode()
+        assert ("too many links" in page) == (n >= MOST_LINKS)
+    assert len(mail.outbox) == MOST_LINKS
+    assert Receiver.objects.get().email == given["email"]  # what was asked for is kept
+
+
+def test_nobody_is_sent_more_than_a_few_links_whoever_asks(told, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    for name in ("anna", "carl", "otto"):
+        for _ in range(MOST_LINKS - 1):
+            given = {"by_email": "on", "email": "Stranger@example.org"}
+            logged_in(getattr(told, name)).post("/alerts/ways/", given)
+    assert len(mail.outbox) == MOST_LINKS
 
 
 @pytest.mark.parametrize(
