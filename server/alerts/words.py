@@ -71,16 +71,20 @@ def _silent(alert: Alert) -> str:
 def _closures(alert: Alert) -> str:
     told = alert.measured
     begun = moment(datetime.fromisoformat(told["started_at"]), zone_of_alert(alert))
-    parts = [
-        ngettext(
+    if told["count"]:
+        text = ngettext(
             "The session under way since %(begun)s has %(n)s long closure (half a second or "
             "longer).",
             "The session under way since %(begun)s has %(n)s long closures (half a second or "
             "longer).",
-            told["count"] or 0,
+            told["count"],
         )
-        % {"begun": begun, "n": told["count"]}
-    ]
+    else:  # how many was not measured
+        text = _(
+            "The session under way since %(begun)s has at least one long closure "
+            "(half a second or longer)."
+        )
+    parts = [text % {"begun": begun, "n": told["count"]}]
     if told["longest_s"] is not None:
         parts.append(_("The longest lasted %(longest)s s.") % {"longest": _s(told["longest_s"])})
     parts.append(_limits(told["closures"], told["closure_s"]))
