@@ -39,8 +39,9 @@ class Transport(Protocol):
     def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
         """Sends documents; yields what the server says of each as it comes.
 
-        Waits at most `timeout_s` for the next word. With no documents it only keeps its connection.
-        Raises DeliveryError where this way does not work now.
+        Waits at most `timeout_s` for the next word. With no documents it only keeps its connection,
+        or finds out whether what it failed with is over. Raises DeliveryError where this way does
+        not work now.
         """
 
     def commands(self) -> list[Document]:

@@ -37,6 +37,7 @@ Document = dict[str, Any]
 
 ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred
 CONNECT_S = 5.0
+START = "/api/session/start/"
 REJECTIONS = (400, 404, 409, 413, 422)
 NOT_TRUSTED = "the server's certificate is not trusted, or TLS failed"
 
@@ -72,17 +73,26 @@ class HttpTransport:
         self._session.mount("https://", self._adapter)
         self._session.mount("http://", self._adapter)
         self._session.auth = self._authorise
+        self._in_trouble = False  # whether the last delivery did not end well
 
     def deliver(
         self,
         documents: Sequence[Document],
         timeout_s: float,  # noqa: ARG002 - the answer to a request has its own limit
     ) -> Iterator[Acknowledgement]:
-        """Sends documents; yields the answers. Raises DeliveryError at the first that is none."""
+        """Sends documents; yields the answers. Raises DeliveryError at the first that is none.
+
+        With no documents, after one of those, it asks whether that is over: another way may have
+        delivered everything, and nothing else would tell.
+        """
+        if self._in_trouble and not documents:
+            self._ask()
+        self._in_trouble = True
         for document in documents:
             acknowledgement = self._send(document)
             if acknowledgement is not None:
                 yield acknowledgement
+        self._in_trouble = False
 
     def commands(self) -> list[Document]:
         """None: they come over MQTT."""
@@ -103,10 +113,7 @@ class HttpTransport:
         if 200 <= status < 300:
             acknowledgement = Acknowledgement.read(answer, document)
             if acknowledgement is None:
-                raise DeliveryError(
-                    f"expected an acknowledgement, found something else with status {status}:"
-                    " a login page in between?"
-                )
+                raise DeliveryError(_trouble(status))
             return acknowledgement
         if status in REJECTIONS and (rejection := _rejection(answer, document)):
             return rejection
@@ -114,11 +121,17 @@ class HttpTransport:
             return None
         raise DeliveryError(_trouble(status), _seconds(retry_after))
 
+    def _ask(self) -> None:
+        """Raises DeliveryError unless the server is there and takes this device's token."""
+        status, retry_after, body = self._exchange("OPTIONS", START, b"")
+        if not (200 <= status < 300 and isinstance(_json(body), dict)):
+            raise DeliveryError(_trouble(status), _seconds(retry_after))
+
     def _request(self, document: Document) -> tuple[str, str, bytes]:
         """Method, path and body."""
         body = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
         if document["revision"] == 1:
-            return "POST", "/api/session/start/", body
+            return "POST", START, body
         return "PUT", f"/api/session/{quote(document['session_id'], safe='')}/", body
 
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, str | None, bytes]:
@@ -236,6 +249,11 @@ def _rejection(answer: object, document: Document) -> Acknowledgement | None:
 
 
 def _trouble(status: int) -> str:
+    if 200 <= status < 300:
+        return (
+            f"expected an acknowledgement, found something else with status {status}:"
+            " a login page in between?"
+        )
     if status in (401, 403):
         return f"the server refuses this device's token ({status})"
     if 300 <= status < 400:

@@ -458,6 +458,35 @@ def test_a_trouble_of_an_earlier_process_is_over_though_there_is_nothing_to_send
     assert (said["ok"], said["problem"], said.get("enrolled")) == (True, None, None)
 
 
+def test_a_way_s_trouble_is_over_when_that_way_was_asked_and_not_before(
+    store: Store, history: History, way: Way, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the other way has delivered everything meanwhile."""
+    caplog.set_level(logging.INFO)
+    refused = "http: the server refuses this device's token (401)"
+    with running_api(history) as api:
+        api.next.extend([lambda each: each.answer(401, {"detail": "Invalid token."})] * 3)
+        transport = HttpTransport(HttpSettings(api.url, TOKEN))
+        ways: list[Any] = [way, transport]
+        sync = Sync(store, ways, clock=clock, backoff=lambda: Backoff(clock, longest))
+        way.error = DeliveryError("can't be reached")
+        store.put(final := document(7))
+        sync._step()
+        assert store.noted("delivery")["problem"] == f"way: can't be reached; {refused}"
+        way.error = None
+        steps(sync, clock, 1.5)
+        assert store.counts()["delivered"] == 1
+        steps(sync, clock, 1)
+        assert store.noted("delivery")["problem"] == refused
+        assert "http works again" not in caplog.text
+        steps(sync, clock, 60)
+        assert store.noted("delivery")["problem"] is None
+        assert "http works again" in caplog.text
+        put = ("PUT", f"/api/session/{final['session_id']}/")
+        assert api.requests == [put, *[("OPTIONS", "/api/session/start/")] * 3]
+        transport.close()
+
+
 def test_the_first_contact_after_that_is_noted_at_once(
     store: Store, path: Path, way: Way, clock: Clock
 ) -> None:

@@ -226,6 +226,24 @@ def test_anything_else_is_no_acknowledgement(
     assert deliver(transport, final) == [acknowledged(final, "stored")], "the next try works"
 
 
+@pytest.mark.parametrize("name", ["a login page with 200", "a refused token", "no answer"])
+def test_after_a_failure_it_says_whether_that_is_over_without_a_document(
+    name: str, api: Api, transport: HttpTransport
+) -> None:
+    behaviour, expected = MISBEHAVIOURS[name]
+    assert deliver(transport) == []
+    assert api.requests == [], "nothing was wrong"
+    api.next.append(behaviour)
+    with pytest.raises(DeliveryError, match=expected):
+        deliver(transport, document(7))
+    for _ in range(2):
+        api.next.append(behaviour)
+        with pytest.raises(DeliveryError, match=expected):
+            deliver(transport)
+    assert deliver(transport) == deliver(transport) == []
+    assert api.requests[1:] == [("OPTIONS", "/api/session/start/")] * 3
+
+
 def test_a_rejection_need_not_name_the_session(api: Api, transport: HttpTransport) -> None:
     final = document(7)
     errors = {"blinks": ["expected columns"]}
