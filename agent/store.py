@@ -38,6 +38,7 @@ Row = dict[str, Any]
 
 STATES = ("active", "ended", "interrupted")
 COMMANDS = ("start", "stop")
+COMMAND_S = 30.0  # a command's life from its arrival on: what the server gives it, too
 COMMANDS_KEPT = 200  # to know a repeated command by its id for longer than any lives
 REASON_CHARACTERS = 500
 PAGE = 16  # sessions in memory at a time: a thousand of two hours each would take 300 MB
@@ -214,12 +215,15 @@ class Store:
 
     # Commands
 
-    def add_command(self, command: Document) -> bool:
+    def add_command(self, command: Document, now: datetime | None = None) -> bool:
         """Keeps a command for `take_command`; False if its id is known already.
 
-        Raises ValueError for what is no command.
+        It comes fresh, as the broker lets it expire; from `now` on, when it came, this clock goes
+        on counting, however wrong it is. Raises ValueError for what is no command.
         """
         row = _command_row(command)
+        arrived = datetime.now(UTC) if now is None else now
+        row["expires_at"] = min(row["expires_at"], arrived.timestamp() + COMMAND_S)
         return self._file.run(lambda db: _add_command(db, row), write=True)
 
     def take_command(self, now: datetime) -> Document | None:
@@ -382,8 +386,15 @@ def _add_command(db: Database, row: Row) -> bool:
 
 
 def _take_command(db: Database, now_s: float) -> str | None:
-    """Marks the expired and the one it returns as taken; they stay to be known again."""
-    db.execute("UPDATE commands SET taken = 1 WHERE taken = 0 AND expires_at <= ?", [now_s])
+    """Marks the expired and the one it returns as taken; they stay to be known again.
+
+    One that has longer to live than any is from before the clock was set back: nobody knows how
+    old it is. It may have been set back a little, and the command have come just before.
+    """
+    db.execute(
+        "UPDATE commands SET taken = 1 WHERE taken = 0 AND (expires_at <= ? OR expires_at > ?)",
+        [now_s, now_s + 2 * COMMAND_S],
+    )
     row = db.execute(
         "SELECT number, command FROM commands WHERE taken = 0 ORDER BY number LIMIT 1"
     ).fetchone()

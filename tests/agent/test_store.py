@@ -306,36 +306,58 @@ def command(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_command_is_given_out_once(store: Store) -> None:
-    assert store.add_command(command())
+    assert store.add_command(command(), NOW)
     assert store.take_command(NOW) == command()
     assert store.take_command(NOW) is None
 
 
 def test_a_repeated_command_is_ignored_before_and_after_it_was_taken(store: Store) -> None:
-    assert store.add_command(command())
-    assert not store.add_command(command())
+    assert store.add_command(command(), NOW)
+    assert not store.add_command(command(), NOW)
     store.take_command(NOW)
-    assert not store.add_command(command(command="stop"))
+    assert not store.add_command(command(command="stop"), NOW)
     assert store.take_command(NOW) is None
 
 
 def test_an_expired_command_is_never_given_out(store: Store) -> None:
-    store.add_command(command())
+    store.add_command(command(), NOW)
     assert store.take_command(NOW + timedelta(seconds=30)) is None
     assert store.take_command(NOW) is None, "a clock set back does not bring it back"
+
+
+def test_a_command_lives_half_a_minute_from_its_arrival_on_however_wrong_the_clock(
+    store: Store,
+) -> None:
+    """A device without a battery clock may be days behind who sent the command."""
+    behind = NOW - timedelta(days=9)
+    store.add_command(command(), behind)
+    assert store.take_command(behind + timedelta(seconds=30)) is None
+    another = command(id="0193a1b2-7c3d-7e4f-8a5b-000000000002")
+    store.add_command(another, behind)
+    assert store.take_command(behind + timedelta(seconds=29)) == another
+
+
+@pytest.mark.parametrize(
+    ("back", "is_taken"), [(timedelta(hours=1), False), (timedelta(seconds=5), True)]
+)
+def test_a_clock_that_is_set_back_gives_no_command_a_longer_life(
+    store: Store, back: timedelta, is_taken: bool
+) -> None:
+    store.add_command(command(), NOW)
+    assert (store.take_command(NOW - back) is not None) is is_taken
 
 
 def test_commands_are_taken_in_the_order_in_which_they_came(store: Store) -> None:
     numbers = [f"0193a1b2-7c3d-7e4f-8a5b-{number:012}" for number in (3, 1, 2)]
     for number in numbers:
-        store.add_command(command(id=number))
+        store.add_command(command(id=number), NOW)
     taken = [store.take_command(NOW) for _ in numbers]
     assert [each["id"] for each in taken if each] == numbers
 
 
 def test_a_command_keeps_the_session_it_is_for_and_nothing_unknown(store: Store) -> None:
     session_id = document()["session_id"]
-    store.add_command(command(session_id=session_id, shell="reboot"))
+    store.add_command(command(session_id=session_id, shell="reboot"), NOW)
     assert store.take_command(NOW) == command(session_id=session_id)
 
 
@@ -357,7 +379,7 @@ def test_what_is_no_command_is_refused(
     store: Store, changes: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(ValueError, match=expected) as refused:
-        store.add_command(command(**changes))
+        store.add_command(command(**changes), NOW)
     assert len(str(refused.value)) < 200, "what comes from outside does not fill the log"
     assert store.take_command(NOW) is None
 
@@ -387,9 +409,10 @@ TIMES = st.datetimes().map(str) | st.datetimes(timezones=st.timezones()).map(dat
 def test_whatever_comes_as_a_command_is_refused_or_can_be_obeyed(
     store: Store, command: dict[str, Any]
 ) -> None:
+    long_ago = datetime(2000, 1, 1, tzinfo=UTC)
     with contextlib.suppress(ValueError):
-        store.add_command(command)
-    taken = store.take_command(datetime(2000, 1, 1, tzinfo=UTC))
+        store.add_command(command, long_ago)
+    taken = store.take_command(long_ago)
     if taken is not None:
         assert taken["command"] in ("start", "stop")
         assert str(uuid.UUID(taken["id"])) == taken["id"]

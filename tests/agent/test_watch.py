@@ -377,8 +377,8 @@ def test_a_camera_that_is_unplugged_between_sessions_ends_the_process(device: De
 
 
 def test_commands_start_and_stop_as_the_button_does(device: Device) -> None:
-    device.store.add_command(command("start"))
-    device.at(4, lambda: device.store.add_command(command("stop")) and None)
+    device.store.add_command(command("start"), BEGIN)
+    device.at(4, lambda: device.store.add_command(command("stop"), BEGIN) and None)
     stop_when_done(device)
     device.run()
     assert device.the_session()["ended_by"] == "command"
@@ -388,7 +388,7 @@ def test_a_stop_that_was_meant_for_another_session_ends_nothing(device: Device) 
     another = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
     device.panel.presses = ["start"]
     late = {**command("stop"), "session_id": another}
-    device.at(2, lambda: device.store.add_command(late) and None)
+    device.at(2, lambda: device.store.add_command(late, BEGIN) and None)
     device.power_off_at(5)
     device.run()
     assert device.the_session()["ended_by"] == "power_loss"
@@ -396,7 +396,7 @@ def test_a_stop_that_was_meant_for_another_session_ends_nothing(device: Device) 
 
 def test_a_session_asked_for_by_id_has_that_id(device: Device) -> None:
     wish = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
-    device.store.add_command({**command("start"), "session_id": wish})
+    device.store.add_command({**command("start"), "session_id": wish}, BEGIN)
     device.power_off_at(2)
     device.run()
     assert device.the_session()["session_id"] == wish
@@ -404,7 +404,7 @@ def test_a_session_asked_for_by_id_has_that_id(device: Device) -> None:
 
 def test_an_expired_command_starts_nothing(device: Device) -> None:
     late = {**command("start"), "expires_at": iso_utc(BEGIN - timedelta(seconds=1))}
-    device.store.add_command(late)
+    device.store.add_command(late, BEGIN)
     threading.Timer(0.6, device.stopping.set).start()
     device.run()
     assert device.store.sessions(10) == []
@@ -555,14 +555,14 @@ def test_a_command_cannot_begin_a_session_that_there_is_already(
 ) -> None:
     """Commands come from outside: neither session may be lost or written over."""
     wish = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
-    device.store.add_command({**command("start"), "session_id": wish})
+    device.store.add_command({**command("start"), "session_id": wish}, BEGIN)
     device.power_off_at(100)
     device.run()
     first = device.the_session()
     device.stopping.clear()
     again = {**command("start"), "id": first["session_id"], "session_id": wish}
     later = BEGIN + timedelta(seconds=130)
-    device.store.add_command({**again, "expires_at": iso_utc(later)})
+    device.store.add_command({**again, "expires_at": iso_utc(later)}, device.clock.now())
     device.power_off_at(100 + second_s)
     threading.Timer(0.6, device.stopping.set).start()
     device.run()
