@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -19,7 +18,7 @@ from server.dashboard.charts import (
     minute_ticks,
 )
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import since_start
+from server.dashboard.words import number, since_start
 
 # As many as a page can carry; a two-hour session may have five thousand.
 MOST_BLINKS = 1500
@@ -76,8 +75,8 @@ def _line(
     kinds = {True: _("complete"), False: _("partial"), None: ""}
     return BlinkLine(
         at=since_start(offset) if row.date_uncertain else f"{moment:%H:%M:%S}",
-        duration_ms=None if duration_ms is None else number_format(duration_ms, 0),
-        amplitude=None if amplitude is None else number_format(amplitude * 100, 0),
+        duration_ms=None if duration_ms is None else number(duration_ms, 0),
+        amplitude=None if amplitude is None else number(amplitude * 100, 0),
         kind=kinds[complete],
     )
 
@@ -93,8 +92,8 @@ def _charts(row: SessionRow, dots: Sequence[Dot]) -> list[SafeString]:
     span = axis_minutes(max((row.values.get("duration_s") or 0) / 60, *(dot.x for dot in dots), 0))
     label = _("How long each of %(count)d blinks took: between %(low)d and %(high)d ms.") % {
         "count": len(dots),
-        "low": min(durations),
-        "high": max(durations),
+        "low": round(min(durations)),
+        "high": round(max(durations)),
     }
     frame = Frame(label, (0, span), max(*durations, USUAL_TOP_MS), minute_ticks(span))
     return [dots_and_line(frame, size, dots=dots) for size in (WIDE, NARROW)]

@@ -14,9 +14,10 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import pygal  # type: ignore[import-untyped]
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString, mark_safe
 from pygal.style import Style  # type: ignore[import-untyped]
+
+from server.dashboard.words import number
 
 # pygal hooks into every import to find maps of countries, in a way that Python 3.11 warns of.
 sys.meta_path[:] = [
@@ -46,6 +47,11 @@ SPARK = Size("spark", 184, 56, 0)
 # On either side of a bar, of its width; gaps overlap by a hair, so that they run together.
 AIR = 0.09
 
+
+# Below this all is shown as 0, and what is near the smallest float has no logarithm for its step.
+NOTHING = 1e-6
+# What a step of that needs, and one more for where it begins.
+MOST_DECIMALS = 8
 
 # More points than this are drawn smaller.
 MANY = 45
@@ -154,7 +160,7 @@ def sparkline(
 
 def nice_top(highest: float, steps: int = 4) -> tuple[float, float]:
     """A round axis end at or above `highest` and the step to it: 1, 2 or 5 times a power of ten."""
-    if highest <= 0:
+    if highest < NOTHING:
         return 1.0, 1.0
     rough = highest / steps
     power = 10.0 ** math.floor(math.log10(rough))
@@ -180,7 +186,6 @@ def minute_ticks(count: int) -> list[tuple[float, str]]:
 
 def _chart(kind: Callable[..., Any], frame: Frame, size: Size, **options: Any) -> Any:
     marks, _low, _high = _upright(frame)
-    step = marks[1] - marks[0]
     settings: dict[str, Any] = {
         "width": size.width, "height": size.height, "range": (marks[0], marks[-1]),
         "xrange": frame.span, "include_x_axis": frame.bottom == 0, "style": _STYLE,
@@ -191,8 +196,8 @@ def _chart(kind: Callable[..., Any], frame: Frame, size: Size, **options: Any) -
     chart = kind(**(settings | options))
     ticks = thinned(frame.x_ticks, size.labels)
     chart.x_labels = [{"value": at, "label": text} for at, text in ticks]
-    decimals = max(0, -math.floor(math.log10(step)))
-    chart.y_labels = [{"value": n, "label": number_format(n, decimals)} for n in marks]
+    decimals = _decimals(marks)
+    chart.y_labels = [{"value": n, "label": number(n, decimals)} for n in marks]
     chart.add_xml_filter(lambda root: _tidied(root, frame.label))
     return chart
 
@@ -202,6 +207,15 @@ def _upright(frame: Frame) -> tuple[list[float], float, float]:
     top, step = nice_top(frame.top - frame.bottom)
     marks = [frame.bottom + n * step for n in range(round(top / step) + 1)]
     return marks, marks[0], marks[-1]
+
+
+def _decimals(marks: Sequence[float]) -> int:
+    """As few as say where each of the marks is: a step of 0.1 from 0.15 on needs two."""
+    dust = (marks[1] - marks[0]) / 1000
+    return next(
+        (n for n in range(MOST_DECIMALS) if all(abs(round(m, n) - m) < dust for m in marks)),
+        MOST_DECIMALS,
+    )
 
 
 def _rectangle(

@@ -330,7 +330,7 @@ def _dots(metric: Metric, rows: Sequence[SessionRow], first: date) -> list[Dot]:
 
 
 def _dot(metric: Metric, row: SessionRow, value: float, first: date) -> Dot:
-    when = f"{weekday_and_day(row.day)} {clock(row.placed_at, row.zone)}"
+    when = f"{weekday_and_day(row.placed_day)} {clock(row.placed_at, row.zone)}"
     text = f"{when}: {metric.shown(value)} {metric.unit}"
     return Dot(_place(row, first), value * metric.scale, text, _dot_marks(row))
 

@@ -65,7 +65,7 @@ def _short(row: SessionRow) -> Mark | None:
     about = _(
         "Only %(time)s were measured. A rate needs three minutes or more, so this session is left "
         "out of the medians."
-    ) % {"time": in_words(row.values.get("valid_s") or 0)}
+    ) % {"time": in_words(int(row.values.get("valid_s") or 0))}  # 179.6 s are not three minutes
     return Mark("short", _("short"), about)
 
 

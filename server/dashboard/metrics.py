@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from server.dashboard.words import in_words
+from server.dashboard.words import in_words, number
 
 Text = str | Promise
 Values = Mapping[str, float | None]
@@ -43,7 +43,7 @@ class Metric:
             return None
         if self.is_time:
             return in_words(value)
-        return number_format(round(value * self.scale, self.decimals), self.decimals)
+        return number(value * self.scale, self.decimals)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def why_missing(metric: Metric, values: Values, fps: float | None, active: bool)
     needed = {"counts": FPS_FOR_COUNTS, "durations": FPS_FOR_DURATIONS}.get(metric.needs, 0)
     if fps is not None and fps < needed:
         return _("The camera gave %(fps)s pictures a second; this needs at least %(needed)d.") % {
-            "fps": number_format(fps, 1),
+            "fps": number_format(fps, 1),  # cut off: 14.96 is not the 15 that it needs
             "needed": needed,
         }
     if metric.key == "longest_closure_s" and values.get("long_closure_count") == 0:

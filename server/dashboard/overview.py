@@ -130,7 +130,7 @@ def usual_words(metric: Metric, span: Range | None) -> str | None:
 
 def last_words(row: SessionRow, today: date) -> str:
     """`"Last session today at 10:15, 5 min 0 s"`."""
-    words = {"day": day_name(row.day, today), "clock": clock(row.placed_at, row.zone)}
+    words = {"day": day_name(row.placed_day, today), "clock": clock(row.placed_at, row.zone)}
     length = row.values.get("duration_s")
     if row.date_uncertain:
         return _("Last session arrived %(day)s at %(clock)s") % words

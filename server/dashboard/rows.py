@@ -15,7 +15,7 @@ SILENT_AFTER = timedelta(seconds=90)
 class SessionRow:
     """`day` is the local day it belongs to, in `zone`; `heard_at`, when it was last heard of.
 
-    `placed_at` is its start or, where the date is uncertain, when it arrived; `day` fits to it.
+    `placed_at` is its start or, where the date is uncertain, when it arrived.
 
     `values` holds the metrics by their names in the session document, `None` where not measured.
     """
@@ -39,6 +39,11 @@ class SessionRow:
     def active(self) -> bool:
         """Whether it is still going on, as far as the server has heard."""
         return self.state == "active"
+
+    @property
+    def placed_day(self) -> date:
+        """The local day of `placed_at`: not `day`, where it went on over midnight."""
+        return self.placed_at.astimezone(self.zone).date()
 
     @property
     def short(self) -> bool:

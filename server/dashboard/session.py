@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -35,7 +34,7 @@ from server.dashboard.metrics import (
     readings,
 )
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, in_words, long_day, since_start
+from server.dashboard.words import clock, in_words, long_day, number, since_start
 
 # A minute seen for less than this is drawn pale: its count is of a part of a minute.
 WHOLE_MINUTE_S = 45
@@ -134,7 +133,7 @@ def _origin(row: SessionRow, document: Mapping[str, Any]) -> str:
     if camera.get("width") and camera.get("height"):
         parts.append(f"{camera['width']} x {camera['height']}")
     if row.fps is not None:
-        parts.append(_("%(fps)s pictures a second") % {"fps": number_format(row.fps, 1)})
+        parts.append(_("%(fps)s pictures a second") % {"fps": number(row.fps, 1)})
     if agent.get("version"):
         parts.append(_("agent %(version)s") % {"version": agent["version"]})
     return ", ".join([*parts, *filter(None, [agent.get("model")])])

@@ -77,7 +77,7 @@ def since_start(offset: timedelta) -> str:
 
 def zone_words(zone: tzinfo, moment: datetime) -> str:
     """`"Europe/Berlin, UTC+1"`: the name and what it meant at that moment."""
-    offset = zone.utcoffset(moment) or timedelta()
+    offset = moment.astimezone(zone).utcoffset() or timedelta()
     hours, minutes = divmod(abs(int(offset.total_seconds())) // 60, 60)
     sign = "−" if offset < timedelta() else "+"  # noqa: RUF001 a real minus
     utc = f"UTC{sign}{hours}" + (f":{minutes:02d}" if minutes else "") if offset else "UTC"
@@ -85,8 +85,13 @@ def zone_words(zone: tzinfo, moment: datetime) -> str:
     return f"{name}, {utc}" if name not in ("", utc) else utc
 
 
+def number(value: float, decimals: int) -> str:
+    """`"29"` of 28.999…: rounded, in the reader's language. Django's own would cut it off."""
+    return number_format(round(value, decimals), decimals)
+
+
 def signed(value: float, decimals: int) -> str:
     """`"+0.4"`, `"−1.2"`, `"±0"`: a difference, in the reader's language."""  # noqa: RUF002
     rounded = round(value, decimals)
     sign = "±" if not rounded else "+" if rounded > 0 else "−"  # noqa: RUF001 a real minus
-    return sign + number_format(abs(rounded), decimals)
+    return sign + number(abs(rounded), decimals)

@@ -11,7 +11,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dashboard import charts, days, history, marks, metrics, session, words
+from server.dashboard import charts, days, history, marks, metrics, overview, session, words
 from server.dashboard.rows import SessionRow
 from server.session_data import summary
 
@@ -152,6 +152,30 @@ def test_a_zone_is_said_with_what_it_means_on_that_day() -> None:
     assert words.zone_words(UTC, NOON) == "UTC"
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "before", "after"),
+    [
+        ("Europe/Berlin", "2026-03-29T01:00Z", "01:59 UTC+1", "03:00 UTC+2"),
+        ("Europe/Berlin", "2026-10-25T01:00Z", "02:59 UTC+2", "02:00 UTC+1"),
+        ("America/New_York", "2026-03-08T07:00Z", "01:59 UTC-5", "03:00 UTC-4"),
+    ],
+)
+def test_a_zone_changes_in_the_minute_in_which_its_clocks_do(
+    name: str, change: str, before: str, after: str
+) -> None:
+    zone, moment = ZoneInfo(name), datetime.fromisoformat(change)
+    for at, said in ((moment - timedelta(minutes=1), before), (moment, after)):
+        offset = words.zone_words(zone, at).rpartition(" ")[2].replace("\N{MINUS SIGN}", "-")
+        assert f"{words.clock(at, zone)} {offset}" == said
+
+
+@given(st.integers(min_value=0, max_value=1000))
+def test_a_number_is_rounded_and_not_cut_off(thousandths: int) -> None:
+    tenths = str(thousandths / 10)  # 0.57 * 100 is 56.99999999999999
+    assert words.number(thousandths / 1000 * 100, 1) == tenths
+    assert metrics.PERCLOS.shown(thousandths / 1000) == tenths
+
+
 def test_days_near_today_have_names() -> None:
     assert words.day_name(MONDAY, MONDAY) == "today"
     assert words.day_name(MONDAY - timedelta(days=1), MONDAY) == "yesterday"
@@ -162,6 +186,15 @@ def test_days_near_today_have_names() -> None:
 def test_a_session_over_midnight_says_on_which_day_it_began() -> None:
     late = replace(row(), started_at=datetime(2026, 11, 15, 22, 50, tzinfo=UTC))
     assert history.time_span(late) == "Sun 15 Nov, 23:50 – 12:05"  # noqa: RUF001
+
+
+def test_a_clock_is_said_with_its_own_day_where_a_session_went_over_midnight() -> None:
+    start = datetime(2026, 11, 15, 22, 50, tzinfo=UTC)
+    late = replace(row(blink_rate_per_min=14.2), placed_at=start, started_at=start)
+    assert overview.last_words(late, MONDAY).startswith("Last session yesterday at 23:50")
+    period = history.period_of("7", "", MONDAY)
+    chart = history.figure(metrics.BLINK_RATE, [late], period).charts[0]
+    assert "Sun 15 Nov 23:50: 14.2" in chart
 
 
 # What is missing, and why
@@ -283,6 +316,47 @@ def test_labels_are_thinned_to_the_room_there_is(count: int, room: int) -> None:
     assert kept[:1] == ticks[:1]
 
 
+def axis_labels(svg: str) -> list[str]:
+    axis = svg.partition('class="axis y')[2].partition('class="axis x')[0]
+    return re.findall(r"<text[^>]*>([^<]*)</text>", axis)
+
+
+def test_the_marks_of_an_axis_say_where_they_are() -> None:
+    minutes = [{"minute": n, "ear_mean": ear} for n, ear in enumerate([0.21, 0.25, 0.3, 0.36])]
+    chart = session.session_page(row(), {"minutes": minutes}, NOON).ear_chart
+    assert axis_labels(chart or "") == ["0.15", "0.25", "0.35", "0.45"]
+
+
+@given(
+    st.integers(min_value=0, max_value=40),
+    st.sampled_from([0.1, 0.17, 0.4, 0.8, 3, 5]),
+)
+def test_every_mark_of_an_axis_is_where_its_label_says(twentieths: int, height: float) -> None:
+    bottom = twentieths / 20
+    frame = charts.Frame("", (0, 1), bottom + height, bottom=bottom)
+    labels = axis_labels(
+        charts.dots_and_line(frame, charts.SMALL, dots=[charts.Dot(0, bottom, "")])
+    )
+    top, step = charts.nice_top(height)
+    wanted = [bottom + n * step for n in range(round(top / step) + 1)]
+    assert [float(label) for label in labels] == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-300, 1e-7])
+def test_a_value_next_to_nothing_is_drawn_as_nothing(tiny: float) -> None:
+    minutes = [{"minute": 0, "valid_s": 60, "blinks": 0, "ear_mean": tiny, "perclos": tiny}]
+    tinies = dict.fromkeys(summary.WAYS, tiny)
+    blinks = {"at_s": [tiny], "duration_ms": [tiny], "amplitude": [tiny], "complete": [True]}
+    one = row(MONDAY, **tinies | {"valid_s": 290.0})
+    page = session.session_page(one, {"minutes": minutes, "blinks": blinks}, NOON)
+    assert page.blinks.lines[0].amplitude == "0"
+    period = history.period_of("7", "", MONDAY)
+    rows = [replace(one, day=MONDAY - timedelta(days=n)) for n in range(14)]
+    for figure in history.figures(rows, period):
+        assert "<svg" in figure.charts[0]
+    assert overview.card_of_days(rows, MONDAY).spark
+
+
 def test_an_axis_for_ear_is_around_its_values() -> None:
     assert history.ear_axis([0.294, 0.296]) == pytest.approx((0.25, 0.35))
     assert history.ear_axis([0.01, 0.02])[0] == 0
@@ -330,6 +404,31 @@ def test_blinks_of_a_slow_camera_are_listed_without_durations() -> None:
     assert [line.duration_ms for line in page.blinks.lines] == [None, None]
     assert [line.kind for line in page.blinks.lines] == ["complete", ""]
     assert page.blinks.charts == []
+
+
+def test_blinks_are_rounded_and_not_cut_off() -> None:
+    columns = {
+        "at_s": [1.0, 2.0, 3.0],
+        "duration_ms": [187.9, 99.99, 180.0],
+        "amplitude": [0.29, 0.57, 0.995],
+        "complete": [True] * 3,
+    }
+    blinks = session.session_page(row(), {"blinks": columns}, NOON).blinks
+    assert [line.duration_ms for line in blinks.lines] == ["188", "100", "180"]
+    assert [line.amplitude for line in blinks.lines] == ["29", "57", "100"]
+    assert "between 100 and 188 ms" in blinks.charts[0]
+
+
+def test_a_rate_of_pictures_is_rounded_where_it_is_told_and_not_where_it_falls_short() -> None:
+    page = session.session_page(replace(row(), fps=29.96), {}, NOON)
+    assert page.origin == "30.0 pictures a second"
+    reason = missing("blink_duration_median_ms", fps=14.96, blink_count=3)
+    assert "gave 14.9 pictures a second; this needs at least 15" in str(reason)
+
+
+def test_what_is_too_short_by_a_moment_is_not_said_to_be_long_enough() -> None:
+    (mark,) = marks.marks_of(row(valid_s=179.9), NOON)
+    assert "Only 2 min 59 s were measured" in mark.about
 
 
 def test_a_chart_of_very_many_sessions_shows_their_days() -> None:
