@@ -19,9 +19,7 @@ from agent.store import Store
 log = logging.getLogger(__name__)
 
 ONCE_S = 60.0  # the longest that `sync --once` tries
-SELDOM_S = (
-    30.0  # between two tries of a service that is configured wrongly, less than TimeoutStartSec
-)
+SELDOM_S = 20.0  # before a service that is configured wrongly ends: less than any WatchdogSec
 ALIVE_S = 10.0  # between two words to the watchdog while there is nothing else to do
 
 
@@ -90,6 +88,7 @@ def _tried_seldom(stopping: threading.Event) -> Iterator[None]:
         if systemd.looks_on():
             log.error("%s (ends in %g s)", error, SELDOM_S)
             systemd.status(f"fault: {error}")
+            systemd.watchdog()
             stopping.wait(SELDOM_S)
         raise
 

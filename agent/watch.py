@@ -14,7 +14,7 @@ from agent.checkpoints import Beside, Checkpoints, keep, note
 from agent.clock import Clock
 from agent.controls import Controls
 from agent.document import Document, EndedBy, State, interrupted, with_true_time
-from agent.errors import AgentError, CameraError, ModelError, StoreError
+from agent.errors import AgentError, CameraError, ControlsError, ModelError, StoreError
 from agent.idle import Idle
 from agent.light import LightState
 from agent.recording import Recording
@@ -26,8 +26,7 @@ IDLE_S = 0.5  # how soon a command is seen; a press is seen at once
 UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
 FAULT_S = 10.0  # the light shows a fault so long before the process ends: less than any WatchdogSec
 
-
-DEVICE_FAULTS = (CameraError, ModelError, StoreError)
+DEVICE_FAULTS = (CameraError, ModelError, StoreError, ControlsError)
 
 
 class Camera(Protocol):

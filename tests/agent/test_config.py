@@ -1,15 +1,17 @@
 """Configuration: refused early, with what was expected and what was found."""
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
-from agent import config
+from agent import cli_services, config, systemd
+from agent.checkpoints import LOOK_S
 from agent.config import AgentConfig, CameraConfig, load
-from agent.errors import ConfigError
+from agent.errors import ConfigError, ControlsError
 from agent.picamera import GRACE_S, STOP_TIMEOUT_S
-from agent.watch import FAULT_S, LOOK_S
+from agent.watch import FAULT_S
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -65,6 +67,23 @@ def test_a_camera_that_hangs_is_given_up_before_the_watchdog_ends_the_process() 
     giving_up_s = longest_s + GRACE_S + 2 * STOP_TIMEOUT_S  # cancelled, then stopped
     assert giving_up_s + LOOK_S < watchdog_s
     assert watchdog_s > FAULT_S
+
+
+@pytest.mark.parametrize("name", ["watch", "sync"])
+def test_a_service_that_takes_its_time_to_end_is_not_ended_by_the_watchdog(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = Path(__file__).parents[2] / "deploy" / "systemd" / f"blinklog-{name}.service"
+    bounds = re.findall(r"^(?:WatchdogSec|TimeoutStartSec)=(\d+)$", unit.read_text(), re.MULTILINE)
+    assert cli_services.SELDOM_S < min(map(float, bounds))
+    told: list[str] = []
+    stopping = threading.Event()
+    monkeypatch.setenv("NOTIFY_SOCKET", str(unit))
+    monkeypatch.setattr(systemd, "watchdog", lambda: told.append("alive"))
+    monkeypatch.setattr(stopping, "wait", lambda timeout: told.append("waits"))
+    with pytest.raises(ControlsError), cli_services._tried_seldom(stopping):
+        raise ControlsError("no pin")
+    assert told == ["alive", "waits"]
 
 
 def test_a_variable_nobody_knows_is_refused() -> None:

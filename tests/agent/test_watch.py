@@ -17,7 +17,7 @@ from agent import checkpoints, systemd, watch
 from agent.beside import Beside
 from agent.controls import Action, LightState
 from agent.document import iso_utc
-from agent.errors import CameraError, ConfigError, StoreError
+from agent.errors import CameraError, ConfigError, ControlsError, StoreError
 from agent.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store import Store
@@ -656,7 +656,10 @@ def test_a_long_press_is_seen_at_the_next_frame(device: Device) -> None:
     assert device.camera.given == 3 * FPS + 1
 
 
-@pytest.mark.parametrize("error", [CameraError("gone"), StoreError("read-only"), OSError("odd")])
+@pytest.mark.parametrize(
+    "error",
+    [CameraError("gone"), StoreError("read-only"), ControlsError("dead"), OSError("odd")],
+)
 def test_what_ends_the_process_is_shown_as_a_fault_before(
     device: Device, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
