@@ -9,7 +9,6 @@ import shutil
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from uuid import UUID
 
 from django.core.management import call_command
 from django.db import connection
@@ -30,9 +29,9 @@ from server.keeping.archive import (
     sweep,
     write,
 )
-from server.keeping.batches import batched
+from server.keeping.carried import Carried
 from server.keeping.engines import engine
-from server.keeping.models import Sign, Tombstone
+from server.keeping.models import Sign
 from server.session_data.models import SessionData
 
 log = logging.getLogger(__name__)
@@ -114,11 +113,11 @@ def _forget_older(folder: Path, keep: int) -> None:
 def restore(file: Path, *, replace: bool = False) -> Manifest:
     """Put a backup in the place of the database, and bring its schema up to date.
 
-    Only an empty database is replaced without `replace`. Raises `BackupError`: then nothing was
-    changed, unless its text says so.
+    Only an empty database is replaced without `replace`; what was deleted or ended in it stays so
+    (see `carried`). Raises `BackupError`: then nothing was changed, unless its text says so.
     """
     kind = engine()
-    buried = _buried()
+    carried = Carried.read()
     sweep(_room(file))
     with opened(file) as (manifest, archive), scratch(_room(file)) as folder:
         _refuse_foreign(manifest, kind.name)
@@ -131,22 +130,9 @@ def restore(file: Path, *, replace: bool = False) -> Manifest:
         kind.check(copy)
         kind.replace(copy)
     call_command("migrate", interactive=False, verbosity=0)
-    _bury(buried)
+    carried.apply()
     note(None, AuditEvent.BACKUP_RESTORED, None, f"of {manifest.made_at}")
     return manifest
-
-
-def _buried() -> list[UUID]:
-    """The sessions that were deleted here: a backup from before that must not bring them back."""
-    tables = set(connection.introspection.table_names())
-    known = Tombstone._meta.db_table in tables
-    return list(Tombstone.objects.values_list("pk", flat=True)) if known else []
-
-
-def _bury(sessions: list[UUID]) -> None:
-    for some in batched(sessions, 500):
-        SessionData.objects.filter(pk__in=some).delete()
-        Tombstone.objects.bulk_create((Tombstone(pk=pk) for pk in some), ignore_conflicts=True)
 
 
 def our_version() -> str:

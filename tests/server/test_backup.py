@@ -40,6 +40,48 @@ delete_sessions(Person.objects.get(), Scope(session_id=sys.argv[1]), by=None)
 """
 
 
+# People who share, and what of that they take back.
+SHARING = """
+import django; django.setup()
+from server.care import sharing
+from server.care.models import CareLink, Person
+from tests.server.conftest import make_world
+world = make_world()
+dora = Person.objects.create_user("dora", timezone="UTC")
+CareLink.objects.create(caregiver=dora, person=world.anna)
+for person in (world.anna, world.otto):
+    sharing.invite(person, ["live"])
+"""
+TAKING_BACK = """
+import django; django.setup()
+from server.care import sharing
+from server.care.models import CareLink, Invitation, Person, PersonToken
+from server.devices import manage
+from server.devices.models import Device
+from server.keeping.deletion import delete_account
+anna, otto = (Person.objects.get(username=name) for name in ("anna", "otto"))
+sharing.end(CareLink.objects.get(caregiver__username="carl"), anna)
+sharing.change(CareLink.objects.get(caregiver__username="dora"), {"live"}, anna)
+sharing.withdraw(Invitation.objects.get(person=anna))
+manage.revoke(anna, Device.objects.get(person=anna))
+PersonToken.objects.get(person__username="carl").revoke()
+Person.objects.filter(username="ella").update(is_active=False)
+delete_account(otto)
+"""
+OPEN_DOORS = """
+import django; django.setup()
+from server.care.models import CareLink, Invitation, Person, PersonToken
+from server.devices.models import Device
+for link in CareLink.objects.filter(ended_at=None):
+    print(link.caregiver.username, *sorted(link.permissions), sep="-")
+print(*(f"invited-by-{each.person}" for each in Invitation.live()), sep="\\n")
+print(*(f"device-{each}" for each in Device.objects.filter(revoked_at=None)), sep="\\n")
+for token in PersonToken.objects.filter(revoked_at=None):
+    print(f"app-of-{token.person}")
+print(*Person.objects.filter(is_active=True), sep="\\n")
+"""
+
+
 @dataclass
 class Place:
     """An installation of its own: a data folder and a database."""
@@ -154,6 +196,26 @@ def test_what_was_acknowledged_before_a_backup_began_is_in_it_and_comes_back(pla
     assert two.sessions() == one.sessions() - {acknowledged[0]}
     told = json.loads(two.run("people", "--json"))
     assert told["user"] == "anna"
+
+
+def test_what_people_took_back_since_a_backup_does_not_come_back_with_it(places, tmp_path):
+    one, two = places
+    file = tmp_path / "a.zip"
+    for place in (one, two):
+        place.run("migrate", "--quiet")
+        place.python("-c", SHARING)
+    all_open = set(one.python("-c", OPEN_DOORS).split())
+    one.run("backup", str(file))
+    for place in (one, two):
+        place.python("-c", TAKING_BACK)
+        place.run("restore", "--replace", str(file))
+    assert all_open - set(one.python("-c", OPEN_DOORS).split()) == {
+        "carl-control-history-live", "dora-history-live", "invited-by-anna", "invited-by-otto",
+        "device-Kitchen", "device-Otto's", "app-of-carl", "app-of-otto", "otto", "ella",
+    }  # fmt: skip
+    assert "dora-live" in one.python("-c", OPEN_DOORS).split()
+    # They have the same names at the other place, and are others there.
+    assert set(two.python("-c", OPEN_DOORS).split()) == all_open
 
 
 @pytest.fixture(scope="module")
