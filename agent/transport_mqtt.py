@@ -6,7 +6,7 @@ Topics, below `blinklog/1/devices/<device>/`:
 |---|---|---|
 | sessions | device | a session document, with response topic and correlation data |
 | acks | server | its word on one document, with the same correlation data |
-| status | device | retained: `{"online": true, …}`; the last will says false |
+| status | device | retained: `{"online": true, …}`, every 5 minutes; the last will says false |
 | commands | server | start and stop, with a message expiry |
 
 When to connect again is the caller's to decide.
@@ -20,7 +20,7 @@ import secrets
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 Document = dict[str, Any]
 Key = tuple[str, int]  # session_id, revision
 
+# How often the status is said again: where a power cut takes the broker along with the device, no
+# last will is sent, and a retained `true` would stand for ever. The server waits for three of them.
+STATUS_S = 300.0
 WILL_DELAY_S = 10  # a connection that is back by then was never offline
 SENT = 64  # documents whose late acknowledgement is still understood
 
@@ -67,8 +70,11 @@ class MqttTransport:
         *,
         presence: Mapping[str, Any] | None = None,
         will_delay_s: int = WILL_DELAY_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._clock = clock
+        self._status_s = 0.0  # when it was last said, on this connection
         self._presence = presence
         self._will_delay_s = will_delay_s
         self._tls = _tls_context(settings.ca_file) if settings.tls else None
@@ -129,10 +135,16 @@ class MqttTransport:
             names = ["acks"] if self._presence is None else ["acks", "commands"]
             topics = [f"{self._topic}{name}" for name in names]
             self._line.open(self._settings.host, self._settings.port, topics)
-            if status := self._status(online=True):
-                self._line.publish(*status, retain=True)
+            self._say_status(self._line)
         self._line.check()
+        if self._clock() - self._status_s >= STATUS_S:
+            self._say_status(self._line)
         return self._line
+
+    def _say_status(self, line: Connection) -> None:
+        self._status_s = self._clock()
+        if status := self._status(online=True):
+            line.publish(*status, retain=True)
 
     def _discard(self) -> None:
         line, self._line = self._line, None

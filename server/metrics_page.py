@@ -25,7 +25,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from server.alerts.models import Alert
 from server.alerts.outbox import depth
 from server.care.login import client_address
-from server.devices.models import Device
+from server.devices.models import HEARD_WITHIN, Device
 from server.keeping.models import Sign, Tally
 from server.metrics import DOCUMENTS, REQUESTS
 from server.session_data.models import DeadLetter
@@ -114,11 +114,12 @@ class OfTheDatabase(Collector):
             yield GaugeMetricFamily(f"blinklog_{name}", text, value)
 
     def _devices(self) -> Metric:
-        away = Q(online=False) | Q(online=None)
+        heard = Q(last_seen_at__isnull=False)
+        online = heard & Q(online=True, last_seen_at__gt=timezone.now() - HEARD_WITHIN)
         counts = Device.objects.filter(revoked_at=None).aggregate(
-            n_online=Count("pk", filter=Q(online=True)),
-            n_silent=Count("pk", filter=away & Q(last_seen_at__isnull=False)),
-            n_never=Count("pk", filter=away & Q(last_seen_at=None)),
+            n_online=Count("pk", filter=online),
+            n_silent=Count("pk", filter=heard & ~online),
+            n_never=Count("pk", filter=~heard),
         )
         found = GaugeMetricFamily(
             "blinklog_devices",

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from server.alerts.models import Kind, Rule, UsualRange
+from server.alerts.models import Kind, Pass, Rule, UsualRange
 from server.alerts.timely import COLUMNS
 from server.alerts.usual import TRUST_COLUMNS, nothing_against, trusted, usual_ranges
 from server.care.models import Person
@@ -31,12 +31,14 @@ LONGEST_PAUSE = timedelta(hours=2)
 class Facts:
     """What is known at `now`.
 
-    `since` is from when on the server has been listening, `None` where that is not known. `newest`
-    is the newest trustworthy session that was finished since the last pass, if any.
+    `since` is from when on the server has been listening, `consuming_since` its consumer to the
+    broker; `None` where that is not known. `newest` is the newest trustworthy session that was
+    finished since the last pass, if any.
     """
 
     now: datetime
     since: datetime | None = None
+    consuming_since: datetime | None = None
     devices: dict[int, list[Device]] = field(default_factory=dict)
     measured_days: set[tuple[int, date]] = field(default_factory=set)
     under_way: dict[int, list[Row]] = field(default_factory=dict)
@@ -44,14 +46,13 @@ class Facts:
     usual: dict[tuple[int, str], UsualRange] = field(default_factory=dict)
 
 
-def gather(
-    rules: Iterable[Rule], now: datetime, since: datetime | None, last: datetime | None
-) -> Facts:
-    """Everything that `rules` need to be judged by; `last` is when the last pass was."""
+def gather(rules: Iterable[Rule], now: datetime, last: Pass) -> Facts:
+    """Everything that `rules` need to be judged by; `last`: the last pass, and since when there
+    has been no pause."""
     people: dict[str, dict[int, Person]] = {kind: {} for kind in Kind.values}
     for rule in rules:
         people[rule.kind][rule.person_id] = rule.person
-    facts = Facts(now, since)
+    facts = Facts(now, last.since, last.consuming_since)
     if silent := people[Kind.DEVICE_SILENT]:
         for device in Device.objects.filter(person__in=silent, revoked_at=None):
             facts.devices.setdefault(device.person_id, []).append(device)
@@ -61,7 +62,7 @@ def gather(
         facts.under_way = _under_way(watched, now)
     ranged = {kind: people[kind] for kind in METRIC if people[kind]}
     if ranged:
-        _gather_ranges(facts, ranged, max(last or now, now - LONGEST_PAUSE) - OVERLAP)
+        _gather_ranges(facts, ranged, max(last.at, now - LONGEST_PAUSE) - OVERLAP)
     return facts
 
 

@@ -17,6 +17,8 @@ from server.alerts.facts import METRIC, gather, today_of
 from server.alerts.judging import Finding, findings
 from server.alerts.models import Alert, Kind, Pass, Rule, Why
 from server.alerts.outbox import put_opened, put_resolved
+from server.keeping.models import Sign
+from server.keeping.signs import ALIVE, CONSUMER
 from server.logs import place_of
 
 log = logging.getLogger(__name__)
@@ -42,37 +44,41 @@ class Judged:
 def judge(now: datetime | None = None) -> Judged:
     """Open what holds, resolve what holds no more, and write both into the outbox."""
     now = now or timezone.now()
-    last, since = _passes(now)
+    last = _last_pass(now)
     rules = list(live_rules())
-    found, failed = _found(rules, now, since, last)
+    found, failed = _found(rules, now, last)
     with transaction.atomic():
         held = Pass.objects.select_for_update().get(pk=ONLY)
         if held.at > now:
             return Judged(len(rules), 0, 0)
         opened, resolved = _apply(rules, found, failed, now)
-        Pass.objects.filter(pk=ONLY).update(at=now, since=since)
+        Pass.objects.filter(pk=ONLY).update(
+            at=now, since=last.since, consuming_since=last.consuming_since
+        )
     return Judged(len(rules), opened, resolved)
 
 
-def _passes(now: datetime) -> tuple[datetime, datetime]:
-    """When the last pass was, and since when they have come without a long pause."""
+def _last_pass(now: datetime) -> Pass:
+    """When the last pass was, and since when there has been no long pause: as of `now`."""
     last, made = Pass.objects.get_or_create(pk=ONLY, defaults={"at": now, "since": now})
     if made:  # of a server that begins: it may have been listening for long
-        Pass.objects.filter(pk=ONLY).update(since=now - timedelta(days=1))
-        return now, now - timedelta(days=1)
-    return last.at, (now if now - last.at > LONGEST_PAUSE else last.since)
+        last.at = last.since = now - timedelta(days=1)
+    elif now - last.at > LONGEST_PAUSE:
+        last.since = now
+    heard = Sign.objects.filter(pk=CONSUMER).values_list("at", flat=True).first()
+    if heard is not None and now - heard > ALIVE:
+        last.consuming_since = now
+    return last
 
 
-def _found(
-    rules: Sequence[Rule], now: datetime, since: datetime, last: datetime
-) -> tuple[list[Finding], set[int]]:
+def _found(rules: Sequence[Rule], now: datetime, last: Pass) -> tuple[list[Finding], set[int]]:
     """What the rules find, and the keys of those that can't be judged.
 
     A fault of ours, or a document that nobody thought of, costs the rules that meet it and no
     other: halved again and again, so that one bad rule among many takes few questions to find.
     """
     try:
-        return list(findings(rules, gather(rules, now, since, last))), set()
+        return list(findings(rules, gather(rules, now, last))), set()
     except Error:  # the database is away: for all of them
         raise
     except Exception as error:
@@ -80,7 +86,7 @@ def _found(
             log.error("rule %d can't be judged: %s", rules[0].pk, place_of(error))
             return [], {rules[0].pk}
     half = len(rules) // 2
-    parts = [_found(part, now, since, last) for part in (rules[:half], rules[half:])]
+    parts = [_found(part, now, last) for part in (rules[:half], rules[half:])]
     return parts[0][0] + parts[1][0], parts[0][1] | parts[1][1]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from server.alerts.facts import METRIC, Facts, Row, today_of
 from server.alerts.models import Kind, Measured, Rule
 from server.alerts.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
-from server.devices.models import Device
+from server.devices.models import HEARD_WITHIN, Device
 from server.session_data.days import zone_of
 from server.session_data.fields import instant_text
 
@@ -43,30 +43,23 @@ def findings(rules: Iterable[Rule], facts: Facts) -> Iterator[Finding]:
 def silent_devices(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """Devices of which nothing was heard for longer than `minutes`."""
     for device in facts.devices.get(rule.person_id, ()):
-        heard = last_heard(device)
+        heard = device.last_seen_at
         if heard is None:
             continue
+        span = timedelta(minutes=rule.minutes or 0)
         # While the server was off it heard of nobody: that time says nothing about a device.
-        counted = max(heard, facts.since) if facts.since else heard
-        if facts.now - counted > timedelta(minutes=rule.minutes or 0):
+        listening = [facts.since]
+        if device.online:  # no last will has come: it may be there, as long as its word is due
+            span = max(span, HEARD_WITHIN)
+            listening.append(facts.consuming_since)
+        if facts.now - heard > span:
             measured = {
                 "device": device.label,
                 "since": instant_text(heard),
                 "minutes": rule.minutes,
             }
-            yield Finding(rule, str(device.pk), True, measured, device)
-
-
-def last_heard(device: Device) -> datetime | None:
-    """Until when the device was there; `None` while it is, or never was.
-
-    The broker says at once when a device's connection is gone (its last will), so one that is
-    online is there however little it has to say.
-    """
-    if device.online or device.last_seen_at is None:
-        return None
-    moments = (device.last_seen_at, device.status_at if device.online is False else None)
-    return max(moment for moment in moments if moment)
+            opens = all(facts.now - since > span for since in listening if since)
+            yield Finding(rule, str(device.pk), opens, measured, device)
 
 
 def missing_session(rule: Rule, facts: Facts) -> Iterator[Finding]:

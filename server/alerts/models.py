@@ -232,11 +232,13 @@ class Pass(models.Model):
     """When the last pass over the rules was: one row, locked while a pass writes what it found.
 
     `since`: from when on one pass followed another without a long pause. The server can't call
-    anybody silent for the time in which it was off itself.
+    anybody silent for the time in which it was off itself. `consuming_since`: the same of its
+    consumer, for devices that are heard of through the broker; `None` where it was never away.
     """
 
     at = models.DateTimeField()
     since = models.DateTimeField()
+    consuming_since = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name_plural = "passes"

@@ -114,16 +114,16 @@ def device_state(device: Device, now: datetime, may_control: bool = False) -> De
         mark=_presence(device),
         words=_seen(device, now),
         pending=pending if waiting else "",
-        may_start=may_control and device.online is True,
+        may_start=may_control and device.is_online is True,
     )
 
 
 def _presence(device: Device) -> Mark | None:
-    if device.online is None:  # it has no broker, or never met one
+    if device.is_online is None:  # it has no broker, or never met one
         return None
     return (
         Mark("good", _("connected"), "")
-        if device.online
+        if device.is_online
         else Mark("silent", _("not connected"), "")
     )
 
@@ -132,7 +132,7 @@ def _seen(device: Device, now: datetime) -> str:
     if device.last_seen_at is None:
         return _("never heard of yet")
     ago = now - device.last_seen_at
-    if device.online and ago < A_WHILE:
+    if device.is_online and ago < A_WHILE:
         return ""
     if ago < timedelta(minutes=1):
         return _("heard of just now")

@@ -12,14 +12,16 @@ from server.tokens import HashedToken
 
 # Fine enough for "last seen", rare enough that a checkpoint every 10 s is not two writes.
 SEEN_RESOLUTION = timedelta(seconds=30)
+# A device that is connected says so every five minutes, ten where it waits for its next try.
+HEARD_WITHIN = timedelta(minutes=15)
 
 
 class Device(models.Model):
     """A box on somebody's wall. Its id is its MQTT user name too.
 
     `last_seen_at` is by the server's clock; `online` is what the broker last said, by the device's
-    own word or its last will. Reassigning `person` leaves past sessions with whom they were
-    measured from.
+    own word or its last will: whether it is there says `is_online`. Reassigning `person` leaves
+    past sessions with whom they were measured from.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -44,6 +46,17 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def is_online(self) -> bool | None:
+        """Whether it is connected to the broker; `None` where it never said.
+
+        A power cut that takes the broker with it leaves no last will, and `online` true for ever:
+        so a device has to say it again and again.
+        """
+        if not self.online:
+            return self.online
+        return self.last_seen_at is not None and now() - self.last_seen_at < HEARD_WITHIN
 
     def person_at(self, moment: datetime) -> int | None:
         """The key of whom it measured then; `None` where that account is gone."""

@@ -15,7 +15,8 @@ def note_status(device: Device, payload: bytes, *, retained: bool) -> None:
     """Keep what can be read of it; nonsense changes nothing.
 
     "Last seen" moves only when the device itself spoke just now: neither its last will, which the
-    broker speaks, nor a retained status, which is old, says that.
+    broker speaks, nor a retained status, which is old, says that. A retained one comes with each
+    new connection to the broker, so it moves no time at all.
     """
     if len(payload) > MAX_STATUS_BYTES:
         return
@@ -26,10 +27,11 @@ def note_status(device: Device, payload: bytes, *, retained: bool) -> None:
     online = status.get("online")
     if not isinstance(online, bool):
         return
-    now = timezone.now()
-    told: dict[str, Any] = {"online": online, "status_at": now}
-    if online and not retained:
-        told["last_seen_at"] = now
+    told: dict[str, Any] = {"online": online}
+    if not retained:
+        told["status_at"] = now = timezone.now()
+        if online:
+            told["last_seen_at"] = now
     version, pending = status.get("agent_version"), status.get("pending")
     if isinstance(version, str) and version.isprintable():  # no NUL, no surrogates
         told["agent_version"] = version[:64]

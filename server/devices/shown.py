@@ -29,7 +29,7 @@ def presence(device: Device, *, is_live: bool = True) -> dict[str, Any]:
         "id": str(device.pk),
         "label": device.label,
         "user": device.person.username,
-        "online": device.online if is_live and not device.revoked_at else None,
+        "online": device.is_online if is_live and not device.revoked_at else None,
         "last_seen_at": device.last_seen_at if is_live else None,
         "revoked": device.revoked_at is not None,
     }

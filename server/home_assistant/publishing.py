@@ -78,7 +78,7 @@ class HomeAssistant:
         for device in devices:
             with translation.override(device.person.language):
                 config = description(device, our_version(), settings.PUBLIC_URL)
-            there = OFFLINE if device.online is False else ONLINE
+            there = OFFLINE if device.is_online is False else ONLINE
             # The state first: whoever hears of the entities finds their values.
             self._say(home_topic(device.pk, "state"), _packed(told[device.pk]))
             self._say(home_topic(device.pk, "availability"), there.encode())

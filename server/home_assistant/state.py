@@ -65,7 +65,7 @@ def _state(device: Device, newest: Row, ended: Row, now: datetime) -> Row:
         "perclos_percent": _rounded(newest.get("perclos"), 100, 1),
         "coverage_percent": _rounded(newest.get("coverage"), 100, 1),
         "last_session_ended": instant_text(told) if told else None,
-        "online": None if device.online is None else "on" if device.online else "off",
+        "online": {None: None, True: "on", False: "off"}[device.is_online],
     }
 
 

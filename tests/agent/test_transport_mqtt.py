@@ -24,7 +24,7 @@ from agent import mqtt_connection
 from agent.errors import AgentError, ConfigError, DeliveryError
 from agent.mqtt_connection import MESSAGE_BYTES, Message
 from agent.records import Acknowledgement
-from agent.transport_mqtt import MqttSettings, MqttTransport
+from agent.transport_mqtt import STATUS_S, MqttSettings, MqttTransport
 from tests.agent.documents import document
 from tests.agent.servers import Consumer, History, certificate, silent_port, until
 from tests.broker import Broker, needs_mosquitto, running_broker
@@ -84,7 +84,12 @@ def transport(shared: Broker) -> Iterator[MqttTransport]:
     transport.close()
 
 
-def to(broker: Broker, presence: Any = None, **changes: Any) -> MqttTransport:
+def to(
+    broker: Broker,
+    presence: Any = None,
+    clock: Callable[[], float] = time.monotonic,
+    **changes: Any,
+) -> MqttTransport:
     settings = {
         "host": broker.host,
         "port": broker.port,
@@ -94,7 +99,7 @@ def to(broker: Broker, presence: Any = None, **changes: Any) -> MqttTransport:
         "device": DEVICE,
         **changes,
     }
-    return MqttTransport(MqttSettings(**settings), presence=presence, will_delay_s=0)
+    return MqttTransport(MqttSettings(**settings), presence=presence, will_delay_s=0, clock=clock)
 
 
 def deliver(
@@ -563,6 +568,23 @@ def test_presence_is_kept_for_a_server_that_comes_later(shared: Broker, history:
     deliver(transport)
     with consuming(shared, history) as consumer:
         until(lambda: {"agent": "1.0.0", "online": True} in consumer.statuses, "online")
+    transport.close()
+
+
+def test_presence_is_said_again_every_few_minutes(shared: Broker, consumer: Consumer) -> None:
+    now_s = [1000.0]
+    transport = to(shared, ABOUT, clock=lambda: now_s[0])
+
+    def said_after(passed_s: float) -> int:
+        """How often, by the time that a document sent then is acknowledged."""
+        before = len(consumer.statuses)
+        now_s[0] += passed_s
+        deliver(transport, document(7))
+        return len(consumer.statuses) - before
+
+    said_after(0)
+    assert [said_after(STATUS_S - 1), said_after(1), said_after(1), said_after(900)] == [0, 1, 0, 1]
+    assert consumer.statuses[-1] == {"agent": "1.0.0", "online": True}
     transport.close()
 
 

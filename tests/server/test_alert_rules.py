@@ -16,7 +16,10 @@ from server.alerts.judge import judge as one_pass
 from server.alerts.models import Alert, Kind, Pass, Rule
 from server.alerts.words import ending, sentence
 from server.care.models import CareLink, Person
-from server.devices.models import Device
+from server.devices.models import HEARD_WITHIN, Device
+from server.devices.presence import note_status
+from server.keeping.models import Sign
+from server.keeping.signs import CONSUMER
 from server.session_data import accept
 from server.session_data.models import SessionData
 from tests.server.conftest import golden
@@ -88,16 +91,45 @@ def test_a_device_not_heard_of_for_longer_than_the_rule_says_is_told_once_and_re
     assert ending(Alert.objects.get()) == "The device was heard of again."
 
 
-def test_a_device_that_the_broker_holds_online_is_not_silent_however_little_it_says(told):
+def test_a_device_without_a_last_will_is_silent_once_it_has_not_said_again_that_it_is_there(told):
+    """A power cut takes the broker too, and what it holds says online for ever."""
+    rule(told, Kind.DEVICE_SILENT, minutes=5)
+    Device.objects.filter(pk=told.device.pk).update(online=True, last_seen_at=NOW)
+    assert judge(NOW + HEARD_WITHIN).opened == 0  # its word may come a little late
+    assert judge(NOW + HEARD_WITHIN + timedelta(minutes=1)).opened == 1
+
+
+def test_a_device_is_silent_since_it_spoke_not_since_the_broker_spoke_of_it(told):
     rule(told, Kind.DEVICE_SILENT, minutes=30)
-    long_ago = NOW - timedelta(days=2)
     Device.objects.filter(pk=told.device.pk).update(
-        online=True, last_seen_at=long_ago, status_at=long_ago
+        online=False, last_seen_at=NOW - timedelta(minutes=31), status_at=NOW
     )
-    assert judge(NOW).opened == 0
-    Device.objects.filter(pk=told.device.pk).update(online=False, status_at=NOW)
-    assert judge(NOW + timedelta(minutes=29)).opened == 0  # since its last will, not before
-    assert judge(NOW + timedelta(minutes=31)).opened == 1
+    assert judge(NOW).opened == 1
+
+
+def test_a_retained_status_neither_resolves_an_alert_nor_keeps_one_from_opening(told):
+    rule(told, Kind.DEVICE_SILENT, minutes=30)
+    long_ago = NOW - timedelta(hours=5)
+    Device.objects.filter(pk=told.device.pk).update(online=False, last_seen_at=long_ago)
+    for minute, online in enumerate((b"false", b"true", b"false")):
+        # A consumer that reconnects is told again what the broker holds.
+        note_status(told.device, b'{"online": %s}' % online, retained=True)
+        assert judge(NOW + timedelta(minutes=minute)).resolved == 0
+    assert Alert.objects.count() == 1
+
+
+def test_while_the_consumer_is_away_nobody_is_called_silent_that_was_connected(told):
+    rule(told, Kind.DEVICE_SILENT, minutes=30)
+    Device.objects.filter(pk=told.device.pk).update(online=True, last_seen_at=NOW)
+    Sign.objects.create(name=CONSUMER, at=NOW)
+    back = NOW + timedelta(hours=2)
+    assert judge(NOW + timedelta(hours=1)).opened == 0
+    assert judge(back).opened == 0
+    Sign.objects.update(at=back + timedelta(days=1))  # beats again
+    assert judge(back + timedelta(minutes=30)).opened == 0
+    assert judge(back + timedelta(minutes=32)).opened == 1
+    Sign.objects.update(at=back)
+    assert judge(back + timedelta(hours=1)).resolved == 0  # it has not been heard of since
 
 
 def test_the_time_in_which_the_server_itself_was_off_says_nothing_about_a_device(told):
@@ -108,6 +140,13 @@ def test_the_time_in_which_the_server_itself_was_off_says_nothing_about_a_device
     for minute in range(1, 31):
         assert judge(back + timedelta(minutes=minute)).opened == 0
     assert judge(back + timedelta(minutes=31)).opened == 1
+
+
+def test_an_alert_stays_open_over_a_time_in_which_the_server_was_off(told):
+    rule(told, Kind.DEVICE_SILENT, minutes=30)
+    Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW - timedelta(hours=1))
+    assert judge(NOW).opened == 1
+    assert one_pass(NOW + timedelta(hours=8)).resolved == 0
 
 
 def test_nobody_calls_a_device_silent_that_was_never_heard_of_or_is_revoked(told):
@@ -197,6 +236,18 @@ def test_what_was_not_measured_is_no_long_closure(told, deliver):
     changes["metrics"]["long_closure_count"] = None
     deliver("checkpoint", NOW, **changes)
     assert judge(NOW).opened == 0
+
+
+def test_where_closures_were_not_counted_the_longest_speaks_for_itself(told, deliver):
+    rule(told, Kind.LONG_CLOSURES, closure_s=1.0)
+    changes = checkpoint(NOW, 0, 1.2)
+    changes["metrics"]["long_closure_count"] = None
+    deliver("checkpoint", NOW, **changes)
+    assert judge(NOW).opened == 1
+    (alert,) = open_alerts()
+    said = sentence(alert)
+    assert "has at least one long closure (half a second or longer). The longest lasted" in said
+    assert "None" not in said
 
 
 def test_the_alert_is_over_when_the_session_is(told, deliver):
