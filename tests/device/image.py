@@ -24,7 +24,9 @@ BOOT_MODULES = ["virtio_mmio", "virtio_blk", "crc32c_generic", "ext4"]
 KEPT_MODULES = re.compile(
     r"kernel/(lib|crypto|arch|fs/(ext4|jbd2|mbcache|autofs|fuse|nls)|net/(core|ipv6|packet|unix)"
     r"|drivers/(virtio|block/virtio|net/(virtio_net|net_failover)|char/(virtio|hw_random)|input"
-    r"|gpio|rtc|watchdog|firmware))|kernel/net/core|kernel/fs/mbcache"
+    r"|gpio|rtc|watchdog|firmware"
+    r"|media/(mc|cec|rc/rc-core|v4l2-core|common/(v4l2-tpg|videobuf2)|test-drivers/vivid)"
+    r"))|kernel/net/core|kernel/fs/mbcache"
 )
 # Nothing of these is looked at here, and each costs seconds of a start.
 MASKED = [

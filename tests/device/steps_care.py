@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from tests.device.installation import wait_for
 from tests.device.payload import BROKEN, NEXT
-from tests.device.scene import PATIENCE_S, READY, STORE, Scene
+from tests.device.scene import CONFIG, PATIENCE_S, READY, STORE, Scene
 from tests.device.sockets import LONG_PRESS_S, PRESS_S, DeviceError
 from tests.device.witness import Witness
 
@@ -93,6 +93,37 @@ def hung_sync(scene: Scene) -> str:
     [session] = [each for each in scene.kept() if each["session_id"] not in known]
     scene.end_by_button(session["session_id"])
     return f"started anew after {seconds:.0f} s"
+
+
+def usb_camera(scene: Scene) -> str:
+    """The kernel's own test camera stands in for a USB one: seen through the unit's sandbox,
+    unplugged in a session, and plugged in again."""
+    machine, driver = scene.machine, "/sys/bus/platform/drivers/vivid"
+    machine.run("modprobe vivid n_devs=1 node_types=1 && udevadm settle && test -e /dev/video0")
+    machine.run(f"cp {CONFIG} /run && sed -i 's/^source = .*/source = \"usb\"/' {CONFIG}")
+    _restart_watch(scene)
+    session_id = scene.begin_by_button()
+    scene.await_measured(session_id, 2)
+    machine.run(f"echo vivid.0 > {driver}/unbind")
+    scene.await_state(session_id, "ended")
+    unplugged = scene.server.session(session_id)
+    if unplugged["ended_by"] != "camera_fault" or not unplugged["frames"]:
+        raise DeviceError(f"expected frames and then a camera's fault, found {unplugged}")
+    machine.until(f"! {READY}", "blinklog-watch waits for its camera", PATIENCE_S)
+    machine.run(f"echo vivid.0 > {driver}/bind")
+    machine.until(READY, "blinklog-watch has its camera again", PATIENCE_S)
+    session = scene.end_by_button(scene.begin_by_button())
+    if session["ended_by"] != "button" or session["camera"]["source"] != "usb":
+        raise DeviceError(f"expected another session of the USB camera, found {session}")
+    machine.run(f"cp /run/agent.toml {CONFIG}")
+    _restart_watch(scene)
+    machine.run("modprobe -r vivid")
+    return f"{unplugged['frames']} frames, then {session['frames']}"
+
+
+def _restart_watch(scene: Scene) -> None:
+    scene.machine.run("systemctl restart blinklog-watch", PATIENCE_S)
+    scene.machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
 
 
 def _restarted_by_watchdog(scene: Scene, unit: str) -> float:
