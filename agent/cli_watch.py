@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
 
 from agent import cli_eyes, cli_parts
 from agent.beside import Beside
@@ -12,7 +13,7 @@ from agent.controls import Controls, open_controls
 from agent.errors import StoreError
 from agent.running import running
 from agent.store import Store
-from agent.watch import Limits, Watch, fault_shown, try_camera
+from agent.watch import Limits, Watch, afterwards, fault_shown, try_camera
 
 
 def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
@@ -25,7 +26,7 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
         running(settings.store_path, "watch"),
         fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
         contextlib.closing(_beside(settings)) as beside,
-        contextlib.closing(_camera(settings, store)) as camera,
+        _camera(settings, store) as camera,
     ):
         tracker = cli_eyes.tracker(settings)
         try_camera(camera, settings.camera.timeout_s)
@@ -50,13 +51,17 @@ def _beside(settings: AgentConfig) -> Beside[Store]:
     return Beside(lambda: contextlib.closing(Store(settings.store_path)))
 
 
-def _camera(settings: AgentConfig, store: Store) -> Camera:
-    """The camera, opened. Until it is, `status` says that this one starts: what was noted last is
-    another process's. A fault stays until there is none: it is noted once, not at each start."""
+@contextlib.contextmanager
+def _camera(settings: AgentConfig, store: Store) -> Iterator[Camera]:
+    """The camera, open for the block. Until it is, `status` says that this one starts: what was
+    noted last is another process's. A fault stays until there is none: it is noted once, not at
+    each start."""
     with contextlib.suppress(StoreError):  # a full disk keeps nobody from starting
         if (store.noted("watch") or {}).get("state") != "fault":
             store.note("watch", {"state": "starting"})
-    return cli_eyes.camera(settings)
+    camera = cli_eyes.camera(settings)
+    with afterwards(camera.close):
+        yield camera
 
 
 def _tell_fault(store: Store, problem: str) -> None:

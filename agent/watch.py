@@ -162,7 +162,7 @@ class Watch:
         camera = self._camera
         camera.start()
         systemd.watchdog()  # a cold camera may have taken half of its time
-        try:
+        with afterwards(camera.stop):
             while not stopping.is_set():
                 frame = camera.read(self._limits.frame_s)
                 if frame is None:
@@ -178,8 +178,6 @@ class Watch:
                 if writing.after_frame():
                     return "command"
             return "power_loss"
-        finally:
-            camera.stop()
 
     def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")
@@ -224,10 +222,23 @@ class Watch:
 def try_camera(camera: Camera, timeout_s: float) -> None:
     """One frame, so that `ready` is true where the camera is. Raises CameraError."""
     camera.start()
-    try:
+    with afterwards(camera.stop):
         camera.read(timeout_s)
-    finally:
-        camera.stop()
+
+
+@contextlib.contextmanager
+def afterwards(end: Callable[[], None]) -> Iterator[None]:
+    """Has `end` done when the block is. Where both fail, what failed first is what is told: a
+    camera that hangs does not stop either."""
+    try:
+        yield
+    except BaseException:
+        try:
+            end()
+        except CameraError as error:
+            log.warning("%s", error)
+        raise
+    end()
 
 
 @contextlib.contextmanager

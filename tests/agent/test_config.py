@@ -75,7 +75,7 @@ def test_a_service_that_takes_its_time_to_end_is_not_ended_by_the_watchdog(
 ) -> None:
     unit = Path(__file__).parents[2] / "deploy" / "systemd" / f"blinklog-{name}.service"
     bounds = re.findall(r"^(?:WatchdogSec|TimeoutStartSec)=(\d+)$", unit.read_text(), re.MULTILINE)
-    assert cli_services.SELDOM_S < min(map(float, bounds))
+    assert min(map(float, bounds)) > cli_services.SELDOM_S
     told: list[str] = []
     stopping = threading.Event()
     monkeypatch.setenv("NOTIFY_SOCKET", str(unit))

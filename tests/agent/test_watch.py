@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
-from agent import checkpoints, systemd, watch
+from agent import checkpoints, cli_eyes, cli_watch, systemd, watch
 from agent.beside import Beside
+from agent.config import AgentConfig
 from agent.controls import Action, LightState
 from agent.document import iso_utc
 from agent.errors import CameraError, ConfigError, ControlsError, StoreError
@@ -367,6 +369,32 @@ def test_a_hung_camera_ends_the_session_and_the_process(device: Device) -> None:
         device.run()
     assert device.the_session()["ended_by"] == "camera_fault"
     assert not device.camera.running
+
+
+def test_a_camera_that_hangs_and_does_not_stop_either_is_said_to_hang(
+    device: Device, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the light, `status` and the journal tell is the cause, not what came of it."""
+
+    def fails(says: str) -> Callable[[], None]:
+        def fail() -> None:
+            raise CameraError(says)
+
+        return fail
+
+    monkeypatch.setattr(device.camera, "stop", fails("did not stop within 5 s"))
+    monkeypatch.setattr(device.camera, "close", fails("did not close within 5 s"), raising=False)
+    monkeypatch.setattr(cli_eyes, "camera", lambda settings: device.camera)
+    opened = partial(cli_watch._camera, AgentConfig(), device.store)
+    device.panel.presses = ["start"]
+    device.at(3, fails("no frame within 3 s"))
+    with pytest.raises(CameraError, match="no frame"), opened():
+        device.run()
+    assert device.the_session()["ended_by"] == "camera_fault"
+    assert "did not stop" in caplog.text
+    assert "did not close" in caplog.text
+    with pytest.raises(CameraError, match="did not close"), opened():
+        pass
 
 
 def test_a_camera_that_is_unplugged_between_sessions_ends_the_process(device: Device) -> None:
