@@ -69,7 +69,7 @@ def mqtt(settings: AgentConfig, *, lasting: bool) -> Transport | None:
             password=settings.mqtt_password,
             device=server.device,
         ),
-        presence={"agent": __version__} if lasting else None,
+        presence={"agent_version": __version__} if lasting else None,
     )
 
 

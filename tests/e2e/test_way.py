@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent import models
+from agent import __version__, models
 from agent.store import Store
 from tests.broker import needs_mosquitto
 from tests.e2e.installation import Installation, grey_video, running_installation, until
@@ -57,6 +57,8 @@ def test_a_caregiver_starts_and_stops_a_session_from_the_server(
 
     started = until(start, "the device is connected")
     assert started.status_code == 202
+    shown = installed.get(f"/api/device/{device['device']}/")
+    assert (shown["online"], shown["agent_version"]) == (True, __version__)
     session_id = started.json()["session_id"]
     until(lambda: session_in(installed, session_id)["state"] == "active", "it is active")
     assert installed.get(started.headers["Location"])["outcome"] == "obeyed"
