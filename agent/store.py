@@ -120,11 +120,6 @@ class Store:
             path, application_id=APPLICATION_ID, migrations=MIGRATIONS, rescue=_rescue
         )
 
-    @property
-    def set_aside(self) -> Path | None:
-        """Where a damaged file went, if this object had to replace one."""
-        return self._file.set_aside
-
     def close(self) -> None:
         """Ends the use of the file. Twice is once."""
         self._file.close()

@@ -84,7 +84,6 @@ class StoreFile:
         rescue: Callable[[Database, Database, Rescue], None],
     ) -> None:
         self.path = path
-        self.set_aside: Path | None = None
         self.inode = 0
         self._application_id = application_id
         self._migrations = migrations
@@ -215,7 +214,6 @@ class StoreFile:
             with contextlib.closing(_connected(self.path)) as damaged:
                 self._build(lambda new: self._rescue(damaged, new, rescue))
             _swap(self.path, rescue.aside)
-            self.set_aside = rescue.aside
         log.error("%s is damaged (%s): set aside as %s", self.path, why, rescue.aside.name)
         _forget_oldest(self.path)
 
