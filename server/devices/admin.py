@@ -32,7 +32,7 @@ class DeviceAdmin(BaseAdmin):
     """Rename, reassign (the past stays with whom it was measured from), revoke."""
 
     form = DeviceForm
-    list_display = ["label", "person", "online", "last_seen_at", "agent_version", "revoked_at"]
+    list_display = ["label", "person", "is_online", "last_seen_at", "agent_version", "revoked_at"]
     list_select_related = ["person"]
     search_fields = ["label", "id", "person__username"]
     autocomplete_fields = ["person"]
@@ -42,7 +42,7 @@ class DeviceAdmin(BaseAdmin):
         "revoked_at",
         "reassigned_at",
         "last_seen_at",
-        "online",
+        "is_online",
         "status_at",
         "agent_version",
         "pending_sessions",
