@@ -18,6 +18,9 @@ OPEN_TIMEOUT_S = 15.0
 GRACE_S = 1.0
 """picamera2 bounds its own waits; beyond that it hangs in a call that has no bound."""
 
+WILD_S = 3600.0
+"""A longer gap is no frames, but a time that can't be true: whoever takes the frame will say so."""
+
 STOP_TIMEOUT_S = 5.0
 """A healthy camera stops within a few frames; one that was unplugged never does."""
 
@@ -68,7 +71,8 @@ class PiCamera:
             raise CameraError(f"the Pi's camera: no frame within {timeout_s:g} s") from error
         if self._last_s is not None:
             gap_s = frame.time_s - self._last_s
-            self.frames_dropped += max(0, round(gap_s / self._period_s) - 1)
+            if gap_s <= WILD_S:
+                self.frames_dropped += max(0, round(gap_s / self._period_s) - 1)
         self._last_s = frame.time_s
         return frame
 

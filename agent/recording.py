@@ -8,8 +8,12 @@ from typing import Protocol
 from agent.clock import Clock
 from agent.document import Document, EndedBy, State, session_document
 from agent.ear import eye_sample
+from agent.errors import CameraError
 from agent.records import Blink, EyeSample, FaceLandmarks, Frame
-from agent.session import Session, SessionBuilder
+from agent.session import LONGEST_S, Session, SessionBuilder
+
+BACK_S = 1.0  # a frame that comes late, and is passed over
+AHEAD_S = 3600.0  # a stall or a video's pause, and a gap: no camera is waited for half as long
 
 
 class Tracker(Protocol):
@@ -46,7 +50,7 @@ class Recording:
         self._started_s = clock.monotonic_s()
         self._boot = self._clock_facts()
         self._builder: SessionBuilder | None = None
-        self._last_s = 0.0
+        self._first_s = self._last_s = 0.0
         self._seen_s = 0.0
         self.session_id = session_id or str(uuid7(self._started_at))
         self.revision = 0
@@ -76,7 +80,13 @@ class Recording:
             }
 
     def add(self, frame: Frame) -> tuple[EyeSample, list[Blink]]:
-        """Measures one frame. The blinks are those that are certain by now."""
+        """Measures one frame. The blinks are those that are certain by now.
+
+        Raises CameraError for a frame whose time can't be true: hours with nothing in them would
+        follow, or all frames after it be too early and passed over.
+        """
+        if self._builder is not None:
+            self._check_time(frame.time_s)
         self.frames += 1
         face = self._tracker.find(frame)
         sample = eye_sample(frame.time_s, face)
@@ -84,8 +94,16 @@ class Recording:
             self._seen_s = frame.time_s
         if self._builder is None:
             self._builder = SessionBuilder(frame.time_s)
+            self._first_s = frame.time_s
         self._last_s = frame.time_s
         return sample, self._builder.add(sample)
+
+    def _check_time(self, time_s: float) -> None:
+        jump_s = time_s - self._last_s
+        if not -BACK_S <= jump_s <= AHEAD_S:
+            raise CameraError(f"the time jumps by {jump_s:+.0f} s from one frame to the next")
+        if time_s - self._first_s >= LONGEST_S:
+            raise CameraError("expected frames of a day at most, found more")
 
     def document(self) -> Document:
         """The document of the next revision, of a session that goes on."""

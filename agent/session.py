@@ -44,6 +44,10 @@ LATE, LATE_TIME = 1.3, 0.25
 time: on synthetic traces with frames lost at random up to 6 % of blinks are then missed; where they
 fill more, 8 % and up."""
 
+LONGEST_S = 60.0 * (24 * 60 + 1)
+"""A session's frames lie within that of its first: a day, and a minute to end in. What is handed in
+has to be checked for it, as memory goes with its minutes; no server takes more of them."""
+
 PERCLOS_CLOSED = 0.8
 """At least 80 % closed between the person's open and closed level (Abe 2023, PMC10108649)."""
 

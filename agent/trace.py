@@ -16,10 +16,14 @@ from typing import Any, NoReturn, TextIO
 
 from agent.errors import TraceError
 from agent.records import Blink, EyeSample
+from agent.session import LONGEST_S
 from agent.whole_file import whole_file
 
 COLUMNS = ("frame", "time_s", "ear_left", "ear_right", "ear", "face_score")
 """What is written, in this order."""
+
+FRAME_DIGITS = 15
+"""Of the highest frame number: a float, as of times, tells these apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,11 @@ class _Reader:
             sample = self._sample(row)
             if samples and sample.time_s <= samples[-1].time_s:
                 self._refuse(f"a time after {samples[-1].time_s:.6f} s", f"{sample.time_s:.6f} s")
+            if samples and sample.time_s - samples[0].time_s >= LONGEST_S:
+                last_s = samples[0].time_s + LONGEST_S
+                self._refuse(
+                    f"a day at most: a time below {last_s:.0f} s", f"{sample.time_s:.0f} s"
+                )
             frames.append(self._frame(row) if "frame" in row else len(samples))
             samples.append(sample)
         if not samples:
@@ -140,6 +149,8 @@ class _Reader:
         time_s = self._number(row, "time_s") if "time_s" in row else self._frame(row) / self._fps
         if time_s is None:
             self._refuse("a time in seconds", "an empty time_s")
+        if not math.isfinite(time_s):
+            self._refuse("a frame number that this rate can time", row["frame"])
         return EyeSample(
             time_s=time_s,
             ear_left=self._number(row, "ear_left"),
@@ -150,8 +161,8 @@ class _Reader:
 
     def _frame(self, row: Mapping[str, str]) -> int:
         cell = row["frame"].strip()
-        if not cell.isdecimal():
-            self._refuse("a frame number from 0 up", repr(cell))
+        if not cell.isdecimal() or len(cell) > FRAME_DIGITS:
+            self._refuse(f"a frame number from 0 up, of {FRAME_DIGITS} digits", f"{cell!r:.40}")
         return int(cell)
 
     def _number(self, row: Mapping[str, str], column: str) -> float | None:
@@ -163,7 +174,7 @@ class _Reader:
         except ValueError:
             number = math.inf
         if not math.isfinite(number):
-            self._refuse(f"a number or nothing in {column}", repr(cell))
+            self._refuse(f"a number or nothing in {column}", f"{cell!r:.40}")
         if column.startswith("ear") and number < 0:
             self._refuse(f"an EAR of 0 or more in {column}", repr(cell))
         return number

@@ -85,6 +85,15 @@ def test_gaps_in_the_sensor_s_time_are_dropped_frames(pi: type[Picamera2]) -> No
     assert camera.frames_dropped == 0
 
 
+def test_a_time_that_can_t_be_true_is_no_millions_of_dropped_frames(pi: type[Picamera2]) -> None:
+    camera = PiCamera(64, 48, 30)
+    camera.start()
+    pi.instances[0].stamps_s = [1.0, 1_767_225_600.0]
+    for _ in range(2):
+        camera.read(1.0)
+    assert camera.frames_dropped == 0
+
+
 def test_a_pi_s_camera_that_hangs_ends_in_an_error(pi: type[Picamera2]) -> None:
     camera = PiCamera(64, 48, 30)
     camera.start()

@@ -136,8 +136,11 @@ def test_a_line_that_never_ends_is_refused(trace: Path) -> None:
         ("2,abc,0", "line 4: expected a number or nothing in ear, found 'abc'"),
         ("2,inf,0", "line 4: expected a number or nothing in ear, found 'inf'"),
         ("2,-0.2,0", "line 4: expected an EAR of 0 or more in ear, found '-0.2'"),
-        ("x,0.2,0", "line 4: expected a frame number from 0 up, found 'x'"),
-        ("-2,0.2,0", "line 4: expected a frame number from 0 up, found '-2'"),
+        ("x,0.2,0", "line 4: expected a frame number from 0 up, of 15 digits, found 'x'"),
+        ("-2,0.2,0", "line 4: expected a frame number from 0 up, of 15 digits, found '-2'"),
+        ("9" * 400 + ",0.2,0", "line 4: expected a frame number from 0 up, of 15 digits"),
+        ("9" * 5000 + ",0.2,0", "line 4: expected a frame number from 0 up, of 15 digits"),
+        ("9" * 15 + ",0.2,0", "line 4: expected a day at most: a time below 86460 s, found"),
         ("1,0.2,0", "line 4: expected a time after 0.033333 s, found 0.033333 s"),
         ("0,0.2,0", "line 4: expected a time after 0.033333 s, found 0.000000 s"),
     ],
@@ -149,6 +152,23 @@ def test_a_bad_row_is_refused_by_its_line(trace: Path, row: str, complaint: str)
 def test_a_time_that_is_missing_is_refused(trace: Path) -> None:
     complaint = refusal(trace, "time_s,ear\n0.0,0.3\n,0.3\n")
     assert "line 3: expected a time in seconds, found an empty time_s" in complaint
+
+
+@pytest.mark.parametrize("first", ["0", "1767225600", "-1e308"])
+def test_a_time_of_another_day_is_refused_before_memory_is_taken_for_all_between(
+    trace: Path, first: str
+) -> None:
+    begun = float(first)
+    rows = f"{first},0.3\n{begun + 86459},0.3\n" if abs(begun) < 1e12 else f"{first},0.3\n"
+    trace.write_text(f"time_s,ear\n{rows}")
+    assert read_trace(trace, 30).samples[0].time_s == begun
+    complaint = refusal(trace, f"time_s,ear\n{rows}{max(begun, 0) + 86460},0.3\n")
+    assert "expected a day at most: a time below" in complaint
+
+
+def test_a_rate_at_which_a_frame_has_no_time_is_refused(trace: Path) -> None:
+    complaint = refusal(trace, "frame,ear\n0,0.3\n999999999999999,0.3\n", fps=1e-300)
+    assert "line 3: expected a frame number that this rate can time" in complaint
 
 
 def test_a_blank_line_in_the_middle_is_refused(trace: Path) -> None:
