@@ -17,6 +17,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR
 . "$here/common.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/server/broker.sh"
 
 prefix=/opt/blinklog-server unit_folder=server/systemd user=blinklog-server
 config=/etc/blinklog-server state=/var/lib/blinklog-server broker=/etc/mosquitto/blinklog
@@ -83,6 +85,7 @@ install_config() {
   elif [ -n "$name" ] && ! grep -q "^BLINKLOG_URL=https://$name$" "$config/environment"; then
     warn "$config/environment is kept as it is; change the name there"
   fi
+  chown "root:$user" "$config/environment"  # it may come from another machine, with other numbers
 }
 
 setting() { sed -n "s/^$1=//p" "$config/environment" 2>/dev/null | tail -n 1 | sed 's/^"\(.*\)"$/\1/'; }
@@ -118,68 +121,6 @@ wait_for() {
     [ "$tries" -lt "$ready_s" ] || die "$what did not answer within $ready_s s"
     sleep 1
   done
-}
-
-set_up_broker() {
-  if [ -z "$with_broker" ]; then certify_broker; return; fi
-  local host each
-  host=${name:-$(setting BLINKLOG_URL | sed 's,.*://,,')}
-  install -d -m 0755 "$broker" "$broker/common"
-  install -m 0644 "$here/mosquitto/mosquitto.conf" "$broker/common/mosquitto.conf"
-  [ -e "$broker/broker.conf" ] || install -m 0644 "$here/mosquitto/broker.conf.example" "$broker/broker.conf"
-  for each in mqtt-password mqtt-admin-password; do
-    if [ ! -e "$config/$each" ]; then
-      (umask 027 && openssl rand -base64 32 > "$config/$each")
-      chgrp "$user" "$config/$each"
-    fi
-  done
-  set_once BLINKLOG_MQTT_URL "mqtts://blinklog-server@$host:8883"
-  set_once BLINKLOG_MQTT_PASSWORD_FILE "$config/mqtt-password"
-  set_once BLINKLOG_MQTT_ADMIN_URL "mqtts://blinklog-admin@$host:8883"
-  set_once BLINKLOG_MQTT_ADMIN_PASSWORD_FILE "$config/mqtt-admin-password"
-  set_once BLINKLOG_DEVICE_MQTT_URL "mqtts://$host:8883"
-  certify_broker
-  [ ! -e "$broker/ca.crt" ] || set_once BLINKLOG_MQTT_CA_FILE "$broker/ca.crt"
-}
-
-# A private authority: devices are given its ca.crt. A public certificate in server.crt and server.key does as well. Also in
-# an upgrade: one that an older release made, and that ends before its authority, is renewed.
-certify_broker() {
-  if [ ! -e "$broker/broker.conf" ]; then return; fi
-  local host told
-  host=$(setting BLINKLOG_DEVICE_MQTT_URL | sed 's,^[a-z]*://,,; s,[:/].*,,')
-  if [ -z "$host" ]; then return; fi
-  if ! told=$(bash "$here/server/broker-certificate.sh" make "$host" "$broker"); then
-    [ -e "$broker/server.crt" ] || die "a certificate for the broker could not be made"
-    warn "the broker's certificate could not be renewed, and stays as it is"
-  fi
-  if [ -z "$told" ]; then return; fi
-  case $told in
-    made*)
-      say "$told"
-      note "$broker/ca.crt is what devices trust; keep ca.key elsewhere" ;;
-    renewed*)
-      say "$told"
-      if systemd_runs; then systemctl try-reload-or-restart mosquitto.service; fi ;;
-    *) warn "$told" ;;
-  esac
-}
-
-# The file that the broker's identities begin with, written by the release that knows how.
-start_broker() {
-  if [ -z "$with_broker" ]; then return; fi
-  local file=/var/lib/mosquitto/dynamic-security.json
-  if [ ! -e "$file" ]; then
-    server "$release" set-up-broker "$state/dynamic-security.json" >/dev/null
-    install -o mosquitto -g mosquitto -m 0600 "$state/dynamic-security.json" "$file"
-    rm "$state/dynamic-security.json"
-  fi
-  install -D -m 0644 "$here/server/mosquitto.service.d/blinklog.conf" "$dropin"
-  if systemd_runs; then
-    systemctl daemon-reload
-    systemctl --quiet enable mosquitto.service
-    systemctl restart mosquitto.service || { last_words mosquitto.service; die "Mosquitto did not start"; }
-  fi
 }
 
 # What the services are, and how they are tried
@@ -245,6 +186,7 @@ install_release() {
   rm -rf "$state"/self-test.*  # what an interrupted installation left
   trap 'exit 1' HUP INT TERM  # once the command under way has ended: nothing is mended beside a migration
   trap clean_up EXIT
+  check_broker
   install_packages
   open_house "$here" server
   system_user "$user" "$state"
@@ -317,6 +259,7 @@ upgrade() {
   rm -f "$unproven" "$prefix/not-taken-back"
   start_all || die "$(basename "$release") passed its trial, but not all of it stands: systemctl status 'blinklog-*'"
   say "$(basename "$release") runs"
+  meet_broker
   if [ -z "$found" ]; then
     note "next: a reverse proxy for TLS ($prefix/current/deploy/server/Caddyfile or nginx.conf), and somebody to log in:"
     note "sudo blink-server create-person NAME --admin --password-stdin"
@@ -453,7 +396,7 @@ mend() {
 
 # What belongs to the current release outside of it.
 finish() {
-  if [ -e "$dropin" ]; then install -m 0644 "$here/server/mosquitto.service.d/blinklog.conf" "$dropin"; fi
+  if [ -e "$dropin" ]; then put "$here/server/mosquitto.service.d/blinklog.conf" "$dropin"; fi
   link_units "${units[@]}"
   # shellcheck disable=SC2046 # words are wanted
   systemctl --quiet enable $(wanted_services) "${timers[@]}" blinklog-server-undo.service
@@ -468,8 +411,9 @@ uninstall() {
     read -r -p "Delete everybody's sessions, and the backups here, too? [keep/delete] " answer
     case $answer in keep | delete) data=$answer-data ;; *) die "expected keep or delete, found '$answer'; nothing was changed" ;; esac
   fi
-  local unit database
+  local unit database had_broker=''
   database=$(setting DATABASE_URL)
+  if [ -e "$dropin" ]; then had_broker=yes; fi
   stop_all
   for unit in "${units[@]}"; do
     if systemd_runs; then systemctl --quiet disable --now "$unit" 2>/dev/null || true; fi
@@ -478,7 +422,11 @@ uninstall() {
   done
   rm -f /usr/local/bin/blink-server "$dropin"
   rmdir --ignore-fail-on-non-empty "$(dirname "$dropin")" 2>/dev/null || true
-  if systemd_runs; then systemctl daemon-reload; fi
+  if systemd_runs; then
+    systemctl daemon-reload
+    # With Debian's configuration: no device is let in any more.
+    if [ -n "$had_broker" ]; then systemctl try-restart mosquitto.service || true; fi
+  fi
   rm -rf "$prefix"
   if [ "$data" = keep-data ]; then
     say "the server is gone; $state, $config and the database are kept, and so is their owner, the user $user"

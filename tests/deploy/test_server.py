@@ -27,6 +27,7 @@ ALL = (
     "blinklog-serve blinklog-consume blinklog-backup.timer blinklog-judge.timer"
     " blinklog-certificate.timer mosquitto"
 )
+SERVER = "blinklog-serve blinklog-consume blinklog-{backup,judge,tidy,certificate}.timer"
 LATEST = max(each.stem for each in (ROOT / "server/care/migrations").glob("[0-9]*.py"))
 CHANGES_THE_DATABASE = f"""
 from django.db import migrations
@@ -52,7 +53,7 @@ set -e
 cd /etc/mosquitto/blinklog
 openssl req -new -key server.key -subj /CN=blinklog.example.org -out /root/csr
 openssl x509 -req -in /root/csr -CA ca.crt -CAkey ca.key -days 0 -out /root/crt \
-  -extfile <(echo subjectAltName=DNS:blinklog.example.org,IP:127.0.0.1)
+  -extfile <(echo subjectAltName=DNS:blinklog.example.org,DNS:localhost,IP:127.0.0.1)
 cp /root/crt server.crt
 sleep 2
 systemctl reload mosquitto
@@ -82,7 +83,6 @@ systemctl start blinklog-serve blinklog-consume blinklog-{backup,judge,tidy,cert
 def server(stick: Path) -> Iterator[Machine]:
     shutil.copytree(wheel_house("server"), stick / "first")
     with a_machine(stick) as made:
-        made.run("echo 127.0.0.1 blinklog.example.org >> /etc/hosts")
         yield made
 
 
@@ -120,8 +120,28 @@ def release(server: Machine) -> str:
     return server.run("basename $(readlink -f /opt/blinklog-server/current)").stdout.strip()
 
 
+@pytest.mark.parametrize(
+    ("theirs", "undo"),
+    [
+        ("/etc/mosquitto/conf.d/theirs.conf", "rm"),
+        ("/etc/mosquitto/mosquitto.conf", "sed -i '$d'"),
+    ],
+)
+def test_a_broker_that_somebody_uses_is_not_taken_from_them(
+    server: Machine, theirs: str, undo: str
+) -> None:
+    server.run(f"echo 'listener 1884' >> {theirs}; systemctl restart mosquitto")
+    refused = server.run(f"{INSTALL} --name blinklog.example.org --broker", check=False, **QUICK)
+    assert refused.returncode != 0
+    assert f"found one that is set up by {theirs}:" in refused.stdout
+    server.run("echo > /dev/tcp/127.0.0.1/1884")
+    server.run("! ls -d /etc/blinklog-server /opt/blinklog-server /etc/mosquitto/blinklog")
+    server.run(f"{undo} {theirs}; systemctl restart mosquitto")
+
+
 def test_a_fresh_server_answers_takes_devices_and_judges(server: Machine) -> None:
-    server.run(f"{INSTALL} --name blinklog.example.org --broker", **QUICK)
+    told = server.run(f"{INSTALL} --name blinklog.example.org --broker", **QUICK).stdout
+    assert "does not get through to its broker" not in told
     assert active(server) == {"active"}
     assert json.loads(page(server, "/readyz").removesuffix("200"))["status"] == "ok"
     assert page(server, "/login/").endswith("200")
@@ -181,10 +201,10 @@ def test_the_nightly_backup_is_one_that_can_be_restored(server: Machine) -> None
 
 
 def test_a_second_run_changes_nothing_and_restarts_nothing(server: Machine) -> None:
-    state = "systemctl show -p InvocationID blinklog-serve blinklog-consume"
+    state = "systemctl show -p InvocationID blinklog-serve blinklog-consume mosquitto"
     state += "; md5sum /etc/blinklog-server/* /etc/mosquitto/blinklog/*"
     before = server.run(state, check=False).stdout
-    assert "nothing to do" in server.run(INSTALL, **QUICK).stdout
+    assert "nothing to do" in server.run(f"{INSTALL} --broker", **QUICK).stdout
     assert server.run(state, check=False).stdout == before
 
 
@@ -200,7 +220,7 @@ def test_the_brokers_certificate_lasts_as_long_as_its_authority_twenty_years(
     server.run(f"cd /etc/mosquitto/blinklog; {nearly} server.crt")
     server.run("systemctl start blinklog-certificate")
     said = server.run("journalctl -b -u blinklog-certificate").stdout
-    assert "blinklog.example.org:8883 is good until 204" in said
+    assert "localhost:8883 is good until 204" in said
     assert "/etc/mosquitto/blinklog/ca.crt is good until 204" in said
 
 
@@ -210,7 +230,7 @@ def test_a_certificate_that_ends_is_told_of_and_renewed_by_another_run(server: M
     assert "certificate has expired" in server.run(MEET_THE_BROKER, check=False).stdout
     assert server.run("systemctl start blinklog-certificate", check=False).returncode != 0
     said = server.run("journalctl -b -u blinklog-certificate").stdout
-    assert "the certificate of the broker at blinklog.example.org:8883 ends on" in said
+    assert "the certificate of the broker at localhost:8883 ends on" in said
     broker = server.run("systemctl show -P MainPID mosquitto").stdout
 
     server.run("mv /etc/mosquitto/blinklog/ca.key /root")
@@ -222,7 +242,9 @@ def test_a_certificate_that_ends_is_told_of_and_renewed_by_another_run(server: M
     assert "renewed the broker's certificate" in server.run(INSTALL, **QUICK).stdout
     wait_until(server, MEET_THE_BROKER)
     names = "openssl x509 -noout -ext subjectAltName -in /etc/mosquitto/blinklog/server.crt"
-    assert "DNS:blinklog.example.org, IP Address:127.0.0.1" in server.run(names).stdout
+    assert (
+        "DNS:blinklog.example.org, DNS:localhost, IP Address:127.0.0.1" in server.run(names).stdout
+    )
     server.run("systemctl start blinklog-certificate")
     assert server.run("systemctl show -P MainPID mosquitto").stdout == broker
     server.run("systemctl restart blinklog-consume")
@@ -301,10 +323,32 @@ def test_power_cut_in_an_upgrade_goes_back_and_another_run_mends(
     assert server.run(PEOPLE).stdout == people
 
 
+def test_on_a_new_machine_what_was_kept_safe_makes_the_same_server(server: Machine) -> None:
+    made = server.run("blink-server create-device --person eileen --name Moved --json").stdout
+    device = json.loads(made)["device"]
+    kept = "/etc/blinklog-server /etc/mosquitto/blinklog /var/lib/mosquitto/dynamic-security.json"
+    server.run(f"tar -czf /root/kept.tar.gz {kept} 2>&1; blink-server backup {BACKUPS}/last.zip")
+    server.run(f"mv {BACKUPS}/last.zip /root; {INSTALL} --uninstall --delete-data")
+    server.run(f"tar -C / -xzpf /root/kept.tar.gz; chown -R nobody:nogroup {kept}")
+
+    told = server.run("/run/share/third/install-server.sh --broker", **QUICK).stdout
+    assert "does not get through to its broker" not in told
+    assert "made a certificate" not in told
+    server.run("systemctl stop blinklog-serve blinklog-consume 'blinklog-*.timer'")
+    server.run(f"install -o blinklog-server -m 600 /root/last.zip {BACKUPS}")
+    server.run(f"blink-server restore --replace {BACKUPS}/last.zip; systemctl start {SERVER}")
+    assert active(server) == {"active"}
+    assert device in server.run("blink-server devices --json").stdout
+    assert device in server.run("cat /var/lib/mosquitto/dynamic-security.json").stdout
+    server.run("stat -c %U:%a /etc/mosquitto/blinklog/ca.key | grep root:600")
+
+
 def test_uninstalling_keeps_or_deletes_as_told(server: Machine) -> None:
     uninstall = "/run/share/first/install-server.sh --uninstall"
     assert server.run(uninstall, check=False).returncode != 0
     server.run(f"{uninstall} --keep-data")
+    server.run("! echo > /dev/tcp/127.0.0.1/8883", check=True)
+    server.run("systemctl is-active mosquitto; echo > /dev/tcp/127.0.0.1/1883")
     server.run("test -s /var/lib/blinklog-server/blinklog.sqlite3")
     server.run(f"{uninstall} --delete-data")
     left = "ls -d /var/lib/blinklog-server /etc/blinklog-server /opt/blinklog-server"

@@ -160,3 +160,12 @@ def test_a_release_that_python_left_behind_is_backed_up_by_the_next(server: Mach
     assert_runs(server, "0.5.0")
     server.run(f"blink-server restore --replace $(ls {BACKUPS}/before-0.5.0-*)")
     assert '"eileen"' in server.run("blink-server people --json").stdout
+
+
+def test_a_broker_that_does_not_take_the_server_is_told_of(server: Machine) -> None:
+    server.run("echo BLINKLOG_MQTT_URL=mqtt://localhost:1 >> /etc/blinklog-server/environment")
+    server.run("systemctl stop blinklog-serve")
+    told = server.run("/run/share/fifth/install-server.sh", **QUICK).stdout
+    assert "the server does not get through to its broker at localhost:1" in told
+    assert "the broker can't be reached" in told
+    assert_runs(server, "0.5.0")

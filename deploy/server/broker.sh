@@ -1,0 +1,113 @@
+# Part of install-server.sh: the broker that it sets up, Debian's Mosquitto with Blinklog's configuration.
+# shellcheck shell=bash disable=SC2154
+
+# A Mosquitto that somebody has set up serves somebody: ours would take its place.
+check_broker() {
+  if [ -z "$with_broker" ] || [ -e "$dropin" ]; then return; fi
+  local found unit=/etc/systemd/system/mosquitto.service
+  found=$(
+    find /etc/mosquitto/conf.d -name '*.conf' 2>/dev/null
+    grep --recursive --files-with-matches '^ExecStart=' "$unit" "$unit.d" 2>/dev/null
+    dpkg --verify mosquitto 2>/dev/null | grep -o '/etc/mosquitto/mosquitto.conf'
+  ) || true
+  [ -z "$found" ] || die "expected a Mosquitto that nobody uses yet, found one that is set up by ${found//$'\n'/, }:" \
+    "move that away, or run without --broker and use what there is (docs/operating.md, \"The broker\");" \
+    "nothing was changed"
+}
+
+set_up_broker() {
+  if [ -z "$with_broker" ]; then certify_broker; return; fi
+  local host each
+  host=${name:-$(setting BLINKLOG_URL | sed 's,.*://,,')}
+  install -d -m 0755 "$broker" "$broker/common"
+  put "$here/mosquitto/mosquitto.conf" "$broker/common/mosquitto.conf"
+  [ -e "$broker/broker.conf" ] || install -m 0644 "$here/mosquitto/broker.conf.example" "$broker/broker.conf"
+  for each in mqtt-password mqtt-admin-password; do
+    if [ ! -e "$config/$each" ]; then
+      (umask 027 && openssl rand -base64 32 > "$config/$each")
+    fi
+    chown "root:$user" "$config/$each"
+  done
+  set_once BLINKLOG_DEVICE_MQTT_URL "mqtts://$host:8883"
+  certify_broker
+  chown --no-dereference mosquitto "$broker/server.key"
+  if [ -e "$broker/ca.key" ]; then chown root: "$broker/ca.key"; fi
+  # The server needs no way around through a router, which may not know one, where the certificate is for here, too.
+  if openssl x509 -noout -checkhost localhost -in "$broker/server.crt" | grep -q 'does match'; then host=localhost; fi
+  set_once BLINKLOG_MQTT_URL "mqtts://blinklog-server@$host:8883"
+  set_once BLINKLOG_MQTT_PASSWORD_FILE "$config/mqtt-password"
+  set_once BLINKLOG_MQTT_ADMIN_URL "mqtts://blinklog-admin@$host:8883"
+  set_once BLINKLOG_MQTT_ADMIN_PASSWORD_FILE "$config/mqtt-admin-password"
+  [ ! -e "$broker/ca.crt" ] || set_once BLINKLOG_MQTT_CA_FILE "$broker/ca.crt"
+}
+
+# A private authority: devices are given its ca.crt. A public certificate in server.crt and server.key does as well. Also in
+# an upgrade: one that an older release made, and that ends before its authority, is renewed.
+certify_broker() {
+  if [ ! -e "$broker/broker.conf" ]; then return; fi
+  local host told
+  host=$(setting BLINKLOG_DEVICE_MQTT_URL | sed 's,^[a-z]*://,,; s,[:/].*,,')
+  if [ -z "$host" ]; then return; fi
+  if ! told=$(bash "$here/server/broker-certificate.sh" make "$host" "$broker"); then
+    [ -e "$broker/server.crt" ] || die "a certificate for the broker could not be made"
+    warn "the broker's certificate could not be renewed, and stays as it is"
+  fi
+  if [ -z "$told" ]; then return; fi
+  case $told in
+    made*)
+      say "$told"
+      note "$broker/ca.crt is what devices trust; keep ca.key elsewhere" ;;
+    renewed*) say "$told" ;;
+    *) warn "$told"; return ;;
+  esac
+  if systemd_runs; then systemctl try-reload-or-restart mosquitto.service; fi
+}
+
+# The file that the broker's identities begin with, written by the release that knows how.
+start_broker() {
+  if [ -z "$with_broker" ]; then return; fi
+  local file=/var/lib/mosquitto/dynamic-security.json
+  if [ ! -e "$file" ]; then
+    server "$release" set-up-broker "$state/dynamic-security.json" >/dev/null
+    if systemd_runs; then systemctl stop mosquitto.service; fi  # it would write its own over it
+    install -o mosquitto -g mosquitto -m 0600 "$state/dynamic-security.json" "$file"
+    rm "$state/dynamic-security.json"
+  fi
+  chown mosquitto: "$file"
+  put "$here/server/mosquitto.service.d/blinklog.conf" "$dropin"
+  if systemd_runs; then
+    systemctl daemon-reload
+    systemctl --quiet enable mosquitto.service
+    if broker_is_new; then
+      systemctl restart mosquitto.service || { last_words mosquitto.service; die "Mosquitto did not start"; }
+    fi
+  fi
+}
+
+# broker_is_new: whether it does not run, or with an older configuration than there is.
+broker_is_new() {
+  local since
+  systemctl --quiet is-active mosquitto.service || return 0
+  since=$(systemctl show --timestamp=us+utc --property ActiveEnterTimestamp --value mosquitto.service)
+  [ -n "$(find "$dropin" "$broker/broker.conf" "$broker/common" -newermt "$since")" ]
+}
+
+# put FILE TARGET: its time says when it changed, so it stays where nothing did.
+put() { cmp --quiet "$1" "$2" || install -D -m 0644 "$1" "$2"; }
+
+# The consumer says when the broker has taken it. One that is elsewhere may be away: that is no reason to go back.
+meet_broker() {
+  local url run tries=0
+  url=$(setting BLINKLOG_MQTT_URL)
+  if [ -z "$url" ] || ! systemd_runs; then return; fi
+  run=$(systemctl show --property InvocationID --value blinklog-consume.service)
+  until journalctl --output cat "_SYSTEMD_INVOCATION_ID=$run" | grep -q 'consuming from'; do
+    tries=$((tries + 1))
+    if [ "$tries" = 30 ]; then
+      warn "the server does not get through to its broker at ${url##*[/@]}; until it does, sessions come over HTTP alone:"
+      last_words blinklog-consume.service
+      return
+    fi
+    sleep 0.5
+  done
+}
