@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from server.admin import ReadOnlyAdmin
 from server.care.access import note_look
 from server.care.models import Person
+from server.care.page import viewer_of
+from server.keeping.deletion import Scope, delete_sessions
 from server.session_data.dead_letters import retry
 from server.session_data.models import DeadLetter, SessionData
 
@@ -56,6 +58,15 @@ class SessionDataAdmin(ReadOnlyAdmin):
         if session is not None and isinstance(request.user, Person):
             note_look(request.user, session.user, "session in the admin site", session.pk)
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def delete_model(self, request: HttpRequest, obj: SessionData) -> None:
+        """For good, with what was made of it, and with a note for its person."""
+        delete_sessions(obj.user, Scope(session_id=obj.pk), by=viewer_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SessionData]) -> None:
+        """Each of several."""
+        for session in queryset.select_related("user"):
+            self.delete_model(request, session)
 
 
 @admin.register(DeadLetter)

@@ -107,6 +107,28 @@ def test_a_device_that_sends_a_deleted_session_again_does_not_bring_it_back(worl
     assert api("carl").get(f"/api/session/{session}/").status_code == 404
 
 
+@pytest.mark.parametrize("how", ["one", "several"])
+def test_what_is_deleted_in_the_admin_site_does_not_come_back_either(world, how):
+    documents = [golden("final") for _ in range(2)]
+    for document in documents:
+        accept_session(world.device, document)
+    ids = [document["session_id"] for document in documents]
+    root = logged_in(Person.objects.create_superuser("root", timezone="UTC"))
+    listed = "/admin/session_data/sessiondata/"
+    if how == "one":
+        for session in ids:
+            root.post(f"{listed}{session}/delete/", {"post": "yes"})
+    else:
+        form = {"action": "delete_selected", "_selected_action": ids, "post": "yes"}
+        assert root.post(listed, form).status_code == 302
+    assert not SessionData.objects.exists()
+    for document in documents:
+        again = document | {"revision": document["revision"] + 1}
+        assert accept_session(world.device, again).outcome == "stale"
+    assert deletions() == ["one session: 1 sessions, 0 alerts, 0 letters"] * 2
+    assert {each.subject for each in AuditEntry.objects.filter(event="deleted")} == {world.anna}
+
+
 def test_a_batch_asks_once_which_of_its_new_sessions_were_deleted(world):
     accept_session(world.device, golden("final"))
     with CaptureQueriesContext(connection) as queries:
