@@ -92,10 +92,9 @@ class CareLinkAdmin(BaseAdmin):
         ended = obj is not None and obj.ended_at is not None
         return LINK_FIELDS if ended else LINK_FIELDS[:-1]
 
-    def save_model(self, request: HttpRequest, obj: CareLink, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: CareLink, *_: Any, **__: Any) -> None:
         """Its person is told."""
-        super().save_model(request, obj, form, change)
-        if obj.ended_at and isinstance(request.user, Person):
+        if obj.ended_at and obj.end() and isinstance(request.user, Person):
             note(request.user, AuditEvent.LINK_ENDED, obj.person, obj.caregiver.username)
 
 

@@ -109,10 +109,14 @@ class CareLink(Permitting):
     def __str__(self) -> str:
         return f"{self.caregiver} → {self.person}"
 
-    def end(self) -> None:
-        """From the next request on, the caregiver sees nothing of this person."""
+    def end(self) -> bool:
+        """From the next request on, the caregiver sees nothing of this person.
+
+        Whether it had not ended before.
+        """
         self.ended_at = self.ended_at or now()
-        self.save(update_fields=["ended_at"])
+        rows = CareLink.objects.filter(pk=self.pk, ended_at=None)
+        return rows.update(ended_at=self.ended_at) == 1
 
 
 class Invitation(HashedCode, Permitting):

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from server.care.audit import note
@@ -76,9 +77,13 @@ def accept(invitation: Invitation, caregiver: Person) -> CareLink:
     with transaction.atomic():
         Person.objects.select_for_update().get(pk=person.pk)  # one at a time: one link for a pair
         links = CareLink.objects.filter(caregiver=caregiver, person=person, ended_at=None)
-        link = links.first() or CareLink(caregiver=caregiver, person=person)
-        link.permit(invitation.permissions)
-        link.save()
+        link = links.select_for_update().first()
+        if link is None:
+            link = CareLink(caregiver=caregiver, person=person)
+            link.permit(invitation.permissions)
+            link.save()
+        else:
+            _permit(link, invitation.permissions)
         if not Invitation.live().filter(pk=invitation.pk).exists():
             raise NotACodeError
         Invitation.objects.filter(link=link).update(link=None)
@@ -89,21 +94,32 @@ def accept(invitation: Invitation, caregiver: Person) -> CareLink:
 
 
 def change(link: CareLink, permissions: Collection[str], actor: Person) -> None:
-    """The person permits these and no other. Raises `ValidationError` for none at all."""
+    """The person permits these and no other. Raises `ValidationError` for none at all.
+
+    `Http404` where the other side has ended it meanwhile.
+    """
     given = _checked(permissions)
-    if link.permissions == given:
-        return
-    link.permit(given)
-    link.save()
-    note(actor, AuditEvent.LINK_CHANGED, link.person, _detail(link.caregiver.username, given))
+    with transaction.atomic():
+        links = CareLink.objects.select_for_update()
+        locked = get_object_or_404(links, pk=link.pk, ended_at=None)
+        link.permit(given)
+        if locked.permissions != given:
+            _permit(locked, given)
+            detail = _detail(link.caregiver.username, given)
+            note(actor, AuditEvent.LINK_CHANGED, link.person, detail)
 
 
 def end(link: CareLink, actor: Person, institution: Institution | None = None) -> None:
     """Either side ends it, or an institution's admin."""
-    if link.ended_at is None:
-        link.end()
+    if link.end():
         detail = link.caregiver.username
         note(actor, AuditEvent.LINK_ENDED, link.person, detail, institution=institution)
+
+
+def _permit(link: CareLink, given: Collection[str]) -> None:
+    """Of a row that is locked; nothing else of it is written."""
+    link.permit(given)
+    link.save(update_fields=list(COLUMNS.values()))
 
 
 def _checked(permissions: Collection[str]) -> frozenset[Permission]:

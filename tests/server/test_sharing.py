@@ -1,8 +1,11 @@
 """A person invites, permits and ends; what they end is over with the next request."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.http import Http404
 from django.test import Client
 from django.utils import timezone
 
@@ -162,6 +165,57 @@ def test_either_side_ends_it_and_it_is_over_with_the_next_request(world, api, si
 
 
 # The pages
+
+
+def test_what_the_other_side_ended_meanwhile_is_not_opened_again_by_a_change(world):
+    read_before, link = (CareLink.objects.get(caregiver=world.carl) for _ in range(2))
+    sharing.end(link, world.carl)
+    with pytest.raises(Http404):
+        sharing.change(read_before, {"history"}, world.anna)
+    link.refresh_from_db()
+    assert (link.ended_at is not None, link.may_see_live) == (True, True)
+    assert not AuditEntry.objects.filter(event="link_changed").exists()
+    sharing.end(read_before, world.anna)  # over already: said once
+    assert AuditEntry.objects.get(event="link_ended").actor == world.carl
+
+
+def test_what_was_changed_meanwhile_is_not_told_as_changed_again(world):
+    read_before, link = (CareLink.objects.get(caregiver=world.carl) for _ in range(2))
+    for each in (link, read_before):
+        sharing.change(each, {"history"}, world.anna)
+        assert each.permissions == {"history"}
+    assert AuditEntry.objects.filter(event="link_changed").count() == 1
+
+
+def test_who_accepts_anew_what_is_being_ended_does_not_open_it_again(world, monkeypatch):
+    invitation, _ = sharing.invite(world.anna, ["live"])
+    link = CareLink.objects.get(caregiver=world.carl)
+    permit = CareLink.permit
+
+    def ended_meanwhile(each, permissions):
+        CareLink.objects.filter(pk=link.pk).update(ended_at=timezone.now())
+        permit(each, permissions)
+
+    monkeypatch.setattr(CareLink, "permit", ended_meanwhile)
+    sharing.accept(invitation, world.carl)
+    link.refresh_from_db()
+    assert link.ended_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_of_a_change_and_an_end_at_once_the_end_holds(transactional_db, world):
+    for _ in range(10):
+        link = CareLink.objects.create(caregiver=world.otto, person=world.anna)
+        by_each = [CareLink.objects.get(pk=link.pk) for _ in range(2)]
+
+        def change(mine=by_each[0]):
+            with suppress(Http404):
+                sharing.change(mine, {"history"}, world.anna)
+
+        in_threads([change, lambda mine=by_each[1]: sharing.end(mine, world.otto)])
+        link.refresh_from_db()
+        assert link.ended_at is not None
 
 
 def test_the_page_shows_the_code_once_and_whoever_is_invited_afterwards(world):
