@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -99,7 +100,7 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and _knows(request, form):
         try:
             done = delete_account(Person.objects.get(pk=person.pk))
-        except BrokerError:
+        except (BrokerError, ImproperlyConfigured):
             form.add_error(None, _("The devices could not be shut out just now. Try again later."))
         else:
             request.session.flush()  # not `logout`: there is nobody left to log out

@@ -224,12 +224,18 @@ def left_about(pk: int) -> list[str]:
     ]
 
 
-def test_while_the_broker_can_t_be_told_nothing_is_deleted(world, anna, monkeypatch):
+def test_while_the_broker_can_t_be_told_nothing_is_deleted(world, anna, monkeypatch, settings):
     def away(*_):
         raise BrokerError("is away")
 
     stored(world)
     monkeypatch.setattr(deletion, "revoke", away)
+    answer = anna.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert "could not be shut out" in answer.content.decode()
+    assert SessionData.objects.count() == 1
+    monkeypatch.undo()
+    settings.MQTT_ADMIN_URL = "mqtt://admin@127.0.0.1"
+    settings.MQTT_ADMIN_PASSWORD_FILE = "/nowhere"
     answer = anna.post("/account/data/delete/account/", {"password": PASSWORD})
     assert "could not be shut out" in answer.content.decode()
     assert SessionData.objects.count() == 1
