@@ -1,6 +1,5 @@
 """Permissions, looks and log entries in words, in the reader's language and zone."""
 
-import zoneinfo
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -12,11 +11,13 @@ from django.utils.translation import gettext_lazy
 
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Permission, Person
 from server.dashboard.words import clock, day_name
+from server.session_data import days
 
 # What `note_look` was told: by whom, so that a new one shows as it is until it has words.
 LOOKS = {
     "people": gettext_lazy("Your card on the page of people"),
     "history": gettext_lazy("Your history"),
+    "live": gettext_lazy("What goes on with you now"),
     "summary": gettext_lazy("Your summary"),
     "session": gettext_lazy("A session"),
     "export": gettext_lazy("An export of your history"),
@@ -47,8 +48,8 @@ def given_words(permissions: Collection[Permission]) -> str:
 
 
 def zone_of(person: Person) -> tzinfo:
-    """The zone that the person set."""
-    return zoneinfo.ZoneInfo(person.timezone)
+    """The zone that the person set; UTC where this machine does not know it any more."""
+    return days.zone_of(person.timezone, None, "UTC")
 
 
 def moment_words(moment: datetime, zone: tzinfo) -> str:

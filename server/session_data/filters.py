@@ -1,6 +1,5 @@
 """What a client may ask of a history, checked: nothing is ignored silently."""
 
-import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +10,7 @@ from django.http import QueryDict
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
-from server.session_data.days import placed_within
+from server.session_data.days import placed_within, zone_of
 from server.session_data.fields import refuse, shown
 from server.session_data.history import Cursor
 from server.session_data.models import State
@@ -119,7 +118,7 @@ def _bound(text: str, zone: str) -> date | datetime:
         else:
             bound = datetime.fromisoformat(text)
             if bound.tzinfo is None:
-                bound = bound.replace(tzinfo=zoneinfo.ZoneInfo(zone))
+                bound = bound.replace(tzinfo=zone_of(zone, None, "UTC"))
     except ValueError:
         bound = date.min
     if not 1971 <= bound.year < 2199:  # away from the ends, so that hours can be added to it

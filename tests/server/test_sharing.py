@@ -278,6 +278,30 @@ def test_a_person_changes_and_ends_on_the_page(world, api):
 # Who looked, and what was done
 
 
+def test_who_looked_at_what_goes_on_now_is_in_words(world):
+    CareLink.objects.filter(caregiver=world.carl).update(may_see_history=False)
+    browser_of(world, "carl").get("/people/anna/")
+    page = browser_of(world, "anna").get("/sharing/looks/").content.decode()
+    assert "What goes on with you now" in page
+
+
+def test_a_zone_that_this_machine_knows_no_longer_is_read_as_utc(world, api):
+    Person.objects.filter(pk=world.anna.pk).update(timezone="US/Gone")
+    browser = browser_of(world, "anna")
+    for page in (
+        "/",
+        "/account/",
+        "/sharing/",
+        "/sharing/log/",
+        "/sharing/looks/",
+        "/devices/",
+        "/alerts/",
+    ):
+        assert browser.get(page).status_code == 200
+    asked = {"from": "2026-11-01T00:00"}
+    assert api("anna").get("/api/session/history/", **asked).status_code == 200
+
+
 def test_who_looked_is_on_a_page_of_its_own_page_by_page(world):
     AccessLog.objects.bulk_create(
         AccessLog(person=world.anna, viewer=world.carl, viewer_name="carl", what=f"look {n}")
