@@ -4,6 +4,9 @@ from django.http import HttpRequest
 
 from server.care import guesses
 
+# What a program is told: one and the same, whatever is wrong with it.
+NO_SUCH_CODE = "expected a code that was made lately and not used yet"
+
 # Wrong codes in `guesses.WINDOW`. A household mistypes a few. A stranger with ten thousand
 # addresses has, against a hundred live codes of 40 bits, a chance of one in ten million a window.
 MOST_BY_ADDRESS = 20

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care.guesses import WINDOW
-from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.codes import LONGEST_TYPED, NotACodeError
 from server.devices.claim import claim
 from server.devices.views import BrokerAway
@@ -22,9 +22,6 @@ from server.mqtt import BrokerError
 from server.session_data.serializers import ProblemSerializer
 
 log = logging.getLogger(__name__)
-
-# One and the same, whatever is wrong with it.
-NO_SUCH_CODE = "expected a code that was made lately and not used yet"
 
 
 class ClaimSerializer(serializers.Serializer[Any]):

@@ -20,12 +20,11 @@ from server.care.access import note_look, permissions, person_for
 from server.care.guesses import WINDOW
 from server.care.institutions import institution_of
 from server.care.models import Permission, Person
-from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.codes import LONGEST_TYPED, NotACodeError
 from server.devices import manage, shown
 from server.devices.authentication import person_of
 from server.devices.claim import make_code
-from server.devices.claim_view import NO_SUCH_CODE
 from server.devices.models import Device
 from server.devices.views import BrokerAway
 from server.mqtt import BrokerError
