@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from agent import cli_parts, config, models
 from agent.cli_parts import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.manifest import read_manifest
 from agent.trace import new_trace, read_trace
 
 OVERLAY_HELP = "write the video with the lids and what was measured drawn in; without sound"
@@ -106,13 +104,11 @@ def _print_blinks(rows: list[dict[str, Any]]) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    cache = config.load(options.config).model.cache or models.default_cache()
-    if options.action == "fetch":
-        for path in models.fetch(cache):
-            print(path)
+    from agent.cli_self_test import check_models
+
+    settings = config.load(options.config)
+    if options.action == "check":
+        check_models(settings)
         return
-    for name in read_manifest():
-        interpreter = models.load(name, cache)
-        begun = time.perf_counter()
-        interpreter.invoke()
-        print(f"{name}: an inference took {1000 * (time.perf_counter() - begun):.1f} ms")
+    for path in models.fetch(settings.model.cache or models.default_cache()):
+        print(path)

