@@ -62,8 +62,8 @@ class Checkpoints:
     """Keeps what `recording` has measured every `checkpoint_s` seconds, and looks for commands.
 
     The store is asked one thing at a time. While it takes its time, frames go on; a checkpoint that
-    is due is made when the store is free again, so the newest is what is written and none ever
-    waits in a row. The watchdog is told of every answer: of frames, and of a store that works.
+    is due is made when the store is free again, so what is written is the newest, and nothing
+    queues up. The watchdog is told of every answer: of frames, and of a store that works.
     """
 
     def __init__(
