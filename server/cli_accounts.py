@@ -4,6 +4,7 @@ Whoever runs them is noted in the audit log as the operator: an entry without an
 """
 
 import argparse
+import getpass
 import sys
 from pathlib import Path
 
@@ -11,9 +12,14 @@ from server.cli_shared import Adder, CommandError, Options, person_named, tell
 
 
 def read_password(options: Options) -> str | None:
-    """The first line of the file or of standard input; `None` where neither is asked for."""
+    """The first line of the file or of standard input; `None` where neither is asked for.
+
+    Who sits at a terminal is asked twice, without an echo.
+    """
     if options.password_file is None and not options.password_stdin:
         return None
+    if options.password_file is None and sys.stdin.isatty():
+        return _typed_password()
     try:
         text = options.password_file.read_text() if options.password_file else sys.stdin.read()
     except (OSError, UnicodeDecodeError) as error:
@@ -21,6 +27,19 @@ def read_password(options: Options) -> str | None:
     if not text.strip():
         raise CommandError("expected a password, found nothing")
     return str(text).splitlines()[0]
+
+
+def _typed_password() -> str:
+    try:
+        password = getpass.getpass("Password: ")
+        again = getpass.getpass("Once more: ")
+    except EOFError:
+        raise CommandError("expected a password, found nothing") from None
+    if not password.strip():
+        raise CommandError("expected a password, found nothing")
+    if password != again:
+        raise CommandError("expected the same password twice, found two")
+    return password
 
 
 def set_password(options: Options) -> None:
@@ -106,4 +125,6 @@ def add_password_options(command: argparse.ArgumentParser) -> None:
     """Where a password comes from, which is never the command line."""
     secret = command.add_mutually_exclusive_group()
     secret.add_argument("--password-file", type=Path, metavar="FILE")
-    secret.add_argument("--password-stdin", action="store_true")
+    secret.add_argument(
+        "--password-stdin", action="store_true", help="its first line; at a terminal, asks for it"
+    )

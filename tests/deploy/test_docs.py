@@ -51,6 +51,12 @@ def test_every_command_and_option_of_the_page_exists() -> None:
                 assert option in done.stdout, f"{command} {option}"
 
 
+def test_nginx_is_given_its_certificate_before_its_configuration() -> None:
+    lines = ["certbot certonly", "/etc/nginx/sites-available/blinklog", "/etc/nginx/sites-enabled"]
+    places = [TEXT.index(line) for line in [*lines, "sudo nginx -t && "]]
+    assert places == sorted(places)
+
+
 def test_every_file_of_the_page_exists() -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", TEXT):
         assert (ROOT / "docs" / target).exists(), target

@@ -327,6 +327,7 @@ def test_on_a_new_machine_what_was_kept_safe_makes_the_same_server(server: Machi
     made = server.run("blink-server create-device --person eileen --name Moved --json").stdout
     device = json.loads(made)["device"]
     kept = "/etc/blinklog-server /etc/mosquitto/blinklog /var/lib/mosquitto/dynamic-security.json"
+    assert f"tar -czf kept.tar.gz {kept}\n" in (ROOT / "docs/install.md").read_text()
     server.run(f"tar -czf /root/kept.tar.gz {kept} 2>&1; blink-server backup {BACKUPS}/last.zip")
     server.run(f"mv {BACKUPS}/last.zip /root; {INSTALL} --uninstall --delete-data")
     server.run(f"tar -C / -xzpf /root/kept.tar.gz; chown -R nobody:nogroup {kept}")

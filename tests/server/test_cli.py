@@ -1,5 +1,6 @@
 """blink-server, as an administrator uses it."""
 
+import contextlib
 import io
 import json
 import os
@@ -64,6 +65,30 @@ def test_a_person_is_created_with_a_password_from_a_file(run, tmp_path):
 def test_a_person_without_a_password_can_not_log_in(run):
     assert run("create-person", "dora")[0] == 0
     assert not Person.objects.get(username="dora").has_usable_password()
+
+
+@pytest.mark.parametrize(("again", "read"), [("a secret", "a secret"), ("another", "found two")])
+def test_at_a_terminal_a_password_is_asked_for_twice_and_not_shown(again, read):
+    program = "import argparse; from server.cli_accounts import read_password as read;"
+    program += "print(read(argparse.Namespace(password_file=None, password_stdin=True)))"
+    end, theirs = os.openpty()
+    command = [sys.executable, "-c", program]
+    asker = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    shown = b""
+    for asked, answer in ((b"Password: ", "a secret"), (b"Once more: ", again)):
+        while asked not in shown:
+            shown += os.read(end, 1000)
+        assert b"secret" not in shown
+        os.write(end, f"{answer}\n".encode())
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is there any more
+        while more := os.read(end, 1000):
+            shown += more
+    asker.wait(10)
+    os.close(end)
+    assert read in shown.decode()
 
 
 def test_no_command_takes_a_secret_as_an_argument():
