@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from server.cli_shared import Adder, CommandError, Options, tell
+from server.cli_shared import Adder, CommandError, Options, person_named, tell
 
 
 def judge(options: Options) -> None:
@@ -38,6 +38,26 @@ def tidy(options: Options) -> None:
         {"sessions": done.sessions, **done.others, "more": done.more},
         f"deleted {', '.join(parts)}{more}",
     )
+
+
+def delete_account(options: Options) -> None:
+    """Delete a person's account with everything about them, for good."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    from server.devices.broker_access import BrokerError
+    from server.keeping.deletion import amounts
+    from server.keeping.deletion import delete_account as delete
+
+    person = person_named(options.name)
+    there = amounts(person)
+    found = f"{there.sessions} sessions, {there.devices} devices, {there.links} links"
+    if not options.for_good:
+        raise CommandError(f"{options.name} has {found}: expected --for-good to delete them")
+    try:
+        delete(person, by=None)
+    except (BrokerError, ImproperlyConfigured) as error:
+        raise CommandError(f"the broker could not be told; nothing was deleted: {error}") from error
+    print(f"deleted {options.name}: {found}")
 
 
 def admit_home_assistant(options: Options) -> None:
@@ -92,6 +112,9 @@ def add_keeping_commands(command: Adder) -> None:
     tidying = command(tidy, "tidy")
     tidying.add_argument("--quiet", action="store_true", help="say nothing if nothing was deleted")
     tidying.add_argument("--json", action="store_true")
+    leaving = command(delete_account, "delete-account")
+    leaving.add_argument("name", metavar="NAME")
+    leaving.add_argument("--for-good", action="store_true", help="without it nothing is deleted")
     writing = command(backup, "backup")
     writing.add_argument("to", type=Path, metavar="FILE|DIR", help="a new file, or a folder")
     writing.add_argument("--keep", type=at_least_one, help="in a folder: only the newest so many")

@@ -58,6 +58,10 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic for the checke
         ]
         return [*fieldsets, ("Blinklog", {"fields": ["timezone", "language"]})]
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Devices have to be shut out first and sessions buried: `blink-server delete-account`."""
+        return False
+
     def user_change_password(self, *_: Any, **__: Any) -> HttpResponse:
         """Whoever sets a password can log in with it, and see."""
         raise PermissionDenied

@@ -104,8 +104,9 @@ def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
     return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)
 
 
-def delete_account(person: Person) -> Amounts:
-    """Everything about a person, and the person. The audit log keeps that it was done.
+def delete_account(person: Person, by: Person | None) -> Amounts:
+    """Everything about a person, and the person. The audit log keeps that it was done: `by` that
+    person, or `None` for who runs the server.
 
     Their devices are shut out first: raises `BrokerError` where the broker could not be told; then
     nothing else was deleted.
@@ -118,7 +119,7 @@ def delete_account(person: Person) -> Amounts:
     with transaction.atomic():
         letters_of(person).delete()
         detail = f"an account: {there.sessions} sessions, {there.devices} devices"
-        note(person, AuditEvent.DELETED, person, f"{detail}, {there.links} links")
+        note(by, AuditEvent.DELETED, person, f"{detail}, {there.links} links")
         person.delete()
     return there
 

@@ -66,7 +66,7 @@ sharing.withdraw(Invitation.objects.get(person=anna))
 manage.revoke(anna, Device.objects.get(person=anna))
 PersonToken.objects.get(person__username="carl").revoke()
 Person.objects.filter(username="ella").update(is_active=False)
-delete_account(otto)
+delete_account(otto, by=otto)
 """
 OPEN_DOORS = """
 import django; django.setup()

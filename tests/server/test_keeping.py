@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from server import cli
 from server.alerts.models import Alert, Receiver, Rule
 from server.care.access import note_look
 from server.care.models import AccessLog, AuditEntry, CareLink, Person
@@ -210,6 +211,28 @@ def test_with_the_account_everything_about_the_person_is_gone(world, anna, api):
     assert api("device")("POST", "/api/session/start/", golden("started")).status_code == 401
     assert deletions() == ["an account: 1 sessions, 1 devices, 2 links"]
     assert Person.objects.filter(username="otto").exists()
+
+
+def test_the_operator_deletes_an_account_once_it_is_said_that_this_is_meant(
+    world, capsys, monkeypatch
+):
+    monkeypatch.setenv("BLINKLOG_SECRET_KEY", "x" * 60)
+    stored(world)
+    pk = world.anna.pk
+    assert cli.main(["delete-account", "anna"]) == 1
+    assert "1 sessions, 1 devices, 2 links: expected --for-good" in capsys.readouterr().err
+    assert cli.main(["delete-account", "anna", "--for-good"]) == 0
+    assert left_about(pk) == []
+    entry = AuditEntry.objects.get(event="deleted")
+    assert (entry.actor, entry.subject_name) == (None, "anna")
+
+
+def test_the_admin_site_deletes_no_person(world):
+    stored(world)
+    root = logged_in(Person.objects.create_superuser("root", timezone="UTC"))
+    page = f"/admin/care/person/{world.anna.pk}/delete/"
+    assert root.post(page, {"post": "yes"}).status_code == 403
+    assert SessionData.objects.filter(user=world.anna).exists()
 
 
 def left_about(pk: int) -> list[str]:
