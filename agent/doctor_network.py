@@ -129,7 +129,7 @@ def _private(url: str) -> bool:
 def _apart_s(date: str | None) -> float | None:
     try:
         there = parsedate_to_datetime(date or "")
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     there = there if there.tzinfo else there.replace(tzinfo=UTC)
     return abs((datetime.now(UTC) - there).total_seconds())

@@ -44,9 +44,9 @@ def delete_account(options: Options) -> None:
     """Delete a person's account with everything about them, for good."""
     from django.core.exceptions import ImproperlyConfigured
 
-    from server.devices.broker_access import BrokerError
     from server.keeping.deletion import amounts
     from server.keeping.deletion import delete_account as delete
+    from server.mqtt import BrokerError
 
     person = person_named(options.name)
     there = amounts(person)

@@ -376,6 +376,14 @@ def test_two_clocks_that_differ_are_said(
     assert "s apart" in doctor_network.server(enrolled(tmp_path, api.url)).found
 
 
+def test_a_date_that_is_none_is_passed_over(
+    tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absurd = "Wed, 21 Oct 2015 07:28:00 +99999999999999999"
+    monkeypatch.setattr(Handler, "date_time_string", lambda *_: absurd)
+    assert doctor_network.server(enrolled(tmp_path, api.url)).state == "ok"
+
+
 def test_a_server_that_is_not_there_or_says_nothing_is_said(tmp_path: Path) -> None:
     nobody = doctor_network.server(enrolled(tmp_path, "http://127.0.0.1:9"))
     assert "Connection refused" in nobody.found
