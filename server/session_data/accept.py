@@ -4,15 +4,14 @@
 
 That holds for finished sessions too: a device may correct a start date after the end. Whatever
 order the documents of a session come in, by whichever door and however often, the row ends as its
-highest revision. One thing is taken from a lower one: that its device calls the session interrupted
-ends one that would be active for good (`_end_cut_off`).
+highest revision.
 
 A session belongs to whoever wrote it first: a device and the person it had then, or a person alone.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, Literal
 from uuid import UUID
 
@@ -24,8 +23,8 @@ from server.care.models import Person
 from server.devices.models import Device
 from server.keeping.buried import DELETED, buried_among
 from server.session_data.days import is_uncertain, local_day, zone_of
-from server.session_data.fields import CANONICAL_UUID, instant_text
-from server.session_data.models import METRICS, SessionData, State
+from server.session_data.fields import CANONICAL_UUID
+from server.session_data.models import METRICS, SessionData
 from server.session_data.parsing import UnreadableError, document_text
 from server.session_data.serializers import expect_numbers, first_errors, validated
 
@@ -238,31 +237,7 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
             kept[entry.id] = (entry.revision, entry.writer.owns)
             newest[entry.id] = entry
     _write(newest, known, now)
-    for entry, answer in zip(entries, answers, strict=True):
-        if answer.outcome == "stale" and entry.columns["state"] == State.INTERRUPTED:
-            _end_cut_off(entry, now)
     return answers
-
-
-def _end_cut_off(entry: _Entry, now: datetime) -> None:
-    """End an active session that its device calls interrupted, in a revision below the kept one.
-
-    A device whose power is cut may lose what it wrote last, and counts on from before that: no
-    higher revision will ever come. What it had sent is kept, and the next revision says its end.
-    """
-    row = SessionData.objects.filter(pk=entry.id, state=State.ACTIVE).first()
-    if row is None:  # over already, or deleted
-        return
-    measured = timedelta(seconds=row.duration_s or 0)
-    end = {
-        "revision": row.revision + 1,
-        "state": State.INTERRUPTED.value,
-        "ended_at": instant_text(row.started_at + measured),
-        "ended_by": entry.columns["ended_by"],
-    }
-    ended = _read(entry.writer, row.document | end, now)
-    if isinstance(ended, _Entry):
-        _write({entry.id: ended}, {entry.id: row.received_at}, now)
 
 
 def _judge(entry: _Entry, kept: tuple[int, Owner] | None) -> Acceptance:
