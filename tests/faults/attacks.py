@@ -53,6 +53,8 @@ def die_at(site: Site, point: str, passes: int) -> None:
     if point.startswith("consumer"):
         site.device.http.harm = Harm(refuse=True)
     part.start(dies=(point, passes))
+    if part is site.device.watch:  # it makes its sessions itself, and no other may beside it
+        until(lambda: not part.alive(), f"it passes {point}")
     for _ in range(100):
         site.feed(1)
         if not part.alive():

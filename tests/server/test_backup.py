@@ -286,16 +286,19 @@ def test_where_room_runs_out_the_oldest_backups_go_early_but_two_stay(db, tmp_pa
     for file in old:
         file.touch()
 
+    needed = 2 * backup.engine().size() + backup.MARGIN
+
     def disk(folder: Path) -> SimpleNamespace:
-        """Each backup on it takes 100 MB of 760."""
-        return SimpleNamespace(free=760 * 10**6 - 10**8 * len(list(folder.glob("*.zip"))))
+        """It has room for another one beside four, each of which takes 100 MB."""
+        return SimpleNamespace(free=needed + 10**8 * (4 - len(list(folder.glob("*.zip")))))
 
     monkeypatch.setattr(shutil, "disk_usage", disk)
     made = backup.make(tmp_path, keep=14)
     assert sorted(tmp_path.iterdir()) == [*old[1:], made]
     made.unlink()
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8))
-    with pytest.raises(BackupError, match=r"free in .+, found 100 MB"):
+    full = SimpleNamespace(free=needed - 10**7)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(BackupError, match=rf"free in .+, found {full.free / 1e6:.0f} MB"):
         backup.make(tmp_path, keep=14)
     assert sorted(tmp_path.iterdir()) == old[3:]
     by_hand = backup.make(tmp_path)  # asks for no more than it takes
