@@ -39,7 +39,7 @@ def tracker(new_tracker: Callable[[], FaceTracker]) -> FaceTracker:
     return new_tracker()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: its noise goes on from test to test
 def portrait() -> Portrait:
     """The portrait that blinks as it is told."""
     try:
