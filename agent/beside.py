@@ -22,7 +22,8 @@ class Beside(Generic[S]):
     """Makes calls one after the other, in a thread of its own, with a thing of its own.
 
     `opened` opens the thing there, `close` closes it there. A call that hangs keeps nobody from
-    ending: its thread is left behind. Raises what `opened` does, and TimeoutError after OPEN_S.
+    ending: its thread is left behind, which an executor of concurrent.futures would wait for at
+    exit. Raises what `opened` does, and TimeoutError after OPEN_S.
     """
 
     def __init__(self, opened: Callable[[], AbstractContextManager[S]]) -> None:

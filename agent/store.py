@@ -28,6 +28,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from agent.errors import StoreError
+from agent.records import REASON_CHARACTERS
 from agent.store_file import Rescue, StoreFile
 from agent.store_schema import APPLICATION_ID, MIGRATIONS
 
@@ -40,7 +41,6 @@ STATES = ("active", "ended", "interrupted")
 COMMANDS = ("start", "stop")
 COMMAND_S = 30.0  # a command's life from its arrival on: what the server gives it, too
 COMMANDS_KEPT = 200  # to know a repeated command by its id for longer than any lives
-REASON_CHARACTERS = 500
 PAGE = 16  # sessions in memory at a time: a thousand of two hours each would take 300 MB
 
 _PENDING = "acked_revision < revision AND parked_reason IS NULL"

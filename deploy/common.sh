@@ -111,8 +111,8 @@ open_house() {
     [ -x "$dir/wheel-house" ] || die "expected a wheel house or a checkout around $dir, found neither"
     say "gathering what is to be installed"
     # Nothing of it stays in root's home, and none of it in /tmp, which is memory.
-    BLINKLOG_PYTHON=$system_python TMPDIR=$scratch XDG_CACHE_HOME=$scratch "$dir/wheel-house" --for "$role" --machine "$(uname -m)" \
-      --python "$(python_version)" "$house" || die "it could not be gathered; nothing was changed"
+    BLINKLOG_PYTHON=$system_python TMPDIR=$scratch XDG_CACHE_HOME=$scratch "$dir/wheel-house" --for "$role" \
+      --machine "$(uname -m)" --python "$(python_version)" "$house" || die "it could not be gathered; nothing was changed"
   fi
   (cd "$house" && sha256sum --check --quiet --strict SHA256SUMS) ||
     die "$house is not as it was made (see above): copy it again; nothing was changed"
@@ -223,12 +223,13 @@ link_units() {
   if systemd_runs; then systemctl daemon-reload; fi
 }
 
-# enable_units UNIT...: those that are linked.
+# enable_units UNIT...: those that are linked, all at once: each time costs a reload.
 enable_units() {
-  local unit
+  local unit linked=()
   for unit; do
-    if [ -e "/etc/systemd/system/$unit" ]; then systemctl --quiet enable "$unit"; fi
+    if [ -e "/etc/systemd/system/$unit" ]; then linked+=("$unit"); fi
   done
+  systemctl --quiet enable "${linked[@]}"
 }
 
 # restart_unit UNIT: waits until it is ready, for as long as a start may take, and looks whether it stays so.

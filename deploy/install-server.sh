@@ -399,7 +399,7 @@ finish() {
   if [ -e "$dropin" ]; then put "$here/server/mosquitto.service.d/blinklog.conf" "$dropin"; fi
   link_units "${units[@]}"
   # shellcheck disable=SC2046 # words are wanted
-  systemctl --quiet enable $(wanted_services) "${timers[@]}" blinklog-server-undo.service
+  enable_units $(wanted_services) "${timers[@]}" blinklog-server-undo.service
   ln -sfn "$prefix/current/deploy/server/blink-server" /usr/local/bin/blink-server
   prune_releases
 }

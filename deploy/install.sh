@@ -199,7 +199,7 @@ install_release() {
   check_idle
   mend
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
-  trap 'rm -rf "$scratch"; mend' EXIT
+  trap clean_up EXIT
   install_packages
   open_house "$here" device
   system_user "$user" "$state" video gpio input
@@ -217,6 +217,13 @@ install_release() {
     return
   fi
   upgrade
+}
+
+# However this ends. A second signal, as of a line that is gone, does not stop the mending.
+clean_up() {
+  trap '' HUP INT TERM PIPE
+  rm -rf "$scratch"
+  mend
 }
 
 refuse_release() {
@@ -332,7 +339,7 @@ go_back() {
   self_test "$before" || die "the release before fails its self-test; nothing was changed"
   check_idle  # that took its time
   say "going back to $(basename "$before")"
-  trap mend EXIT
+  trap clean_up EXIT
   stop_services
   switch_to "$before"
   finish

@@ -94,4 +94,4 @@ def signed(value: float, decimals: int) -> str:
     """`"+0.4"`, `"−1.2"`, `"±0"`: a difference, in the reader's language."""  # noqa: RUF002
     rounded = round(value, decimals)
     sign = "±" if not rounded else "+" if rounded > 0 else "−"  # noqa: RUF001 a real minus
-    return sign + number(abs(rounded), decimals)
+    return sign + number_format(abs(rounded), decimals)

@@ -99,8 +99,8 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and _knows(request, form):
         try:
-            there = Person.objects.get(pk=person.pk)
-            done = delete_account(there, by=there)
+            account = Person.objects.get(pk=person.pk)  # not the request's, which stands in for it
+            done = delete_account(account, by=account)
         except (BrokerError, ImproperlyConfigured):
             form.add_error(None, _("The devices could not be shut out just now. Try again later."))
         else:
