@@ -39,14 +39,18 @@ def blinklog_closures(samples: Sequence[EyeSample]) -> list[Interval]:
     return _intervals(samples, events(samples))
 
 
-def fixed_threshold(samples: Sequence[EyeSample]) -> list[Interval]:
-    """Runs of `USUAL_FRAMES` frames and more below `USUAL_THRESHOLD`."""
-    low = [sample.ear is not None and sample.ear < USUAL_THRESHOLD for sample in samples]
-    return _at_least(USUAL_FRAMES, low)
+def fixed_threshold(
+    samples: Sequence[EyeSample], threshold: float = USUAL_THRESHOLD, frames: int = USUAL_FRAMES
+) -> list[Interval]:
+    """Runs of `frames` frames and more below `threshold`."""
+    low = [sample.ear is not None and sample.ear < threshold for sample in samples]
+    return _at_least(frames, low)
 
 
-def relative_threshold(samples: Sequence[EyeSample]) -> list[Interval]:
-    """Runs of `RELATIVE_FRAMES` and more below `RELATIVE_THRESHOLD` of the running median."""
+def relative_threshold(
+    samples: Sequence[EyeSample], threshold: float = RELATIVE_THRESHOLD
+) -> list[Interval]:
+    """Runs of `RELATIVE_FRAMES` and more below `threshold` of the running median."""
     recent: deque[tuple[float, float]] = deque()
     ordered: list[float] = []
     low = []
@@ -59,7 +63,7 @@ def relative_threshold(samples: Sequence[EyeSample]) -> list[Interval]:
         while recent[0][0] < sample.time_s - RELATIVE_MEMORY_S:
             _, old = recent.popleft()
             del ordered[bisect_left(ordered, old)]
-        low.append(sample.ear < RELATIVE_THRESHOLD * ordered[len(ordered) // 2])
+        low.append(sample.ear < threshold * ordered[len(ordered) // 2])
     return _at_least(RELATIVE_FRAMES, low)
 
 
