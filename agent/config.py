@@ -37,13 +37,22 @@ class CameraConfig:
     device: str = _key(
         "/dev/video0", "the USB camera's device file; its name below `/dev/v4l/by-id/` lasts"
     )
-    file: Path | None = _key(None, "the video that `replay` shows in place of a camera")
+    file: Path | None = _key(
+        None,
+        "the video that `replay` shows in place of a camera; a bare stream (`.h264`, `.mjpeg`) has"
+        " no times and is refused",
+    )
     loop: bool = _key(False, "whether `replay` begins again at the video's end")
     width: int = _key(640, "width of the picture in pixels", 160, 1920)
     height: int = _key(480, "height of the picture in pixels", 120, 1080)
     fps: float = _key(
         30.0, "frames a second, also of a replayed file; below 15 durations are not measured", 1, 60
     )
+    rotate: Literal[0, 90, 180, 270] = _key(
+        0,
+        "degrees clockwise by which the picture has to be turned to be upright: 0, 90, 180 or 270",
+    )
+    flip: bool = _key(False, "whether the picture, once upright, is mirrored left to right")
     timeout_s: float = _key(  # with what follows it has to end before the watchdog does us
         3.0, "seconds without a frame until the camera counts as hung", 0.5, 15
     )
@@ -274,17 +283,24 @@ def _known(name: str, names: Mapping[str, Any], what: str) -> None:
 def _value(name: str, kind: Any, value: Any) -> Any:
     """`value` as `kind`. Text from the environment may stand for a number or a truth."""
     if typing.get_origin(kind) is Literal:
-        if value in typing.get_args(kind):
-            return value
-        raise ConfigError(
-            f"{name}: expected one of {', '.join(typing.get_args(kind))}, found {value!r}"
-        )
+        return _choice(name, typing.get_args(kind), value)
     if isinstance(kind, types.UnionType):
         kind = next(each for each in typing.get_args(kind) if each is not type(None))
     try:
         return _CONVERT[kind](value)
     except (KeyError, TypeError, ValueError):
         raise ConfigError(f"{name}: expected {_SAY[kind]}, found {value!r}") from None
+
+
+def _choice(name: str, choices: tuple[Any, ...], value: Any) -> Any:
+    """`value` as one of `choices`, which are of one type."""
+    try:
+        chosen = _CONVERT[type(choices[0])](value)
+    except (TypeError, ValueError):
+        chosen = None
+    if chosen in choices:
+        return chosen
+    raise ConfigError(f"{name}: expected one of {', '.join(map(str, choices))}, found {value!r}")
 
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}

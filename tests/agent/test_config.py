@@ -30,6 +30,14 @@ def test_the_file_is_read_and_the_environment_has_the_last_word(tmp_path: Path) 
     assert (loaded.camera.source, loaded.camera.fps, loaded.mqtt.tls) == ("usb", 20.0, False)
 
 
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_picture_can_be_said_to_be_turned_and_mirrored(tmp_path: Path, degrees: int) -> None:
+    camera = load(written(tmp_path, f"[camera]\nrotate = {degrees}\nflip = true\n"), {}).camera
+    assert (camera.rotate, camera.flip) == (degrees, True)
+    said = {"BLINKLOG_AGENT_CAMERA_ROTATE": str(degrees), "BLINKLOG_AGENT_CAMERA_FLIP": "true"}
+    assert load(None, said).camera == camera
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -41,6 +49,14 @@ def test_the_file_is_read_and_the_environment_has_the_last_word(tmp_path: Path) 
         ("[camera]\nwidth = 640.5\n", "camera.width: expected a whole number, found 640.5"),
         ("[camera]\nloop = 1\n", "camera.loop: expected true or false, found 1"),
         ('[camera]\nsource = "webcam"\n', "expected one of picamera2, usb, replay"),
+        (
+            "[camera]\nsource = 3\n",
+            "camera.source: expected one of picamera2, usb, replay, found 3",
+        ),
+        ("[camera]\nrotate = 45\n", "camera.rotate: expected one of 0, 90, 180, 270, found 45"),
+        ("[camera]\nrotate = 90.0\n", "camera.rotate: expected one of 0, 90, 180, 270, found 90.0"),
+        ("[camera]\nrotate = false\n", "camera.rotate: expected one of 0, 90, 180, 270"),
+        ("[camera]\nflip = 1\n", "camera.flip: expected true or false, found 1"),
         ('[camera]\nsource = "replay"\n', "camera.file: expected a video file"),
         ('[server]\nurl = "example.org"\n', "server.url: expected https://"),
         ('[mqtt]\nhost = "broker"\n', "server.device: expected this device's id"),
