@@ -1,5 +1,6 @@
 """What a pass asks of the database: a fixed number of queries, whatever the number of people."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from server.alerts.models import Kind, Pass, Rule, UsualRange
 from server.alerts.timely import COLUMNS
-from server.alerts.usual import TRUST_COLUMNS, nothing_against, trusted, usual_ranges
+from server.alerts.usual import TRUST_COLUMNS, metrics_to_trust, trusted, usual_ranges
 from server.care.models import Person
 from server.devices.models import Device
 from server.session_data.days import LONGEST_SESSION, zone_of
@@ -109,16 +110,20 @@ def _newest(wanted: Collection[tuple[int, str]], since: datetime) -> dict[tuple[
         ended_at__isnull=False,
     ).order_by("-ended_at", "-id")
     found = [row for row in rows.values(*COLUMNS, *TRUST_COLUMNS, *METRIC.values()) if trusted(row)]
-    good = _without_objections([row["id"] for row in found])
+    good = _to_trust([row["id"] for row in found])
     newest: dict[tuple[int, str], Row] = {}
     for row in found:
         for metric in METRIC.values():
             key = (row["user_id"], metric)
-            if key in wanted and row["id"] in good and row[metric] is not None:
+            if key in wanted and metric in good[row["id"]] and row[metric] is not None:
                 newest.setdefault(key, row)
     return newest
 
 
-def _without_objections(sessions: Collection[UUID]) -> set[UUID]:
+def _to_trust(sessions: Collection[UUID]) -> defaultdict[UUID, set[str]]:
+    """Of each session, the metrics against which its document says nothing."""
     rows = SessionData.objects.filter(pk__in=sessions).values_list("pk", "document_json")
-    return {pk for pk, document in rows.iterator(chunk_size=50) if nothing_against(document)}
+    found: defaultdict[UUID, set[str]] = defaultdict(set)
+    for pk, document in rows.iterator(chunk_size=50):
+        found[pk] = metrics_to_trust(document, METRIC.values())
+    return found

@@ -39,7 +39,10 @@ DISTRUSTED = {
     "frames_dropped",
     "noisy",
     "blurred",
+    "second_face",
 }
+# What speaks against one metric alone. `turned` speaks against none: it was measured turned.
+DISTRUSTED_FOR = {"perclos": {"gaze_unknown"}}
 TRUST_COLUMNS = ("valid_s", "coverage", "fps", "frames", "frames_dropped", "blink_count")
 
 # More in one pass would hold up the notices; the rest comes with the next one, a minute later.
@@ -59,9 +62,12 @@ def trusted(session: Mapping[str, Any]) -> bool:
     )
 
 
-def nothing_against(document_json: str) -> bool:
-    """Whether the device itself said nothing against the numbers (the document's `quality`)."""
-    return not DISTRUSTED.intersection(quality_of(json.loads(document_json)))
+def metrics_to_trust(document_json: str, metrics: Iterable[str]) -> set[str]:
+    """Return those of `metrics` against which the document's `quality` says nothing."""
+    said = set(quality_of(json.loads(document_json)))
+    if said & DISTRUSTED:
+        return set()
+    return {metric for metric in metrics if not said & DISTRUSTED_FOR.get(metric, set())}
 
 
 def usual_ranges(
@@ -124,7 +130,7 @@ def _sessions(person: Person, metric: str, today: date) -> list[tuple[date, floa
     return [
         (row["local_day"], row[metric])
         for row in rows.iterator(chunk_size=50)
-        if trusted(row) and nothing_against(row["document_json"])
+        if trusted(row) and metrics_to_trust(row["document_json"], [metric])
     ]
 
 

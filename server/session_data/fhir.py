@@ -42,6 +42,11 @@ COMPONENTS: dict[str, tuple[str, str, str]] = {
     "perclos": ("Share of measured time with the eyes at least 80 % closed", "1", "1"),
     "long_closure_count": ("Closures of 500 ms and more", "closures", "{closure}"),
     "longest_closure_s": ("Longest closure", "s", "s"),
+    "ear_open_left": ("Eye aspect ratio of the left eye when open", "1", "1"),
+    "ear_open_right": ("Eye aspect ratio of the right eye when open", "1", "1"),
+    "blink_closure_left_median": ("Median closure of the left eye in blinks", "1", "1"),
+    "blink_closure_right_median": ("Median closure of the right eye in blinks", "1", "1"),
+    "looking_down": ("Share of measured time spent looking down", "1", "1"),
 }
 assert tuple(COMPONENTS) == METRICS
 
@@ -155,6 +160,6 @@ def _has_none(key: str, row: Row) -> bool:
     blinks = row["blink_count"]
     if key == "longest_closure_s":
         return bool(row["long_closure_count"] == 0)
-    if key.startswith("blink_duration"):
+    if key.startswith(("blink_duration", "blink_closure")):
         return bool(blinks == 0)
     return key.startswith("inter_blink") and blinks is not None and blinks < 2

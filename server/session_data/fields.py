@@ -160,8 +160,8 @@ def all_good(field: Any, values: list[Any]) -> bool:
 class Column(serializers.ListField):
     """A column of at most `max_length` numbers or flags, checked without a call for each."""
 
-    def __init__(self, *, max_length: int, child: Number | Flag) -> None:
-        super().__init__(child=child, max_length=max_length)
+    def __init__(self, *, max_length: int, child: Number | Flag, **kwargs: Any) -> None:
+        super().__init__(child=child, max_length=max_length, **kwargs)
         self.longest = max_length
 
     def to_internal_value(self, data: object) -> list[Any]:

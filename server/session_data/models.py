@@ -28,13 +28,49 @@ SUMMARY_COLUMNS = (
     "ear_mean",
     "perclos",
     "long_closure_count",
+    "blink_closure_left_median",
+    "blink_closure_right_median",
 )
 
 
-class SessionData(models.Model):
+class MetricColumns(models.Model):
+    """A session's numbers, named as in the document. A null metric was not measured; 0 was."""
+
+    duration_s = models.FloatField(null=True, blank=True)
+    valid_s = models.FloatField(null=True, blank=True)
+    coverage = models.FloatField(null=True, blank=True)
+    frames = models.PositiveIntegerField(null=True, blank=True)
+    frames_dropped = models.PositiveIntegerField(null=True, blank=True)
+    blink_count = models.PositiveIntegerField(null=True, blank=True)
+    partial_blink_count = models.PositiveIntegerField(null=True, blank=True)
+    blink_rate_per_min = models.FloatField(null=True, blank=True)
+    inter_blink_interval_median_s = models.FloatField(null=True, blank=True)
+    blink_duration_median_ms = models.FloatField(null=True, blank=True)
+    blink_duration_p90_ms = models.FloatField(null=True, blank=True)
+    ear_mean = models.FloatField(null=True, blank=True)
+    ear_open = models.FloatField(null=True, blank=True)
+    perclos = models.FloatField(null=True, blank=True)
+    long_closure_count = models.PositiveIntegerField(null=True, blank=True)
+    longest_closure_s = models.FloatField(null=True, blank=True)
+    # Older devices don't send these.
+    ear_open_left = models.FloatField(null=True, blank=True)
+    ear_open_right = models.FloatField(null=True, blank=True)
+    blink_closure_left_median = models.FloatField(null=True, blank=True)
+    blink_closure_right_median = models.FloatField(null=True, blank=True)
+    looking_down = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+# In the order of the document.
+METRICS = tuple(field.name for field in MetricColumns._meta.local_fields)
+
+
+class SessionData(MetricColumns):
     """One session at its newest revision: the whole document, and its numbers as columns.
 
-    A null metric was not measured; 0 was. `started_at` and `ended_at` are by the device's clock
+    `started_at` and `ended_at` are by the device's clock
     (see `date_uncertain`), `received_at` and `updated_at` by the server's. `local_day` is the day
     it ended in, or began in while active, where it was measured.
 
@@ -74,24 +110,6 @@ class SessionData(models.Model):
         output_field=models.DateTimeField(),
         db_persist=True,
     )
-
-    duration_s = models.FloatField(null=True, blank=True)
-    valid_s = models.FloatField(null=True, blank=True)
-    coverage = models.FloatField(null=True, blank=True)
-    frames = models.PositiveIntegerField(null=True, blank=True)
-    frames_dropped = models.PositiveIntegerField(null=True, blank=True)
-    blink_count = models.PositiveIntegerField(null=True, blank=True)
-    partial_blink_count = models.PositiveIntegerField(null=True, blank=True)
-    blink_rate_per_min = models.FloatField(null=True, blank=True)
-    inter_blink_interval_median_s = models.FloatField(null=True, blank=True)
-    blink_duration_median_ms = models.FloatField(null=True, blank=True)
-    blink_duration_p90_ms = models.FloatField(null=True, blank=True)
-    ear_mean = models.FloatField(null=True, blank=True)
-    ear_open = models.FloatField(null=True, blank=True)
-    perclos = models.FloatField(null=True, blank=True)
-    long_closure_count = models.PositiveIntegerField(null=True, blank=True)
-    longest_closure_s = models.FloatField(null=True, blank=True)
-
     camera_source = models.CharField(max_length=32, blank=True)
     fps = models.FloatField(null=True, blank=True)
     agent_version = models.CharField(max_length=64, blank=True)
@@ -118,27 +136,6 @@ class SessionData(models.Model):
         """The whole session document as it came, unknown keys and all."""
         document: dict[str, Any] = json.loads(self.document_json)
         return document
-
-
-# The metric columns, named as in the document.
-METRICS = (
-    "duration_s",
-    "valid_s",
-    "coverage",
-    "frames",
-    "frames_dropped",
-    "blink_count",
-    "partial_blink_count",
-    "blink_rate_per_min",
-    "inter_blink_interval_median_s",
-    "blink_duration_median_ms",
-    "blink_duration_p90_ms",
-    "ear_mean",
-    "ear_open",
-    "perclos",
-    "long_closure_count",
-    "longest_closure_s",
-)
 
 
 class DeadLetter(models.Model):

@@ -80,6 +80,11 @@ class MetricsSerializer(StrictSerializer):
     perclos = Number(min_value=0, max_value=1, **OPTIONAL)
     long_closure_count = Count(**OPTIONAL)
     longest_closure_s = Number(min_value=0, max_value=1e9, **OPTIONAL)
+    ear_open_left = Number(min_value=0, max_value=MAX_EAR, **OPTIONAL)
+    ear_open_right = Number(min_value=0, max_value=MAX_EAR, **OPTIONAL)
+    blink_closure_left_median = Number(min_value=0, max_value=1, **OPTIONAL)
+    blink_closure_right_median = Number(min_value=0, max_value=1, **OPTIONAL)
+    looking_down = Number(min_value=0, max_value=1, **OPTIONAL)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A part is not more than its whole."""
@@ -102,7 +107,11 @@ class MinuteSerializer(StrictSerializer):
 
 
 class BlinksSerializer(StrictSerializer):
-    """Every blink, in columns of one length: when, how long, how far (0 to 1), whether complete."""
+    """Every blink, in columns of one length: when, how long, how far (0 to 1), whether complete.
+
+    `closure_left` and `closure_right` are how far each eye closed (0 to 1); null where that eye was
+    not seen. Older devices don't send them.
+    """
 
     at_s = Column(child=Number(min_value=0, max_value=1e9), max_length=MAX_BLINKS)
     duration_ms = Column(
@@ -112,10 +121,16 @@ class BlinksSerializer(StrictSerializer):
         child=Number(min_value=0, max_value=2, allow_null=True), max_length=MAX_BLINKS
     )
     complete = Column(child=Flag(allow_null=True), max_length=MAX_BLINKS)
+    closure_left = Column(
+        child=Number(min_value=0, max_value=1, allow_null=True), max_length=MAX_BLINKS, **OPTIONAL
+    )
+    closure_right = Column(
+        child=Number(min_value=0, max_value=1, allow_null=True), max_length=MAX_BLINKS, **OPTIONAL
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Columns of one length."""
-        lengths = [len(column) for column in attrs.values()]
+        lengths = [len(column) for column in attrs.values() if column is not None]
         if len(set(lengths)) > 1:
             raise ValidationError(f"expected columns of one length, found {lengths}")
         return attrs

@@ -88,6 +88,8 @@ WAYS: dict[str, tuple[Way, Callable[[Iterable[Measured], str], list[float]]]] = 
     "long_closure_count": (total_of, known),
     "valid_s": (total_of, known),
     "coverage": (coverage_of, known),
+    "blink_closure_left_median": (median_of, of_long_enough),
+    "blink_closure_right_median": (median_of, of_long_enough),
 }
 
 

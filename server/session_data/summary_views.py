@@ -110,23 +110,17 @@ class CountsSerializer(serializers.Serializer[Any]):
 class DayMetricsSerializer(serializers.Serializer[Any]):
     """A day's values: medians; sums of long closures and measured time; for coverage a share."""
 
-    blink_rate_per_min = DayMetricSerializer()
-    ear_mean = DayMetricSerializer()
-    perclos = DayMetricSerializer()
-    long_closure_count = DayMetricSerializer()
-    valid_s = DayMetricSerializer()
-    coverage = DayMetricSerializer()
+    def get_fields(self) -> dict[str, Any]:
+        """Each metric that a summary has."""
+        return {key: DayMetricSerializer() for key in WAYS}
 
 
 class PeriodMetricsSerializer(serializers.Serializer[Any]):
     """A period's are medians of its days' values."""
 
-    blink_rate_per_min = PeriodMetricSerializer()
-    ear_mean = PeriodMetricSerializer()
-    perclos = PeriodMetricSerializer()
-    long_closure_count = PeriodMetricSerializer()
-    valid_s = PeriodMetricSerializer()
-    coverage = PeriodMetricSerializer()
+    def get_fields(self) -> dict[str, Any]:
+        """Each metric that a summary has."""
+        return {key: PeriodMetricSerializer() for key in WAYS}
 
 
 class DaySerializer(CountsSerializer):

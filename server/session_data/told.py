@@ -5,13 +5,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from server.session_data.fields import instant_text
+from server.session_data.fields import Count, instant_text
 from server.session_data.models import State
 from server.session_data.serializers import (
     AgentSerializer,
     BlinksSerializer,
     CameraSerializer,
     ClockSerializer,
+    MetricsSerializer,
     MinuteSerializer,
     readable_part,
 )
@@ -46,24 +47,18 @@ class SessionEntrySerializer(serializers.Serializer[Any]):
     received_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     device = DeviceRefSerializer(allow_null=True)
-    duration_s = serializers.FloatField(allow_null=True)
-    valid_s = serializers.FloatField(allow_null=True)
-    coverage = serializers.FloatField(allow_null=True)
-    frames = serializers.IntegerField(allow_null=True)
-    frames_dropped = serializers.IntegerField(allow_null=True)
-    blink_count = serializers.IntegerField(allow_null=True)
-    partial_blink_count = serializers.IntegerField(allow_null=True)
-    blink_rate_per_min = serializers.FloatField(allow_null=True)
-    inter_blink_interval_median_s = serializers.FloatField(allow_null=True)
-    blink_duration_median_ms = serializers.FloatField(allow_null=True)
-    blink_duration_p90_ms = serializers.FloatField(allow_null=True)
-    ear_mean = serializers.FloatField(allow_null=True)
-    ear_open = serializers.FloatField(allow_null=True)
-    perclos = serializers.FloatField(allow_null=True)
-    long_closure_count = serializers.IntegerField(allow_null=True)
-    longest_closure_s = serializers.FloatField(allow_null=True)
     fps = serializers.FloatField(allow_null=True)
     agent_version = serializers.CharField(allow_blank=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """With the document's metrics."""
+        metrics = MetricsSerializer().fields.items()
+        return {**super().get_fields(), **{name: _told(field) for name, field in metrics}}
+
+
+def _told(metric: Any) -> Any:
+    kind = serializers.IntegerField if isinstance(metric, Count) else serializers.FloatField
+    return kind(allow_null=True)
 
 
 class SessionDetailSerializer(SessionEntrySerializer):

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from server.session_data.accept import Writer, accept_many, accept_own, accept_session
 from server.session_data.models import METRICS, SessionData
-from tests.server.conftest import golden
+from server.session_data.serializers import BlinksSerializer, MetricsSerializer
+from tests.server.conftest import GOLDEN, golden
 
-GOLDEN_NAMES = ["started", "checkpoint", "final", "interrupted", "no_face"]
+GOLDEN_NAMES = [path.stem for path in sorted(GOLDEN.glob("*.json"))]
 
 
 @pytest.mark.parametrize("name", GOLDEN_NAMES)
@@ -22,9 +23,34 @@ def test_every_golden_document_is_stored_whole_and_as_columns(world, name):
     assert accept_session(world.device, document).outcome == "stored"
     row = SessionData.objects.get(pk=document["session_id"])
     assert row.document == document
-    assert {metric: getattr(row, metric) for metric in METRICS} == document["metrics"]
+    expected = dict.fromkeys(METRICS) | document["metrics"]
+    assert {metric: getattr(row, metric) for metric in METRICS} == expected
     assert (row.user, row.device) == (world.anna, world.device)
     assert (row.revision, row.state) == (document["revision"], document["state"])
+
+
+def test_every_metric_is_checked_kept_and_described():
+    assert tuple(MetricsSerializer().fields) == METRICS
+    assert list(golden("final_eyes")["metrics"]) == list(METRICS)
+    described = (GOLDEN.parents[1] / "docs" / "session-document.md").read_text()
+    for name in [*METRICS, *BlinksSerializer().fields]:
+        assert f"`{name}`" in described
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.5, None])
+def test_what_of_each_eye_is_known_is_kept(world, value):
+    document = golden("final_eyes")
+    document["metrics"] |= dict.fromkeys(EYE_METRICS, value)
+    assert accept_session(world.device, document).outcome == "stored"
+    row = SessionData.objects.get()
+    assert {getattr(row, name) for name in EYE_METRICS} == {value}
+
+
+def test_a_column_of_an_eye_may_be_missing_null_or_all_nulls(world):
+    for column in (GONE, None, [None] * 5):
+        document = golden("final_eyes")
+        changed(["blinks", "closure_left"], column)(document)
+        assert accept_session(world.device, document).outcome == "stored"
 
 
 def test_the_same_revision_again_is_a_duplicate(world):
@@ -313,13 +339,27 @@ WRONG = {
     "a truth value as a time": (["blinks", "at_s"], [True, 1, 2, 3, 4]),
     "null as a time": (["blinks", "at_s"], [None, 1, 2, 3, 4]),
     "a number as a truth value": (["blinks", "complete"], [1, True, True, True, True]),
+    "an eye that is no ratio": (["metrics", "ear_open_left"], 5.1),
+    "an eye below 0": (["metrics", "ear_open_right"], -0.01),
+    "a left eye beyond shut": (["metrics", "blink_closure_left_median"], 1.01),
+    "a right eye beyond open": (["metrics", "blink_closure_right_median"], -0.01),
+    "more looking down than time": (["metrics", "looking_down"], 1.01),
+    "looking down as a word": (["metrics", "looking_down"], "often"),
+    "a shorter column of an eye": (["blinks", "closure_left"], [0.5]),
+    "a column of an eye beyond shut": (["blinks", "closure_right"], [0.5, 1.1, None, 0, 1]),
+    "a column of an eye that is an object": (["blinks", "closure_right"], {}),
 }
+EYE_METRICS = (
+    "ear_open_left", "ear_open_right",
+    "blink_closure_left_median", "blink_closure_right_median",
+    "looking_down",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("what", WRONG)
 def test_what_can_not_be_is_refused_and_named(world, what):
     path, value = WRONG[what]
-    document = golden("final")
+    document = golden("final_eyes")
     changed(path, value)(document)
     answer = accept_session(world.device, document)
     assert answer.outcome == "rejected"

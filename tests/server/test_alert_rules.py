@@ -360,6 +360,7 @@ def test_perclos_is_compared_alike_and_what_was_not_measured_is_nothing(told, pe
         {"frames_dropped": 2000},
         {"date_uncertain": True},
         {"quality": ["noisy"]},
+        {"quality": ["second_face"]},
         {"quality": [1, "noisy"]},
     ],
     ids=str,
@@ -368,6 +369,30 @@ def test_a_session_whose_numbers_cant_be_trusted_is_not_compared(told, distruste
     rule(told, Kind.BLINK_RATE, spread=2)
     weeks(told)
     measured(told, NOW, 31.0, **distrusted)
+    assert judge(NOW).opened == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "quality", "opened"),
+    [
+        (Kind.PERCLOS, ["gaze_unknown"], 0),  # looking down may be in it
+        (Kind.BLINK_RATE, ["gaze_unknown"], 1),
+        (Kind.PERCLOS, ["turned"], 1),
+        (Kind.BLINK_RATE, ["turned"], 1),
+    ],
+)
+def test_what_speaks_against_one_number_leaves_the_other(told, kind, quality, opened):
+    rule(told, kind, spread=2)
+    weeks(told)
+    measured(told, NOW, 31.0, 0.2, quality=quality)
+    assert judge(NOW).opened == opened
+
+
+def test_perclos_that_may_hold_looking_down_makes_no_usual_range(told):
+    rule(told, Kind.PERCLOS, spread=2)
+    for day in range(1, 16):
+        measured(told, NOW - timedelta(days=day), 15.0, quality=["gaze_unknown"])
+    measured(told, NOW, 15.0, 0.2)
     assert judge(NOW).opened == 0
 
 

@@ -79,6 +79,21 @@ def test_an_empty_cell_was_not_measured_and_zero_was(stored, exported):
     assert (unseen["blink_count"], still["blink_count"], still["perclos"]) == (None, 0, 0.0)
 
 
+def test_each_eye_and_looking_down_are_in_every_file(stored, exported):
+    stored(session(1, "final_one_eye"), session(2, "final_eyes"), session(3))
+    one_eye, eyes, older = lines_of(exported())
+    names = ("blink_closure_left_median", "ear_open_right", "looking_down")
+    assert [one_eye[name] for name in names] == ["0.08", "0.306", ""]
+    assert [eyes[name] for name in names] == ["0.78", "0.315", "0.12"]
+    assert [older[name] for name in names] == ["", "", ""]
+    one_eye, _eyes, older = json.loads(exported(**{"as": "json"}))["sessions"]
+    assert [one_eye[name] for name in names] == [0.08, 0.306, None]
+    assert [older[name] for name in names] == [None, None, None]
+    first = str((timezone.now() - timedelta(days=4)).date())
+    days = lines_of(exported(of="days", **{"from": first}))
+    assert "0.08" in [day["blink_closure_left_median"] for day in days]
+
+
 def test_files_say_what_the_page_says(world, stored, exported):
     """Each cell of the page's lists and of the tables beside its charts, out of CSV and JSON."""
     from django.test import Client
@@ -220,6 +235,16 @@ def test_fhir_is_a_valid_bundle_of_observations_and_their_device(world, stored, 
     assert rate["system"] == "http://unitsofmeasure.org"
 
 
+def test_in_fhir_each_eye_is_a_component_of_its_own(stored, exported):
+    stored(session(1, "final_one_eye"), session(2))
+    _device, one_eye, older = bundle_of(exported(**{"as": "fhir"}))
+    left = component(one_eye, "blink_closure_left_median")
+    assert (left["valueQuantity"]["value"], left["valueQuantity"]["code"]) == (0.08, "1")
+    assert component(one_eye, "blink_closure_right_median")["valueQuantity"]["value"] == 0.88
+    assert reason(one_eye, "looking_down") == "unknown"
+    assert reason(older, "blink_closure_left_median") == "unknown"
+
+
 def test_in_fhir_null_is_absent_with_a_reason_and_never_a_value(stored, exported):
     still = {"blink_count": 0, "partial_blink_count": 0, "long_closure_count": 0}
     none = {"blink_duration_median_ms": None, "longest_closure_s": None}
@@ -230,6 +255,7 @@ def test_in_fhir_null_is_absent_with_a_reason_and_never_a_value(stored, exported
     assert component(unseen, "coverage")["valueQuantity"]["value"] == 0
     assert component(quiet, "blink_count")["valueQuantity"]["value"] == 0
     assert reason(quiet, "blink_duration_median_ms") == "not-applicable"
+    assert reason(quiet, "blink_closure_left_median") == "not-applicable"
     assert reason(quiet, "longest_closure_s") == "not-applicable"
 
 

@@ -74,7 +74,14 @@ def test_an_entry_says_what_a_reader_asks_for(api, stored, world):
     assert entry["ended_at"] == "2026-11-22T10:20:30.323Z"
     assert (entry["local_day"], entry["timezone"]) == ("2026-11-22", "Europe/Berlin")
     assert entry["device"] == {"id": str(world.device.pk), "label": "Kitchen"}
-    assert {metric: entry[metric] for metric in METRICS} == golden("final")["metrics"]
+    expected = dict.fromkeys(METRICS) | golden("final")["metrics"]  # of an older device
+    assert {metric: entry[metric] for metric in METRICS} == expected
+
+
+def test_an_entry_says_what_is_known_of_each_eye(api, stored):
+    stored(golden("final_one_eye"))
+    (entry,) = api("anna").get(HISTORY).json()["results"]
+    assert {metric: entry[metric] for metric in METRICS} == golden("final_one_eye")["metrics"]
 
 
 def test_the_answer_says_what_was_applied(api, stored):

@@ -44,6 +44,47 @@ def test_sessions_of_an_uncertain_date_move_to_where_they_arrived_and_keep_their
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_a_newer_device_had_sent_of_each_eye_fills_the_new_columns():
+    before = [("session_data", "0003_letters_person")]
+    MigrationExecutor(connection).migrate(before)
+    sent = [
+        {"metrics": {"perclos": 0.1}},
+        {"metrics": {"ear_open_left": 0.3, "blink_closure_left_median": 0, "looking_down": None}},
+        {"metrics": {"ear_open_left": "wide", "ear_open_right": True, "looking_down": 10**400}},
+        {"note": "ear_open_left", "metrics": {"looking_down": 0.5, "ear_open_left": 5.5}},
+        {"metrics": ["ear_open_left"]},
+    ]
+    try:
+        apps = MigrationExecutor(connection).loader.project_state(before).apps
+        person = apps.get_model("care", "Person").objects.create(username="a", timezone="UTC")
+        for key, document in enumerate(sent):
+            apps.get_model("session_data", "SessionData").objects.create(
+                id=UUID(int=key), user=person, revision=1, state="ended", started_at=STARTED,
+                local_day=date(2026, 5, 1), document_json=json.dumps(document),
+            )  # fmt: skip
+    finally:
+        call_command("migrate", verbosity=0)
+    rows = SessionData.objects.order_by("pk")
+    assert [row.document for row in rows] == sent
+    names = ("ear_open_left", "ear_open_right", "blink_closure_left_median", "looking_down")
+    assert [tuple(getattr(row, name) for name in names) for row in rows] == [
+        (None, None, None, None),
+        (0.3, None, 0.0, None),
+        (None, None, None, None),
+        (None, None, None, 0.5),
+        (None, None, None, None),
+    ]
+
+
+def test_the_document_is_the_last_column(db):
+    """SQLite reads all of what stands before a column: a history would read every document."""
+    with connection.cursor() as cursor:
+        table = SessionData._meta.db_table
+        columns = connection.introspection.get_table_description(cursor, table)
+    assert columns[-1].name == "document_json"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_refused_documents_become_those_of_whom_their_device_measured():
     before = [("session_data", "0002_placed_and_summary"), ("devices", "0005_former_person_gone")]
     MigrationExecutor(connection).migrate(before)

@@ -336,5 +336,6 @@ def test_every_golden_document_comes_back_with_its_numbers(api, name):
         assert detail[key] == document[key]
     assert {key: detail[key] for key in document["metrics"]} == document["metrics"]
     assert detail["blinks"] == document.get("blinks")
+    assert detail["quality"] == document["quality"]
     for key in ("clock", "camera", "agent"):
         assert detail[key] == document[key]

@@ -164,6 +164,15 @@ def test_a_period_is_compared_with_the_one_before(api, stored):
     assert (perclos["median"], perclos["change"], perclos["change_ratio"]) == (0.0, 0.0, None)
 
 
+def test_each_eye_has_its_days(api, stored):
+    left, right = (f"blink_closure_{side}_median" for side in ("left", "right"))
+    stored(*(session(n, name="final_eyes", **{left: 0.1 + n / 10, right: 0.8}) for n in range(4)))
+    body = asked(api, period="7")
+    (week,) = body["periods"]
+    assert [week["metrics"][key]["median"] for key in (left, right)] == [0.25, 0.8]
+    assert body["days"][-1]["metrics"][left]["value"] == 0.1
+
+
 def test_too_few_days_are_shown_and_not_compared(api, stored):
     stored(*(session(n) for n in range(7)), session(8), session(9))
     (week,) = asked(api, period="7")["periods"]
