@@ -20,6 +20,10 @@ from server.dashboard.charts import (
 from server.dashboard.rows import SessionRow
 from server.dashboard.words import number, since_start
 
+# The document's columns; the last two are missing, or null, where an older device measured.
+NAMES = ("at_s", "duration_ms", "amplitude", "complete", "closure_left", "closure_right")
+Columns = Mapping[str, Any]
+
 # As many as a page can carry; a two-hour session may have five thousand.
 MOST_BLINKS = 1500
 # Blinks are shorter than half a second: an axis up to there makes sessions comparable.
@@ -34,33 +38,45 @@ class BlinkLine:
     duration_ms: str | None
     amplitude: str | None
     kind: str
+    left: str | None = None
+    right: str | None = None
 
 
 @dataclass(frozen=True)
 class Blinks:
-    """The single blinks. `known`: the document has them; `many`: how many, where too many."""
+    """The single blinks. `known`: the document has them; `many`: how many, where too many.
+
+    `each_eye`: the document says how far each eye closed; older devices don't.
+    """
 
     known: bool
     many: int | None = None
     charts: Sequence[SafeString] = ()
     lines: Sequence[BlinkLine] = ()
+    each_eye: bool = False
 
 
-def blinks_of(row: SessionRow, columns: Mapping[str, Sequence[Any]] | None) -> Blinks:
+def blinks_of(row: SessionRow, columns: Columns | None) -> Blinks:
     """The blinks of a session from the columns of its document."""
     if columns is None:
         return Blinks(known=False)
     if len(columns["at_s"]) > MOST_BLINKS:
         return Blinks(known=True, many=len(columns["at_s"]))
-    names = ("at_s", "duration_ms", "amplitude", "complete")
-    each = list(zip(*(columns[name] for name in names), strict=True))
+    each_eye = any(columns.get(name) is not None for name in NAMES[-2:])
+    each = list(zip(*(_column(columns, name) for name in NAMES), strict=True))
     lines = [_line(row, *blink) for blink in each]
     dots = [
         Dot(at_s / 60, duration_ms, _text(line), () if complete else ("partial",))
-        for line, (at_s, duration_ms, _amplitude, complete) in zip(lines, each, strict=True)
+        for line, (at_s, duration_ms, _amplitude, complete, *_eyes) in zip(lines, each, strict=True)
         if duration_ms is not None
     ]
-    return Blinks(True, None, _charts(row, dots), lines)
+    return Blinks(True, None, _charts(row, dots), lines, each_eye)
+
+
+def _column(columns: Columns, name: str) -> Sequence[Any]:
+    """A column; of one that the document does not have, as many `None`."""
+    column = columns.get(name)
+    return [None] * len(columns["at_s"]) if column is None else column
 
 
 def _line(
@@ -69,6 +85,8 @@ def _line(
     duration_ms: float | None,
     amplitude: float | None,
     complete: bool | None,
+    left: float | None,
+    right: float | None,
 ) -> BlinkLine:
     offset = timedelta(seconds=at_s)
     moment = (row.started_at + offset).astimezone(row.zone)
@@ -76,9 +94,15 @@ def _line(
     return BlinkLine(
         at=since_start(offset) if row.date_uncertain else f"{moment:%H:%M:%S}",
         duration_ms=None if duration_ms is None else number(duration_ms, 0),
-        amplitude=None if amplitude is None else number(amplitude * 100, 0),
+        amplitude=_per_cent(amplitude),
         kind=kinds[complete],
+        left=_per_cent(left),
+        right=_per_cent(right),
     )
+
+
+def _per_cent(share: float | None) -> str | None:
+    return None if share is None else number(share * 100, 0)
 
 
 def _text(line: BlinkLine) -> str:

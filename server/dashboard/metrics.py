@@ -25,7 +25,8 @@ class Metric:
 
     `scale` turns the stored number into the shown one (a share into per cent); `needs` is what must
     have been there to measure it: a face, 10 frames a second to count, 15 to time. `is_time` shows
-    seconds as hours, minutes and seconds.
+    seconds as hours, minutes and seconds. `is_optional`: older devices don't send it, so it is
+    shown only where it was measured.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Metric:
     scale: float = 1
     needs: Literal["nothing", "face", "counts", "durations"] = "face"
     is_time: bool = False
+    is_optional: bool = False
 
     def shown(self, value: float | None) -> str | None:
         """The number in the reader's language, without its unit; `None` stays `None`."""
@@ -109,6 +111,41 @@ MEASURED = Metric(
     needs="nothing",
     is_time=True,
 )
+CLOSURE_LEFT = Metric(
+    "blink_closure_left_median",
+    gettext_lazy("Left eye closes by"),
+    "%",
+    gettext_lazy(
+        "How far the person's own left eye closes in a typical blink (the median). An eye that "
+        "shuts reads 65 to 95 %, one that does not move about 0 %."
+    ),
+    scale=100,
+    needs="counts",
+    is_optional=True,
+)
+CLOSURE_RIGHT = Metric(
+    "blink_closure_right_median",
+    gettext_lazy("Right eye closes by"),
+    "%",
+    gettext_lazy(
+        "How far the person's own right eye closes in a typical blink (the median). An eye that "
+        "shuts reads 65 to 95 %, one that does not move about 0 %."
+    ),
+    scale=100,
+    needs="counts",
+    is_optional=True,
+)
+LOOKING_DOWN = Metric(
+    "looking_down",
+    gettext_lazy("Looking down"),
+    gettext_lazy("% of time"),
+    gettext_lazy(
+        "Share of the measured time spent looking down. It counts neither as PERCLOS nor as a long "
+        "closure."
+    ),
+    scale=100,
+    is_optional=True,
+)
 
 METRICS = (
     Metric(
@@ -174,6 +211,7 @@ METRICS = (
         needs="durations",
     ),
     PERCLOS,
+    LOOKING_DOWN,
     EAR,
     Metric(
         "ear_open",
@@ -182,12 +220,31 @@ METRICS = (
         gettext_lazy("This person's own level with the eyes open, learned during the session."),
         decimals=3,
     ),
+    Metric(
+        "ear_open_left",
+        gettext_lazy("Eye aspect ratio, left eye open"),
+        gettext_lazy("EAR"),
+        gettext_lazy("The level of the person's own left eye when open."),
+        decimals=3,
+        is_optional=True,
+    ),
+    Metric(
+        "ear_open_right",
+        gettext_lazy("Eye aspect ratio, right eye open"),
+        gettext_lazy("EAR"),
+        gettext_lazy("The level of the person's own right eye when open."),
+        decimals=3,
+        is_optional=True,
+    ),
+    CLOSURE_LEFT,
+    CLOSURE_RIGHT,
 )
 
 
 def readings(values: Values, fps: float | None, active: bool) -> list[Reading]:
     """Every metric of one session, in the order in which they are shown."""
-    return [reading(metric, values, fps, active) for metric in METRICS]
+    shown = (m for m in METRICS if not m.is_optional or values.get(m.key) is not None)
+    return [reading(metric, values, fps, active) for metric in shown]
 
 
 def reading(metric: Metric, values: Values, fps: float | None, active: bool) -> Reading:

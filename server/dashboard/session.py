@@ -21,6 +21,7 @@ from server.dashboard.charts import (
     gaps_between,
     minute_ticks,
 )
+from server.dashboard.eyes import eye_lines
 from server.dashboard.history import ear_axis, time_span
 from server.dashboard.marks import Mark, ended_by, marks_of
 from server.dashboard.metrics import (
@@ -65,6 +66,7 @@ class SessionPage:
     marks: Sequence[Mark]
     heard: str
     highlights: Sequence[Reading]
+    eye_lines: Sequence[str]
     readings: Sequence[Reading]
     minute_charts: Sequence[SafeString]
     ear_chart: SafeString | None
@@ -87,6 +89,7 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         marks=marks_of(row, now),
         heard=clock(row.heard_at, row.zone),
         highlights=[reading(metric, row.values, row.fps, row.active) for metric in HIGHLIGHTS],
+        eye_lines=eye_lines(row.values, document.get("blinks")),
         readings=readings(row.values, row.fps, row.active),
         minute_charts=_minute_charts(minutes),
         ear_chart=_line_chart(minutes, "ear_mean", 1, _("Eye aspect ratio by minute")),
@@ -109,6 +112,18 @@ def remarks(quality: Sequence[str]) -> list[str]:
         "frames_dropped": _("More than a tenth of the pictures were lost: blinks were missed."),
         "noisy": _("The measurement was unsteady: blinks were missed or could not be counted."),
         "blurred": _("The eyes were out of focus: blinks were missed or could not be counted."),
+        "second_face": _(
+            "A second face was in the picture for more than a tenth of the time. Some of the "
+            "numbers may be that person's."
+        ),
+        "turned": _(
+            "The picture is not upright. It was turned before it was measured; the device's "
+            "setting camera.rotate does this for good."
+        ),
+        "gaze_unknown": _(
+            "Looking down could not be told from closed eyes. PERCLOS and long closures may "
+            "include it."
+        ),
     }
     return [known[word] for word in quality if word in known]
 

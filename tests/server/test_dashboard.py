@@ -199,6 +199,33 @@ def test_zero_is_shown_as_zero_and_null_as_not_measured(world, browser):
     assert "Coverage 0 % measured" in shown
 
 
+def test_a_session_says_how_far_each_eye_closes_and_an_older_one_nothing_new(world, browser):
+    one_eye = measured(world.device, name="final_one_eye")
+    page = browser("carl").get(f"/sessions/{one_eye}/")
+    shown = words_of(page)
+    assert "In a typical blink the left eye closes by 8 %, the right by 88 %." in shown
+    assert "The left eye closed less than the right." in shown
+    assert "Looking down could not be told from closed eyes." in shown
+    assert "Left eye, %" in shown
+    eyes = measured(world.device, timedelta(days=2), name="final_eyes")
+    shown = words_of(browser("carl").get(f"/sessions/{eyes}/"))
+    assert "Looking down 12 % of the time." in shown
+    assert "closed less than" not in shown
+    older = measured(world.device, timedelta(days=3))
+    shown = words_of(browser("carl").get(f"/sessions/{older}/"))
+    assert not re.search(r"(?i)left eye|right eye|looking down", shown)
+
+
+def test_a_session_under_way_says_it_too_and_in_german(world, browser):
+    live = measured(world.device, timedelta(minutes=1), name="checkpoint_eyes")
+    carl = browser("carl")
+    shown = words_of(carl.get(f"/sessions/{live}/", headers={"Accept-Language": "de"}))
+    assert "schließt sich das linke Auge um 80 %, das rechte um 84 %." in shown
+    assert "Blick nach unten in 3 % der Zeit." in shown
+    assert "war ein zweites Gesicht im Bild." in shown
+    assert "Das Bild steht nicht aufrecht." in shown
+
+
 def test_the_table_beside_a_chart_keeps_no_data_apart_from_zero(world, browser):
     measured(world.device, timedelta(days=2), metrics={"long_closure_count": 0})
     measured(world.device, timedelta(days=4), name="no_face")

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dashboard import charts, days, history, marks, metrics, overview, session, words
+from server.dashboard import charts, days, eyes, history, marks, metrics, overview, session, words
 from server.dashboard.rows import SessionRow
 from server.session_data import summary
 
@@ -229,6 +230,84 @@ def test_it_says_why_a_number_is_missing() -> None:
 def test_where_the_reason_is_not_known_none_is_made_up() -> None:
     assert missing("ear_mean") is None
     assert missing("blink_count", fps=None) is None
+
+
+def test_a_metric_of_newer_devices_is_shown_only_where_it_was_measured() -> None:
+    older = {each.metric.key for each in metrics.readings(row().values, 29.8, False)}
+    assert {"looking_down", "blink_closure_left_median", "ear_open_right"} & older == set()
+    values = row(looking_down=0.0, blink_closure_left_median=0.823).values
+    newer = {each.metric.key: each.value for each in metrics.readings(values, 29.8, False)}
+    assert newer.keys() - older == {"looking_down", "blink_closure_left_median"}
+    assert (newer["looking_down"], newer["blink_closure_left_median"]) == ("0", "82")
+
+
+# Each eye, and the gaze
+
+BOTH = {"blink_closure_left_median": 0.82, "blink_closure_right_median": 0.21}
+TYPICAL = "In a typical blink the left eye closes by 82 %, the right by 21 %."
+RIGHT_LESS = "The right eye closed less than the left."
+
+
+def test_each_eye_is_told_where_both_are_known() -> None:
+    assert eyes.eye_lines({**BOTH, "blink_count": 10}, None) == [f"{TYPICAL} {RIGHT_LESS}"]
+    assert eyes.eye_lines({**BOTH, "blink_count": 9}, None) == [TYPICAL]
+    assert eyes.eye_lines({**BOTH, "blink_count": None}, None) == [TYPICAL]
+    for name in BOTH:
+        assert eyes.eye_lines({**BOTH, "blink_count": 99, name: None}, None) == []
+    assert eyes.eye_lines({"blink_count": 99}, None) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"),
+    [
+        (0.82, 0.571, ""),
+        (0.82, 0.569, " The right eye closed less than the left."),
+        (0.57, 0.82, " The left eye closed less than the right."),
+        (0.0, 0.8, " The left eye closed less than the right."),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_only_a_clear_difference_is_named(left: float, right: float, said: str) -> None:
+    values = {"blink_closure_left_median": left, "blink_closure_right_median": right}
+    (line,) = eyes.eye_lines({**values, "blink_count": 50}, None)
+    assert line.partition(" %.")[2] == said
+
+
+def test_a_difference_needs_ten_blinks_in_which_both_eyes_were_seen() -> None:
+    both, one = [0.8] * 10 + [0.8] * 40, [0.2] * 10 + [None] * 40
+    values = {**BOTH, "blink_count": 50}
+    columns = {"closure_left": both, "closure_right": one}
+    assert eyes.eye_lines(values, columns) == [f"{TYPICAL} {RIGHT_LESS}"]
+    columns["closure_right"] = [0.2] * 9 + [None] * 41
+    assert eyes.eye_lines(values, columns) == [TYPICAL]
+
+
+def test_looking_down_is_told_and_zero_is_zero() -> None:
+    assert eyes.eye_lines({"looking_down": 0.12}, None) == ["Looking down 12 % of the time."]
+    assert eyes.eye_lines({"looking_down": 0.0}, None) == ["Looking down 0 % of the time."]
+    assert eyes.eye_lines({"looking_down": None}, None) == []
+
+
+def test_every_blink_says_how_far_each_eye_closed_where_that_is_known() -> None:
+    columns: dict[str, list[Any] | None] = {
+        "at_s": [1.0, 2.5],
+        "duration_ms": [180.0] * 2,
+        "amplitude": [0.5, 0.6],
+        "complete": [True] * 2,
+    }
+    older = session.session_page(row(), {"blinks": columns}, NOON).blinks
+    assert (older.each_eye, older.lines[0].left, older.lines[0].right) == (False, None, None)
+    columns |= {"closure_left": [0.825, None], "closure_right": None}
+    newer = session.session_page(row(), {"blinks": columns}, NOON).blinks
+    assert newer.each_eye
+    assert [(line.left, line.right) for line in newer.lines] == [("82", None), (None, None)]
+
+
+def test_what_the_device_says_of_face_picture_and_gaze_is_told_in_words() -> None:
+    second, turned, gaze = session.remarks(["second_face", "turned", "gaze_unknown", "new"])
+    assert second.startswith("A second face was in the picture")
+    assert "camera.rotate" in turned
+    assert gaze.startswith("Looking down could not be told from closed eyes.")
 
 
 def test_marks_say_what_to_know_first() -> None:

@@ -1,0 +1,43 @@
+"""What a session's page says about each eye and about the gaze, in plain sentences."""
+
+from django.utils.translation import gettext as _
+
+from server.dashboard.blinks import Columns
+from server.dashboard.metrics import CLOSURE_LEFT, CLOSURE_RIGHT, LOOKING_DOWN, Values
+
+# Eyes that shut close by 0.65 to 0.95: two of them hardly differ by more than this.
+CLEAR_DIFFERENCE = 0.25
+# The median of fewer blinks depends too much on single ones.
+BLINKS_TO_COMPARE = 10
+
+
+def eye_lines(values: Values, columns: Columns | None) -> list[str]:
+    """Return the sentences for a session with these metrics and columns of blinks."""
+    looking_down = LOOKING_DOWN.shown(values.get(LOOKING_DOWN.key))
+    gaze = _("Looking down %(share)s %% of the time.") % {"share": looking_down}
+    return [*_closing(values, columns), *([gaze] if looking_down is not None else [])]
+
+
+def _closing(values: Values, columns: Columns | None) -> list[str]:
+    """Say how far each eye closes where both are known, and which one clearly less."""
+    left, right = (values.get(metric.key) for metric in (CLOSURE_LEFT, CLOSURE_RIGHT))
+    if left is None or right is None:
+        return []
+    sentence = _(
+        "In a typical blink the left eye closes by %(left)s %%, the right by %(right)s %%."
+    )
+    said = [sentence % {"left": CLOSURE_LEFT.shown(left), "right": CLOSURE_RIGHT.shown(right)}]
+    enough = blinks_of_both(values, columns) >= BLINKS_TO_COMPARE
+    if enough and left - right >= CLEAR_DIFFERENCE:
+        said.append(_("The right eye closed less than the left."))
+    elif enough and right - left >= CLEAR_DIFFERENCE:
+        said.append(_("The left eye closed less than the right."))
+    return [" ".join(said)]
+
+
+def blinks_of_both(values: Values, columns: Columns | None) -> float:
+    """Return in how many blinks both eyes were seen; until the session is over, all of them."""
+    left, right = ((columns or {}).get(name) for name in ("closure_left", "closure_right"))
+    if left is None or right is None:
+        return values.get("blink_count") or 0
+    return sum(None not in pair for pair in zip(left, right, strict=True))
