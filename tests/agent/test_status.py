@@ -16,6 +16,7 @@ import pytest
 
 from agent import cli, status
 from agent.errors import AgentError, DeliveryError
+from agent.manifest import read_manifest
 from agent.store import Store
 from agent.sync import Sync
 from tests.agent.documents import document
@@ -89,7 +90,7 @@ def test_a_new_device_is_told_of_and_nothing_is_made(path: Path, run: Run) -> No
 
 def test_versions_and_clock_are_there(run: Run) -> None:
     report = run("--json")[1]
-    assert set(report["versions"]["models"]) == {"face_detection", "face_landmark"}
+    assert set(report["versions"]["models"]) == set(read_manifest())
     assert report["versions"]["runtime"].split()[0] in ("ai-edge-litert", "tflite-runtime")
     assert isinstance(report["clock"]["synchronized"], bool)
 
