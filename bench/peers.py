@@ -1,0 +1,13 @@
+"""Models of bench/peers.toml, which benches compare with: fetched when they are asked for."""
+
+from pathlib import Path
+
+from agent import models, packaged_files
+from agent.manifest import read_manifest
+
+
+def load(name: str, cache: Path, threads: int = 1) -> models.Interpreter:
+    """An interpreter for the model `name`, ready to run. Raises ModelError."""
+    model = read_manifest(Path(__file__).with_suffix(".toml"))[name]
+    packaged_files.fetch_files([model], cache)
+    return models.load_file(model, cache, threads)
