@@ -52,6 +52,11 @@ class PackagedFile:
         """The hash of the member as it is in the wheel."""
         return self.sha256
 
+    @property
+    def origin(self) -> str:
+        """The published file with the first letters of its hash, as in `face_landmark@1055cb9d`."""
+        return f"{Path(self.member).stem}@{self.member_sha256[:8]}"
+
     def made_of(self, member: bytes) -> bytes:
         """Return the file's content, given that of the member. Raises ModelError."""
         return member

@@ -121,6 +121,8 @@ def test_the_manifest_names_the_models_and_all_about_them() -> None:
     assert isinstance(trunk, ModelPart)
     assert trunk.outputs == ((1, 468, 3), (1, 48, 48, 32), (1, 1, 1, 1))
     assert trunk.filename == f"face_trunk-{trunk.sha256[:8]}.tflite"
+    assert detection.origin == "face_detection_short_range@bbff11ce"
+    assert trunk.origin == "face_landmark_with_attention@e06a804e"
 
 
 @pytest.mark.parametrize(
