@@ -1,10 +1,13 @@
 """How the parts that look are joined: as `cli_parts`, and only for the commands that measure."""
 
+import math
+
 from agent import __version__, models
 from agent.capture import Camera, open_camera
 from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.landmarks import FaceTracker
+from agent.crops import Region
+from agent.landmarks import FaceTracker, open_tracker
 from agent.manifest import read_manifest
 from agent.recording import Recording, Tracker
 
@@ -24,20 +27,19 @@ def camera(settings: AgentConfig) -> Camera:
 
 
 def tracker(settings: AgentConfig) -> FaceTracker:
-    """Both models, loaded and tried."""
-    cache, threads = settings.model.cache or models.default_cache(), settings.model.threads
-    return FaceTracker(
-        models.load("face_detection", cache, threads), models.load("face_landmark", cache, threads)
-    )
+    """The models, loaded and tried, for a camera that is mounted as configured."""
+    cache, mounted = settings.model.cache or models.default_cache(), settings.camera
+    upright = Region(0, 0, 1, -math.radians(mounted.rotate), mounted.flip)
+    return open_tracker(cache, settings.model.threads, upright)
 
 
 def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | None) -> Recording:
     """A session that begins now."""
-    mesh = read_manifest()["face_landmark"]
+    mesh = read_manifest()["face_trunk"]
     return Recording(
         eyes,
         clock,
         camera={"source": source.source, "width": source.width, "height": source.height},
-        agent={"version": __version__, "model": f"{mesh.name}@{mesh.sha256[:8]}"},
+        agent={"version": __version__, "model": mesh.origin},
         session_id=session_id,
     )

@@ -1,4 +1,4 @@
-"""FaceLandmarks -> EyeSample: the eye aspect ratio (EAR) of each eye and of those that can be seen.
+"""FaceLandmarks -> EyeSample: the eye aspect ratio (EAR) of each eye, and where the eyes look.
 
 EAR is eq. 1 of Soukupova & Cech, "Real-Time Eye Blink Detection using Facial Landmarks", CVWW 2016:
 
@@ -15,19 +15,24 @@ import numpy as np
 from agent.records import EyeSample, FaceLandmarks
 
 RIGHT_EYE = (33, 160, 158, 133, 153, 144)
-LEFT_EYE = (362, 385, 387, 263, 373, 380)
-"""p1..p6 as landmarks of MediaPipe's canonical face model; right and left are the person's own.
+LEFT_EYE = (263, 387, 385, 362, 380, 373)
+"""p1..p6 as landmarks of MediaPipe's canonical face model, from the outer corner to the inner one;
+right and left are the person's own.
 
-Of the mesh's sixteen points around an eye, these are the six nearest to the paper's (iBUG 37-42
-and 43-48).
+Of the sixteen points around an eye, these are the six nearest to the paper's (iBUG 37-42 and
+43-48).
 """
+
+CONTOUR = (0, 11, 13, 8, 5, 3)
+"""The same six among the sixteen points of a contour of `FaceLandmarks.lids`."""
 
 FULL_VIEW_DEG = 15.0
 NO_VIEW_DEG = 25.0
 """Beyond 20 degrees of yaw the mesh no longer closes the far eye: around there its weight falls
 from 1 to 0."""
 
-_EYES = np.array(RIGHT_EYE + LEFT_EYE)
+_SIX = np.array(CONTOUR)
+_OUTER_CORNERS = np.array([RIGHT_EYE[0], LEFT_EYE[0]])
 
 Point = Sequence[float]
 
@@ -40,16 +45,24 @@ def eye_sample(time_s: float, face: FaceLandmarks | None) -> EyeSample:
     """
     if face is None:
         return EyeSample(time_s, None, None, None, None)
-    points = face.points[_EYES].tolist()
-    right, left = eye_aspect_ratio(*points[:6]), eye_aspect_ratio(*points[6:])
-    seen_right, seen_left = visibility(yaw_deg(points[0], points[9]))
+    right, left = face.lids[:, _SIX].tolist()
+    right_iris, left_iris = face.irises[:, 0].tolist()
+    eyes = eye_aspect_ratio(*right), eye_aspect_ratio(*left)
+    seen = visibility(yaw_deg(*face.mesh[_OUTER_CORNERS].tolist()))
+    up = -1 if face.mirrored else 1  # a left eye is a right one in a mirror
+    irises = up * drop(right[0], right[3], right_iris), -up * drop(left[0], left[3], left_iris)
+    lids = up * drop(right[0], right[3], *right[4:]), -up * drop(left[0], left[3], *left[4:])
     return EyeSample(
         time_s=time_s,
-        ear_left=left if seen_left > 0 else None,
-        ear_right=right if seen_right > 0 else None,
-        ear=(right * seen_right + left * seen_left) / (seen_right + seen_left),
+        ear_left=eyes[1] if seen[1] > 0 else None,
+        ear_right=eyes[0] if seen[0] > 0 else None,
+        ear=_mean(eyes, seen),
         score=face.score,
         sharpness=face.sharpness,
+        iris=_mean(irises, seen),
+        lower_lid=_mean(lids, seen),
+        others=face.others,
+        turned=face.turned,
     )
 
 
@@ -57,6 +70,18 @@ def eye_aspect_ratio(p1: Point, p2: Point, p3: Point, p4: Point, p5: Point, p6: 
     """EAR of six points in the plane of the picture: about 0.3 open, 0.1 shut; 0 without width."""
     width = _apart(p1, p4)
     return (_apart(p2, p6) + _apart(p3, p5)) / (2 * width) if width > 0 else 0.0
+
+
+def drop(p1: Point, p4: Point, *points: Point) -> float:
+    """How far `points` lie below the line through an eye's corners on average, in its widths.
+
+    Below is to the right of one who goes from `p1` to `p4`, as in the picture of a right eye. 0 for
+    an eye without width.
+    """
+    across, down = p4[0] - p1[0], p4[1] - p1[1]
+    area = sum(across * (point[1] - p1[1]) - down * (point[0] - p1[0]) for point in points)
+    width = across * across + down * down
+    return area / (width * len(points)) if width > 0 else 0.0
 
 
 def yaw_deg(right: Point, left: Point) -> float:
@@ -72,6 +97,10 @@ def visibility(yaw: float) -> tuple[float, float]:
     far = (NO_VIEW_DEG - abs(yaw)) / (NO_VIEW_DEG - FULL_VIEW_DEG)
     far = min(max(far, 0.0), 1.0)
     return (1.0, far) if yaw > 0 else (far, 1.0)
+
+
+def _mean(values: tuple[float, float], weights: tuple[float, float]) -> float:
+    return (values[0] * weights[0] + values[1] * weights[1]) / (weights[0] + weights[1])
 
 
 def _apart(a: Point, b: Point) -> float:

@@ -1,34 +1,46 @@
-"""Frame -> FaceLandmarks: a detector finds the face, then the mesh follows it by its own landmarks.
+"""Frame -> FaceLandmarks: find a face, follow it by its eyes, look at all of it now and then.
 
-The models and their geometry are MediaPipe's: BlazeFace short range (Bazarevsky et al. 2019,
-arXiv:1907.05047) and the face mesh of 468 points (Kartynnik et al. 2019, arXiv:1907.06724), joined
-as in its FaceMesh for video. Nothing is smoothed, there as here: a blink is faster than a filter.
+    track    in this frame                      then
+    -------  ---------------------------------  -------------------------------------------------
+    none     no face is found                   none; the detector looks again after RETRY_S
+    none     a face is found                    the trunk looks at it: a face, or none
+    a face   LOOK_S since the last look         the trunk looks: a face, or as under `none`
+    a face   the eyes make sense                a face: the crop follows the corners of the eyes
+    a face   they don't, or the picture jumped  the trunk looks at once: a face, or as under `none`
 
-    track    in this frame         then
-    none     detector finds none   none; the detector looks again after RETRY_S
-    none     detector finds one    the mesh measures it: a face, or none
-    a face   mesh score >= 0.5     a face: next frame's region is laid around its landmarks
-    a face   mesh score < 0.5      as under `none`, at once if the detector has rested
+The models are MediaPipe's: BlazeFace (`detector`), and the attention mesh in parts (`mesh`).
+Nothing is smoothed: a blink is faster than a filter.
 """
 
+import cmath
+import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from agent.crops import Affine, Floats, Pixels, Region, joined, mapped, region_of, similarity
+from agent.detector import REGION_SCALE, Detector, probability
+from agent.eyes import INNER, OUTER, Contours
+from agent.mesh import CROP, AttentionMesh, FaceModels, load_models
 from agent.records import FaceLandmarks, Frame
 from agent.sharpness import sharpness
 
-MESH_SIZE = 192
-DETECTOR_SIZE = 128
-"""Widths of the models' square input tensors, in pixels."""
+LOOK_S = 0.3
+"""How often the whole face is looked at: see the table in docs/measuring.md."""
 
-MIN_SCORE = 0.5
-"""Both models give a probability; below one half it is more likely no face."""
+FACE_LOGIT = 8.0
+"""Least face flag of the trunk, a logit, to begin with. Upright faces give 12 to 34, the same ones
+upside down -8 to 15, other things less than 0."""
+
+KEEP_LOGIT = 4.0
+"""Least face flag to go on with: a hand or a turn of the head lowers it for a moment."""
+
+SURE_LOGIT = 20.0
+"""Such a face is upright in its crop. Below, the other three turns are tried when it is found."""
 
 RETRY_S = 0.1
 """The detector looks ten times a second at most: soon enough for a face, cheap in an empty room."""
@@ -36,120 +48,268 @@ RETRY_S = 0.1
 REMEMBER_S = 5.0
 """How long a lost face is looked for near where it was, before another may take its place."""
 
-_REGION_SCALE = 1.5
-"""A region is this much wider than the face in it: the next frame's face must lie inside too."""
+NEAR = 3.0
+"""How far around a lost face it is looked for first, in widths of its region."""
 
-_MIN_REGION = 32.0
+OTHERS_S, OTHERS_SIZE = 5.0, 0.4
+"""How often other faces are looked for while one is followed, and how large they must be, as a
+share of it: smaller ones are far away."""
+
+MIN_REGION = 32.0
 """In pixels: an eye is then three or four pixels wide, and a lid's height is a guess."""
 
-_SAME_FACE_OVERLAP = 0.3
-"""Boxes that share more of their union than this are one face seen by several anchors."""
+SHARP_S = 0.5
+"""How often the sharpness is looked at: focus drifts slowly."""
+
+MAX_MISFIT = 0.04
+"""How far the eyes' four corners may be from where the last look saw them, after the head has moved
+as a whole: a root mean square, in distances between the eyes."""
+
+MAX_STEP, MAX_GROWTH, MAX_TURN = 0.1, 1.1, 0.15
+"""How far the head may move from one frame to the next, in distances between the eyes; how much
+larger or smaller it may get; and how far it may turn, in radians."""
+
+MAX_OFF, MAX_LOG_SIZE = 0.08, 0.15
+"""How far a crop may be off the face in it, in its widths, and the logarithm of its size."""
+
+MAX_CHANGE = 0.2
+"""Mean change of the picture around the eyes from one frame to the next, over its contrast: more is
+another scene, or a head too fast to be followed by its eyes."""
 
 _EYE_CORNERS = np.array([33, 263])
 """Mesh landmarks: the outer corners of the person's own right and left eye."""
 
-LOOK_SHARP_S = 0.5
-"""How often the sharpness is looked at: focus drifts slowly."""
+_TURNED = math.cos(math.radians(45))
+"""Cosine of the angle from which on a face is not upright: another quarter turn is nearer."""
 
-_TO_UNIT, _TO_SIGNED = np.float32(1 / 255), np.float32(2 / 255)
-"""Grey levels to the mesh's 0..1 and, less 1, to the detector's -1..1."""
+_UPRIGHT = Region(0, 0, 1)
+"""As a camera sees a face that is mounted as it should be."""
 
-_TO_CHROMA = np.array([1, 1, 0.5])
-"""An affine matrix for luma times this maps the chroma planes, which are half as large."""
-
-_INTERPOLATE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-
-Affine = NDArray[np.float64]
-Floats = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
+_QUARTER_TURNS = tuple(k * math.pi / 2 for k in (0, 2, 1, 3))
 
 
-class Interpreter(Protocol):
-    """What is used of a TFLite interpreter, whose tensors are allocated."""
+@dataclass(slots=True)
+class _Track:
+    """A face that is being followed.
 
-    def get_input_details(self) -> list[dict[str, Any]]: ...
-    def get_output_details(self) -> list[dict[str, Any]]: ...
-    def tensor(self, tensor_index: int) -> Callable[[], NDArray[Any]]: ...
-    def invoke(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A square of the frame around (x, y), `size` pixels wide.
-
-    `angle` is how far it is turned, in radians, clockwise as one sees it.
+    `to_frame` is the crop to look at next; `looked_s` is when the whole face was looked at, and
+    `corners` and `mesh` are what was seen then, in pixels of that crop. `region` maps the crop of
+    the next look into it.
     """
 
-    x: float
-    y: float
-    size: float
-    angle: float = 0.0
+    to_frame: Affine
+    looked_s: float
+    corners: list[complex]
+    mesh: Floats
+    region: Affine
+    logit: float
+    thumbnail: Floats
 
-    def to_frame(self, tensor_size: int) -> Affine:
-        """The 2x3 matrix from pixels of a tensor of that width to pixels of the frame."""
-        scale = self.size / tensor_size
-        cos, sin = math.cos(self.angle) * scale, math.sin(self.angle) * scale
-        half = tensor_size / 2
-        x, y = self.x - (cos - sin) * half, self.y - (sin + cos) * half
-        return np.array([[cos, -sin, x], [sin, cos, y]])
 
-    def distance(self, other: "Region") -> float:
-        """Between the centres, in widths of this one."""
-        return math.hypot(other.x - self.x, other.y - self.y) / self.size
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """When and where a face was seen last: its crop, and the region around it in that crop."""
+
+    time_s: float
+    to_frame: Affine
+    in_crop: Affine
+
+    @property
+    def region(self) -> Region:
+        return region_of(joined(self.to_frame, self.in_crop), CROP)
+
+
+def open_tracker(cache: Path, threads: int = 1, upright: Region = _UPRIGHT) -> "FaceTracker":
+    """A tracker with the models in `cache`. Raises ModelError."""
+    return FaceTracker(load_models(cache, threads), upright)
 
 
 class FaceTracker:
     """Follows one face through a session.
 
-    `detector` runs face_detection_short_range, `mesh` runs face_landmark.
+    `upright` says how a camera sees an upright face: its angle and whether it is mirrored (see
+    `Region`); position and size don't matter.
     """
 
-    def __init__(self, detector: Interpreter, mesh: Interpreter) -> None:
-        self._detector = _Detector(detector)
-        self._mesh = _Mesh(mesh)
+    def __init__(self, models: FaceModels, upright: Region = _UPRIGHT) -> None:
+        self._detector = Detector(models.detector)
+        self._mesh = AttentionMesh(models)
+        self._upright = upright
         self.reset()
 
     def reset(self) -> None:
         """Forget the face: the next frame begins with the detector."""
-        self._mesh.reset()
-        self._region: Region | None = None
-        self._seen: tuple[float, Region] | None = None
-        self._detector_rests_until_s = -math.inf
+        self._track: _Track | None = None
+        self._seen: _Seen | None = None
+        self._detector_rests_until_s = self._sharp_due_s = self._others_due_s = -math.inf
+        self._views: Iterator[Region] = iter(())
 
     def find(self, frame: Frame) -> FaceLandmarks | None:
         """The face that is being followed, or None. Frames must come in the order of their time."""
         face = None
-        if self._region is not None:
-            face = self._measure(frame, self._region)
+        if self._track is not None:
+            face = self._follow(frame, self._track)
         if face is None and frame.time_s >= self._detector_rests_until_s:
             self._detector_rests_until_s = frame.time_s + RETRY_S
             face = self._acquire(frame)
         return face
 
-    def _acquire(self, frame: Frame) -> FaceLandmarks | None:
-        region = self._choose(self._detector.find(frame), frame.time_s)
-        if region is None or self._measure(frame, region) is None or self._region is None:
+    def _follow(self, frame: Frame, track: _Track) -> FaceLandmarks | None:
+        if frame.time_s - track.looked_s < LOOK_S:
+            glance = self._mesh.glance(frame, track.to_frame)
+            thumbnail = _thumbnail(glance.band)
+            moved = _moved(track, glance.eyes)
+            if moved is not None and _change(track.thumbnail, thumbnail) <= MAX_CHANGE:
+                here = track.to_frame
+                track.to_frame, track.thumbnail = joined(here, moved), thumbnail
+                face = self._face(frame, here, glance.eyes, glance.band)
+                if face is not None and frame.time_s >= self._others_due_s:
+                    face = replace(face, others=self._look_for_others(frame))
+                return face
+        return self._look(frame, joined(track.to_frame, track.region), KEEP_LOGIT)
+
+    def _look(self, frame: Frame, to_frame: Affine, least: float) -> FaceLandmarks | None:
+        """Look at the whole face, and follow it from here on; None without one to be measured.
+
+        A crop that does not fit the face in it, after a fast movement, is looked at again.
+        """
+        self._track = None
+        look = self._mesh.look(frame, to_frame)
+        region = _region_around(look.mesh)
+        if look.logit >= least and region is not None and not _fits(region):
+            to_frame = joined(to_frame, region.to_frame(CROP))
+            look = self._mesh.look(frame, to_frame)
+            region = _region_around(look.mesh)
+        if not look.logit >= least or region is None:
             return None
-        # The mesh looks twice: out of the detector's looser region EAR comes up to 7 % wrong.
-        self._mesh.reset()
-        return self._measure(frame, self._region)
+        if region.size * _scale(to_frame) < MIN_REGION:
+            return None
+        self._track = _Track(
+            to_frame=to_frame,
+            looked_s=frame.time_s,
+            corners=_corners(look.eyes),
+            mesh=look.mesh,
+            region=region.to_frame(CROP),
+            logit=look.logit,
+            thumbnail=_thumbnail(look.band),
+        )
+        return self._face(frame, to_frame, look.eyes, look.band)
+
+    def _face(
+        self, frame: Frame, to_frame: Affine, eyes: Contours, band: Pixels
+    ) -> FaceLandmarks | None:
+        track = self._track
+        assert track is not None
+        lids = mapped(to_frame, eyes.lids)
+        if not _inside(lids, frame):
+            self._track = None
+            return None
+        self._seen = _Seen(frame.time_s, to_frame, track.region)
+        return FaceLandmarks(
+            time_s=frame.time_s,
+            lids=lids,
+            irises=mapped(to_frame, eyes.irises),
+            mesh=track.mesh,
+            to_frame=to_frame,
+            score=probability(track.logit),
+            sharpness=self._sharpness(frame.time_s, eyes, band),
+            turned=self._is_turned(to_frame),
+        )
+
+    def _is_turned(self, to_frame: Affine) -> bool:
+        """Whether the face is not upright in the picture, nor as the camera is mounted."""
+        (_, b, _), (_, d, _) = to_frame.tolist()
+        cos = d * math.cos(self._upright.angle) - b * math.sin(self._upright.angle)
+        return bool(cos < _TURNED * math.hypot(b, d))
+
+    def _look_for_others(self, frame: Frame) -> bool:
+        """Whether the detector sees another face that is about as near as the one followed."""
+        self._others_due_s = frame.time_s + OTHERS_S
+        assert self._seen is not None
+        mine = self._seen.region
+        found = self._detector.find(frame, self._whole(frame))
+        return any(
+            mine.distance(each) > 0.5 and each.size > OTHERS_SIZE * mine.size for each in found
+        )
+
+    def _sharpness(self, time_s: float, eyes: Contours, band: Pixels) -> float | None:
+        """Of both eyes; None while it isn't due."""
+        if time_s < self._sharp_due_s:
+            return None
+        self._sharp_due_s = time_s + SHARP_S
+        corners = eyes.lids[:, [OUTER, INNER]].copy()
+        corners[..., 1] -= self._mesh.first_row
+        return sharpness(band, corners)
+
+    def _acquire(self, frame: Frame) -> FaceLandmarks | None:
+        for view in self._views_now(frame):
+            found = self._choose(self._detector.find(frame, view), frame.time_s)
+            crop = None if found is None else self._upright_crop(frame, found)
+            face = None if crop is None else self._look(frame, crop, FACE_LOGIT)
+            if face is not None:
+                return face
+        return None
+
+    def _upright_crop(self, frame: Frame, found: Region) -> Affine | None:
+        """The crop around a found face, turned as it looks most like a face; None if it never does.
+
+        The detector finds faces that are upside down, too, and takes them for upright ones. Its
+        region is looser than the one that the mesh lays around the same face.
+        """
+        best, best_logit = None, FACE_LOGIT
+        for turn in _QUARTER_TURNS:
+            to_frame = replace(found, angle=found.angle + turn).to_frame(CROP)
+            look = self._mesh.look(frame, to_frame)
+            region = _region_around(look.mesh)
+            if region is not None and look.logit >= best_logit:
+                best, best_logit = joined(to_frame, region.to_frame(CROP)), look.logit
+            if look.logit >= SURE_LOGIT:
+                break
+        return best
 
     def _choose(self, found: list[Region], time_s: float) -> Region | None:
         """The face that was lost; if there is none to look for, the largest: the nearest person."""
-        if self._seen is None or time_s - self._seen[0] > REMEMBER_S:
+        if self._seen is None or time_s - self._seen.time_s > REMEMBER_S:
             return max(found, key=lambda region: region.size, default=None)
-        seen_s, last = self._seen
-        near = [region for region in found if _may_be(last, region, time_s - seen_s)]
+        last, elapsed_s = self._seen.region, time_s - self._seen.time_s
+        near = [region for region in found if _may_be(last, region, elapsed_s)]
         return min(near, key=last.distance, default=None)
 
-    def _measure(self, frame: Frame, region: Region) -> FaceLandmarks | None:
-        measured = self._mesh.measure(frame, region)
-        if measured is None:
-            self._region = None
-            return None
-        face, self._region = measured
-        self._seen = frame.time_s, self._region
-        return face
+    def _whole(self, frame: Frame) -> Region:
+        width, height = frame.width, frame.height
+        return replace(self._upright, x=width / 2, y=height / 2, size=max(width, height))
+
+    def _views_now(self, frame: Frame) -> Iterator[Region]:
+        """Where to look for a face in this frame: where it was lost, everywhere, and one more view.
+
+        The detector sees 128 pixels each way, and a far face only in a part of the picture.
+        """
+        if self._seen is not None and frame.time_s - self._seen.time_s <= REMEMBER_S:
+            last = self._seen.region
+            yield replace(last, size=NEAR * last.size)
+        yield self._whole(frame)
+        view = next(self._views, None)
+        if view is None:
+            self._views = _views(self._whole(frame), frame)
+            view = next(self._views)
+        yield view
+
+
+def _views(whole: Region, frame: Frame) -> Iterator[Region]:
+    """The picture turned three ways, and squares of half its length that overlap by half."""
+    for turn in _QUARTER_TURNS[1:]:
+        yield replace(whole, angle=whole.angle + turn)
+    half = whole.size / 2
+    for y, x in itertools.product(_middles(frame.height, half), _middles(frame.width, half)):
+        yield replace(whole, x=x, y=y, size=half)
+
+
+def _middles(length: float, size: float) -> list[float]:
+    """Of squares of that size along a side, half a square apart at most."""
+    if size >= length:
+        return [length / 2]
+    count = math.ceil((length - size) / (size / 2)) + 1
+    return [size / 2 + k * (length - size) / (count - 1) for k in range(count)]
 
 
 def _may_be(last: Region, found: Region, elapsed_s: float) -> bool:
@@ -161,213 +321,63 @@ def _may_be(last: Region, found: Region, elapsed_s: float) -> bool:
     return last.distance(found) <= reach and 0.5 <= found.size / last.size <= 2.0
 
 
-class _Mesh:
-    """The face mesh: a region of the frame in, landmarks in the frame's own pixels out."""
-
-    def __init__(self, interpreter: Interpreter) -> None:
-        self._model = interpreter
-        self._crop = _Cropper(MESH_SIZE)
-        self._input, (self._points, self._logit) = _tensors(interpreter)
-        self.reset()
-
-    def reset(self) -> None:
-        """The next face's sharpness is looked at."""
-        self._looked_s = -math.inf
-
-    def measure(self, frame: Frame, region: Region) -> tuple[FaceLandmarks, Region] | None:
-        """The face in `region` and where to look for it next; None without one to be measured."""
-        to_frame = region.to_frame(MESH_SIZE)
-        crop = self._crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
-        # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
-        np.multiply(crop, _TO_UNIT, out=self._input()[0])
-        self._model.invoke()
-        score = _probability(self._logit().item())
-        if not score >= MIN_SCORE:
-            return None
-        raw = self._points().reshape(-1, 3)
-        points = _projected(raw, to_frame)
-        eyes = points[:2, _EYE_CORNERS].tolist()
-        following = _region_around(points, eyes)
-        if following is None or not _eyes_inside(eyes, frame):
-            return None
-        seen = self._sharpness(crop, raw, frame.time_s)
-        return FaceLandmarks(frame.time_s, points.T, score, seen), following
-
-    def _sharpness(self, crop: Pixels, points: Floats, time_s: float) -> float | None:
-        """Of both eyes; None while it isn't due."""
-        if time_s - self._looked_s < LOOK_SHARP_S:
-            return None
-        self._looked_s = time_s
-        return sharpness(crop, points)
+def _corners(eyes: Contours) -> list[complex]:
+    """Of the right and the left eye, outer and inner, as complex numbers."""
+    return [complex(*point) for point in eyes.lids[:, [OUTER, INNER]].reshape(4, 2).tolist()]
 
 
-def _projected(raw: Floats, to_frame: Affine) -> Floats:
-    """Landmarks from tensor (468, 3) to frame (3, 468); the depth is scaled as x and y are.
-
-    Rows of one coordinate each: extremes are then found three times as fast.
-    """
-    (cos, _, x), (sin, _, y) = to_frame.tolist()
-    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, math.hypot(cos, sin)]], np.float32)
-    with np.errstate(invalid="ignore"):  # infinities become no numbers, which no region has
-        points: Floats = turn @ raw.T
-    points[0] += x
-    points[1] += y
-    return points
-
-
-def _region_around(points: Floats, eyes: list[list[float]]) -> Region | None:
-    """Around all landmarks (3, 468), turned with the line through the eyes' corners.
-
-    None for a face too small to measure, and for numbers that are none.
-    """
-    (x0, y0, z0), (x1, y1, z1) = points.min(axis=1).tolist(), points.max(axis=1).tolist()
-    size = _REGION_SCALE * max(x1 - x0, y1 - y0)
-    if not (size >= _MIN_REGION and math.isfinite(size + z1 - z0)):
+def _moved(track: _Track, eyes: Contours) -> Affine | None:
+    """How the crop has to move to see the eyes where the last look saw them; None if that makes no
+    sense: the eyes have left the face, or it moved too far to be followed by them."""
+    turn, shift, misfit = similarity(track.corners, _corners(eyes))
+    middle = sum(track.corners) / len(track.corners)
+    apart = abs(track.corners[2] - track.corners[0])
+    if not misfit <= MAX_MISFIT * apart:
         return None
-    (right_x, left_x), (right_y, left_y) = eyes
+    if abs(turn * middle + shift - middle) > MAX_STEP * apart:
+        return None
+    if not 1 / MAX_GROWTH <= abs(turn) <= MAX_GROWTH or abs(cmath.phase(turn)) > MAX_TURN:
+        return None
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def _region_around(mesh: Floats) -> Region | None:
+    """Around all landmarks (468, 3), turned with the line through the eyes; None for NaN."""
+    (x0, y0), (x1, y1) = mesh[:, :2].min(axis=0).tolist(), mesh[:, :2].max(axis=0).tolist()
+    size = REGION_SCALE * max(x1 - x0, y1 - y0)
+    if not math.isfinite(size):
+        return None
+    (right_x, right_y), (left_x, left_y) = mesh[_EYE_CORNERS, :2].tolist()
     angle = math.atan2(left_y - right_y, left_x - right_x)
     return Region((x0 + x1) / 2, (y0 + y1) / 2, size, angle)
 
 
-def _eyes_inside(eyes: list[list[float]], frame: Frame) -> bool:
-    """The mesh completes a face beyond the picture's edge: an eye there would be made up."""
-    xs, ys = eyes
-    return min(xs) >= 0 and max(xs) < frame.width and min(ys) >= 0 and max(ys) < frame.height
+def _fits(region: Region) -> bool:
+    """Whether a crop shows what lies around its own landmarks, nearly."""
+    off = math.hypot(region.x - CROP / 2, region.y - CROP / 2) / CROP
+    size = region.size / CROP
+    return off <= MAX_OFF and abs(region.angle) <= MAX_TURN and abs(math.log(size)) <= MAX_LOG_SIZE
 
 
-class _Detector:
-    """BlazeFace: the whole frame in, the faces' regions out."""
-
-    def __init__(self, interpreter: Interpreter) -> None:
-        self._model = interpreter
-        self._crop = _Cropper(DETECTOR_SIZE)
-        self._anchors = _anchors()
-        self._input, (self._boxes, self._logits) = _tensors(interpreter)
-
-    def find(self, frame: Frame) -> list[Region]:
-        """Regions of the faces in `frame`, the most certain first."""
-        whole = Region(frame.width / 2, frame.height / 2, max(frame.width, frame.height))
-        to_frame = whole.to_frame(DETECTOR_SIZE)
-        crop = self._crop.rgb(frame, to_frame, cv2.BORDER_CONSTANT)
-        np.multiply(crop, _TO_SIGNED, out=self._input()[0])
-        np.subtract(self._input()[0], np.float32(1), out=self._input()[0])
-        self._model.invoke()
-        logits = self._logits()[0, :, 0].tolist()
-        scores = np.array([_probability(logit) for logit in logits], np.float32)
-        sure = np.flatnonzero(scores >= MIN_SCORE)
-        sure = sure[np.argsort(-scores[sure], kind="stable")]
-        faces = _decoded(self._boxes()[0, sure], self._anchors[sure])
-        return [_face_region(face, to_frame) for face in _merged(faces, scores[sure])]
+def _inside(lids: Floats, frame: Frame) -> bool:
+    """The models complete a face beyond the picture's edge: an eye there would be made up."""
+    (x0, y0), (x1, y1) = lids.min(axis=(0, 1)).tolist(), lids.max(axis=(0, 1)).tolist()
+    return bool(x0 >= 0 and x1 < frame.width and y0 >= 0 and y1 < frame.height)
 
 
-def _anchors() -> Floats:
-    """The centres of BlazeFace's 896 anchors, float32 (896, 2), x and y in tensor pixels.
-
-    Two for each cell of the 16x16 grid, then six for each of the 8x8 grid, row by row.
-    """
-    centres = []
-    for cells, repeats in ((16, 2), (8, 6)):
-        line = (np.arange(cells) + 0.5) * (DETECTOR_SIZE / cells)
-        y, x = np.meshgrid(line, line, indexing="ij")
-        centres.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), repeats, axis=0))
-    return np.concatenate(centres).astype(np.float32)
+def _scale(to_frame: Affine) -> float:
+    """Pixels of the frame for each of the crop."""
+    return math.hypot(to_frame[0, 1], to_frame[1, 1])
 
 
-def _decoded(raw: Floats, anchors: Floats) -> Floats:
-    """Raw boxes (n, 16) made absolute, in tensor pixels.
-
-    Columns: centre x, y, width, height, then x, y of the right and left eye, nose, mouth, right
-    and left ear.
-    """
-    faces = raw.astype(np.float32)
-    faces[:, 0:2] += anchors
-    faces[:, 4:] += np.tile(anchors, 6)
-    return faces
+def _thumbnail(band: Pixels) -> Floats:
+    """The band in cells of 8x8 pixels, float32 (rows, columns, 3)."""
+    height, width = band.shape[:2]
+    small = cv2.resize(band, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32)
 
 
-def _merged(faces: Floats, scores: Floats) -> list[Floats]:
-    """One row for each face: overlapping boxes are averaged by score, as in BlazeFace's paper."""
-    merged = []
-    while len(faces):
-        same = _overlap(faces[0], faces) > _SAME_FACE_OVERLAP
-        same[0] = True
-        merged.append(np.average(faces[same], axis=0, weights=scores[same]))
-        faces, scores = faces[~same], scores[~same]
-    return merged
-
-
-def _overlap(face: Floats, faces: Floats) -> Floats:
-    """Intersection over union of one box with each of `faces`."""
-    low = np.maximum(face[:2] - face[2:4] / 2, faces[:, :2] - faces[:, 2:4] / 2)
-    high = np.minimum(face[:2] + face[2:4] / 2, faces[:, :2] + faces[:, 2:4] / 2)
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    union: Floats = face[2] * face[3] + faces[:, 2] * faces[:, 3] - shared
-    overlap: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return overlap
-
-
-def _face_region(face: Floats, to_frame: Affine) -> Region:
-    """A detected face's region in the frame, turned with the line through its eyes."""
-    scale = float(np.hypot(*to_frame[:, 0]))
-    x, y = (to_frame[:, :2] @ face[:2] + to_frame[:, 2]).tolist()
-    eyes = to_frame[:, :2] @ (face[6:8] - face[4:6])
-    size = _REGION_SCALE * scale * float(max(face[2], face[3]))
-    return Region(x, y, size, math.atan2(eyes[1], eyes[0]))
-
-
-class _Cropper:
-    """Cuts turned squares out of frames, into memory that is used again for each."""
-
-    def __init__(self, size: int) -> None:
-        self._bgr = np.empty((size, size, 3), np.uint8)
-        self._rgb = np.empty((size, size, 3), np.uint8)
-        self._i420 = np.empty((size * 3 // 2, size), np.uint8)
-        self._planes = _planes(self._i420, size, size)
-
-    def rgb(self, frame: Frame, to_frame: Affine, border: int) -> Pixels:
-        """The square as RGB, uint8 (size, size, 3), valid until the next call.
-
-        `to_frame` maps its pixels into the frame; `border` is OpenCV's, a constant one being black.
-        """
-        if frame.layout == "bgr":
-            _warp(frame.pixels, to_frame, border, 0, self._bgr)
-            cv2.cvtColor(self._bgr, cv2.COLOR_BGR2RGB, dst=self._rgb)
-        else:
-            planes = _planes(frame.pixels, frame.width, frame.height)
-            to_chroma = to_frame * _TO_CHROMA
-            _warp(planes[0], to_frame, border, 16, self._planes[0])
-            _warp(planes[1], to_chroma, border, 128, self._planes[1])
-            _warp(planes[2], to_chroma, border, 128, self._planes[2])
-            cv2.cvtColor(self._i420, cv2.COLOR_YUV2RGB_I420, dst=self._rgb)
-        return self._rgb
-
-
-def _warp(source: Pixels, matrix: Affine, border: int, black: int, target: Pixels) -> None:
-    """Interpolate `target`, a square, out of `source`.
-
-    Straight out of the frame: what was just decoded or copied is still in the caches.
-    """
-    size, fill = target.shape[:2], (black, black, black)
-    cv2.warpAffine(source, matrix, size, target, _INTERPOLATE, border, fill)
-
-
-def _planes(i420: Pixels, width: int, height: int) -> tuple[Pixels, Pixels, Pixels]:
-    """Y, U and V of an I420 picture as views of it."""
-    flat, luma, chroma = i420.reshape(-1), width * height, width * height // 4
-    half = (height // 2, width // 2)
-    return (
-        flat[:luma].reshape(height, width),
-        flat[luma : luma + chroma].reshape(half),
-        flat[luma + chroma :].reshape(half),
-    )
-
-
-def _tensors(model: Interpreter) -> tuple[Callable[[], Floats], list[Callable[[], Floats]]]:
-    """Views on demand of a model's input and outputs."""
-    outputs = [model.tensor(detail["index"]) for detail in model.get_output_details()]
-    return model.tensor(model.get_input_details()[0]["index"]), outputs
-
-
-def _probability(logit: float) -> float:
-    """Clipped as MediaPipe does, so that the exponential can't overflow."""
-    return 1 / (1 + math.exp(-min(max(logit, -100.0), 100.0)))
+def _change(before: Floats, after: Floats) -> float:
+    """Mean change over the contrast; infinite where there is no contrast."""
+    contrast = float(after.std())
+    return float(np.abs(after - before).mean()) / contrast if contrast > 0 else math.inf

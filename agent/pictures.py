@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from agent.evidence import Evidence
-from agent.overlay import LIDS, Lids, write_overlay
+from agent.overlay import Lids, write_overlay
 from agent.plot import write_plot
 from agent.recording import Tracker
 from agent.records import FaceLandmarks, Frame
@@ -23,7 +23,7 @@ class LidKeeper:
     def find(self, frame: Frame) -> FaceLandmarks | None:
         """What the tracker finds."""
         face = self._tracker.find(frame)
-        self.lids.append(None if face is None else face.points[LIDS, :2])
+        self.lids.append(None if face is None else face.lids)
         return face
 
     def reset(self) -> None:

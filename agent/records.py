@@ -1,5 +1,6 @@
 """The values that are handed on, each frozen. Times: seconds on the frames' monotonic clock."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -35,19 +36,46 @@ class Frame:
         return rows if self.layout == "bgr" else rows * 2 // 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceLandmarks:
-    """One face: `points` is float32 (468, 3), x and y in pixels of the frame, z on the same scale.
+    """One face in one frame.
 
-    `score` is the mesh's own confidence that this is a face, 0..1. `sharpness` is the share of fine
-    detail around the eyes, about 0.2 in focus and below 0.15 in a blur; `None` where it wasn't
-    looked at.
+    `lids` is float32 (2, 16, 2), x and y in pixels of the frame: the contours of the person's own
+    right and left eye, each from the outer corner along the lower lid to the inner one, then along
+    the upper lid without the corners. `irises` is float32 (2, 5, 2), their centres first.
+
+    `mesh` is float32 (468, 3), the landmarks of the last look at the whole face, in pixels of the
+    face's crop; `to_frame`, float64 (2, 3), maps the crop of this frame into the frame.
+
+    `score` is the model's own confidence that this is a face, 0..1. `sharpness` is the share of
+    fine detail around the eyes, about 0.2 in focus and below 0.15 in a blur; `others` is whether
+    there are other faces in the picture: both `None` where it wasn't looked at. `turned` is whether
+    the face is not upright in the picture.
     """
 
     time_s: float
-    points: NDArray[np.float32]
+    lids: NDArray[np.float32]
+    irises: NDArray[np.float32]
+    mesh: NDArray[np.float32]
+    to_frame: NDArray[np.float64]
     score: float
     sharpness: float | None = None
+    others: bool | None = None
+    turned: bool = False
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the frame shows the face as a mirror would."""
+        (a, b, _), (c, d, _) = self.to_frame.tolist()
+        return bool(a * d - b * c < 0)
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """The mesh in the frame, float32 (468, 3): x and y in its pixels, z on the same scale."""
+        moved = np.empty_like(self.mesh)
+        moved[:, :2] = self.mesh[:, :2] @ self.to_frame[:, :2].T + self.to_frame[:, 2]
+        moved[:, 2] = self.mesh[:, 2] * math.hypot(*self.to_frame[:, 1])
+        return moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +83,12 @@ class EyeSample:
     """What one frame says about the eyes. `None` is "not seen", never 0.
 
     `ear` is the mean of the eyes that can be seen; left and right are the person's own. `score` is
-    the face score 0..1, `None` without a face. `sharpness` is as in `FaceLandmarks`.
+    the face score 0..1, `None` without a face. `sharpness`, `others` and `turned` are as in
+    `FaceLandmarks`.
+
+    `iris` and `lower_lid` are how far the centre of the iris and the lower lid lie below the line
+    through an eye's corners, in widths of the eye, on average over the eyes that can be seen: in an
+    open eye about -0.06 and 0.08.
     """
 
     time_s: float
@@ -64,6 +97,10 @@ class EyeSample:
     ear: float | None
     score: float | None
     sharpness: float | None = None
+    iris: float | None = None
+    lower_lid: float | None = None
+    others: bool | None = None
+    turned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +112,8 @@ class Blink:
     amplitude, between frames: from the moment the lids were half way down to the moment they were
     half way up again (Caffier 2003 times blinks at lid positions too). It depends less on the frame
     rate and on noise than the extent does. `amplitude` is 0..1 of the way from this person's open
-    to closed level.
+    to closed level. `closure_left` and `closure_right` are how far each eye closed, 0..1: 1 minus
+    its lowest EAR over its level beside the blink, `None` for an eye that wasn't seen.
 
     `long` marks a closure of 500 ms and more: counted apart, never as a blink.
     """
@@ -86,6 +124,8 @@ class Blink:
     amplitude: float
     complete: bool
     long: bool = False
+    closure_left: float | None = None
+    closure_right: float | None = None
 
 
 Outcome = Literal["stored", "duplicate", "stale", "rejected"]

@@ -6,9 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-EYE_CORNERS = ((33, 133), (263, 362))
-"""Mesh landmarks: the outer and the inner corner of the right eye, and of the left."""
-
 FINE, COARSE = 1.0, 2.0
 """Detail between these, deviations of a Gaussian in the mesh's own pixels, draws the lids."""
 
@@ -19,13 +16,13 @@ by the squares of the filters' weights."""
 Floats = NDArray[np.float32]
 
 
-def sharpness(crop: NDArray[np.uint8], points: Floats) -> float | None:
+def sharpness(crop: NDArray[np.uint8], corners: Floats) -> float | None:
     """The mean of both eyes: about 0.2 in focus, below 0.15 where lids begin to blur.
 
-    `crop` is uint8 (height, width, 3), `points` the mesh's landmarks in its pixels (468, 2 or 3).
+    `crop` is uint8 (height, width, 3); `corners` are those of each eye in its pixels (2, 2, 2).
     None where neither eye has size and contrast.
     """
-    found = [_share_of_detail(crop, points[[*corners], :2]) for corners in EYE_CORNERS]
+    found = [_share_of_detail(crop, each) for each in corners]
     seen = [each for each in found if each is not None]
     return sum(seen) / len(seen) if seen else None
 

@@ -17,7 +17,7 @@ from agent import blinks, dips, models, openness
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
-from agent.landmarks import FaceTracker
+from agent.landmarks import open_tracker
 from agent.records import EyeSample
 from bench import mediapipe_peer
 from bench.detectors import (
@@ -110,7 +110,7 @@ def plateau(recordings: Sequence[Recording]) -> dict[str, dict[str, dict[str, fl
 
 def see(clip: Clip, cache: Path) -> list[EyeSample]:
     """The clip's samples, through camera, face tracker and EAR. Raises ModelError."""
-    tracker = FaceTracker(models.load("face_detection", cache), models.load("face_landmark", cache))
+    tracker = open_tracker(cache)
     camera = ReplayCamera(clip.path)
     samples = []
     camera.start()

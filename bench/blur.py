@@ -19,7 +19,7 @@ from agent import models
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
-from agent.landmarks import FaceTracker
+from agent.landmarks import FaceTracker, open_tracker
 from agent.records import EyeSample, Frame
 from agent.replay import frames_of
 from agent.session import SessionBuilder
@@ -48,7 +48,7 @@ class Row:
 def rows(data: Path) -> Iterator[Row]:
     """Of the clips with labelled blinks. Raises ModelError."""
     cache = models.default_cache()
-    tracker = FaceTracker(models.load("face_detection", cache), models.load("face_landmark", cache))
+    tracker = open_tracker(cache)
     for clip in read_clips(data):
         if clip.labelled:
             width_px = _face_width(clip, tracker)

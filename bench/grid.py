@@ -21,7 +21,7 @@ from agent import models
 from agent.document import rounded
 from agent.ear import eye_sample
 from agent.errors import ModelError
-from agent.landmarks import FaceTracker
+from agent.landmarks import FaceTracker, open_tracker
 from agent.records import Blink, EyeSample, Frame
 from agent.session import Session, SessionBuilder
 from bench.detectors import events
@@ -233,9 +233,7 @@ def main() -> int:
     cache = models.default_cache()
     try:
         models.fetch(cache)
-        tracker = FaceTracker(
-            models.load("face_detection", cache), models.load("face_landmark", cache)
-        )
+        tracker = open_tracker(cache)
         portrait = load_portrait(cache)
     except ModelError as error:
         print(f"bench.grid: {error}", file=sys.stderr)

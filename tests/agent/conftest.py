@@ -8,7 +8,7 @@ import pytest
 
 from agent import models
 from agent.errors import ModelError
-from agent.landmarks import FaceTracker
+from agent.landmarks import FaceTracker, open_tracker
 from scripts.portrait import Portrait, load_portrait
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,9 +28,7 @@ def model_cache() -> Path:
 @pytest.fixture
 def new_tracker(model_cache: Path) -> Callable[[], FaceTracker]:
     """Makes trackers with models of their own."""
-    return lambda: FaceTracker(
-        models.load("face_detection", model_cache), models.load("face_landmark", model_cache)
-    )
+    return lambda: open_tracker(model_cache)
 
 
 @pytest.fixture

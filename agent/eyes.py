@@ -1,0 +1,166 @@
+"""Face mesh and features -> both eyes' contours: the eye heads of the attention mesh.
+
+Grishchenko et al. 2020 (arXiv:2006.10962): a head looks at one eye in the mesh's own early features
+and draws lids, brow and iris. The model joins its parts by three operators of MediaPipe's own,
+which are done here: a box is laid around an eye's landmarks, 16x16 features are sampled in it, and
+what the head draws in the box is mapped back.
+
+Crop pixels are those of the mesh's 192x192 crop; a cell is one of its 48x48 features, 4 pixels
+wide.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.detector import tensors
+from agent.models import Interpreter
+
+CELL = 4
+"""Width of a feature cell in pixels of the crop."""
+
+CELLS = 48
+"""Features of a whole crop, each way."""
+
+BAND_CELLS = 18
+"""Rows of features that hold both eyes' boxes; most faces need 14 to 17."""
+
+CHANNELS, GRID = 32, 16
+"""Of a feature, and of an eye's box."""
+
+CONTOUR, IRIS = 16, 5
+"""Points of an eye: the first sixteen of the head's 71 are the lids, and the iris has five."""
+
+BOX_SCALE = 1.5
+"""The model's own: the box is this much larger than what it is laid around."""
+
+_RIGHT = [
+    33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173,
+    130, 25, 110, 24, 23, 22, 26, 112, 243, 247, 30, 29, 27, 28, 56, 190, 226, 31,
+    228, 229, 230, 231, 232, 233, 244, 113, 225, 224, 223, 222, 221, 189, 35, 124,
+    46, 53, 52, 65, 143, 111, 117, 118, 119, 120, 121, 128, 245, 156, 70, 63, 105,
+    66, 107, 55, 193,
+]  # fmt: skip
+_LEFT = [
+    263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398,
+    359, 255, 339, 254, 253, 252, 256, 341, 463, 467, 260, 259, 257, 258, 286, 414,
+    446, 261, 448, 449, 450, 451, 452, 453, 464, 342, 445, 444, 443, 442, 441, 413,
+    265, 353, 276, 283, 282, 295, 372, 340, 346, 347, 348, 349, 350, 357, 465, 383,
+    300, 293, 334, 296, 336, 285, 417,
+]  # fmt: skip
+AROUND = np.array([_RIGHT, _LEFT])
+"""Mesh landmarks around the right and the left eye, in the order in which a head draws them."""
+
+LIDS = AROUND[:, :CONTOUR]
+"""Of these the lids: lower from the outer to the inner corner, then upper without the corners."""
+
+OUTER, INNER = 0, 8
+"""The corners of an eye among its contour's points."""
+
+_LEVEL = np.array([[33, 133], [362, 263]])
+"""Mesh landmarks on a line that a box is level with: the corners, from the picture's left."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contours:
+    """Both eyes, the person's right and left, in pixels of the crop, float32.
+
+    `lids` is (2, 16, 2) in the order of `LIDS`; `irises` is (2, 5, 2), the centre first.
+    """
+
+    lids: Floats
+    irises: Floats
+
+
+class EyeHeads:
+    """Both eye heads, and the boxes they look into until these are laid anew."""
+
+    def __init__(self, right: Interpreter, left: Interpreter) -> None:
+        self._models = right, left
+        parts = [tensors(model) for model in self._models]
+        self._inputs = [each for each, _ in parts]
+        self._outputs = [tuple(each) for _, each in parts]
+        self._taken = np.empty((4, 2 * GRID * GRID, CHANNELS), np.float32)
+        self._drawn = np.empty((2, CONTOUR + IRIS, 2), np.float32)
+        self._cells = np.zeros((4, 2 * GRID * GRID), np.intp)
+        self._weights = np.zeros((4, 2 * GRID * GRID, 1), np.float32)
+        self._to_crop = np.zeros((2, 2, 2), np.float32)
+        self._origin = np.zeros((2, 1, 2), np.float32)
+        self.first_row = 0
+
+    def lay(self, mesh: Floats) -> None:
+        """Lay the boxes around both eyes of a mesh (468, 2), in cells.
+
+        `first_row` is then the row of cells at which the band of features begins.
+        """
+        turns, centres = _boxes(mesh)
+        at = (_GRID_POINTS @ turns.transpose(0, 2, 1) + centres[:, None]).reshape(-1, 2) - 0.5
+        low, high = float(at[:, 1].min()), float(at[:, 1].max())
+        middle_row = math.floor((low + high + 1 - BAND_CELLS) / 2 + 0.5)
+        self.first_row = min(max(middle_row, 0), CELLS - BAND_CELLS)
+        at[:, 1] -= self.first_row
+        self._sample(at)
+        self._to_crop = turns.transpose(0, 2, 1).astype(np.float32)
+        origin = centres - turns @ np.full(2, GRID / 2)
+        self._origin = (CELL * origin[:, None]).astype(np.float32)
+
+    def read(self, features: Floats) -> Contours:
+        """What the heads draw from the band's features (`BAND_CELLS` * `CELLS`, 32)."""
+        taken, half = self._taken, GRID * GRID
+        np.take(features, self._cells, axis=0, out=taken, mode="clip")
+        np.multiply(taken, self._weights, out=taken)
+        for eye, model in enumerate(self._models):
+            box = taken[:, eye * half : (eye + 1) * half]
+            # A view of a tensor lives for one statement.
+            np.add.reduce(box, axis=0, out=self._inputs[eye]().reshape(half, CHANNELS))
+            model.invoke()
+            points, iris = self._outputs[eye]
+            self._drawn[eye, :CONTOUR] = points()[0, :CONTOUR]
+            self._drawn[eye, CONTOUR:] = iris()[0]
+        drawn = self._drawn @ self._to_crop
+        drawn += self._origin
+        return Contours(drawn[:, :CONTOUR], drawn[:, CONTOUR:])
+
+    def _sample(self, at: NDArray[np.float64]) -> None:
+        """Take features at (512, 2), columns and rows of the band: bilinear, zero outside."""
+        whole = np.floor(at)
+        share = (at - whole).T
+        column, row = whole.T.astype(np.intp)
+        for corner, (right, below) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
+            x, y = column + right, row + below
+            inside = (x >= 0) & (x < CELLS) & (y >= 0) & (y < BAND_CELLS)
+            weight = (share[0] if right else 1 - share[0]) * (share[1] if below else 1 - share[1])
+            self._cells[corner] = np.where(inside, y * CELLS + x, 0)
+            self._weights[corner, :, 0] = np.where(inside, weight, 0)
+
+
+def _grid_points() -> NDArray[np.float64]:
+    """Where a box is sampled, row by row, from its centre: float64 (256, 2).
+
+    TransformTensorBilinear samples the middle of each of the box's cells.
+    """
+    line = np.arange(GRID) + 0.5 - GRID / 2
+    y, x = np.meshgrid(line, line, indexing="ij")
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+_GRID_POINTS = _grid_points()
+
+
+def _boxes(mesh: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Landmarks2TransformMatrix: each box's turn and scale (2, 2, 2), and its centre (2, 2)."""
+    turns, centres = np.empty((2, 2, 2)), np.empty((2, 2))
+    for eye in range(2):
+        (x0, y0), (x1, y1) = mesh[_LEVEL[eye]].tolist()
+        angle = math.atan2(y1 - y0, x1 - x0)
+        cos, sin = math.cos(angle), math.sin(angle)
+        turn = np.array([[cos, -sin], [sin, cos]])
+        level = mesh[AROUND[eye]] @ turn
+        low, high = level.min(axis=0), level.max(axis=0)
+        turns[eye] = turn * ((high - low) * (BOX_SCALE / GRID))
+        centres[eye] = turn @ ((low + high) / 2)
+    return turns, centres

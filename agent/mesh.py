@@ -1,0 +1,112 @@
+"""A crop of a face -> its landmarks and both eyes: the attention mesh, cut into plain parts.
+
+The trunk looks at the whole 192x192 crop and gives 468 landmarks, a face flag and early features.
+The stem computes the same features, but only for a band around both eyes. The eye heads (`eyes`)
+read the features of the band, whichever of the two they come from.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agent import models
+from agent.crops import Affine, Cropper, Floats, Pixels
+from agent.detector import tensors
+from agent.eyes import BAND_CELLS, CELL, CELLS, CHANNELS, Contours, EyeHeads
+from agent.models import Interpreter
+from agent.records import Frame
+
+CROP = CELL * CELLS
+BAND = CELL * BAND_CELLS
+"""Width of the crop, and height of the band around the eyes, in pixels of the crop."""
+
+_TO_UNIT = np.float32(1 / 255)
+"""Grey levels to the models' 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceModels:
+    """The interpreters that a tracker needs, with their tensors allocated."""
+
+    detector: Interpreter
+    trunk: Interpreter
+    stem: Interpreter
+    right_eye: Interpreter
+    left_eye: Interpreter
+
+
+def load_models(cache: Path, threads: int = 1) -> FaceModels:
+    """The models of a tracker, verified and tried. Raises ModelError."""
+    return FaceModels(
+        models.load("face_detection", cache, threads),
+        models.load("face_trunk", cache, threads),
+        models.load("eye_stem", cache, threads),
+        models.load("right_eye", cache, threads),
+        models.load("left_eye", cache, threads),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a look at the whole face found, in pixels of its crop.
+
+    `mesh` is float32 (468, 3); `logit` is the face flag; `band` is the picture around the eyes,
+    uint8 (BAND, CROP, 3), valid until the next look or glance.
+    """
+
+    mesh: Floats
+    logit: float
+    eyes: Contours
+    band: Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What was seen of the eyes alone; fields as in `Look`."""
+
+    eyes: Contours
+    band: Pixels
+
+
+class AttentionMesh:
+    """Looks at a whole face, or glances at its eyes where the last look found them.
+
+    A glance needs the same crop as that look, moved along with the head.
+    """
+
+    def __init__(self, parts: FaceModels) -> None:
+        self._trunk, self._stem = parts.trunk, parts.stem
+        self._heads = EyeHeads(parts.right_eye, parts.left_eye)
+        self._whole_crop, self._band_crop = Cropper(CROP, CROP), Cropper(CROP, BAND)
+        self._face, (self._points, self._features, self._flag) = tensors(parts.trunk)
+        self._band, (self._band_features,) = tensors(parts.stem)
+
+    @property
+    def first_row(self) -> int:
+        """Where the band begins, in pixels of the crop."""
+        return CELL * self._heads.first_row
+
+    def look(self, frame: Frame, to_frame: Affine) -> Look:
+        """Look at the whole crop, which `to_frame` maps into the frame."""
+        crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
+        # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
+        np.multiply(crop, _TO_UNIT, out=self._face()[0])
+        self._trunk.invoke()
+        mesh = self._points()[0] * np.float32(CELL)
+        self._heads.lay(self._points()[0, :, :2])
+        row = self._heads.first_row
+        features = self._features()[0, row : row + BAND_CELLS].reshape(-1, CHANNELS)
+        eyes = self._heads.read(features)
+        band = crop[self.first_row : self.first_row + BAND]
+        return Look(mesh, self._flag().item(), eyes, band)
+
+    def glance(self, frame: Frame, to_frame: Affine) -> Glance:
+        """Look at the band around the eyes only."""
+        matrix = to_frame.copy()
+        matrix[:, 2] += to_frame[:, 1] * self.first_row
+        band = self._band_crop.rgb(frame, matrix, cv2.BORDER_REPLICATE)
+        np.multiply(band, _TO_UNIT, out=self._band()[0])
+        self._stem.invoke()
+        return Glance(self._heads.read(self._band_features().reshape(-1, CHANNELS)), band)
