@@ -5,36 +5,25 @@ newest frame; what nobody read in time is dropped and counted. Every wait has a 
 hangs or is unplugged ends in a CameraError.
 """
 
+import logging
 import math
-import os
-import struct
 import threading
 import time
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.errors import CameraError
 from agent.pace import Pace
 from agent.picamera import OPEN_TIMEOUT_S, STOP_TIMEOUT_S, PiCamera
 from agent.records import Frame
+from agent.video_file import VideoFile
 
-# What OpenCV and the FFmpeg inside it print on standard error, our own errors say better.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-_set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
-_set_log_level(1)  # fatal errors alone; 4.14 has the function elsewhere than 4.11
+log = logging.getLogger(__name__)
 
 Source = Literal["picamera2", "usb", "replay"]
-Pixels = NDArray[np.uint8]
-
-_USUAL_FPS = 30.0
-"""Assumed of a video that names no believable rate."""
-_CUT_S, _CUT_SHARE = 0.5, 0.05
-"""A video breaks off when more than both are missing at its end: containers round their length, and
-count a sound track that outlasts the pictures."""
 
 
 class Camera(Protocol):
@@ -85,25 +74,36 @@ def open_camera(
 
 
 class ReplayCamera:
-    """A video file as a camera: any that OpenCV reads. Frames are BGR, their time the video's own.
+    """A video file as a camera: any that OpenCV reads. Frames are BGR, at the video's own times.
 
-    With `realtime` a frame comes when it is due, and those it is too late for are dropped and
+    With `realtime` a frame comes when it is due, and those that it is too late for are dropped and
     counted. With `loop` the video begins again at its end, while time goes on. With `fps` no more
     frames a second are given than that: at 15, every second one of a video of 30, none dropped.
+    `rate` is the number of pictures a second of a bare stream, which has no times of its own.
 
-    Raises CameraError for a file that is missing, empty, cut short or not a video, and, from
-    `read`, for one that breaks off.
+    A picture that can't be decoded is a dropped frame. A file that ends early is read as far as it
+    goes; `ends_early` then says what is missing.
+
+    Raises CameraError for a file that is missing, empty or no video, and where `rate` is missing or
+    not wanted; from `read`, where no picture can be decoded or times don't go on.
     """
 
     source = "replay"
 
     def __init__(
-        self, path: Path, *, realtime: bool = False, loop: bool = False, fps: float = math.inf
+        self,
+        path: Path,
+        *,
+        realtime: bool = False,
+        loop: bool = False,
+        fps: float = math.inf,
+        rate: float | None = None,
     ) -> None:
         self._path = path
         self._asked_fps = fps
         self._realtime = realtime
         self._loop = loop
+        self._rate = rate
         self._video = self._opened()
         self._video.close()
         self.width, self.height = self._video.width, self._video.height
@@ -114,8 +114,13 @@ class ReplayCamera:
         """Frames a second of the video, or as many as were asked for."""
         return min(self._video.fps, self._asked_fps)
 
+    @property
+    def ends_early(self) -> str | None:
+        """What is missing at the end of the video, once that was reached; None if nothing is."""
+        return self._video.ends_early
+
     def check(self) -> None:
-        """Is not unplugged."""
+        """Do nothing: a file can't be unplugged."""
 
     def start(self) -> None:
         """Begin at the first frame."""
@@ -129,15 +134,15 @@ class ReplayCamera:
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame, or None after the last; in `realtime`, the frame that is due."""
         deadline_s = time.monotonic() + timeout_s
-        if not self._advance():
-            return None
-        while self._realtime and self._late() and time.monotonic() < deadline_s:
+        while self._advance():
+            late = self._realtime and self._late() and time.monotonic() < deadline_s
+            if not late and self._realtime:
+                self._wait_until_due(deadline_s)
+            pixels = None if late else self._video.picture()
+            if pixels is not None:
+                return Frame(self._loops_s + self._video.time_s, pixels)
             self.frames_dropped += 1
-            if not self._advance():
-                return None
-        if self._realtime:
-            self._wait_until_due(deadline_s)
-        return Frame(self._loops_s + self._video.time_s, self._video.picture())
+        return None
 
     def stop(self) -> None:
         """Close the file; `start` opens it again."""
@@ -145,9 +150,9 @@ class ReplayCamera:
 
     close = stop
 
-    def _opened(self) -> "_Video":
+    def _opened(self) -> VideoFile:
         # In place of a camera it is small: FFmpeg keeps frames for each of its threads.
-        return _Video(self._path, 1 if self._realtime else 0)
+        return VideoFile(self._path, 1 if self._realtime else 0, self._rate)
 
     def _advance(self) -> bool:
         """Go to the next frame that the pace takes; False at the end."""
@@ -157,14 +162,21 @@ class ReplayCamera:
         return False
 
     def _next(self) -> bool:
-        if self._video.advance():
+        if self._advanced():
             return True
+        if self._realtime and self._video.ends_early:
+            log.warning("%s ends early: %s", self._path, self._video.ends_early)
         if not self._loop:
             return False
         self._loops_s += self._video.time_s + 1 / self._video.fps
         self._video.close()
         self._video = self._opened()
-        return self._video.advance()
+        return self._advanced()
+
+    def _advanced(self) -> bool:
+        advanced = self._video.advance()
+        self.frames_dropped += self._video.skipped
+        return advanced
 
     def _due_s(self) -> float:
         """When the frame is due, on the monotonic clock: the first one is at once."""
@@ -182,109 +194,6 @@ class ReplayCamera:
         time.sleep(max(0.0, min(due_s, deadline_s) - time.monotonic()))
         if due_s > deadline_s:
             raise CameraError(f"{self._path}: no frame in time, the next one is due later")
-
-
-class _Video:
-    """One pass over a video file, from its first frame to its last.
-
-    `threads` decode it; 0 is one for each core.
-    """
-
-    def __init__(self, path: Path, threads: int) -> None:
-        _check_file(path)
-        self._path = path
-        self._capture = cv2.VideoCapture(
-            str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads]
-        )
-        if not self._capture.isOpened():
-            raise CameraError(f"{path}: not a video that can be read")
-        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self._expected = (count, count / fps) if fps > 0 and count > 0 else None
-        self._nominal_fps = fps if 1 <= fps <= 240 else _USUAL_FPS
-        self._frames = 0
-        self.time_s = 0.0
-
-    @property
-    def fps(self) -> float:
-        """The container's word for it, unless the frames came at another rate."""
-        if self._frames < 2:
-            return self._nominal_fps
-        measured = (self._frames - 1) / self.time_s
-        return self._nominal_fps if abs(self._nominal_fps / measured - 1) < 0.05 else measured
-
-    def advance(self) -> bool:
-        """Go to the next frame; False at the end. Raises CameraError where the video breaks off."""
-        if not self._capture.grab():
-            self._check_end()
-            return False
-        # Some containers keep no times, or none that grow: then each frame follows the last.
-        time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if self._frames and not (math.isfinite(time_s) and time_s > self.time_s):
-            time_s = self.time_s + 1 / self._nominal_fps
-        self.time_s = time_s if self._frames else 0.0
-        self._frames += 1
-        return True
-
-    def picture(self) -> Pixels:
-        """The current frame, uint8 (height, width, 3), BGR."""
-        ok, pixels = self._capture.retrieve()
-        if not ok:
-            raise CameraError(f"{self._path}: frame {self._frames - 1} can't be decoded")
-        return np.asarray(pixels, np.uint8)
-
-    def close(self) -> None:
-        self._capture.release()
-
-    def _check_end(self) -> None:
-        """Raises CameraError unless this is where the container says that the video ends."""
-        found_s = self.time_s + 1 / self._nominal_fps if self._frames else 0.0
-        frames, duration_s = self._expected or (1, found_s)
-        if self._frames and duration_s - found_s <= max(_CUT_S, _CUT_SHARE * duration_s):
-            return
-        raise CameraError(
-            f"{self._path}: the video breaks off: expected about {frames:.0f} frames"
-            f" ({duration_s:.1f} s), found {self._frames} ({found_s:.1f} s)"
-        )
-
-
-def _check_file(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            claimed = _claimed_size(file, size)
-    except OSError as error:
-        raise CameraError(f"{path}: can't be read: {error.strerror}") from error
-    if size == 0:
-        raise CameraError(f"{path}: expected a video, found an empty file")
-    if claimed > size:
-        raise CameraError(
-            f"{path}: the video is cut short: expected at least {claimed} bytes, found {size}"
-        )
-
-
-def _claimed_size(file: BinaryIO, size: int) -> int:
-    """Where the last box of an MP4 or QuickTime file ends (ISO 14496-12, section 4.2); else `size`.
-
-    A file that was cut has a box that ends beyond it; its index, which comes last, is then missing.
-    """
-    if file.read(8)[4:] != b"ftyp":
-        return size
-    end = 0
-    while end < size:
-        file.seek(end)
-        header = file.read(16)
-        if len(header) < 8:
-            return end + 8
-        (length,) = struct.unpack(">I", header[:4])
-        if length == 1 and len(header) == 16:
-            (length,) = struct.unpack(">Q", header[8:])
-        if length < 8:  # 0 is "to the end of the file", the others are nonsense
-            return size
-        end += length
-    return end
 
 
 class UsbCamera:

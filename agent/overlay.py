@@ -17,22 +17,19 @@ from numpy.typing import NDArray
 
 from agent.canvas import Colour, Image, fill, words, words_width
 from agent.chart import DARK, Axes, clock, counted, draw, ear_range, kind_colour, mark_size
+from agent.ear import CONTOUR
 from agent.evidence import Evidence
 from agent.records import Blink, Frame
+from agent.video_name import ffmpeg_name
 
 TRACE_S = 5.0
 """Long enough for two blinks, short enough for each to be seen."""
 
-_RIGHT_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
-_LEFT_LID = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
-LIDS = np.array(_RIGHT_LID + _LEFT_LID)
-"""Around each eye: MediaPipe's canonical face model, the person's own right eye and left eye."""
-
-EAR_POINTS = (0, 3, 5, 8, 11, 13)
-"""Which of an eye's sixteen points make its EAR (`agent.ear`)."""
+AROUND = [*range(9), *range(15, 8, -1)]
+"""The points of a contour in the order in which they lie around the eye."""
 
 Lids = NDArray[np.float32]
-"""The points of `LIDS`, float32 (32, 2), x and y in pixels of the frame."""
+"""The contours of both eyes, float32 (2, 16, 2), as in `FaceLandmarks.lids`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ def look_for(width: int, height: int, evidence: Evidence, lids: Sequence[Lids | 
         wide = words_width(f"{left}  {right}", size, bold=True)
         size = max(4.0, size * min(1.0, room / wide))
     panel = min(height, round(5.2 * size + max(36, 0.15 * height)))
-    middles = [float(each[:, 1].mean()) for each in lids if each is not None]
+    middles = [float(each[..., 1].mean()) for each in lids if each is not None]
     low_eyes = bool(middles) and float(np.median(middles)) > height - panel
     top = 0 if low_eyes else height - panel
     return Look(width, top, panel, size, max(1.0, size / 7), *ear_range(evidence))
@@ -76,7 +73,7 @@ def draw_overlay(
     current = next(iter(evidence.blinks_between(now_s, now_s)), None)
     if lids is not None:
         paint = DARK.level if current is None else kind_colour(current, DARK)
-        for eye in (lids[:16], lids[16:]):
+        for eye in lids:
             _draw_eye(image, eye, paint, look.stroke)
     panel = image[look.top : look.top + look.height]
     fill(panel, 0, look.width, DARK.background, 0.75)
@@ -89,9 +86,9 @@ def _draw_eye(image: Image, eye: Lids, paint: Colour, stroke: float) -> None:
     width = float(np.linalg.norm(eye[0] - eye[8]))
     points = np.round(eye * 16).astype(np.int32)
     line = max(1, round(min(stroke, width / 50)))
-    cv2.polylines(image, [points], True, paint, line, cv2.LINE_AA, 4)
+    cv2.polylines(image, [points[AROUND]], True, paint, line, cv2.LINE_AA, 4)
     radius = round(16 * max(0.5, min(1.5 * stroke, width / 32)))
-    for x, y in points[list(EAR_POINTS)].tolist():
+    for x, y in points[list(CONTOUR)].tolist():
         cv2.circle(image, (x, y), radius, DARK.ink, -1, cv2.LINE_AA, 4)
 
 
@@ -167,16 +164,17 @@ def _open(path: Path, fps: float, frame: Frame) -> cv2.VideoWriter:
     # MPEG-4 counts time in at most 65535 parts of a second: two decimals do for every camera.
     rate = fps if fps < 60 else round(fps, 2)
     code = cv2.VideoWriter.fourcc(*"mp4v")
-    video = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, rate, (frame.width, frame.height))
+    size = (frame.width, frame.height)
+    video = cv2.VideoWriter(ffmpeg_name(path), cv2.CAP_FFMPEG, code, rate, size)
     if not video.isOpened():
-        size = f"{frame.width}x{frame.height}"
-        raise OSError(f"OpenCV makes no MPEG-4 of {size} pixels at {rate:g} frames a second")
+        pixels = f"{frame.width}x{frame.height}"
+        raise OSError(f"OpenCV makes no MPEG-4 of {pixels} pixels at {rate:g} frames a second")
     return video
 
 
 def _check(path: Path, expected: int) -> None:
     """OpenCV doesn't say when the disk is full: what can be read back was written."""
-    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    video = cv2.VideoCapture(ffmpeg_name(path), cv2.CAP_FFMPEG)
     found = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
     video.release()
     if found != expected:

@@ -28,6 +28,9 @@ PURE_STDLIB = {
 CLOCKS = {"datetime.now", "datetime.utcnow", "time.time", "time.monotonic", "date.today"}
 EDGE = {
     "capture": {"cv2"},
+    "video_file": {"cv2"},
+    "video_name": set(),
+    "containers": set(),
     "picamera": {"picamera2"},
     "packaged_files": set(),
     "flatbuffer": set(),
@@ -55,7 +58,8 @@ EDGE = {
 }
 EDGE_MAY_SHARE = {"records", "errors"}
 SAME_ROOM = {
-    "capture": {"picamera", "pace"},
+    "capture": {"picamera", "pace", "video_file"},
+    "video_file": {"containers", "video_name"},
     "controls": {"light", "presses", "evdev_button"},
     "landmarks": {"sharpness"},
     "model_cut": {"flatbuffer"},
@@ -65,7 +69,7 @@ SAME_ROOM = {
     "transport_mqtt": {"mqtt_connection"},
     "chart": {"canvas", "evidence", "session"},
     "plot": {"canvas", "chart", "evidence", "session"},
-    "overlay": {"canvas", "chart", "evidence"},
+    "overlay": {"canvas", "chart", "evidence", "video_name"},
 }
 
 
