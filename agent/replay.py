@@ -1,6 +1,11 @@
-"""Offline: a video or a recorded trace through the same measurement as a session's."""
+"""Offline: a video or a recorded trace through the same measurement as a session's.
 
-from collections.abc import Generator
+What a session's document leaves out is never printed or drawn here either: `counted` decides that
+for both. Below 10 frames a second, or where noise or blur hides the blinks, there are none; below
+15, they have no durations.
+"""
+
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -22,6 +27,10 @@ class Video(Protocol):
     def fps(self) -> float:
         """Frames a second."""
 
+    @property
+    def ends_early(self) -> str | None:
+        """What is missing at the end, once that was reached; None if nothing is."""
+
     def start(self) -> None:
         """Begins at the first frame."""
 
@@ -32,14 +41,22 @@ class Video(Protocol):
         """Lets go of the file."""
 
 
+Rows = list[dict[str, Any]]
+"""As of `trace.blink_rows`; a `duration_ms` is None where durations are not measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What `blink-agent replay` prints and draws. `blinks` has rows as of `trace.blink_rows`."""
+    """What `blink-agent replay` prints and draws.
+
+    `blinks` is None where they are not counted. `ends_early` says what the video lacks, if it does.
+    """
 
     frames: int
     fps: float
+    ends_early: str | None
     document: Document
-    blinks: list[dict[str, Any]]
+    blinks: Rows | None
     evidence: Evidence
 
     def as_json(self) -> dict[str, Any]:
@@ -47,13 +64,14 @@ class Replayed:
         return {
             "frames": self.frames,
             "fps": round(self.fps, 3),
+            "ends_early": self.ends_early,
             "document": self.document,
             "blinks": self.blinks,
         }
 
 
 def replay(video: Video, recording: Recording, trace: TraceWriter | None = None) -> Replayed:
-    """Measures every frame of `video`. Raises CameraError where it can't be read to its end."""
+    """Measures every frame of `video`. Raises CameraError where it can't be measured at all."""
     samples: list[EyeSample] = []
     with closing(frames_of(video)) as frames:
         for frame in frames:
@@ -62,11 +80,49 @@ def replay(video: Video, recording: Recording, trace: TraceWriter | None = None)
                 trace.write(len(samples), sample)
             samples.append(sample)
     recording.frames_dropped = video.frames_dropped
-    document, evidence = _ending_now(recording.finish("command")), gather(samples)
-    if document["metrics"]["blink_count"] is None:
-        evidence = replace(evidence, blinks=())
-    rows = blink_rows(evidence.blinks, samples)
-    return Replayed(len(samples), video.fps, document, rows, evidence)
+    document = _ending_now(recording.finish("command"))
+    blinks, evidence = counted(
+        gather(samples),
+        samples,
+        range(len(samples)),
+        blink_count=document["metrics"]["blink_count"],
+        durations_ms=document["blinks"]["duration_ms"],
+    )
+    return Replayed(len(samples), video.fps, video.ends_early, document, blinks, evidence)
+
+
+def analyse(trace: Trace) -> tuple[Rows | None, Evidence]:
+    """The blinks in a recorded trace, None where they are not counted, and what may be drawn."""
+    evidence = gather(trace.samples)
+    session = evidence.session
+    return counted(
+        evidence,
+        trace.samples,
+        trace.frames,
+        blink_count=session.metrics.blink_count,
+        durations_ms=session.blinks.duration_ms if session.blinks else (),
+    )
+
+
+def counted(
+    evidence: Evidence,
+    samples: Sequence[EyeSample],
+    frames: Sequence[int],
+    *,
+    blink_count: int | None,
+    durations_ms: Sequence[float | None],
+) -> tuple[Rows | None, Evidence]:
+    """Keep of the evidence what the session itself says: the one gate of `replay` and `analyse`.
+
+    `frames` holds the number of each sample's frame. `blink_count` and `durations_ms`, one a blink,
+    are the session's.
+    """
+    if blink_count is None:
+        return None, replace(evidence, blinks=())
+    rows = blink_rows(evidence.blinks, samples, frames)
+    if None in durations_ms:
+        rows = [{**row, "duration_ms": None} for row in rows]
+    return rows, evidence
 
 
 def _ending_now(document: Document) -> Document:
@@ -77,16 +133,10 @@ def _ending_now(document: Document) -> Document:
 
 
 def frames_of(video: Video) -> Generator[Frame]:
-    """All frames from the first on. Raises CameraError where it can't be read to its end."""
+    """All frames from the first on. Raises CameraError where there are none to read."""
     video.start()
     try:
         while (frame := video.read(timeout_s=10.0)) is not None:
             yield frame
     finally:
         video.close()
-
-
-def analyse(trace: Trace) -> tuple[list[dict[str, Any]], Evidence]:
-    """The blinks in a recorded trace, as rows, and what they were counted from."""
-    evidence = gather(trace.samples)
-    return blink_rows(evidence.blinks, trace.samples, trace.frames), evidence

@@ -2,15 +2,17 @@
 
 Columns read: `time_s` (seconds) or `frame` (0-based; needs a frame rate), and `ear`; where present
 also `ear_left`, `ear_right` and `face_score`. Other columns are ignored. Frame numbers that are
-missing are dropped frames.
+missing are dropped frames. Times in another unit than seconds are refused.
 """
 
 import csv
 import math
+import statistics
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -22,16 +24,26 @@ from agent.whole_file import whole_file
 COLUMNS = ("frame", "time_s", "ear_left", "ear_right", "ear", "face_score")
 """What is written, in this order."""
 
+SLOWEST_S, FASTEST_S = 1.0, 0.0005
+"""No camera's frames are further apart, or closer: such times are in another unit than seconds."""
+
+JUDGED = 10
+"""Intervals between rows that it takes to tell the unit."""
+
 FRAME_DIGITS = 15
 """Of the highest frame number: a float, as of times, tells these apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The samples of a recording, and the number of the frame that each came from."""
+    """The samples of a recording, and the number of the frame that each came from.
+
+    `timed` is whether the file itself had times: else a frame rate was given.
+    """
 
     samples: tuple[EyeSample, ...]
     frames: tuple[int, ...]
+    timed: bool = True
 
 
 def read_trace(path: Path, fps: float) -> Trace:
@@ -126,16 +138,28 @@ class _Reader:
             sample = self._sample(row)
             if samples and sample.time_s <= samples[-1].time_s:
                 self._refuse(f"a time after {samples[-1].time_s:.6f} s", f"{sample.time_s:.6f} s")
+            if "time_s" in row and len(samples) == JUDGED:
+                self._check_unit([each.time_s for each in (*samples, sample)])
             if samples and sample.time_s - samples[0].time_s >= LONGEST_S:
                 last_s = samples[0].time_s + LONGEST_S
+                unit = " (is time_s in seconds?)" if "time_s" in row else ""
                 self._refuse(
-                    f"a day at most: a time below {last_s:.0f} s", f"{sample.time_s:.0f} s"
+                    f"a day at most: a time below {last_s:.0f} s", f"{sample.time_s:.0f} s{unit}"
                 )
             frames.append(self._frame(row) if "frame" in row else len(samples))
             samples.append(sample)
         if not samples:
             raise TraceError(f"{self._name}: expected rows below the header, found none")
-        return Trace(tuple(samples), tuple(frames))
+        return Trace(tuple(samples), tuple(frames), timed="time_s" in header)
+
+    def _check_unit(self, times: Sequence[float]) -> None:
+        usual_s = statistics.median(later - time for time, later in pairwise(times))
+        if not FASTEST_S <= usual_s < SLOWEST_S:
+            hint = "milliseconds or frame numbers" if usual_s >= SLOWEST_S else "minutes"
+            self._refuse(
+                "times in seconds in time_s",
+                f"rows that are {usual_s:g} apart: are these {hint}?",
+            )
 
     def _header(self, cells: list[str]) -> list[str]:
         names = [cell.strip() for cell in cells]

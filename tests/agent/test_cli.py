@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -19,9 +20,11 @@ from agent import cli, models
 from agent.capture import ReplayCamera
 from agent.replay import frames_of
 from agent.store import Store
+from tests.agent.videos import damaged
 
 ROOT = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("BLINKLOG_DATA", ROOT.parent / "shared" / "data")) / "clips"
+INPUTS = Path(__file__).parent / "inputs"
 FIVE_FIELDS = {"first_frame", "last_frame", "at_s", "duration_ms", "complete"}
 
 
@@ -39,7 +42,7 @@ def clip() -> Path:
 
 
 def blink_agent(
-    *arguments: str | Path, home: Path, **variables: str
+    *arguments: str | Path, home: Path, folder: Path = ROOT, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     environment = {
         "BLINKLOG_AGENT_STORE_PATH": str(home / "agent.sqlite3"),
@@ -48,8 +51,8 @@ def blink_agent(
     }
     return subprocess.run(
         [sys.executable, "-m", "agent.cli", *map(str, arguments)],
-        env={**os.environ, **environment},
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=60,
@@ -69,7 +72,8 @@ def answered(done: subprocess.CompletedProcess[str]) -> Any:
 def test_replay_prints_frames_rate_document_and_blinks(clip: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     answer = answered(blink_agent("replay", clip, "--json", "--trace", trace, home=tmp_path))
-    assert set(answer) == {"frames", "fps", "document", "blinks"}
+    assert set(answer) == {"frames", "fps", "ends_early", "document", "blinks"}
+    assert answer["ends_early"] is None
     assert (answer["frames"], answer["fps"]) == (72, 30.0)
     (blink,) = answer["blinks"]
     assert set(blink) == FIVE_FIELDS
@@ -86,6 +90,8 @@ def test_replay_prints_frames_rate_document_and_blinks(clip: Path, tmp_path: Pat
     assert [int(row["frame"]) for row in rows] == list(range(72))
     again = answered(blink_agent("analyse", trace, "--json", home=tmp_path))
     assert again["blinks"] == answer["blinks"]
+    assert again["quality"] == answer["document"]["quality"]
+    assert again["assumed_fps"] is None
 
 
 def test_a_video_without_a_face_measures_nothing(tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_a_video_without_a_face_measures_nothing(tmp_path: Path) -> None:
         pytest.skip(f"no recording at {clip}")
     answer = answered(blink_agent("replay", clip, "--json", home=tmp_path))
     metrics = answer["document"]["metrics"]
-    assert answer["blinks"] == []
+    assert answer["blinks"] is None
     assert metrics["coverage"] == 0
     measured = {name for name, value in metrics.items() if value is not None}
     assert measured == {"duration_s", "valid_s", "coverage", "frames", "frames_dropped"}
@@ -119,7 +125,7 @@ def test_replay_refuses_what_is_no_video(
     assert done.stdout == ""
 
 
-def test_replay_refuses_a_truncated_video(clip: Path, tmp_path: Path) -> None:
+def test_replay_refuses_a_truncated_video_without_an_index(clip: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.mp4"
     half.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     done = blink_agent("replay", half, "--json", home=tmp_path)
@@ -213,19 +219,82 @@ def test_replay_never_writes_over_the_video_it_reads(clip: Path, tmp_path: Path)
     assert video.read_bytes() == clip.read_bytes()
 
 
-def test_a_video_that_breaks_off_leaves_no_picture(clip: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.avi"
-    video = cv2.VideoWriter(str(broken), cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
-    for _ in range(90):
+def motion_jpeg(path: Path, frames: int = 90) -> bytes:
+    """What an AVI of black pictures contains."""
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    for _ in range(frames):
         video.write(np.zeros((48, 64, 3), np.uint8))
     video.release()
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[: len(whole) // 2])
+    return path.read_bytes()
+
+
+def test_a_video_that_ends_early_is_measured_and_drawn_and_said_to(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.avi"
+    whole = motion_jpeg(cut)
+    cut.write_bytes(whole[: len(whole) // 2])
+    plot, overlay = tmp_path / "plot.png", tmp_path / "overlay.mp4"
+    done = blink_agent("replay", cut, "--json", "--plot", plot, "--overlay", overlay, home=tmp_path)
+    answer = answered(done)
+    said = f"cut short: expected at least {len(whole)} bytes, found {len(whole) // 2}"
+    assert said in answer["ends_early"]
+    assert f"blink-agent: {cut}: ends early: {answer['ends_early']}\n" in done.stderr
+    assert 30 < answer["frames"] < 60
+    assert {path.name for path in tmp_path.iterdir()} == {"cut.avi", "plot.png", "overlay.mp4"}
+
+
+def test_a_video_of_which_nothing_can_be_decoded_leaves_no_picture(tmp_path: Path) -> None:
+    motion_jpeg(tmp_path / "whole.avi")
+    broken = damaged(tmp_path / "whole.avi", range(90))
     plot, overlay = tmp_path / "plot.png", tmp_path / "overlay.mp4"
     done = blink_agent("replay", broken, "--plot", plot, "--overlay", overlay, home=tmp_path)
     assert done.returncode == 1
-    assert "breaks off" in done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"broken.avi"}
+    assert "no picture in it can be decoded" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.avi", "damaged.avi"}
+
+
+def test_a_bare_stream_needs_its_rate(tmp_path: Path) -> None:
+    stream = INPUTS / "bare.h264"
+    done = blink_agent("replay", stream, "--json", home=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "say how many there are a second (blink-agent replay --fps N)" in done.stderr
+    answer = answered(blink_agent("replay", stream, "--json", "--fps", "10", home=tmp_path))
+    assert (answer["frames"], answer["fps"]) == (20, 10)
+    assert answer["document"]["metrics"]["duration_s"] == pytest.approx(1.9)
+    done = blink_agent("replay", INPUTS / "trimmed.mp4", "--fps", "10", home=tmp_path)
+    assert done.returncode == 1
+    assert "has times of its own: leave out --fps" in done.stderr
+
+
+def test_names_with_colons_are_names(tmp_path: Path) -> None:
+    shutil.copy(INPUTS / "stays.mp4", tmp_path / "2026-11-22T10:15:30.mp4")
+    for name in ("2026-11-22T10:15:30.mp4", "./2026-11-22T10:15:30.mp4"):
+        done = blink_agent(
+            "replay", name, "--overlay", "out-10:15.mp4", "--json", home=tmp_path, folder=tmp_path
+        )
+        assert answered(done)["frames"] == 20
+        assert (tmp_path / "out-10:15.mp4").exists()
+
+
+def test_analyse_prints_no_count_that_a_session_would_not_give(tmp_path: Path) -> None:
+    slow = tmp_path / "slow.csv"
+    rows = [f"{row / 7:.4f},{0.1 if row % 21 in (10, 11) else 0.3}\n" for row in range(210)]
+    slow.write_text("time_s,ear\n" + "".join(rows))
+    done = blink_agent("analyse", slow, home=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == "blinks not counted: short, low_frame_rate\n"
+    answer = answered(blink_agent("analyse", slow, "--json", home=tmp_path))
+    assert answer == {"blinks": None, "quality": ["short", "low_frame_rate"], "assumed_fps": None}
+
+
+def test_a_rate_that_is_assumed_for_a_trace_is_said(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("frame,ear\n" + "".join(f"{row},0.3\n" for row in range(100)))
+    done = blink_agent("analyse", trace, "--json", home=tmp_path)
+    assert answered(done)["assumed_fps"] == 30
+    assert "has no time_s: 30 frames a second assumed (--fps N)" in done.stderr
+    done = blink_agent("analyse", trace, "--json", "--fps", "30", home=tmp_path)
+    assert (answered(done)["assumed_fps"], done.stderr) == (None, "")
 
 
 def test_a_replay_while_the_server_is_down_stays_in_the_store(clip: Path, tmp_path: Path) -> None:

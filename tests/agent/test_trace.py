@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,48 @@ def test_times_of_its_own_go_before_the_rate(trace: Path) -> None:
     read = read_trace(trace, 30)
     assert [each.time_s for each in read.samples] == [1.0, 1.5]
     assert read.frames == (0, 1)
+
+
+def test_a_trace_says_whether_it_had_times_of_its_own(trace: Path) -> None:
+    trace.write_text("frame,time_s,ear\n0,1.0,0.30\n1,1.5,0.29\n")
+    assert read_trace(trace, 30).timed
+    trace.write_text("frame,ear\n0,0.30\n1,0.29\n")
+    assert not read_trace(trace, 30).timed
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        ("33.3", r"rows that are 33\.3 apart: are these milliseconds or frame numbers\?"),
+        ("1", r"rows that are 1 apart: are these milliseconds or frame numbers\?"),
+        ("0.00045", r"rows that are 0\.00045 apart: are these minutes\?"),
+    ],
+)
+@pytest.mark.parametrize("rows", [11, 12, 4000])
+def test_times_in_another_unit_than_seconds_are_refused(
+    trace: Path, step: str, found: str, rows: int
+) -> None:
+    times = [float(step) * number for number in range(rows)]
+    refused = refusal(trace, "time_s,ear\n" + "".join(f"{time_s:.6f},0.3\n" for time_s in times))
+    assert re.search(f"line 12: expected times in seconds in time_s, found {found}", refused)
+
+
+@pytest.mark.parametrize("step", [0.9, 1 / 30, 0.001])
+def test_slow_and_fast_cameras_are_read(trace: Path, step: float) -> None:
+    trace.write_text("time_s,ear\n" + "".join(f"{step * row},0.3\n" for row in range(100)))
+    assert len(read_trace(trace, 30).samples) == 100
+
+
+def test_a_pause_at_the_beginning_is_no_other_unit(trace: Path) -> None:
+    times = [0.0, 100.0, 200.0, *(200 + row / 30 for row in range(1, 20))]
+    trace.write_text("time_s,ear\n" + "".join(f"{time_s},0.3\n" for time_s in times))
+    assert len(read_trace(trace, 30).samples) == len(times)
+
+
+def test_microseconds_are_refused_with_a_hint(trace: Path) -> None:
+    refused = refusal(trace, "time_s,ear\n0,0.3\n33333333,0.3\n")
+    assert "a day at most" in refused
+    assert "(is time_s in seconds?)" in refused
 
 
 def test_missing_frame_numbers_are_dropped_frames(trace: Path) -> None:
