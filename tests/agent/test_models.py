@@ -513,13 +513,12 @@ EARS_OF_FRAMES = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from agent import flatbuffer, model_cut, models, packaged_files
 from agent.ear import eye_sample
 from agent.landmarks import FaceTracker
+from agent.mesh import load_models
 from agent.records import Frame
 
-cache = Path(sys.argv[1])
-tracker = FaceTracker(*(models.load(n, cache) for n in ("face_detection", "face_landmark")))
+tracker = FaceTracker(load_models(Path(sys.argv[1])))
 frames = np.load(sys.argv[3])
 ears = [eye_sample(0, tracker.find(Frame(n / 30, f))).ear for n, f in enumerate(frames)]
 Path(sys.argv[2]).write_text(json.dumps(ears))
