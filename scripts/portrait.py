@@ -1,14 +1,13 @@
 """A portrait that blinks: real pixels, a real face, and a truth that is known exactly.
 
-NASA's public-domain portrait of Eileen Collins closes its eyes by as much as it is told: the skin
-between brow and upper lid is stretched down over the eyeball, which stays where it is. The demo
-looks at it in place of a camera; tests and benches drive it with any schedule.
+NASA's public-domain portrait of Eileen Collins closes its eyes and looks down by as much as it is
+told (see `eyelids`), in colour or as an infrared camera sees it, with spectacles or without. The
+demo looks at it in place of a camera; tests and benches drive it with any schedule.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,19 @@ from numpy.typing import NDArray
 
 from agent import models, packaged_files
 from agent.packaged_files import PackagedFile
+from scripts.eyelids import ZOOM, Eye
+from scripts.spectacles import Spectacles
 
 Pixels = NDArray[np.uint8]
-Grid = NDArray[np.float32]
 Point = tuple[float, float]
 
 WIDTH, HEIGHT = 640, 480
 """Of every frame, in pixels."""
 
-_ZOOM = 2
-"""The photograph is doubled: its face is 95 pixels wide, in a frame it is 190, as at a desk."""
-
-_FACE = (225, 123)
-"""The middle of the face in the photograph, in its pixels: what a frame is centred on."""
+# In pixels of the photograph. Its face is 95 of them wide; on the doubled sheet, and in a frame, it
+# is 190, as at a desk.
+_FACE = (225, 123)  # the middle of the face: what a frame is centred on
+_RIGHT_PUPIL, _LEFT_PUPIL = (202.6, 100.9), (245.7, 103.1)
 
 # The edges of the lids in the photograph, in its pixels, from corner to corner, where the face mesh
 # finds them. Right and left are the person's own.
@@ -51,15 +50,10 @@ _LEFT_LOWER: list[Point] = [
     (250.1, 106.5), (252.8, 106.0), (256.7, 104.2),
 ]  # fmt: skip
 
-# How a lid closes, in pixels of the photograph. Chosen among some hundred settings for the deepest
-# closure that the mesh sees in a face that still looks like one: EAR goes from 0.32 to 0.21.
-_SKIN = 9.0  # height of the skin above the lid's edge that stretches, up to the brow
-_LASHES = 3.8  # the part of it next to the edge that moves as it is: lashes and crease
-_OVER = 2.0  # how far beyond the lower lid the lashes of a shut eye hang
-_BROW = 3.2  # how far the brow comes down with it
-_FOREHEAD = 15.0  # height above the brow that gives way to it
-_WIDER = 1.1  # the fold is this much wider than the eye
-_SHADOW, _SHADOW_HEIGHT = 0.5, 1.8  # darkness below shut lashes, 0..1, and how far down it reaches
+# How an infrared camera sees it, by the light of its own lamp.
+_CONTRAST, _HAZE = 0.4, 30.0  # grey levels for one of the photograph, and the darkest
+_LIT = 95.0  # how far around the face the light reaches, in pixels of the photograph
+_PUPIL_RADIUS, _PUPIL_GREY = 1.7, 150.0  # it throws the lamp's light back
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,105 +143,87 @@ class Portrait:
     """
 
     def __init__(self, picture: Pixels) -> None:
-        size = (picture.shape[1] * _ZOOM, picture.shape[0] * _ZOOM)
+        size = (picture.shape[1] * ZOOM, picture.shape[0] * ZOOM)
         self._sheet = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-        self._eyes = [_Eye(_RIGHT_UPPER, _RIGHT_LOWER), _Eye(_LEFT_UPPER, _LEFT_LOWER)]
+        self._infrared = _by_infrared(self._sheet)
+        self._eyes = Eye(_RIGHT_UPPER, _RIGHT_LOWER), Eye(_LEFT_UPPER, _LEFT_LOWER)
+        pupils = _on_sheet(_RIGHT_PUPIL), _on_sheet(_LEFT_PUPIL)
+        self._spectacles = Spectacles((size[1], size[0]), *pupils, ZOOM)
         self._random = np.random.default_rng(0)
         self._grain = self._random.standard_normal((2 * HEIGHT, 2 * WIDTH, 3), np.float32)
 
     def frame(
         self,
-        openness: float,
+        openness: float | tuple[float, float],
         *,
+        gaze_down: float = 0.0,
         shift: tuple[float, float] = (0.0, 0.0),
         rotation_deg: float = 0.0,
         scale: float = 1.0,
         gain: float = 1.0,
         noise: float = 0.0,
         blur: float = 0.0,
+        grey: bool = False,
+        glare: float | None = None,
     ) -> Pixels:
         """A frame, uint8 (480, 640, 3), BGR. `openness` is 1 for open eyes, 0 for shut ones.
 
+        A pair of it is for the person's own right and left eye. `gaze_down` is 1 for one who reads
+        something on a desk: the lids follow the gaze.
+
         `shift` moves the face to the right and down, in pixels; `rotation_deg` turns it clockwise;
         `gain` below 1 makes it dark; `noise` is the deviation of each pixel in grey levels; `blur`
-        the radius of a Gaussian, in pixels.
+        the radius of a Gaussian, in pixels. `grey` is what an infrared camera sees: low contrast,
+        bright pupils, dark surroundings. `glare` puts on spectacles that reflect so much of white
+        light, 0..1, from a part of each lens.
         """
-        sheet = self._sheet.copy()
-        for eye in self._eyes:
-            eye.close(sheet, 1.0 - openness)
-        centre = _FACE[0] * _ZOOM, _FACE[1] * _ZOOM
-        matrix = cv2.getRotationMatrix2D(centre, -rotation_deg, scale)
-        matrix[0, 2] += WIDTH / 2 - centre[0] + shift[0]
-        matrix[1, 2] += HEIGHT / 2 - centre[1] + shift[1]
-        picture = cv2.warpAffine(sheet, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+        sheet = (self._infrared if grey else self._sheet).copy()
+        each = openness if isinstance(openness, tuple) else (openness, openness)
+        for eye, open_by in zip(self._eyes, each, strict=True):
+            eye.draw(sheet, 1.0 - open_by, gaze_down)
+        if glare is not None:
+            self._spectacles.draw(sheet, glare)
+        picture = _placed(sheet, shift, rotation_deg, scale)
         if blur > 0:
-            picture = cv2.GaussianBlur(picture, (0, 0), blur)
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.uint8)
         if gain == 1.0 and noise == 0.0:
-            return np.asarray(picture, np.uint8)
+            return picture
         # Another part of one large field of noise for each frame: drawing it anew takes far longer.
         row, column = self._random.integers((HEIGHT, WIDTH))
         grain = self._grain[row : row + HEIGHT, column : column + WIDTH]
-        grey = cv2.scaleAdd(grain, noise, picture.astype(np.float32) * np.float32(gain))
-        return np.clip(grey, 0, 255).astype(np.uint8)
+        if grey:
+            grain = np.repeat(grain[..., :1], 3, axis=2)
+        noisy = cv2.scaleAdd(grain, noise, picture.astype(np.float32) * np.float32(gain))
+        return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
-class _Eye:
-    """One eye of the sheet: where its lids are and how they close."""
+def _placed(sheet: Pixels, shift: Point, rotation_deg: float, scale: float) -> Pixels:
+    """The part of the sheet that a frame shows."""
+    centre = _FACE[0] * ZOOM, _FACE[1] * ZOOM
+    matrix = cv2.getRotationMatrix2D(centre, -rotation_deg, scale)
+    matrix[0, 2] += WIDTH / 2 - centre[0] + shift[0]
+    matrix[1, 2] += HEIGHT / 2 - centre[1] + shift[1]
+    picture = cv2.warpAffine(sheet, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(picture, np.uint8)
 
-    def __init__(self, upper: list[Point], lower: list[Point]) -> None:
-        outer, inner = upper[0][0], upper[-1][0]
-        half = (inner - outer) / 2
-        left, right = int(outer - half * 0.8), int(inner + half * 0.8)
-        top = int(min(y for _, y in upper) - _SKIN - _FOREHEAD) - 1
-        bottom = int(max(y for _, y in lower) + _OVER + 3 * _SHADOW_HEIGHT) + 1
-        self._box = slice(top * _ZOOM, bottom * _ZOOM), slice(left * _ZOOM, right * _ZOOM)
-        rows, columns = np.mgrid[self._box].astype(np.float32)
-        self._x, self._y = (columns + 0.5) / _ZOOM - 0.5, (rows + 0.5) / _ZOOM - 0.5
-        along = np.clip(self._x, outer, inner)
-        self._upper = _curve(upper, along)
-        self._gap = np.maximum(_curve(lower, along) - self._upper, 0)
-        across = (self._x - (outer + inner) / 2) / half
-        # 1 in the middle of the eye, 0 at the ends of the fold; and the same for the wider brow.
-        self._fold = np.clip(1 - (across / _WIDER) ** 2, 0, 1) ** 0.7
-        self._brow = np.clip((1.6 - np.abs(across)) / 0.6, 0, 1)
 
-    def close(self, sheet: Pixels, closure: float) -> None:
-        """Draw the lid onto `sheet`, closed by 0..1."""
-        if closure <= 0:
-            return
-        eye = sheet[self._box]
-        edge = self._upper + closure * (self._gap + _OVER * self._fold)
-        source_y = self._stretched(edge, closure)
-        to_box = (self._box[1].start, self._box[0].start)
-        map_x = (self._x + 0.5) * _ZOOM - 0.5 - to_box[0]
-        map_y = (source_y + 0.5) * _ZOOM - 0.5 - to_box[1]
-        lid = cv2.remap(eye, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        covered = np.clip((edge - self._y) * _ZOOM + 0.5, 0, 1)[..., None]
-        drawn = eye * (1 - covered) + lid * covered
-        eye[:] = np.clip(drawn * self._shade(edge, closure)[..., None] + 0.5, 0, 255)
+def _by_infrared(sheet: Pixels) -> Pixels:
+    """The sheet, uint8 (height, width, 3), as an infrared camera with a lamp sees it."""
+    rows, columns = np.mgrid[: sheet.shape[0], : sheet.shape[1]].astype(np.float32)
+    grey = _HAZE + _CONTRAST * cv2.cvtColor(sheet, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    for pupil in (_RIGHT_PUPIL, _LEFT_PUPIL):
+        x, y = _on_sheet(pupil)
+        inside = np.clip(_PUPIL_RADIUS * ZOOM + 0.5 - np.hypot(columns - x, rows - y), 0, 1)
+        grey += (_PUPIL_GREY - grey) * inside
+    x, y = _on_sheet(_FACE)
+    grey *= np.exp(-(((columns - x) ** 2 + (rows - y) ** 2) / (_LIT * ZOOM) ** 2))
+    lit = np.clip(grey + 0.5, 0, 255).astype(np.uint8)
+    return np.repeat(lit[..., None], 3, axis=2)
 
-    def _stretched(self, edge: Grid, closure: float) -> Grid:
-        """The height in the photograph of what is seen at each pixel, with the lid at `edge`."""
-        brow, lashes = self._upper - _SKIN, _LASHES * self._fold
-        knots = [
-            (brow - _FOREHEAD, brow - _FOREHEAD),
-            (brow + closure * _BROW * self._brow, brow),
-            (edge - lashes, self._upper - lashes),
-            (edge, self._upper),
-        ]
-        source = self._y.copy()
-        for (low, low_source), (high, high_source) in pairwise(knots):
-            share = (self._y - low) / np.maximum(high - low, 1e-6)
-            between = (self._y >= low) & (self._y < high)
-            source = np.where(between, low_source + share * (high_source - low_source), source)
-        return np.asarray(source, np.float32)
 
-    def _shade(self, edge: Grid, closure: float) -> Grid:
-        """How bright it stays below the lashes, 0..1: their shadow comes as the eye shuts."""
-        below = np.exp(-((np.maximum(self._y - edge, 0) / _SHADOW_HEIGHT) ** 2))
-        below = np.where(self._y > edge - 0.5, below, 0) * np.sqrt(self._fold)
-        shadow = _SHADOW * min(max(2 * closure - 0.6, 0.0), 1.0)
-        return np.asarray(1 - shadow * below, np.float32)
+def _on_sheet(point: Point) -> Point:
+    """A point of the photograph in pixels of the sheet."""
+    return (point[0] + 0.5) * ZOOM - 0.5, (point[1] + 0.5) * ZOOM - 0.5
 
 
 def load_portrait(cache: Path | None = None) -> Portrait:
@@ -292,12 +268,6 @@ def write_video(
             video.write(portrait.frame(schedule.openness(time_s), **look(time_s)))
     finally:
         video.release()
-
-
-def _curve(points: list[Point], at: Grid) -> Grid:
-    """A lid's edge through `points`, as a polynomial of the fourth degree: y for each x of `at`."""
-    x, y = np.array(points).T
-    return np.polynomial.Polynomial.fit(x, y, 4)(at).astype(np.float32)
 
 
 def _smooth(share: float) -> float:

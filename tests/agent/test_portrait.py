@@ -1,7 +1,9 @@
 """The blinking portrait: its truth is known, its frames are what a schedule says."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.landmarks import FaceTracker
-from agent.records import Frame
+from agent.records import EyeSample, Frame
 from scripts.portrait import LidMovement, Portrait, Schedule, demo_schedule, write_video
+
+Openness = float | tuple[float, float]
 
 
 def test_a_frame_is_a_camera_s(portrait: Portrait) -> None:
@@ -32,13 +36,85 @@ def test_the_same_frame_is_drawn_the_same(portrait: Portrait) -> None:
     np.testing.assert_array_equal(portrait.frame(0.4), portrait.frame(0.4))
 
 
-def test_the_mesh_sees_the_lids_close(portrait: Portrait, tracker: FaceTracker) -> None:
-    opennesses = np.concatenate([np.ones(3), np.linspace(1, 0, 11), np.linspace(0, 1, 11)])
-    faces = [tracker.find(Frame(n / 30, portrait.frame(o))) for n, o in enumerate(opennesses)]
-    ears = [eye_sample(0, face).ear or 0.0 for face in faces]
-    assert max(ears) > 0.30
-    assert min(ears) < 0.22
-    assert np.corrcoef(opennesses, ears)[0, 1] > 0.95
+def test_an_eye_moves_alone(portrait: Portrait) -> None:
+    moved = np.any(portrait.frame(1.0) != portrait.frame((0.0, 1.0)), axis=2)
+    assert moved[:, :310].any()  # a person's right is on the picture's left
+    assert not moved[:, 330:].any()
+
+
+def seen(
+    portrait: Portrait, tracker: FaceTracker, eyes: Sequence[Openness], **look: Any
+) -> list[EyeSample]:
+    """What is seen of the eyes in each frame; of the first one when the tracker has settled."""
+    tracker.reset()
+    pictures = [portrait.frame(each, **look) for each in [*eyes[:1] * 3, *eyes]]
+    faces = [tracker.find(Frame(n / 30, picture)) for n, picture in enumerate(pictures)]
+    return [eye_sample(n / 30, face) for n, face in enumerate(faces)][3:]
+
+
+@pytest.mark.parametrize("look", [{}, {"grey": True}, {"scale": 0.5}], ids=str)
+def test_the_eye_heads_see_the_lids_close_as_far_as_they_do(
+    portrait: Portrait, tracker: FaceTracker, look: dict[str, Any]
+) -> None:
+    openness = np.concatenate([np.linspace(1, 0, 11), np.linspace(0, 1, 11)])
+    samples = seen(portrait, tracker, openness.tolist(), **look)
+    ears, lower = (
+        np.array([getattr(each, name) for each in samples]) for name in ("ear", "lower_lid")
+    )
+    assert 0.28 < ears[0] < 0.36
+    shares = ears / ears[0]
+    assert 0.04 < shares[10] < 0.25
+    assert np.corrcoef(openness, shares)[0, 1] > 0.98
+    np.testing.assert_allclose(shares, 0.16 + 0.84 * openness, atol=0.15)
+    assert 0.3 < lower[10] / lower[0] < 0.8
+    assert samples[10].iris == pytest.approx(0.0, abs=0.03)
+
+
+def test_the_eye_heads_see_an_eye_close_alone(portrait: Portrait, tracker: FaceTracker) -> None:
+    eyes = [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0)]
+    both, right, left = seen(portrait, tracker, eyes)
+    assert (right.ear_right or 1) < 0.3 * (both.ear_right or 0)
+    assert right.ear_left == pytest.approx(both.ear_left, rel=0.1)
+    assert (left.ear_left or 1) < 0.3 * (both.ear_left or 0)
+    assert left.ear_right == pytest.approx(both.ear_right, rel=0.1)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_looking_down_lowers_the_irises_and_leaves_the_lower_lids(
+    portrait: Portrait, tracker: FaceTracker, *, grey: bool
+) -> None:
+    (ahead,) = seen(portrait, tracker, [1.0], grey=grey)
+    (down,) = seen(portrait, tracker, [1.0], grey=grey, gaze_down=1.0)
+    assert (down.ear or 1) < 0.3 * (ahead.ear or 0)
+    assert 0.03 <= (down.iris or 0) <= 0.08
+    assert (ahead.iris or 0) < -0.02
+    assert 0.65 <= (down.lower_lid or 0) / (ahead.lower_lid or 1) <= 1.25
+
+
+def test_an_infrared_camera_sees_grey_dark_surroundings_and_bright_pupils(
+    portrait: Portrait,
+) -> None:
+    frame = portrait.frame(1.0, grey=True, noise=4.0)
+    assert (frame == frame[..., :1]).all()
+    face, border = frame[180:300, 260:380], np.concatenate([frame[:40], frame[-40:]])
+    assert border.mean() < 0.3 * face.mean()
+    assert np.ptp(np.quantile(face, [0.05, 0.95])) < 80
+    pupils = portrait.frame(1.0, grey=True)[180:220, 250:390, 0] > 135
+    columns = np.flatnonzero(pupils.any(axis=0))
+    assert 15 < pupils.sum() < 120
+    assert columns[0] < 35
+    assert columns[-1] > 100
+    assert not (portrait.frame(0.0, grey=True)[180:220, 250:390, 0] > 135).any()
+
+
+def test_spectacles_reflect_light_in_front_of_the_eyes_only(portrait: Portrait) -> None:
+    bare, clear, bright = (portrait.frame(1.0, glare=glare) for glare in (None, 0.0, 0.8))
+    worn = np.flatnonzero(np.any(bare != clear, axis=(1, 2)))
+    assert 150 <= worn[0] < worn[-1] <= 240
+    brighter = bright.astype(int) - clear
+    assert brighter.min() >= 0
+    assert (brighter[170:230, 240:400] > 100).sum() > 500
+    assert not brighter[240:].any()
 
 
 @given(
