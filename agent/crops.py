@@ -74,10 +74,9 @@ def joined(outer: Affine, inner: Affine) -> Affine:
 
 
 def mapped(matrix: Affine, points: Floats) -> Floats:
-    """Points (..., 2) through a 2x3 matrix, as float32."""
-    moved = points @ matrix[:, :2].T.astype(np.float32)
-    moved += matrix[:, 2].astype(np.float32)
-    return np.asarray(moved, np.float32)
+    """Float32 points (..., 2) through a 2x3 matrix."""
+    moved = cv2.transform(points.reshape(-1, 1, 2), matrix)
+    return np.asarray(moved, np.float32).reshape(points.shape)
 
 
 def similarity(start: Sequence[complex], end: Sequence[complex]) -> tuple[complex, complex, float]:
@@ -88,13 +87,16 @@ def similarity(start: Sequence[complex], end: Sequence[complex]) -> tuple[comple
     """
     count = len(start)
     mean, to = sum(start) / count, sum(end) / count
-    turned = weight = 0j
+    turned, weight = 0j, 0.0
     for p, q in zip(start, end, strict=True):
-        turned += (p - mean).conjugate() * (q - to)
-        weight += abs(p - mean) ** 2
+        arm = p - mean
+        turned += arm.conjugate() * (q - to)
+        weight += arm.real * arm.real + arm.imag * arm.imag
     a = turned / weight
     b = to - a * mean
-    left = sum(abs(a * p + b - q) ** 2 for p, q in zip(start, end, strict=True))
+    left = 0.0
+    for p, q in zip(start, end, strict=True):
+        left += abs(a * p + b - q) ** 2
     return a, b, math.sqrt(left / count)
 
 

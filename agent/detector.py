@@ -85,8 +85,9 @@ def _decoded(raw: Floats, anchors: Floats) -> Floats:
     and left ear.
     """
     faces = raw.astype(np.float32)
-    faces[:, 0:2] += anchors
-    faces[:, 4:] += np.tile(anchors, 6)
+    pairs = faces.reshape(-1, 8, 2)
+    pairs[:, 0] += anchors
+    pairs[:, 2:] += anchors[:, None]
     return faces
 
 
@@ -96,7 +97,7 @@ def _merged(faces: Floats, scores: Floats) -> list[Floats]:
     while len(faces):
         same = _overlap(faces[0], faces) > _SAME_FACE_OVERLAP
         same[0] = True
-        merged.append(np.average(faces[same], axis=0, weights=scores[same]))
+        merged.append(scores[same] @ faces[same] / scores[same].sum())
         faces, scores = faces[~same], scores[~same]
     return merged
 
@@ -105,7 +106,8 @@ def _overlap(face: Floats, faces: Floats) -> Floats:
     """Intersection over union of one box with each of `faces`."""
     low = np.maximum(face[:2] - face[2:4] / 2, faces[:, :2] - faces[:, 2:4] / 2)
     high = np.minimum(face[:2] + face[2:4] / 2, faces[:, :2] + faces[:, 2:4] / 2)
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    width, height = np.maximum(high - low, 0).T
+    shared = width * height
     union: Floats = face[2] * face[3] + faces[:, 2] * faces[:, 3] - shared
     overlap: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return overlap

@@ -10,6 +10,7 @@ wide.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +68,22 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contours:
-    """Both eyes, the person's right and left, in pixels of the crop, float32.
+    """Both eyes, the person's right and left, in pixels of the crop.
 
-    `lids` is (2, 16, 2) in the order of `LIDS`; `irises` is (2, 5, 2), the centre first.
+    `points` is float32 (2, 21, 2): lids, then irises.
     """
 
-    lids: Floats
-    irises: Floats
+    points: Floats
+
+    @property
+    def lids(self) -> Floats:
+        """(2, 16, 2), in the order of `LIDS`."""
+        return self.points[:, :CONTOUR]
+
+    @property
+    def irises(self) -> Floats:
+        """(2, 5, 2), the centre first."""
+        return self.points[:, CONTOUR:]
 
 
 class EyeHeads:
@@ -87,7 +97,8 @@ class EyeHeads:
         self._taken = np.empty((4, 2 * GRID * GRID, CHANNELS), np.float32)
         self._drawn = np.empty((2, CONTOUR + IRIS, 2), np.float32)
         self._cells = np.zeros((4, 2 * GRID * GRID), np.intp)
-        self._weights = np.zeros((4, 2 * GRID * GRID, 1), np.float32)
+        # One for each channel, though they are the same: twice as fast as broadcasting.
+        self._weights = np.zeros((4, 2 * GRID * GRID, CHANNELS), np.float32)
         self._to_crop = np.zeros((2, 2, 2), np.float32)
         self._origin = np.zeros((2, 1, 2), np.float32)
         self.first_row = 0
@@ -98,14 +109,14 @@ class EyeHeads:
         `first_row` is then the row of cells at which the band of features begins.
         """
         turns, centres = _boxes(mesh)
-        at = (_GRID_POINTS @ turns.transpose(0, 2, 1) + centres[:, None]).reshape(-1, 2) - 0.5
-        low, high = float(at[:, 1].min()), float(at[:, 1].max())
+        at = turns @ _GRID_POINTS + (centres[..., None] - 0.5)
+        low, high = at[:, 1].min(), at[:, 1].max()
         middle_row = math.floor((low + high + 1 - BAND_CELLS) / 2 + 0.5)
         self.first_row = min(max(middle_row, 0), CELLS - BAND_CELLS)
         at[:, 1] -= self.first_row
-        self._sample(at)
+        self._sample(at.transpose(1, 0, 2).reshape(2, -1))
         self._to_crop = turns.transpose(0, 2, 1).astype(np.float32)
-        origin = centres - turns @ np.full(2, GRID / 2)
+        origin = centres - turns.sum(axis=2) * (GRID / 2)
         self._origin = (CELL * origin[:, None]).astype(np.float32)
 
     def read(self, features: Floats) -> Contours:
@@ -123,29 +134,34 @@ class EyeHeads:
             self._drawn[eye, CONTOUR:] = iris()[0]
         drawn = self._drawn @ self._to_crop
         drawn += self._origin
-        return Contours(drawn[:, :CONTOUR], drawn[:, CONTOUR:])
+        return Contours(drawn)
 
     def _sample(self, at: NDArray[np.float64]) -> None:
-        """Take features at (512, 2), columns and rows of the band: bilinear, zero outside."""
-        whole = np.floor(at)
-        share = (at - whole).T
-        column, row = whole.T.astype(np.intp)
-        for corner, (right, below) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
-            x, y = column + right, row + below
-            inside = (x >= 0) & (x < CELLS) & (y >= 0) & (y < BAND_CELLS)
-            weight = (share[0] if right else 1 - share[0]) * (share[1] if below else 1 - share[1])
-            self._cells[corner] = np.where(inside, y * CELLS + x, 0)
-            self._weights[corner, :, 0] = np.where(inside, weight, 0)
+        """Take features at (2, 512), columns and rows of the band: bilinear, zero outside."""
+        before = np.floor(at)
+        share = (at - before).astype(np.float32)
+        first = before.astype(np.intp)
+        neighbours, weights = np.array([first, first + 1]), np.array([1 - share, share])
+        weights[(neighbours < 0) | (neighbours > _LAST_CELL)] = 0
+        np.minimum(np.maximum(neighbours, 0, out=neighbours), _LAST_CELL, out=neighbours)
+        # All four pairs of a row, above and below, and a column, left and right.
+        (columns, rows), (across, down) = neighbours.swapaxes(0, 1), weights.swapaxes(0, 1)
+        np.add(CELLS * rows[:, None], columns, out=self._cells.reshape(2, 2, -1))
+        self._weights[:] = (down[:, None] * across).reshape(4, -1, 1)
+
+
+_LAST_CELL = np.array([[CELLS - 1], [BAND_CELLS - 1]])
+"""Of the columns and rows of the band."""
 
 
 def _grid_points() -> NDArray[np.float64]:
-    """Where a box is sampled, row by row, from its centre: float64 (256, 2).
+    """Where a box is sampled, row by row, from its centre: float64 (2, 256), x and y.
 
     TransformTensorBilinear samples the middle of each of the box's cells.
     """
     line = np.arange(GRID) + 0.5 - GRID / 2
     y, x = np.meshgrid(line, line, indexing="ij")
-    return np.stack([x.ravel(), y.ravel()], axis=1)
+    return np.stack([x.ravel(), y.ravel()])
 
 
 _GRID_POINTS = _grid_points()
@@ -153,14 +169,15 @@ _GRID_POINTS = _grid_points()
 
 def _boxes(mesh: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Landmarks2TransformMatrix: each box's turn and scale (2, 2, 2), and its centre (2, 2)."""
-    turns, centres = np.empty((2, 2, 2)), np.empty((2, 2))
-    for eye in range(2):
-        (x0, y0), (x1, y1) = mesh[_LEVEL[eye]].tolist()
-        angle = math.atan2(y1 - y0, x1 - x0)
-        cos, sin = math.cos(angle), math.sin(angle)
-        turn = np.array([[cos, -sin], [sin, cos]])
-        level = mesh[AROUND[eye]] @ turn
-        low, high = level.min(axis=0), level.max(axis=0)
-        turns[eye] = turn * ((high - low) * (BOX_SCALE / GRID))
-        centres[eye] = turn @ ((low + high) / 2)
-    return turns, centres
+    turns = np.array([_turn(*ends) for ends in mesh[_LEVEL].tolist()])
+    level = mesh[AROUND] @ turns
+    low, high = level.min(axis=1), level.max(axis=1)
+    centres = (turns @ ((low + high) / 2)[..., None])[..., 0]
+    return turns * ((high - low) * (BOX_SCALE / GRID))[:, None], centres
+
+
+def _turn(start: Sequence[float], end: Sequence[float]) -> list[list[float]]:
+    """The rotation matrix from the line between two points to a level one's axes."""
+    angle = math.atan2(end[1] - start[1], end[0] - start[0])
+    cos, sin = math.cos(angle), math.sin(angle)
+    return [[cos, -sin], [sin, cos]]

@@ -36,10 +36,14 @@ def _share_of_detail(crop: NDArray[np.uint8], corners: Floats) -> float | None:
     if min(green.shape) < 2 * COARSE:
         return None
     fine, coarse = (cv2.GaussianBlur(green, (0, 0), sigma) for sigma in (FINE, COARSE))
-    noise = float((green - fine).var())
-    detail = float((fine - coarse).var()) - _NOISE_IN_DETAIL * noise
-    contrast = float(green.var()) - _NOISE_IN_ALL * noise
+    noise = _variance(green - fine)
+    detail = _variance(fine - coarse) - _NOISE_IN_DETAIL * noise
+    contrast = _variance(green) - _NOISE_IN_ALL * noise
     return math.sqrt(max(0.0, detail) / contrast) if contrast > 0 else None
+
+
+def _variance(picture: Floats) -> float:
+    return float(cv2.meanStdDev(picture)[1].item()) ** 2
 
 
 def _around(crop: NDArray[np.uint8], corners: Floats) -> Floats:
