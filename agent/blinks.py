@@ -9,8 +9,7 @@ closure. Half a second later it is measured (`dips.measure_dip`) and judged:
     same      it lies within the closure before it: re-armed only after reopening
     lowered   the lids came back less than `MIN_RECOVERY` of the way: a look down
     droop     it is wide but incomplete: a look down and up again, a squint
-    shallow   it is less than `MIN_AMPLITUDE` of the person's own depth and does not stand out of
-              a quiet trace either, or it is within the noise
+    shallow   it is less than `MIN_AMPLITUDE` of the person's own depth, or within the noise
     blink     (counted, and its depth teaches the closed level)
 
 Closures too long for that look-ahead are followed by the person's levels alone (`LongClosures`).
@@ -40,19 +39,16 @@ from agent.records import Blink, EyeSample
 REFRACTORY_S = 0.2
 """The deepest moments of two blinks are further apart: nobody blinks five times a second."""
 
-MIN_AMPLITUDE = 0.45
-"""Just below half way to the closed level. 0.40 to 0.55 do as well (bench.accuracy)."""
-
-QUIET_SIGMAS = 9.0
-"""In a quiet trace a dip of so many standard deviations of the noise needs no usual amplitude."""
+MIN_AMPLITUDE = 0.525
+"""Just beyond half way to the closed level: frowns and squints end before (bench.accuracy)."""
 
 LEARN_SIGMAS = 6.0
 """A dip that is surely not noise teaches the closed level, counted or not."""
 
 NOISE_SIGMAS = 4.0
-"""Noise alone seldom stays that far out for a whole frame."""
+"""Noise alone seldom stays that far out for most of a frame."""
 
-MIN_RECOVERY = 0.35
+MIN_RECOVERY = 0.3
 """Lids come back after a blink, if often to a lower gaze."""
 
 MAX_WIDTH_S = 0.8
@@ -94,7 +90,7 @@ class BlinkDetector:
         if now_s <= self._recent.last_s:
             return []
         ear = trusted_ear(sample)
-        self._recent.add(now_s, ear)
+        self._recent.add(now_s, ear, sample.ear_left, sample.ear_right)
         if ear is not None:
             self.levels.add(now_s, ear)
         closure = self._long.add(now_s, ear)
@@ -156,13 +152,10 @@ class BlinkDetector:
 
     def _least_depth(self, noise: float | None) -> float:
         """The depth from which a closure counts."""
-        usual = MIN_AMPLITUDE * self.levels.depth
-        if noise is None:
-            return max(MIN_DEPTH, usual)
-        return max(MIN_DEPTH, NOISE_SIGMAS * noise, min(usual, QUIET_SIGMAS * noise))
+        return max(MIN_DEPTH, NOISE_SIGMAS * (noise or 0.0), MIN_AMPLITUDE * self.levels.depth)
 
     def _blink(self, dip: Dip) -> Blink:
-        amplitude = dip.depth / self.levels.depth
+        amplitude, recent = dip.depth / self.levels.depth, self._recent
         return Blink(
             start_s=dip.first_s,
             end_s=dip.last_s,
@@ -170,6 +163,8 @@ class BlinkDetector:
             amplitude=min(1.0, amplitude),
             complete=amplitude >= COMPLETE_AMPLITUDE,
             long=dip.shut_s >= LONG_S,
+            closure_left=recent.closure(recent.lefts, dip.first_s, dip.last_s),
+            closure_right=recent.closure(recent.rights, dip.first_s, dip.last_s),
         )
 
     def _new(self, blink: Blink) -> Blink:

@@ -103,7 +103,12 @@ def _analyse(options: argparse.Namespace) -> None:
     if assumed:
         _warn(f"{options.trace}: has no time_s: {assumed:g} frames a second assumed (--fps N)")
     if options.json:
-        answer = {"blinks": blinks, "quality": quality, "assumed_fps": assumed}
+        answer = {
+            "counted": blinks is not None,
+            "blinks": blinks or [],
+            "quality": quality,
+            "assumed_fps": assumed,
+        }
         print(json.dumps(answer, indent=2))
     else:
         _print_blinks(blinks, quality)

@@ -25,14 +25,14 @@ BESIDE_S = 0.4
 LEVEL_QUANTILE = 0.75
 """Of the samples beside a dip: they may hold half of the next one."""
 
-MIN_DEPTH = 0.17
-"""What a closure leaves where the mesh hardly sees it; the jitter of still eyes reaches 0.15."""
+MIN_DEPTH = 0.28
+"""Frowns and squints lower EAR by up to 0.4, most by less; the jitter of still eyes reaches 0.1."""
 
-KEPT_UP_S = 0.035
-"""One frame at 30 a second: lids stay down longer, noise and glints do not."""
+KEPT_UP_S = 0.02
+"""Lids stay down for most of a frame at 30 a second at least: noise and glints do not."""
 
-EDGE = 0.25
-"""A closure begins and ends a quarter of its depth below the level: clear of the noise."""
+EDGE = 0.2
+"""A closure begins and ends a fifth of its depth below the level: clear of the noise."""
 
 SHUT = 0.8
 """At least 80 % closed, as in PERCLOS."""
@@ -96,24 +96,33 @@ class Dip:
 
 
 class Recent:
-    """The last `KEEP_S` of a trace: times in seconds, and EAR, NaN where there is no face."""
+    """The last `KEEP_S` of a trace: times in seconds, and EAR, NaN where there is no face.
+
+    `lefts` and `rights` are each eye's own, NaN where it isn't seen.
+    """
 
     def __init__(self) -> None:
         self.times: list[float] = []
         self.ears: list[float] = []
+        self.lefts: list[float] = []
+        self.rights: list[float] = []
 
     @property
     def last_s(self) -> float:
         """The time of the newest sample; minus infinity before the first."""
         return self.times[-1] if self.times else -math.inf
 
-    def add(self, time_s: float, ear: float | None) -> None:
+    def add(
+        self, time_s: float, ear: float | None, left: float | None, right: float | None
+    ) -> None:
         """`time_s` is later than `last_s`. Forgets in large steps: that costs little a sample."""
         self.times.append(time_s)
         self.ears.append(math.nan if ear is None else ear)
+        self.lefts.append(math.nan if left is None else left)
+        self.rights.append(math.nan if right is None else right)
         if self.times[0] < time_s - 2 * KEEP_S:
             old = bisect_left(self.times, time_s - KEEP_S)
-            del self.times[:old], self.ears[:old]
+            del self.times[:old], self.ears[:old], self.lefts[:old], self.rights[:old]
 
     def before(self, index: int, duration_s: float) -> list[float]:
         """EAR of the samples with a face in the `duration_s` before the sample `index`."""
@@ -130,6 +139,24 @@ class Recent:
         first, start_s, begun = self._edge(index, level, -1)
         last, end_s, ended = self._edge(index, level, 1)
         return Span(start_s, end_s, first, last, begun and ended)
+
+    def closure(self, eye: Sequence[float], start_s: float, end_s: float) -> float | None:
+        """How far one eye, `lefts` or `rights`, closed within that time.
+
+        1 minus its lowest EAR over its level beside, 0..1; `None` if it wasn't seen all the time.
+        """
+        first, last = bisect_left(self.times, start_s), bisect_right(self.times, end_s)
+        before = bisect_left(self.times, start_s - BESIDE_S - ROUNDING_S)
+        after = bisect_right(self.times, end_s + BESIDE_S + ROUNDING_S)
+        levels = [
+            quantile(seen, LEVEL_QUANTILE)
+            for part in (eye[before:first], eye[last:after])
+            if (seen := sorted(ear for ear in part if not math.isnan(ear)))
+        ]
+        within = eye[first:last]
+        if len(levels) < 2 or any(map(math.isnan, within)) or min(levels) <= 0:
+            return None
+        return max(0.0, 1 - min(within) / min(levels))
 
     def nearest(self, time_s: float) -> float:
         """The time of the sample that is nearest to `time_s`."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from agent.session import BlinkColumns, Metrics, Minute, Session
+from agent.metrics import BlinkColumns, Metrics, Minute, Session
 
 SCHEMA = 1
 
@@ -28,10 +28,17 @@ DIGITS: Mapping[str, int] = {
     "ear_open": 3,
     "perclos": 3,
     "longest_closure_s": 1,
+    "ear_open_left": 3,
+    "ear_open_right": 3,
+    "blink_closure_left_median": 2,
+    "blink_closure_right_median": 2,
+    "looking_down": 3,
     "fps": 1,
     "at_s": 2,
     "duration_ms": 0,
     "amplitude": 2,
+    "closure_left": 2,
+    "closure_right": 2,
 }
 """Decimals of each number: about a tenth of what a measurement of it can tell apart."""
 

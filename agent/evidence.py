@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.blinks import BlinkDetector
+from agent.metrics import Session
 from agent.openness import trusted_ear
 from agent.records import Blink, EyeSample
-from agent.session import MAX_INTERVAL_S, Session, SessionBuilder
+from agent.session import MAX_INTERVAL_S, SessionBuilder
 
 Floats = NDArray[np.float64]
 
@@ -60,16 +60,14 @@ class Evidence:
 
 def gather(samples: Sequence[EyeSample]) -> Evidence:
     """The evidence in a whole recording of one sample or more, in the order of time."""
-    detector, builder = BlinkDetector(), SessionBuilder(samples[0].time_s)
-    blinks: list[Blink] = []
+    builder = SessionBuilder(samples[0].time_s)
     rows = []
     for sample in samples:
-        blinks += detector.add(sample)
         builder.add(sample)
-        levels, mean = detector.levels, trusted_ear(sample)
+        levels, mean = builder.levels, trusted_ear(sample)
         eyes = (None, None) if mean is None else (sample.ear_left, sample.ear_right)
         rows.append((sample.time_s, mean, *eyes, levels.open, levels.closed))
-    blinks += detector.finish()
+    session = builder.finish(samples[-1].time_s, frames_dropped=0)
     times, ear, left, right, opened, closed = np.array(rows, np.float64).T
     return Evidence(
         times=times,
@@ -78,9 +76,9 @@ def gather(samples: Sequence[EyeSample]) -> Evidence:
         right=right,
         open=opened,
         closed=closed,
-        blinks=tuple(sorted(blinks, key=lambda blink: blink.start_s)),
+        blinks=tuple(sorted(builder.events, key=lambda blink: blink.start_s)),
         gaps=tuple(_gaps(times, ear)),
-        session=builder.finish(samples[-1].time_s, frames_dropped=0),
+        session=session,
     )
 
 

@@ -1,7 +1,7 @@
 """The person's own open and closed level, learned causally: openness is EAR between these two.
 
-People, glasses, cameras and angles differ too much for a fixed threshold: the mesh may read a shut
-eye as a quarter or as two thirds of the open one. So both levels are learned: the open one from
+People, glasses, cameras and angles differ too much for a fixed threshold: a shut eye may read as a
+twentieth or as a half of the open one. So both levels are learned: the open one from
 samples outside closures (a baseline that follows the closures inflates recall), the closed one
 from the depths of the blinks themselves.
 """
@@ -27,18 +27,23 @@ MEMORY_BLOCKS = 40
 OPEN_QUANTILE = 0.75
 """Of the remembered steps: looking down for a while must not pass for being open."""
 
-USUAL_DEPTH = 0.4
-"""Believed until blinks were seen: the face mesh reads a shut eye as 0.55 to 0.8 of an open one
-(measured on three faces); the mesh with attention, as of the EyeBlink8 traces, as 0.2 to 0.6."""
+USUAL_DEPTH = 0.7
+"""Believed until blinks were seen: in most blinks a shut eye reads as 0.04 to 0.35 of the open one,
+in some, through spectacles or half turned away, as up to 0.6."""
 
-ENOUGH_DEPTHS = 5
+ENOUGH_DEPTHS = 8
 """With this many blinks the person's own depth is known; until then `USUAL_DEPTH` fills up."""
 
 MEMORY_DEPTHS = 24
 """The last one or two minutes' blinks: glasses may come off."""
 
-DEPTH_QUANTILE = 0.75
+DEPTH_QUANTILE = 0.67
 """Of the remembered blinks: about half of spontaneous blinks are partial (Ousler 2014)."""
+
+JUMP, JUMP_BLOCKS = 1.5, 2
+"""Eyes that are so much wider open for a second were not open before: a session that begins with a
+look down, or with shut eyes, has its level within a second of their opening. Blinks of before
+then teach nothing: lids that are lowered fall less far."""
 
 FROZEN_CLOSURE = 0.5
 """With the lids half way down or further a sample says nothing about the open level."""
@@ -124,4 +129,10 @@ class Levels:
             self._block.sort()
             self._blocks.append(quantile(self._block, 0.5))
             self._block.clear()
+            newest = list(self._blocks)[-JUMP_BLOCKS:]
+            before = math.inf if self._open is None else self._open
+            if len(newest) == JUMP_BLOCKS and min(newest) > JUMP * before:
+                self._blocks = deque(newest, maxlen=MEMORY_BLOCKS)
+                self._depths.clear()
+                self._depth = USUAL_DEPTH
             self._open = quantile(sorted(self._blocks), OPEN_QUANTILE)

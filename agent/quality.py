@@ -13,6 +13,9 @@
                      above `DROWNED` of the depth for `DROWNED_TIME`         counts are null
     blurred          sharpness below `SOFT` for `BLURRED_TIME`               blinks are missed
                      below `TOO_SOFT` for `BLURRED_TIME`                     counts, PERCLOS: null
+    second_face      another face in over `OTHERS_TIME` of the looks         may be another's
+    turned           not upright in over `TURNED_TIME` of the frames         so the camera hangs
+    gaze_unknown     closed lids that may look down (see `gaze`)             PERCLOS may be too high
 
 The EAR's own noise is measured in blocks of `BLOCK_S`, and compared with the depth of this person's
 blinks: white noise of 0.15 of the depth hides up to a tenth of complete blinks, of 0.2 a tenth at
@@ -34,6 +37,9 @@ Word = Literal[
     "frames_dropped",
     "noisy",
     "blurred",
+    "second_face",
+    "turned",
+    "gaze_unknown",
 ]
 
 SHORT_S = 180.0
@@ -62,6 +68,9 @@ SOFT, TOO_SOFT = 0.15, 0.125
 """Sharpness as of `FaceLandmarks`. The mesh then sees the lids of the portrait fall by 0.85 of what
 it sees in focus, and by 0.75; soon below that by too little for a blink. Chosen on the portrait."""
 
+OTHERS_TIME, TURNED_TIME = 0.1, 0.1
+"""Somebody who walks past, or a head that is laid down for a moment, speaks against nothing."""
+
 BLURRED_TIME = 0.25
 """Of the looks at it: a head that moves is blurred for a moment."""
 
@@ -76,6 +85,9 @@ def words(
     frames_dropped: int,
     noisy: bool,
     blurred: bool,
+    second_face: bool = False,
+    turned: bool = False,
+    gaze_unknown: bool = False,
 ) -> tuple[Word, ...]:
     """The words that hold, in the order of the table above; none when nothing is wrong.
 
@@ -92,6 +104,9 @@ def words(
         "frames_dropped": frames_dropped > DROPPED * (frames + frames_dropped),
         "noisy": noisy,
         "blurred": blurred,
+        "second_face": second_face,
+        "turned": turned,
+        "gaze_unknown": gaze_unknown,
     }
     return tuple(word for word, held in holds.items() if held)
 
@@ -155,3 +170,28 @@ class Blur:
             self._looks += 1
             self._soft += sharpness < SOFT
             self._too_soft += sharpness < TOO_SOFT
+
+
+class Picture:
+    """Who else was in the picture, and whether the face stood upright in it."""
+
+    def __init__(self) -> None:
+        self._looks = self._others = self._frames = self._turned = 0
+
+    @property
+    def second_face(self) -> bool:
+        """So often that the numbers may be partly another person's."""
+        return self._others > OTHERS_TIME * self._looks
+
+    @property
+    def turned(self) -> bool:
+        """So often that the camera is not mounted as it is configured."""
+        return self._turned > TURNED_TIME * self._frames
+
+    def add(self, others: bool | None, *, turned: bool) -> None:
+        """One frame with a trustworthy face; `others` if other faces were looked for in it."""
+        self._frames += 1
+        self._turned += turned
+        if others is not None:
+            self._looks += 1
+            self._others += others

@@ -9,8 +9,9 @@ from agent.clock import Clock
 from agent.document import Document, EndedBy, State, session_document
 from agent.ear import eye_sample
 from agent.errors import CameraError
+from agent.metrics import Session
 from agent.records import Blink, EyeSample, FaceLandmarks, Frame
-from agent.session import LONGEST_S, Session, SessionBuilder
+from agent.session import LONGEST_S, SessionBuilder
 
 BACK_S = 1.0  # a frame that comes late, and is passed over
 AHEAD_S = 3600.0  # a stall or a video's pause, and a gap: no camera is waited for half as long

@@ -49,7 +49,8 @@ Rows = list[dict[str, Any]]
 class Replayed:
     """What `blink-agent replay` prints and draws.
 
-    `blinks` is None where they are not counted. `ends_early` says what the video lacks, if it does.
+    `blinks` is None where they are not counted: JSON then has no rows, and `counted` is false.
+    `ends_early` says what the video lacks, if it does.
     """
 
     frames: int
@@ -66,7 +67,8 @@ class Replayed:
             "fps": round(self.fps, 3),
             "ends_early": self.ends_early,
             "document": self.document,
-            "blinks": self.blinks,
+            "counted": self.blinks is not None,
+            "blinks": self.blinks or [],
         }
 
 

@@ -7,6 +7,7 @@ next:
   trustworthy face (`openness.trusted_ear`), each counted up to `MAX_INTERVAL_S`: a frozen camera is
   not valid time.
 - **means** (`ear_mean`, `ear_open`, `perclos`) weigh each frame with the valid interval before it.
+- **looking down** (`gaze`) counts neither as closed time nor as a long closure.
 - **gating**: below `MIN_COUNT_FPS` delivered, on the whole or too often, or where noise or blur
   hides the blinks (`quality`), counts and everything made of them are not measured; nor is PERCLOS
   in a blur; below `MIN_DURATION_FPS`, durations are not.
@@ -14,15 +15,18 @@ next:
 Memory is bounded: sums, one small record a minute and one a blink.
 """
 
+import copy
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from agent.blinks import BlinkDetector
-from agent.openness import quantile, trusted_ear
-from agent.quality import Blur, Noise, Word, words
+from agent.gaze import Gaze, Kind, Stretch
+from agent.metrics import BlinkColumns, Metrics, Minute, Session
+from agent.openness import Levels, quantile, trusted_ear
+from agent.quality import Blur, Noise, Picture, Word, words
 from agent.records import Blink, EyeSample
 
 MAX_INTERVAL_S = 0.25
@@ -48,83 +52,11 @@ LONGEST_S = 60.0 * (24 * 60 + 1)
 """A session's frames lie within that of its first: a day, and a minute to end in. What is handed in
 has to be checked for it, as memory goes with its minutes; no server takes more of them."""
 
+UNCLEAR_TIME = 0.01
+"""Of valid time may be closed lids that may as well look down: PERCLOS is usually 0.01 to 0.03."""
+
 PERCLOS_CLOSED = 0.8
 """At least 80 % closed between the person's open and closed level (Abe 2023, PMC10108649)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """The document's `metrics`, unrounded. `None` is "not measured", never 0.
-
-    duration_s: from the start of the session to its end, in seconds.
-    valid_s: valid time, in seconds. coverage: valid_s / duration_s, 0..1.
-    frames: frames that arrived. frames_dropped: frames that the camera gave and nobody could take.
-    blink_count: blinks, complete and partial; long closures are counted apart.
-    partial_blink_count: how many of these were partial.
-    blink_rate_per_min: blink_count per minute of valid time.
-    inter_blink_interval_median_s: median time from one blink's start to the next one's, of
-    neighbours
-        between which the face was never unseen for longer than `UNSEEN_S`.
-    blink_duration_median_ms, blink_duration_p90_ms: of `Blink.duration_s`, in milliseconds.
-    ear_mean: mean EAR over valid time. ear_open: mean open level over valid time.
-    perclos: share of valid time with the eyes at least 80 % closed.
-    long_closure_count: closures of 500 ms and more. longest_closure_s: the longest of them, in
-    seconds.
-    """
-
-    duration_s: float
-    valid_s: float
-    coverage: float | None
-    frames: int
-    frames_dropped: int
-    blink_count: int | None
-    partial_blink_count: int | None
-    blink_rate_per_min: float | None
-    inter_blink_interval_median_s: float | None
-    blink_duration_median_ms: float | None
-    blink_duration_p90_ms: float | None
-    ear_mean: float | None
-    ear_open: float | None
-    perclos: float | None
-    long_closure_count: int | None
-    longest_closure_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Minute:
-    """One minute of the session, counted from 0. Without valid time its numbers are `None`."""
-
-    minute: int
-    valid_s: float
-    blinks: int | None
-    ear_mean: float | None
-    perclos: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class BlinkColumns:
-    """The session's blinks, a column each property. `at_s`: a blink's start since the session's."""
-
-    at_s: tuple[float, ...]
-    duration_ms: tuple[float | None, ...]
-    amplitude: tuple[float, ...]
-    complete: tuple[bool, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What was measured. `blinks` is `None` until the session is finished.
-
-    `quality` says what speaks against the numbers, if anything does.
-
-    `fps` is the rate that was delivered: frames per second of the time without stalls.
-    """
-
-    metrics: Metrics
-    quality: tuple[Word, ...]
-    minutes: tuple[Minute, ...]
-    blinks: BlinkColumns | None
-    fps: float | None
 
 
 @dataclass(slots=True)
@@ -135,6 +67,8 @@ class _Sums:
     ear: float = 0.0
     open_level: float = 0.0
     closed_s: float = 0.0
+    down_s: float = 0.0
+    unclear_s: float = 0.0
 
     def add(self, weight_s: float, ear: float, open_level: float, closed: bool) -> None:
         self.valid_s += weight_s
@@ -142,8 +76,36 @@ class _Sums:
         self.open_level += weight_s * open_level
         self.closed_s += weight_s * closed
 
+    def tell(self, weight_s: float, kind: Kind) -> None:
+        """Closed time turned out to be of that kind."""
+        if kind == "down":
+            self.closed_s = max(0.0, self.closed_s - weight_s)
+            self.down_s += weight_s
+        elif kind == "unclear":
+            self.unclear_s += weight_s
+
     def mean(self, total: float) -> float | None:
         return total / self.valid_s if self.valid_s > 0 else None
+
+
+class _Eye:
+    """One eye's open level, and its mean over the valid time in which the eye was seen."""
+
+    def __init__(self) -> None:
+        self._levels = Levels()
+        self._seen_s = self._open = 0.0
+
+    def add(self, time_s: float, ear: float | None, weight_s: float) -> None:
+        if ear is None:
+            return
+        self._levels.add(time_s, ear)
+        if self._levels.open is not None:
+            self._seen_s += weight_s
+            self._open += weight_s * self._levels.open
+
+    @property
+    def open(self) -> float | None:
+        return self._open / self._seen_s if self._seen_s > 0 else None
 
 
 @dataclass(slots=True)
@@ -221,6 +183,9 @@ class SessionBuilder:
         self._gaps = _Gaps()
         self._noise = Noise()
         self._blur = Blur()
+        self._picture = Picture()
+        self._gaze = Gaze()
+        self._left, self._right = _Eye(), _Eye()
         self._total = _Sums()
         self._minutes: dict[int, _Sums] = {}
         self._blinks: list[_Counted] = []
@@ -241,13 +206,35 @@ class SessionBuilder:
         self._last = sample
         return blinks
 
+    @property
+    def levels(self) -> Levels:
+        """The person's open and closed level, as believed by now."""
+        return self._detector.levels
+
+    @property
+    def events(self) -> list[Blink]:
+        """The blinks, then the long closures that were no look down, each in the order of time."""
+        return [counted.blink for counted in self._blinks] + self._long
+
     def snapshot(self, end_s: float, frames_dropped: int) -> Session:
         """What was measured until `end_s`, without events not yet decided. Changes nothing."""
-        return self._session(end_s, frames_dropped, final=False)
+        under_way = self._gaze.under_way()
+        if under_way is None:
+            return self._session(end_s, frames_dropped, final=False)
+        touched = {minute: copy.copy(self._minutes[minute]) for minute in under_way[0].weights}
+        total = copy.copy(self._total)
+        try:
+            self._tell(*under_way)
+            return self._session(end_s, frames_dropped, final=False)
+        finally:
+            self._total = total
+            self._minutes.update(touched)
 
     def finish(self, end_s: float, frames_dropped: int) -> Session:
         """The finished session, events not yet decided included."""
         self._count(self._detector.finish())
+        if ended := self._gaze.end():
+            self._tell(*ended)
         return self._session(end_s, frames_dropped, final=True)
 
     def _weigh(self, sample: EyeSample, interval_s: float | None) -> None:
@@ -257,19 +244,31 @@ class SessionBuilder:
             return
         self._noise.add(sample.time_s, ear, open_level, levels.depth)
         self._blur.add(sample.sharpness)
+        self._picture.add(sample.others, turned=sample.turned)
         self._gaps.add(sample.time_s)
         if interval_s is None or self._last is None or trusted_ear(self._last) is None:
             return
         weight_s = min(interval_s, MAX_INTERVAL_S)
-        closed = levels.closure(ear) >= PERCLOS_CLOSED
+        closure = levels.closure(ear)
+        closed = closure >= PERCLOS_CLOSED
         minute = int((sample.time_s - self._start_s) // 60)
-        self._total.add(weight_s, ear, open_level, closed)
-        self._minutes.setdefault(minute, _Sums()).add(weight_s, ear, open_level, closed)
+        for sums in (self._total, self._minutes.setdefault(minute, _Sums())):
+            sums.add(weight_s, ear, open_level, closed)
+        if ended := self._gaze.add(sample, closure, closed, weight_s, minute):
+            self._tell(*ended)
+        self._left.add(sample.time_s, sample.ear_left, weight_s)
+        self._right.add(sample.time_s, sample.ear_right, weight_s)
+
+    def _tell(self, stretch: Stretch, kind: Kind) -> None:
+        for minute, weight_s in stretch.weights.items():
+            self._total.tell(weight_s, kind)
+            self._minutes[minute].tell(weight_s, kind)
 
     def _count(self, blinks: Sequence[Blink]) -> None:
         for blink in blinks:
             if blink.long:
-                self._long.append(blink)
+                if not self._gaze.was_down(blink.start_s, blink.end_s):
+                    self._long.append(blink)
             else:
                 after_gap = self._gaps.forget_until(blink.start_s)
                 self._blinks.append(_Counted(blink, after_gap))
@@ -294,7 +293,18 @@ class SessionBuilder:
             frames_dropped=metrics.frames_dropped,
             noisy=self._noise.noisy,
             blurred=self._blur.blurred,
+            second_face=self._picture.second_face,
+            turned=self._picture.turned,
+            gaze_unknown=self._gaze_unknown,
         )
+
+    @property
+    def _gaze_unknown(self) -> bool:
+        return self._total.unclear_s > UNCLEAR_TIME * self._total.valid_s
+
+    def _looking_down(self) -> float | None:
+        known = self._gaze.seen and not self._gaze_unknown and not self._blur.blind
+        return self._total.mean(self._total.down_s) if known else None
 
     def _measured(self, min_fps: float) -> bool:
         seen = self._total.valid_s > 0 and not self._noise.drowned and not self._blur.blind
@@ -329,6 +339,15 @@ class SessionBuilder:
             longest_closure_s=max((long.duration_s for long in self._long), default=None)
             if durations
             else None,
+            ear_open_left=self._left.open,
+            ear_open_right=self._right.open,
+            blink_closure_left_median=_median(c.blink.closure_left for c in blinks)
+            if counts
+            else None,
+            blink_closure_right_median=_median(c.blink.closure_right for c in blinks)
+            if counts
+            else None,
+            looking_down=self._looking_down(),
         )
 
     def _interval_median_s(self) -> float | None:
@@ -369,4 +388,12 @@ class SessionBuilder:
             duration_ms=tuple(1000 * b.duration_s if durations else None for b in blinks),
             amplitude=tuple(blink.amplitude for blink in blinks),
             complete=tuple(blink.complete for blink in blinks),
+            closure_left=tuple(blink.closure_left for blink in blinks),
+            closure_right=tuple(blink.closure_right for blink in blinks),
         )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    """Of those that are known; `None` if none is."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

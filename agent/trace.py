@@ -1,7 +1,8 @@
 """Recorded traces: one row a frame, EAR empty where there is no face.
 
 Columns read: `time_s` (seconds) or `frame` (0-based; needs a frame rate), and `ear`; where present
-also `ear_left`, `ear_right` and `face_score`. Other columns are ignored. Frame numbers that are
+also `ear_left`, `ear_right`, `face_score`, `iris` and `lower_lid` (see `records.EyeSample`). Other
+columns are ignored. Frame numbers that are
 missing are dropped frames. Times in another unit than seconds are refused.
 """
 
@@ -21,7 +22,9 @@ from agent.records import Blink, EyeSample
 from agent.session import LONGEST_S
 from agent.whole_file import whole_file
 
-COLUMNS = ("frame", "time_s", "ear_left", "ear_right", "ear", "face_score")
+COLUMNS = (
+    "frame", "time_s", "ear_left", "ear_right", "ear", "face_score", "iris", "lower_lid"
+)  # fmt: skip
 """What is written, in this order."""
 
 SLOWEST_S, FASTEST_S = 1.0, 0.0005
@@ -100,7 +103,8 @@ class TraceWriter:
 
     def write(self, frame: int, sample: EyeSample) -> None:
         """`frame` is the frame's 0-based number in its video."""
-        numbers = (sample.ear_left, sample.ear_right, sample.ear, sample.score)
+        eyes = (sample.ear_left, sample.ear_right, sample.ear, sample.score)
+        numbers = (*eyes, sample.iris, sample.lower_lid)
         cells = ("" if number is None else f"{number:.5f}" for number in numbers)
         self._writer.writerow((frame, f"{sample.time_s:.6f}", *cells))
 
@@ -181,6 +185,8 @@ class _Reader:
             ear_right=self._number(row, "ear_right"),
             ear=self._number(row, "ear"),
             score=self._number(row, "face_score"),
+            iris=self._number(row, "iris"),
+            lower_lid=self._number(row, "lower_lid"),
         )
 
     def _frame(self, row: Mapping[str, str]) -> int:

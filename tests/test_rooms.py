@@ -17,13 +17,15 @@ PURE = {
     "dips": {"records", "openness"},
     "blinks": {"records", "openness", "dips"},
     "quality": {"dips"},
-    "session": {"records", "openness", "blinks", "quality"},
-    "document": {"session"},
-    "evidence": {"records", "openness", "blinks", "session"},
+    "gaze": {"records", "openness", "dips"},
+    "metrics": {"quality"},
+    "session": {"records", "openness", "blinks", "quality", "gaze", "metrics"},
+    "document": {"metrics"},
+    "evidence": {"records", "openness", "session", "metrics"},
 }
 PURE_STDLIB = {
-    "bisect", "collections", "dataclasses", "datetime", "enum", "itertools", "math", "statistics",
-    "typing",
+    "bisect", "collections", "copy", "dataclasses", "datetime", "enum", "itertools", "math",
+    "statistics", "typing",
 }  # fmt: skip
 CLOCKS = {"datetime.now", "datetime.utcnow", "time.time", "time.monotonic", "date.today"}
 EDGE = {
@@ -39,6 +41,10 @@ EDGE = {
     "mapped_memory": set(),
     "models": {"ai_edge_litert", "tflite_runtime"},  # one interpreter under its two names
     "landmarks": {"cv2"},
+    "mesh": {"cv2"},
+    "detector": {"cv2"},
+    "crops": {"cv2"},
+    "eyes": set(),
     "sharpness": {"cv2"},
     "store": {"sqlite_utils"},
     "store_schema": set(),
@@ -61,7 +67,10 @@ SAME_ROOM = {
     "capture": {"picamera", "pace", "video_file"},
     "video_file": {"containers", "video_name"},
     "controls": {"light", "presses", "evdev_button"},
-    "landmarks": {"sharpness"},
+    "landmarks": {"crops", "detector", "eyes", "mesh", "sharpness"},
+    "mesh": {"crops", "detector", "eyes", "models"},
+    "detector": {"crops", "models"},
+    "eyes": {"detector", "models"},
     "model_cut": {"flatbuffer"},
     "manifest": {"model_cut", "packaged_files"},
     "models": {"manifest", "mapped_memory", "packaged_files"},
@@ -69,7 +78,7 @@ SAME_ROOM = {
     "transport_mqtt": {"mqtt_connection"},
     "chart": {"canvas", "evidence", "session"},
     "plot": {"canvas", "chart", "evidence", "session"},
-    "overlay": {"canvas", "chart", "evidence", "video_name"},
+    "overlay": {"canvas", "chart", "ear", "evidence", "video_name"},
 }
 
 

@@ -72,7 +72,7 @@ def answered(done: subprocess.CompletedProcess[str]) -> Any:
 def test_replay_prints_frames_rate_document_and_blinks(clip: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     answer = answered(blink_agent("replay", clip, "--json", "--trace", trace, home=tmp_path))
-    assert set(answer) == {"frames", "fps", "ends_early", "document", "blinks"}
+    assert set(answer) == {"frames", "fps", "ends_early", "document", "counted", "blinks"}
     assert answer["ends_early"] is None
     assert (answer["frames"], answer["fps"]) == (72, 30.0)
     (blink,) = answer["blinks"]
@@ -86,7 +86,8 @@ def test_replay_prints_frames_rate_document_and_blinks(clip: Path, tmp_path: Pat
 
     with trace.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "time_s", "ear_left", "ear_right", "ear", "face_score"]
+    eyes = ["ear_left", "ear_right", "ear", "face_score", "iris", "lower_lid"]
+    assert list(rows[0]) == ["frame", "time_s", *eyes]
     assert [int(row["frame"]) for row in rows] == list(range(72))
     again = answered(blink_agent("analyse", trace, "--json", home=tmp_path))
     assert again["blinks"] == answer["blinks"]
@@ -99,7 +100,8 @@ def test_a_video_without_a_face_measures_nothing(tmp_path: Path) -> None:
         pytest.skip(f"no recording at {clip}")
     answer = answered(blink_agent("replay", clip, "--json", home=tmp_path))
     metrics = answer["document"]["metrics"]
-    assert answer["blinks"] is None
+    assert answer["blinks"] == []
+    assert answer["counted"] is False
     assert metrics["coverage"] == 0
     measured = {name for name, value in metrics.items() if value is not None}
     assert measured == {"duration_s", "valid_s", "coverage", "frames", "frames_dropped"}
@@ -284,7 +286,12 @@ def test_analyse_prints_no_count_that_a_session_would_not_give(tmp_path: Path) -
     assert done.returncode == 0
     assert done.stdout == "blinks not counted: short, low_frame_rate\n"
     answer = answered(blink_agent("analyse", slow, "--json", home=tmp_path))
-    assert answer == {"blinks": None, "quality": ["short", "low_frame_rate"], "assumed_fps": None}
+    assert answer == {
+        "counted": False,
+        "blinks": [],
+        "quality": ["short", "low_frame_rate"],
+        "assumed_fps": None,
+    }
 
 
 def test_a_rate_that_is_assumed_for_a_trace_is_said(tmp_path: Path) -> None:

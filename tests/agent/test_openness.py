@@ -3,7 +3,7 @@
 import pytest
 
 from agent.blinks import BlinkDetector
-from agent.openness import Levels, quantile, trusted_ear
+from agent.openness import USUAL_DEPTH, Levels, quantile, trusted_ear
 from tests.agent.traces import OPEN, Camera, Lids, sample, without_face
 
 
@@ -65,15 +65,32 @@ def test_who_walks_away_and_comes_back_is_remembered() -> None:
     assert detector.levels.open == pytest.approx(OPEN, rel=0.02)
 
 
+def test_eyes_that_open_after_a_long_look_down_have_their_level_within_a_second() -> None:
+    levels = learned(Levels(), [0.08] * 600)
+    for _ in range(4):
+        levels.learn_depth(0.4)
+    for frame in range(600, 600 + 36):
+        levels.add(frame / 30, 0.30)
+    assert levels.open == pytest.approx(0.30)
+    assert levels.depth == USUAL_DEPTH
+
+
+def test_wide_eyes_for_a_moment_do_not_move_the_level() -> None:
+    levels = learned(Levels(), [0.30] * 600)
+    for frame in range(600, 600 + 36):
+        levels.add(frame / 30, 0.40)
+    assert levels.open == pytest.approx(0.30, rel=0.05)
+
+
 def test_the_closed_level_is_a_guess_before_blinks_are_seen() -> None:
     levels = learned(Levels(), [0.30] * 60)
-    assert levels.closed == pytest.approx(0.18)
+    assert levels.closed == pytest.approx(0.09)
 
 
 @pytest.mark.parametrize("depth", [0.3, 0.45, 0.75])
-def test_five_blinks_teach_the_closed_level(depth: float) -> None:
+def test_eight_blinks_teach_the_closed_level(depth: float) -> None:
     levels = learned(Levels(), [0.30] * 60)
-    for _ in range(5):
+    for _ in range(8):
         levels.learn_depth(depth)
     assert levels.closed == pytest.approx(0.30 * (1 - depth))
     assert levels.closure(0.30 * (1 - depth)) == pytest.approx(1.0)

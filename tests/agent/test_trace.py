@@ -127,8 +127,8 @@ def test_every_row_is_written_under_the_header() -> None:
     file = io.StringIO()
     TraceWriter(file).write(7, EyeSample(0.25, None, None, None, None))
     assert list(csv.reader(file.getvalue().splitlines())) == [
-        ["frame", "time_s", "ear_left", "ear_right", "ear", "face_score"],
-        ["7", "0.250000", "", "", "", ""],
+        ["frame", "time_s", "ear_left", "ear_right", "ear", "face_score", "iris", "lower_lid"],
+        ["7", "0.250000", "", "", "", "", "", ""],
     ]
 
 
