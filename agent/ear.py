@@ -45,7 +45,7 @@ def eye_sample(time_s: float, face: FaceLandmarks | None) -> EyeSample:
     """
     if face is None:
         return EyeSample(time_s, None, None, None, None)
-    right, left = face.lids[:, _SIX].tolist()
+    right, left = face.lids.take(_SIX, axis=1).tolist()
     right_iris, left_iris = face.irises[:, 0].tolist()
     eyes = eye_aspect_ratio(*right), eye_aspect_ratio(*left)
     seen = visibility(yaw_deg(*face.mesh[_OUTER_CORNERS].tolist()))
@@ -79,7 +79,9 @@ def drop(p1: Point, p4: Point, *points: Point) -> float:
     an eye without width.
     """
     across, down = p4[0] - p1[0], p4[1] - p1[1]
-    area = sum(across * (point[1] - p1[1]) - down * (point[0] - p1[0]) for point in points)
+    area = 0.0
+    for x, y in points:
+        area += across * (y - p1[1]) - down * (x - p1[0])
     width = across * across + down * down
     return area / (width * len(points)) if width > 0 else 0.0
 

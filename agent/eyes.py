@@ -169,15 +169,16 @@ _GRID_POINTS = _grid_points()
 
 def _boxes(mesh: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Landmarks2TransformMatrix: each box's turn and scale (2, 2, 2), and its centre (2, 2)."""
-    turns = np.array([_turn(*ends) for ends in mesh[_LEVEL].tolist()])
-    level = mesh[AROUND] @ turns
-    low, high = level.min(axis=1), level.max(axis=1)
+    level = np.array([_to_level(*ends) for ends in mesh[_LEVEL].tolist()])
+    around = level @ mesh.take(AROUND, axis=0).transpose(0, 2, 1)
+    low, high = around.min(axis=2), around.max(axis=2)
+    turns = level.transpose(0, 2, 1)
     centres = (turns @ ((low + high) / 2)[..., None])[..., 0]
     return turns * ((high - low) * (BOX_SCALE / GRID))[:, None], centres
 
 
-def _turn(start: Sequence[float], end: Sequence[float]) -> list[list[float]]:
-    """The rotation matrix from the line between two points to a level one's axes."""
+def _to_level(start: Sequence[float], end: Sequence[float]) -> list[list[float]]:
+    """The rotation matrix that makes the line between two points level."""
     angle = math.atan2(end[1] - start[1], end[0] - start[0])
     cos, sin = math.cos(angle), math.sin(angle)
-    return [[cos, -sin], [sin, cos]]
+    return [[cos, sin], [-sin, cos]]

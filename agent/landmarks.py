@@ -79,6 +79,9 @@ another scene, or a head too fast to be followed by its eyes."""
 _EYE_CORNERS = np.array([33, 263])
 """Mesh landmarks: the outer corners of the person's own right and left eye."""
 
+_EYE_ENDS = slice(OUTER, INNER + 1, INNER - OUTER)
+"""Both corners of an eye among its points."""
+
 _TURNED = math.cos(math.radians(45))
 """Cosine of the angle from which on a face is not upright: another quarter turn is nearer."""
 
@@ -324,7 +327,8 @@ def _may_be(last: Region, found: Region, elapsed_s: float) -> bool:
 
 def _corners(eyes: Contours) -> list[complex]:
     """Of the right and the left eye, outer and inner, as complex numbers."""
-    return [complex(*point) for point in eyes.lids[:, [OUTER, INNER]].reshape(4, 2).tolist()]
+    corners: list[complex] = eyes.points.view(np.complex64)[:, _EYE_ENDS].ravel().tolist()
+    return corners
 
 
 def _moved(track: _Track, eyes: Contours) -> Affine | None:
