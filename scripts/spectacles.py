@@ -36,13 +36,16 @@ class Spectacles:
         self._line((left[0] + lens[0], left[1]), (left[0] + lens[0] + arm, left[1]), width)
         self._rims = np.asarray(cv2.GaussianBlur(self._rims, (0, 0), 0.4 * zoom), np.float32)
         soft = cv2.GaussianBlur(self._reflections, (0, 0), 0.6 * zoom)
-        self._reflections = np.asarray(soft, np.float32)
+        x, y, columns, rows = cv2.boundingRect(np.asarray(self._rims + soft > 0, np.uint8))
+        self._box = slice(y, y + rows), slice(x, x + columns)
+        self._rims = self._rims[self._box][..., None]
+        self._reflections = np.asarray(soft, np.float32)[self._box][..., None]
 
     def draw(self, picture: Pixels, glare: float) -> None:
         """Draw them onto `picture`; the lenses reflect `glare`, 0..1, of white light."""
-        rims, light = self._rims[..., None], glare * self._reflections[..., None]
-        drawn = picture + (255 - picture.astype(np.float32)) * light
-        picture[:] = np.clip(drawn + (_RIM_GREY - drawn) * rims + 0.5, 0, 255)
+        face = picture[self._box]
+        drawn = face + (255 - face.astype(np.float32)) * (glare * self._reflections)
+        face[:] = np.clip(drawn + (_RIM_GREY - drawn) * self._rims + 0.5, 0, 255)
 
     def _lens(self, pupil: Point, half: tuple[float, float], width: int) -> None:
         centre, axes = _fixed(pupil), _fixed(half)
