@@ -10,6 +10,7 @@ closure. Half a second later it is measured (`dips.measure_dip`) and judged:
     lowered   the lids came back less than `MIN_RECOVERY` of the way: a look down
     droop     it is wide but incomplete: a look down and up again, a squint
     shallow   it is less than `MIN_AMPLITUDE` of the person's own depth, or within the noise
+    squint    neither eye closes by `DEEPER_EYE`
     blink     (counted, and its depth teaches the closed level)
 
 Closures too long for that look-ahead are followed by the person's levels alone (`LongClosures`).
@@ -41,6 +42,11 @@ REFRACTORY_S = 0.2
 
 MIN_AMPLITUDE = 0.525
 """Just beyond half way to the closed level: frowns and squints end before (bench.accuracy)."""
+
+DEEPER_EYE = 0.46
+"""One eye at least falls by so much of its own level in a blink, at its lowest: in squints and
+frowns both fall by 0.44 at most. Of who blinks less deeply a quarter more than the least depth is
+asked instead; where an eye isn't seen, nothing."""
 
 LEARN_SIGMAS = 6.0
 """A dip that is surely not noise teaches the closed level, counted or not."""
@@ -139,7 +145,7 @@ class BlinkDetector:
         blink, least_depth = self._blink(dip), self._least_depth(dip.noise)
         if dip.noise is not None and dip.depth >= LEARN_SIGMAS * dip.noise:
             self.levels.learn_depth(dip.depth)
-        if dip.depth < least_depth:
+        if dip.depth < least_depth or _deeper_eye(blink) < min(DEEPER_EYE, 1.25 * least_depth):
             return []
         self._long.was_open_at(dip.first_s)
         self.levels.learn_open(dip.level)
@@ -174,6 +180,12 @@ class BlinkDetector:
             start_s = self._recent.next_s(self._last_end_s)
         self._last_end_s = blink.end_s
         return replace(blink, start_s=start_s)
+
+
+def _deeper_eye(blink: Blink) -> float:
+    """How far the eye closed that closed more, 0..1; infinite where one of them wasn't seen."""
+    left, right = blink.closure_left, blink.closure_right
+    return math.inf if left is None or right is None else max(left, right)
 
 
 class _Lids(Enum):
