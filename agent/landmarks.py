@@ -32,15 +32,20 @@ from agent.sharpness import sharpness
 LOOK_S = 0.3
 """How often the whole face is looked at: see the table in docs/measuring.md."""
 
-FACE_LOGIT = 8.0
+FACE_LOGIT = 10.0
 """Least face flag of the trunk, a logit, to begin with. Upright faces give 12 to 34, the same ones
 upside down -8 to 15, other things less than 0."""
 
 KEEP_LOGIT = 4.0
 """Least face flag to go on with: a hand or a turn of the head lowers it for a moment."""
 
-SURE_LOGIT = 20.0
-"""Such a face is upright in its crop. Below, the other three turns are tried when it is found."""
+SURE_LOGIT, HOPELESS_LOGIT = 23.0, -5.0
+"""From here on a face is upright in its crop. Below, the other three turns are tried when it is
+found: these give up to 20, and the right one 24 to 38 after two or three looks, as the detector
+lays its region badly around a face that is upside down. Below the second none will come of it."""
+
+TURN_LOOKS = 3
+"""Looks at each turn of a face that was found, each at the region of the one before."""
 
 RETRY_S = 0.1
 """The detector looks ten times a second at most: soon enough for a face, cheap in an empty room."""
@@ -241,8 +246,7 @@ class FaceTracker:
         if time_s < self._sharp_due_s:
             return None
         self._sharp_due_s = time_s + SHARP_S
-        corners = eyes.lids[:, [OUTER, INNER]].copy()
-        corners[..., 1] -= self._mesh.first_row
+        corners = eyes.lids[:, _EYE_ENDS] - np.array(self._mesh.band_corner, np.float32)
         return sharpness(band, corners)
 
     def _acquire(self, frame: Frame) -> FaceLandmarks | None:
@@ -263,12 +267,16 @@ class FaceTracker:
         best, best_logit = None, FACE_LOGIT
         for turn in _QUARTER_TURNS:
             to_frame = replace(found, angle=found.angle + turn).to_frame(CROP)
-            look = self._mesh.look(frame, to_frame)
-            region = _region_around(look.mesh)
-            if region is not None and look.logit >= best_logit:
-                best, best_logit = joined(to_frame, region.to_frame(CROP)), look.logit
-            if look.logit >= SURE_LOGIT:
-                break
+            for _ in range(TURN_LOOKS):
+                look = self._mesh.look(frame, to_frame)
+                region = _region_around(look.mesh)
+                if region is None or look.logit < HOPELESS_LOGIT:
+                    break
+                to_frame = joined(to_frame, region.to_frame(CROP))
+                if look.logit >= best_logit:
+                    best, best_logit = to_frame, look.logit
+                if look.logit >= SURE_LOGIT:
+                    return to_frame
         return best
 
     def _choose(self, found: list[Region], time_s: float) -> Region | None:
