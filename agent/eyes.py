@@ -25,8 +25,8 @@ CELL = 4
 CELLS = 48
 """Features of a whole crop, each way."""
 
-BAND_CELLS = 18
-"""Rows of features that hold both eyes' boxes; most faces need 14 to 17."""
+BAND_COLUMNS, BAND_ROWS = 38, 18
+"""Features that hold both eyes' boxes; most faces need 28 to 34 columns and 14 to 17 rows."""
 
 CHANNELS, GRID = 32, 16
 """Of a feature, and of an eye's box."""
@@ -101,26 +101,25 @@ class EyeHeads:
         self._weights = np.zeros((4, 2 * GRID * GRID, CHANNELS), np.float32)
         self._to_crop = np.zeros((2, 2, 2), np.float32)
         self._origin = np.zeros((2, 1, 2), np.float32)
-        self.first_row = 0
+        self.first_column = self.first_row = 0
 
     def lay(self, mesh: Floats) -> None:
         """Lay the boxes around both eyes of a mesh (468, 2), in cells.
 
-        `first_row` is then the row of cells at which the band of features begins.
+        At `first_column` and `first_row` of the cells the band of features then begins.
         """
         turns, centres = _boxes(mesh)
-        at = turns @ _GRID_POINTS + (centres[..., None] - 0.5)
-        low, high = at[:, 1].min(), at[:, 1].max()
-        middle_row = math.floor((low + high + 1 - BAND_CELLS) / 2 + 0.5)
-        self.first_row = min(max(middle_row, 0), CELLS - BAND_CELLS)
-        at[:, 1] -= self.first_row
-        self._sample(at.transpose(1, 0, 2).reshape(2, -1))
+        at = (turns @ _GRID_POINTS + (centres[..., None] - 0.5)).transpose(1, 0, 2).reshape(2, -1)
+        (left, top), (right, bottom) = at.min(axis=1).tolist(), at.max(axis=1).tolist()
+        self.first_column = _first_of(BAND_COLUMNS, left, right)
+        self.first_row = _first_of(BAND_ROWS, top, bottom)
+        self._sample(at - [[self.first_column], [self.first_row]])
         self._to_crop = turns.transpose(0, 2, 1).astype(np.float32)
         origin = centres - turns.sum(axis=2) * (GRID / 2)
         self._origin = (CELL * origin[:, None]).astype(np.float32)
 
     def read(self, features: Floats) -> Contours:
-        """What the heads draw from the band's features (`BAND_CELLS` * `CELLS`, 32)."""
+        """What the heads draw from the band's features (`BAND_ROWS` * `BAND_COLUMNS`, 32)."""
         taken, half = self._taken, GRID * GRID
         np.take(features, self._cells, axis=0, out=taken, mode="clip")
         np.multiply(taken, self._weights, out=taken)
@@ -146,12 +145,18 @@ class EyeHeads:
         np.minimum(np.maximum(neighbours, 0, out=neighbours), _LAST_CELL, out=neighbours)
         # All four pairs of a row, above and below, and a column, left and right.
         (columns, rows), (across, down) = neighbours.swapaxes(0, 1), weights.swapaxes(0, 1)
-        np.add(CELLS * rows[:, None], columns, out=self._cells.reshape(2, 2, -1))
+        np.add(BAND_COLUMNS * rows[:, None], columns, out=self._cells.reshape(2, 2, -1))
         self._weights[:] = (down[:, None] * across).reshape(4, -1, 1)
 
 
-_LAST_CELL = np.array([[CELLS - 1], [BAND_CELLS - 1]])
+_LAST_CELL = np.array([[BAND_COLUMNS - 1], [BAND_ROWS - 1]])
 """Of the columns and rows of the band."""
+
+
+def _first_of(count: int, low: float, high: float) -> int:
+    """The first of so many cells, of `CELLS`, that have low..high in their middle."""
+    first = math.floor((low + high + 1 - count) / 2 + 0.5)
+    return min(max(first, 0), CELLS - count)
 
 
 def _grid_points() -> NDArray[np.float64]:

@@ -77,7 +77,7 @@ larger or smaller it may get; and how far it may turn, in radians."""
 MAX_OFF, MAX_LOG_SIZE = 0.08, 0.15
 """How far a crop may be off the face in it, in its widths, and the logarithm of its size."""
 
-MAX_CHANGE = 0.2
+MAX_CHANGE = 0.25
 """Mean change of the picture around the eyes from one frame to the next, over its contrast: more is
 another scene, or a head too fast to be followed by its eyes."""
 

@@ -14,13 +14,13 @@ import numpy as np
 from agent import models
 from agent.crops import Affine, Cropper, Floats, Pixels
 from agent.detector import tensors
-from agent.eyes import BAND_CELLS, CELL, CELLS, CHANNELS, Contours, EyeHeads
+from agent.eyes import BAND_COLUMNS, BAND_ROWS, CELL, CELLS, CHANNELS, Contours, EyeHeads
 from agent.models import Interpreter
 from agent.records import Frame
 
 CROP = CELL * CELLS
-BAND = CELL * BAND_CELLS
-"""Width of the crop, and height of the band around the eyes, in pixels of the crop."""
+BAND_WIDTH, BAND_HEIGHT = CELL * BAND_COLUMNS, CELL * BAND_ROWS
+"""Width of the crop, and size of the band around the eyes, in pixels of the crop."""
 
 _TO_UNIT = np.float32(1 / 255)
 """Grey levels to the models' 0..1."""
@@ -53,7 +53,7 @@ class Look:
     """What a look at the whole face found, in pixels of its crop.
 
     `mesh` is float32 (468, 3); `logit` is the face flag; `band` is the picture around the eyes,
-    uint8 (BAND, CROP, 3), valid until the next look or glance.
+    uint8 (BAND_HEIGHT, BAND_WIDTH, 3), valid until the next look or glance.
     """
 
     mesh: Floats
@@ -79,14 +79,14 @@ class AttentionMesh:
     def __init__(self, parts: FaceModels) -> None:
         self._trunk, self._stem = parts.trunk, parts.stem
         self._heads = EyeHeads(parts.right_eye, parts.left_eye)
-        self._whole_crop, self._band_crop = Cropper(CROP, CROP), Cropper(CROP, BAND)
+        self._whole_crop, self._band_crop = Cropper(CROP, CROP), Cropper(BAND_WIDTH, BAND_HEIGHT)
         self._face, (self._points, self._features, self._flag) = tensors(parts.trunk)
         self._band, (self._band_features,) = tensors(parts.stem)
 
     @property
-    def first_row(self) -> int:
-        """Where the band begins, in pixels of the crop."""
-        return CELL * self._heads.first_row
+    def band_corner(self) -> tuple[int, int]:
+        """Where the band begins, x and y in pixels of the crop."""
+        return CELL * self._heads.first_column, CELL * self._heads.first_row
 
     def look(self, frame: Frame, to_frame: Affine) -> Look:
         """Look at the whole crop, which `to_frame` maps into the frame."""
@@ -96,16 +96,17 @@ class AttentionMesh:
         self._trunk.invoke()
         mesh = self._points()[0] * np.float32(CELL)
         self._heads.lay(self._points()[0, :, :2])
-        row = self._heads.first_row
-        features = self._features()[0, row : row + BAND_CELLS].reshape(-1, CHANNELS)
-        eyes = self._heads.read(features)
-        band = crop[self.first_row : self.first_row + BAND]
+        column, row = self._heads.first_column, self._heads.first_row
+        features = self._features()[0, row : row + BAND_ROWS, column : column + BAND_COLUMNS]
+        eyes = self._heads.read(features.reshape(-1, CHANNELS))
+        x, y = self.band_corner
+        band = crop[y : y + BAND_HEIGHT, x : x + BAND_WIDTH]
         return Look(mesh, self._flag().item(), eyes, band)
 
     def glance(self, frame: Frame, to_frame: Affine) -> Glance:
         """Look at the band around the eyes only."""
         matrix = to_frame.copy()
-        matrix[:, 2] += to_frame[:, 1] * self.first_row
+        matrix[:, 2] += to_frame[:, :2] @ self.band_corner
         band = self._band_crop.rgb(frame, matrix, cv2.BORDER_REPLICATE)
         np.multiply(band, _TO_UNIT, out=self._band()[0])
         self._stem.invoke()
