@@ -319,6 +319,12 @@ def test_a_time_without_closed_lids_was_no_look_down() -> None:
     assert not gaze.was_down(12.0, 14.0)
 
 
+def test_a_stretch_beside_a_closure_says_nothing_about_it() -> None:
+    gaze = after((10.0, 1.0, DOWN), (11.5, 0.5, CLOSED), (13.0, 0.75, DOWN))
+    assert gaze.was_down(12.5, 14.0)
+    assert not gaze.was_down(11.4, 12.2)
+
+
 def test_a_stretch_under_way_is_asked_too() -> None:
     gaze = Gaze()
     open_eyes(gaze, 3.0)
