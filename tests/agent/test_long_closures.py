@@ -156,12 +156,10 @@ def test_a_slow_rise_is_known_before_the_lids_are_up_and_arms_the_next() -> None
 
 
 def test_a_flutter_is_shut_time_and_a_longer_rest_is_not() -> None:
-    """Two times that are too short apart: together they are long if no more than that is between."""
-    short, flutter = 20, int(FLUTTER_S / STEP_S)
-    assert (
-        len(ended((OPEN, 16), (DOWN, short), (HALF, flutter - 1), (DOWN, short), (OPEN, 16))) == 1
-    )
-    assert ended((OPEN, 16), (DOWN, short), (HALF, flutter + 1), (DOWN, short), (OPEN, 16)) == []
+    """Two times that are too short: they are long together if a flutter is between them."""
+    flutter, short = int(FLUTTER_S / STEP_S), (DOWN, 20)
+    assert len(ended((OPEN, 16), short, (HALF, flutter - 1), short, (OPEN, 16))) == 1
+    assert ended((OPEN, 16), short, (HALF, flutter + 1), short, (OPEN, 16)) == []
 
 
 def test_the_longest_time_that_they_stay_shut_decides() -> None:
