@@ -113,7 +113,9 @@ class EyeHeads:
         (left, top), (right, bottom) = at.min(axis=1).tolist(), at.max(axis=1).tolist()
         self.first_column = _first_of(BAND_COLUMNS, left, right)
         self.first_row = _first_of(BAND_ROWS, top, bottom)
-        self._sample(at - [[self.first_column], [self.first_row]])
+        at[0] -= self.first_column
+        at[1] -= self.first_row
+        self._sample(at)
         self._to_crop = turns.transpose(0, 2, 1).astype(np.float32)
         origin = centres - turns.sum(axis=2) * (GRID / 2)
         self._origin = (CELL * origin[:, None]).astype(np.float32)
@@ -136,25 +138,25 @@ class EyeHeads:
         return Contours(drawn)
 
     def _sample(self, at: NDArray[np.float64]) -> None:
-        """Take features at (2, 512), columns and rows of the band: bilinear, zero outside."""
-        before = np.floor(at)
-        share = (at - before).astype(np.float32)
-        first = before.astype(np.intp)
-        neighbours, weights = np.array([first, first + 1]), np.array([1 - share, share])
-        weights[(neighbours < 0) | (neighbours > _LAST_CELL)] = 0
-        np.minimum(np.maximum(neighbours, 0, out=neighbours), _LAST_CELL, out=neighbours)
-        # All four pairs of a row, above and below, and a column, left and right.
-        (columns, rows), (across, down) = neighbours.swapaxes(0, 1), weights.swapaxes(0, 1)
-        np.add(BAND_COLUMNS * rows[:, None], columns, out=self._cells.reshape(2, 2, -1))
+        """Take features at (2, 512), columns and rows of the band: bilinear, the edge's outside."""
+        np.minimum(np.maximum(at, 0, out=at), _LAST_CELL, out=at)
+        cell = at.astype(np.intp)
+        after = (at - cell).astype(np.float32)
+        # Of a cell at the end of a row or of the band the next one has no weight.
+        np.add(BAND_COLUMNS * cell[1] + cell[0], _NEIGHBOURS, out=self._cells)
+        across, down = np.array([1 - after, after]).swapaxes(0, 1)
         self._weights[:] = (down[:, None] * across).reshape(4, -1, 1)
 
 
 _LAST_CELL = np.array([[BAND_COLUMNS - 1], [BAND_ROWS - 1]])
 """Of the columns and rows of the band."""
 
+_NEIGHBOURS = np.array([[0], [1], [BAND_COLUMNS], [BAND_COLUMNS + 1]])
+"""A cell, the one to its right, and the two below."""
+
 
 def _first_of(count: int, low: float, high: float) -> int:
-    """The first of so many cells, of `CELLS`, that have low..high in their middle."""
+    """The first of `count` cells, of `CELLS`, that have low..high in their middle."""
     first = math.floor((low + high + 1 - count) / 2 + 0.5)
     return min(max(first, 0), CELLS - count)
 
