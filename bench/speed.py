@@ -3,6 +3,12 @@
 All sides measure the same decoded frames in interleaved rounds, each in a process of its own, timed
 by the same call (bench.stopwatch). A frame is copied into place just before, as a camera's driver
 or a decoder would leave it; MediaPipe's are turned to RGB, ours are BGR or I420, none of it timed.
+Bare inference is that of the plain mesh (bench/peers.toml) in a loop of its own.
+
+Most frames are a glance at the eyes, some a look at the whole face: so a side's figure is the mean
+over a stretch with a tracked face. Rounds are alike, frame by frame, so each frame counts with its
+median over the rounds: what the scheduler did to one of them does not count, and the dearest frame
+is one that is dear in most rounds.
 """
 
 import argparse
@@ -14,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -31,13 +37,17 @@ from scripts.portrait import demo_schedule, load_portrait, sway
 Pixels = NDArray[np.uint8]
 
 PORTRAIT_FPS = 30.0
+INFERENCE = ("large", "heads")
 STAGES = {
-    "crop": "crop: window, warp, colour, scale",
-    "inference": "inference",
-    "landmarks": "landmarks to the frame, next region",
+    "crop": "crop: warp, colour, scale",
+    "large": "stem of a glance, trunk of a look",
+    "gather": "gather: boxes laid at a look, features sampled, contours mapped",
+    "heads": "both eye heads",
+    "landmarks": "tracking: lids to the frame, the crop moved",
     "ear": "eye aspect ratio",
     "blinks": "blink detector and session",
 }
+KINDS = ("glance", "look")
 
 
 @dataclass
@@ -52,18 +62,32 @@ class Side:
     version: str = ""
     rounds: list[dict[str, Times]] = field(default_factory=list)
 
-    def medians(self, what: str, clock: str) -> list[float]:
-        """Of each round."""
+    def frames(self, what: str, clock: str, levels: Sequence[float] = ()) -> list[list[float]]:
+        """A frame of the stretch each, and of it its times in all rounds, over the rounds' levels.
+
+        A round that was cut short ends the stretch for all.
+        """
+        rows = [times[what][clock] for times in self.rounds]
+        return [
+            [time / level for time, level in zip(times, levels or [1.0] * len(rows), strict=True)]
+            for times in zip(*rows, strict=False)
+        ]
+
+    def levels(self, what: str, clock: str) -> list[float]:
+        """The median of each round."""
         return [statistics.median(times[what][clock]) for times in self.rounds]
 
     def figures(self, what: str) -> dict[str, float]:
-        """Milliseconds a frame: the median round and the best one; a round's figure is a median."""
+        """Milliseconds a frame, the mean of all, each with its median round or its best one."""
         return {
-            f"{clock}_{name}": round(pick(self.medians(what, clock)), 4)
+            f"{clock}_{name}": round(statistics.mean(map(pick, self.frames(what, clock))), 4)
             for clock in ("wall", "cpu")
             if self.rounds[0][what][clock]
-            for name, pick in (("median", statistics.median), ("min", min))
+            for name, pick in _OF_ROUNDS.items()
         }
+
+
+_OF_ROUNDS: dict[str, Callable[[list[float]], float]] = {"median": statistics.median, "min": min}
 
 
 def main() -> int:
@@ -74,7 +98,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="blinklog-speed-") as name:
         path = Path(name) / "frames.npy"
         np.save(path, frames)
-        sides = run(_sides(path, fps), options.rounds, Path(name))
+        sides = run(_sides(path, fps, options.threads), options.rounds, Path(name))
     result = {
         "frames": len(frames),
         "size": [frames.shape[2], frames.shape[1]],
@@ -91,8 +115,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one object on standard output")
-    parser.add_argument("--frames", type=int, default=150, help="frames of a round")
+    parser.add_argument("--frames", type=int, default=190, help="frames of a round")
     parser.add_argument("--rounds", type=int, default=7, help="after one that warms up")
+    parser.add_argument("--threads", type=int, help="only so many, in place of one and two")
     parser.add_argument("--video", type=Path, help="a video in place of the blinking portrait")
     return parser.parse_args()
 
@@ -113,14 +138,14 @@ def _frames(video: Path | None, count: int) -> tuple[Pixels, float, str]:
     return np.stack(taken), camera.fps, video.name
 
 
-def _sides(frames: Path, fps: float) -> list[Side]:
+def _sides(frames: Path, fps: float, only: int | None) -> list[Side]:
     pythons = {"ai_edge_litert": Path(sys.executable), "tflite_runtime": tflite_python()}
     sides = []
     for runtime, python in pythons.items():
         if python is None:
             loud("no tflite-runtime: no .venv-tflite, and BLINKLOG_TFLITE_PYTHON is not set")
             continue
-        for threads in (1, 2):
+        for threads in (1, 2) if only is None else (only,):
             for layout in ("bgr", "yuv420"):
                 module = "bench.speed_blinklog"
                 command = [str(python), "-m", module, str(frames), str(fps), str(threads), layout]
@@ -188,58 +213,92 @@ def _stream(stream: IO[str] | None) -> IO[str]:
 
 
 def summary(sides: dict[str, Side]) -> dict[str, Any]:
-    """The numbers. A ratio is the median of the rounds' own: noise hits both of its sides."""
+    """The numbers. Of the usual threads' two layouts the dearer one counts."""
     threads = ModelConfig().threads
-    usual = next(
-        (each for each in sides.values() if (each.threads, each.layout) == (threads, "bgr")), None
-    )
+    ours = [each for each in sides.values() if each.threads == threads]
+    usual = [each for each in ours if each.env == ours[0].env]  # of the same runtime
     plain, refined = sides.get("mediapipe plain"), sides.get("mediapipe refined")
     return {
         "threads": threads,
-        "frame_over_invoke": _over_invoke(usual, "bare"),
-        "frame_over_invoke_in_turn": _over_invoke(usual, "bare in turn"),
-        "wall_over_mediapipe": _over(usual, plain, "wall"),
-        "cpu_over_mediapipe": _over(usual, plain, "cpu"),
-        "floor_over_mediapipe": _over(usual, plain, "wall", "bare"),
-        "wall_over_mediapipe_refined": _over(usual, refined, "wall"),
-        "cpu_over_mediapipe_refined": _over(usual, refined, "cpu"),
-        "sides": [_row(side, plain) for side in sides.values()],
-        "stages": {name: usual.figures(name) for name in STAGES} if usual else {},
+        "session_frame_over_invoke": _dearer(_over_invoke(each) for each in usual),
+        "dearest_frame_over_invoke": _dearer(_over_invoke(each, max) for each in usual),
+        "wall_over_mediapipe": _dearer(_over(each, plain, "wall") for each in usual),
+        "cpu_over_mediapipe": _dearer(_over(each, plain, "cpu") for each in usual),
+        "floor_over_mediapipe": _dearer(_floor_over(each, plain) for each in usual),
+        "wall_over_mediapipe_refined": _dearer(_over(each, refined, "wall") for each in usual),
+        "cpu_over_mediapipe_refined": _dearer(_over(each, refined, "cpu") for each in usual),
+        "sides": [_row(side, plain, refined) for side in sides.values()],
+        "stages": {
+            kind: {name: usual[0].figures(f"{kind} {name}") for name in STAGES}
+            for kind in (_kinds(usual[0]) if usual else ())
+        },
     }
 
 
-def _row(side: Side, plain: Side | None) -> dict[str, Any]:
-    bare = {"bare": side.figures("bare")} if side.threads else {}
-    over = {"frame_over_invoke": _over_invoke(side, "bare")} if side.threads else {}
-    return {
+def _dearer(ratios: Iterable[float | None]) -> float | None:
+    return max((ratio for ratio in ratios if ratio is not None), default=None)
+
+
+def _row(side: Side, plain: Side | None, refined: Side | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "name": side.version + (" refined" if side.name.endswith("refined") else ""),
         "threads": side.threads,
         "layout": side.layout,
         "step": side.figures("step"),
-        **bare,
-        **over,
         "wall_over_mediapipe": _over(side, plain, "wall"),
         "cpu_over_mediapipe": _over(side, plain, "cpu"),
-        "floor_over_mediapipe": _over(side, plain, "wall", "bare") if side.threads else None,
+        "wall_over_mediapipe_refined": _over(side, refined, "wall"),
+        "cpu_over_mediapipe_refined": _over(side, refined, "cpu"),
         "without_face": sum(
             len(times.get("no face", {"wall": []})["wall"]) for times in side.rounds
         ),
     }
+    if side.threads is not None:
+        row["bare"] = side.figures("bare")
+        row["session_frame_over_invoke"] = _over_invoke(side)
+        row["dearest_frame_over_invoke"] = _over_invoke(side, max)
+        row["floor_over_mediapipe"] = _floor_over(side, plain)
+    return row
 
 
-def _over(side: Side | None, other: Side | None, clock: str, what: str = "step") -> float | None:
+def _kinds(side: Side) -> list[str]:
+    """Of frames that there were: a short stretch may hold no look."""
+    return [kind for kind in KINDS if all(f"{kind} heads" in times for times in side.rounds)]
+
+
+def _over(side: Side | None, other: Side | None, clock: str) -> float | None:
+    """A mean frame over the other's usual one of the same round: noise hits both."""
     if side is None or other is None:
         return None
-    pairs = zip(side.medians(what, clock), other.medians("step", clock), strict=True)
-    return round(statistics.median(ours / theirs for ours, theirs in pairs), 3)
+    return _ratio(side, clock, other.levels("step", clock), statistics.mean)
 
 
-def _over_invoke(side: Side | None, bare: str) -> float | None:
-    """Over inference alone, in a loop of nothing else; or in turn with the step."""
-    if side is None:
+def _over_invoke(
+    side: Side, pick: Callable[[Iterable[float]], float] = statistics.mean
+) -> float | None:
+    """The mean frame, or the dearest, over bare inference."""
+    return _ratio(side, "wall", side.levels("bare", "wall"), pick)
+
+
+def _ratio(
+    side: Side, clock: str, levels: Sequence[float], pick: Callable[[Iterable[float]], float]
+) -> float:
+    frames = side.frames("step", clock, levels)
+    return round(pick(statistics.median(times) for times in frames), 3)
+
+
+def _floor_over(side: Side, other: Side | None) -> float | None:
+    """Of the same, what no code around the models can save: their inferences."""
+    if other is None:
         return None
-    pairs = zip(side.medians("step", "wall"), side.medians(bare, "wall"), strict=True)
-    return round(statistics.median(step / bare for step, bare in pairs), 3)
+    levels, kinds = other.levels("step", "wall"), _kinds(side)
+    inferences = [
+        statistics.median(times)
+        for kind in kinds
+        for stage in INFERENCE
+        for times in side.frames(f"{kind} {stage}", "wall", levels)
+    ]
+    return round(sum(inferences) / (len(inferences) / len(INFERENCE)), 3)
 
 
 def table(result: dict[str, Any]) -> str:
@@ -248,11 +307,12 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"{result['frames']} frames of {result['of']}, {width}x{height}, {result['rounds']} rounds;"
         f" {result['machine']}, load {result['load'][0]} to {result['load'][1]}.",
-        "Milliseconds a frame: median round (best round).",
+        "Milliseconds a frame: each frame's median round (best round), the mean of all frames.",
         "",
         "| from frame to | threads | frames | wall | CPU | bare inference | step over it |"
-        " wall over MediaPipe | CPU over MediaPipe | floor: inference over MediaPipe |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        " dearest frame over it | wall, CPU over MediaPipe | over its refined one |"
+        " floor: inference over MediaPipe |",
+        f"|{'---|' * 11}",
     ]
     for row in result["sides"]:
         ours = row["threads"] is not None
@@ -263,18 +323,30 @@ def table(result: dict[str, Any]) -> str:
             _figures(row["step"], "wall"),
             _figures(row["step"], "cpu"),
             _figures(row["bare"], "wall") if ours else "-",
-            _cell(row.get("frame_over_invoke")),
-            _cell(row["wall_over_mediapipe"]),
-            _cell(row["cpu_over_mediapipe"]),
-            _cell(row["floor_over_mediapipe"]),
+            _cell(row.get("session_frame_over_invoke")),
+            _cell(row.get("dearest_frame_over_invoke")),
+            *(
+                ", ".join(_cell(row[f"{clock}_over_{peer}"]) for clock in ("wall", "cpu"))
+                for peer in ("mediapipe", "mediapipe_refined")
+            ),
+            _cell(row.get("floor_over_mediapipe")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| stage of the default's step | wall |", "|---|---|"]
-    for name, figures in result["stages"].items():
-        lines.append(f"| {STAGES[name]} | {_figures(figures, 'wall')} |")
-    lines.append("")
+    lines += ["", *_stage_table(result["stages"]), ""]
     lines += [f"{name} {_cell(value)}" for name, value in result.items() if "_over_" in name]
     return "\n".join(lines)
+
+
+def _stage_table(stages: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+    """Of the default's step with BGR, wall."""
+    lines = [
+        f"| stage of the default's step | {' | '.join(f'of a {kind}' for kind in stages)} |",
+        f"|---|{'---|' * len(stages)}",
+    ]
+    for name, words in STAGES.items():
+        cells = [_figures(figures[name], "wall") for figures in stages.values()]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    return lines
 
 
 def _figures(figures: dict[str, float], clock: str) -> str:

@@ -9,8 +9,8 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import cv2
@@ -21,12 +21,17 @@ from agent import models
 from agent.clock import Clock
 from agent.ear import eye_sample
 from agent.landmarks import FaceTracker
+from agent.mesh import FaceModels, load_models
 from agent.recording import Recording
 from agent.records import Frame, Layout
 from agent.session import SessionBuilder
+from bench import peers
 from bench.stopwatch import Stopwatch, work
 
 Pixels = NDArray[np.uint8]
+
+UNTIMED = 5
+"""A round's first fifth of the frames is not timed: in it the face is found."""
 
 
 @dataclass
@@ -48,6 +53,12 @@ class Watched:
     def get_output_details(self) -> list[dict[str, Any]]:
         return self.model.get_output_details()
 
+    def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int]) -> None:
+        self.model.resize_tensor_input(input_index, tensor_size)
+
+    def allocate_tensors(self) -> None:
+        self.model.allocate_tensors()
+
     def tensor(self, tensor_index: int) -> Callable[[], NDArray[Any]]:
         return self.model.tensor(tensor_index)
 
@@ -61,61 +72,85 @@ class Blinklog:
         self._frames = [_in_layout(picture, layout) for picture in frames]
         self._pixels = np.empty_like(self._frames[0])
         cache = models.default_cache()
-        self._bare = models.load("face_landmark", cache, threads)
+        self._bare = peers.load("face_landmark", cache, threads)
         self._bare.tensor(self._bare.get_input_details()[0]["index"])().fill(0.5)
-        tracker = FaceTracker(*(models.load(name, cache, threads) for name in _MODELS))
-        self._recording = Recording(tracker, Clock(), camera={}, agent={})
-        self._mesh = Watched(models.load("face_landmark", cache, threads))
-        self._open = FaceTracker(models.load("face_detection", cache, threads), self._mesh)
-        self._builder = SessionBuilder(0.0)
+        self._tracker = FaceTracker(load_models(cache, threads))
+        self._watched = _watched(load_models(cache, threads))
+        self._open = FaceTracker(FaceModels(**self._watched))
 
-    def measure(self, number: int, stopwatch: Stopwatch) -> None:
-        """One round: inference alone, in turn with the step, and the step's stages.
+    def measure(self, _number: int, stopwatch: Stopwatch) -> None:
+        """One round: bare inference alone, then the step, then the step's stages.
 
-        The stages come apart: with a third model in turn, each finds the caches full of others.
+        All rounds are alike: the same frames at the same times, of a session that begins with them.
+        So a frame that the scheduler made dear in one round can be told from one that is dear.
         """
+        self._time_bare(stopwatch)
+        stopwatch.begin_pass()
+        self._time_steps(stopwatch)
+        stopwatch.begin_pass()
+        self._time_stages(stopwatch)
+
+    def _time_bare(self, stopwatch: Stopwatch) -> None:
         for _ in self._frames:
             stopwatch.call("bare", self._bare.invoke)
-        for time_s, picture in self._timed(number):
-            stopwatch.call("bare in turn", self._bare.invoke)
-            self._pixels[:] = picture
-            frame = Frame(time_s, self._pixels, self._layout)
-            sample, _ = stopwatch.call("step", self._recording.add, frame)
+            if stopwatch.is_over:
+                return
+
+    def _time_steps(self, stopwatch: Stopwatch) -> None:
+        recording = Recording(self._tracker, Clock(), camera={}, agent={})
+        for frame, timed in self._stretch():
+            if not timed:
+                recording.add(frame)
+                continue
+            sample, _ = stopwatch.call("step", recording.add, frame)
             if sample.ear is None:
                 stopwatch.add("no face", 0.0)
             if stopwatch.is_over:
-                break
-        for time_s, picture in self._timed(number):
+                return
+
+    def _time_stages(self, stopwatch: Stopwatch) -> None:
+        self._open.reset()
+        builder = SessionBuilder(0.0)
+        for frame, timed in self._stretch():
+            self._stages(frame, builder, stopwatch if timed else Stopwatch())
+            if timed and stopwatch.is_over:
+                return
+
+    def _stretch(self) -> Iterator[tuple[Frame, bool]]:
+        """The frames, each put into place just before, and whether it is to be timed."""
+        for index, picture in enumerate(self._frames):
             self._pixels[:] = picture
-            self._stages(Frame(time_s, self._pixels, self._layout), stopwatch)
-            if stopwatch.is_over:
-                break
+            frame = Frame(index / self._fps, self._pixels, self._layout)
+            yield frame, index >= len(self._frames) // UNTIMED
 
-    def _timed(self, number: int) -> Iterator[tuple[float, Pixels]]:
-        """The frames of a round with their times, which go on from round to round."""
-        for index, picture in enumerate(self._frames, number * len(self._frames)):
-            yield index / self._fps, picture
-
-    def _stages(self, frame: Frame, stopwatch: Stopwatch) -> None:
+    def _stages(self, frame: Frame, builder: SessionBuilder, stopwatch: Stopwatch) -> None:
         began_s = time.perf_counter()
         face = self._open.find(frame)
         found_s = time.perf_counter()
         sample = eye_sample(frame.time_s, face)
         measured_s = time.perf_counter()
-        self._builder.add(sample)
+        builder.add(sample)
         ended_s = time.perf_counter()
-        steps = [
-            ("crop", began_s, self._mesh.began_s),
-            ("inference", self._mesh.began_s, self._mesh.ended_s),
-            ("landmarks", self._mesh.ended_s, found_s),
-            ("ear", found_s, measured_s),
-            ("blinks", measured_s, ended_s),
-        ]
-        for name, start_s, end_s in steps:
-            stopwatch.add(name, 1000 * (end_s - start_s))
+        right, left = self._watched["right_eye"], self._watched["left_eye"]
+        looked = self._watched["trunk"].began_s > began_s
+        large = self._watched["trunk" if looked else "stem"]
+        heads_s = right.ended_s - right.began_s + left.ended_s - left.began_s
+        stages = {
+            "crop": large.began_s - began_s,
+            "large": large.ended_s - large.began_s,
+            "gather": left.ended_s - large.ended_s - heads_s,
+            "heads": heads_s,
+            "landmarks": found_s - left.ended_s,
+            "ear": measured_s - found_s,
+            "blinks": ended_s - measured_s,
+        }
+        kind = "look" if looked else "glance"
+        for name, taken_s in stages.items():
+            stopwatch.add(f"{kind} {name}", 1000 * taken_s)
 
 
-_MODELS = "face_detection", "face_landmark"
+def _watched(parts: FaceModels) -> dict[str, Watched]:
+    return {each.name: Watched(getattr(parts, each.name)) for each in fields(parts)}
 
 
 def _in_layout(bgr: Pixels, layout: Layout) -> Pixels:

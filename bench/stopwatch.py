@@ -15,9 +15,9 @@ Times = dict[str, list[float]]
 """`wall` and `cpu` of each call in milliseconds. CPU is of all the process's threads."""
 
 
-ROUND_S = 5.0
-"""A round takes less than one on a quiet machine; on a busy one, two threads that wait for each
-other can take a hundred times as long."""
+PASS_S = 3.0
+"""A pass takes less than half a second on a quiet machine; on a busy one, two threads that wait for
+each other can take a hundred times as long."""
 
 
 class Stopwatch:
@@ -25,11 +25,15 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.times: dict[str, Times] = {}
-        self._ends_s = time.perf_counter() + ROUND_S
+        self.begin_pass()
+
+    def begin_pass(self) -> None:
+        """Another pass over the frames begins."""
+        self._ends_s = time.perf_counter() + PASS_S
 
     @property
     def is_over(self) -> bool:
-        """Whether the round has taken long enough."""
+        """Whether the pass has taken long enough."""
         return time.perf_counter() > self._ends_s
 
     def call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
