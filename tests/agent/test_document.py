@@ -1,7 +1,7 @@
 """The session document: the golden copies, its two repairs, and what it refuses."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,50 @@ def test_numbers_are_rounded_to_what_they_are_worth() -> None:
     exact = session_of(document)
     session = replace(exact, metrics=metrics, fps=29.8321)
     assert rebuilt(document, session) == document
+
+
+LONG = 12345.678912
+WHOLE, TENTHS, HUNDREDTHS, THOUSANDTHS = 12346, 12345.7, 12345.68, 12345.679
+
+
+def exact(session: Session) -> Session:
+    """Each number of a finished session with more decimals than any is worth."""
+    counts = {"frames", "frames_dropped", "blink_count", "partial_blink_count"}
+    counts |= {"long_closure_count"}
+    metrics = {name: 7 if name in counts else LONG for name in asdict(session.metrics)}
+    columns = dict.fromkeys(asdict(BlinkColumns((), (), (), ())), (LONG,))
+    return replace(
+        session,
+        metrics=Metrics(**metrics),
+        minutes=(Minute(3, LONG, 7, LONG, LONG),),
+        blinks=replace(BlinkColumns(**columns), complete=(True,)),
+        fps=LONG,
+    )
+
+
+def test_each_number_has_its_own_decimals() -> None:
+    document = rebuilt(golden("final_eyes"), exact(session_of(golden("final_eyes"))))
+    assert document["camera"]["fps"] == TENTHS
+    assert document["metrics"] == {
+        "duration_s": TENTHS, "valid_s": TENTHS, "coverage": THOUSANDTHS,
+        "frames": 7, "frames_dropped": 7, "blink_count": 7, "partial_blink_count": 7,
+        "blink_rate_per_min": TENTHS, "inter_blink_interval_median_s": TENTHS,
+        "blink_duration_median_ms": WHOLE, "blink_duration_p90_ms": WHOLE,
+        "ear_mean": THOUSANDTHS, "ear_open": THOUSANDTHS, "perclos": THOUSANDTHS,
+        "long_closure_count": 7, "longest_closure_s": TENTHS,
+        "ear_open_left": THOUSANDTHS, "ear_open_right": THOUSANDTHS,
+        "blink_closure_left_median": HUNDREDTHS, "blink_closure_right_median": HUNDREDTHS,
+        "looking_down": THOUSANDTHS,
+    }  # fmt: skip
+    assert document["minutes"] == [
+        {"minute": 3, "valid_s": TENTHS, "blinks": 7, "ear_mean": THOUSANDTHS,
+         "perclos": THOUSANDTHS},
+    ]  # fmt: skip
+    assert document["blinks"] == {
+        "at_s": [HUNDREDTHS], "duration_ms": [WHOLE], "amplitude": [HUNDREDTHS],
+        "complete": [True], "closure_left": [HUNDREDTHS], "closure_right": [HUNDREDTHS],
+    }  # fmt: skip
+    assert isinstance(document["blinks"]["duration_ms"][0], int)
 
 
 def test_times_are_utc_with_milliseconds_whatever_their_zone() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.blinks import BlinkDetector
-from agent.openness import USUAL_DEPTH, Levels, quantile, trusted_ear
+from agent.openness import BLOCK_S, MEMORY_BLOCKS, USUAL_DEPTH, Levels, quantile, trusted_ear
 from tests.agent.traces import OPEN, Camera, Lids, sample, without_face
 
 
@@ -22,6 +22,15 @@ def test_before_the_first_face_nothing_is_known() -> None:
 
 def test_the_open_level_is_known_from_the_first_face_on() -> None:
     assert learned(Levels(), [0.31]).open == pytest.approx(0.31)
+
+
+def test_the_open_level_is_the_upper_quartile_of_steps_of_half_a_second() -> None:
+    assert (BLOCK_S, MEMORY_BLOCKS * BLOCK_S) == (0.5, 20.0)
+    levels = Levels()
+    for step, ear in enumerate([0.30, 0.28, 0.32, 0.29, 0.31]):
+        learned(levels, [ear] * 16, 32.0, start_s=step * BLOCK_S)
+    levels.add(5 * BLOCK_S, 0.30)
+    assert levels.open == pytest.approx(0.31)
 
 
 @pytest.mark.parametrize("fps", [30.0, 15.0, 10.0])
