@@ -6,7 +6,7 @@ the lower lid lifts, and the upper lid, for which the skin up to the brow is str
 Heights are in pixels of the photograph, on a grid of pixels of a sheet that is `ZOOM` times as
 large. How far the lids move was chosen among some hundred settings by what the eye heads of the
 attention mesh read in real lids. With closure EAR falls evenly, to 0.16 of the open one (0.04 to
-0.35 in real blinks), and the lower lid rises to 0.4 of its open place (0.3 to 0.8). Looking down
+0.35 in real blinks), and the lower lid rises to 0.35 of its open place (0.3 to 0.8). Looking down
 reads as shut (0.21), but takes the iris 0.06 of the eye's width below the corners and leaves the
 lower lid near its open place (0.8).
 """
@@ -26,7 +26,7 @@ ZOOM = 2
 
 # How lids close.
 _LEAD = 0.82  # the lid is down by closure to this power: the lashes hide the last of the gap
-_RISE = 0.3  # the lower lid goes this share of the way up to the line between the corners
+_RISE = 0.45  # the lower lid goes this share of the way up to the line between the corners
 _SKIN = 9.0  # height of the skin above the lid's edge that stretches, up to the brow
 _LASHES = 3.0  # the part of it next to the edge that moves as it is: lashes and crease
 _CHEEK = 7.0  # height of the skin below the lower lid that stretches

