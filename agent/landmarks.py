@@ -3,12 +3,14 @@
     track    in this frame                      then
     -------  ---------------------------------  -------------------------------------------------
     none     no face is found                   none; the detector looks again after RETRY_S
-    none     a face is found                    the trunk looks at it: a face, or none
+    none     a face is found                    it is turned and shaken: a face, or none
     a face   LOOK_S since the last look         the trunk looks: a face, or as under `none`
     a face   the eyes make sense                a face: the crop follows the corners of the eyes
     a face   they don't, or the picture jumped  the trunk looks at once: a face, or as under `none`
+    a face   the trunk was not sure, CHECK_S    it is shaken: a face, or none if that fails twice
 
-The models are MediaPipe's: BlazeFace (`detector`), and the attention mesh in parts (`mesh`).
+The models are MediaPipe's: BlazeFace (`detector`), and the attention mesh in parts (`mesh`); how
+to turn and shake is told in `face_check`.
 Nothing is smoothed: a blink is faster than a filter.
 """
 
@@ -23,8 +25,17 @@ import cv2
 import numpy as np
 
 from agent.crops import Affine, Floats, Pixels, Region, joined, mapped, region_of, similarity
-from agent.detector import REGION_SCALE, Detector, probability
+from agent.detector import Detector, probability
 from agent.eyes import CONTOUR, INNER, OUTER, Contours
+from agent.face_check import (
+    FACE_LOGIT,
+    MAX_UNLIKE,
+    QUARTER_TURNS,
+    SHAKEN,
+    region_around,
+    unlike,
+    upright_crop,
+)
 from agent.mesh import CROP, AttentionMesh, FaceModels, load_models
 from agent.records import FaceLandmarks, Frame
 from agent.sharpness import sharpness
@@ -32,20 +43,11 @@ from agent.sharpness import sharpness
 LOOK_S = 0.3
 """How often the whole face is looked at: see the table in docs/measuring.md."""
 
-FACE_LOGIT = 10.0
-"""Least face flag of the trunk, a logit, to begin with. Upright faces give 12 to 34, the same ones
-upside down -8 to 15, other things less than 0."""
-
 KEEP_LOGIT = 4.0
 """Least face flag to go on with: a hand or a turn of the head lowers it for a moment."""
 
-SURE_LOGIT, HOPELESS_LOGIT = 23.0, -5.0
-"""From here on a face is upright in its crop. Below, the other three turns are tried when it is
-found: these give up to 20, and the right one 24 to 38 after two or three looks, as the detector
-lays its region badly around a face that is upside down. Below the second none will come of it."""
-
-TURN_LOOKS = 3
-"""Looks at each turn of a face that was found, each at the region of the one before."""
+SURE_LOGIT, CHECK_S = 24.0, 1.0
+"""A face flag from which on a look tells a face, and how often others are checked, in seconds."""
 
 RETRY_S = 0.1
 """The detector looks ten times a second at most: soon enough for a face, cheap in an empty room."""
@@ -81,9 +83,6 @@ MAX_CHANGE = 0.25
 """Mean change of the picture around the eyes from one frame to the next, over its contrast: more is
 another scene, or a head too fast to be followed by its eyes."""
 
-_EYE_CORNERS = np.array([33, 263])
-"""Mesh landmarks: the outer corners of the person's own right and left eye."""
-
 _EYE_ENDS = slice(OUTER, INNER + 1, INNER - OUTER)
 """Both corners of an eye among its points."""
 
@@ -93,8 +92,6 @@ _TURNED = math.cos(math.radians(45))
 _UPRIGHT = Region(0, 0, 1)
 """As a camera sees a face that is mounted as it should be."""
 
-_QUARTER_TURNS = tuple(k * math.pi / 2 for k in (0, 2, 1, 3))
-
 
 @dataclass(slots=True)
 class _Track:
@@ -102,7 +99,7 @@ class _Track:
 
     `to_frame` is the crop to look at next; `looked_s` is when the whole face was looked at, and
     `corners` and `mesh` are what was seen then, in pixels of that crop. `region` maps the crop of
-    the next look into it.
+    the next look into it. `unchecked` is whether the next frame has to tell that it is a face.
     """
 
     to_frame: Affine
@@ -112,6 +109,7 @@ class _Track:
     region: Affine
     logit: float
     thumbnail: Pixels
+    unchecked: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +148,8 @@ class FaceTracker:
         self._track: _Track | None = None
         self._seen: _Seen | None = None
         self._detector_rests_until_s = self._sharp_due_s = self._others_due_s = -math.inf
+        self._check_due_s = -math.inf
+        self._unlike_before = False
         self._views: Iterator[Region] = iter(())
 
     def find(self, frame: Frame) -> FaceLandmarks | None:
@@ -168,13 +168,30 @@ class FaceTracker:
             thumbnail = _thumbnail(glance.band)
             moved = _moved(track, glance.eyes)
             if moved is not None and _change(track.thumbnail, thumbnail) <= MAX_CHANGE:
+                if track.unchecked and not self._is_face_still(frame, track):
+                    self._track = None
+                    return None
                 here = track.to_frame
                 track.to_frame, track.thumbnail = joined(here, moved), thumbnail
                 face = self._face(frame, here, glance.eyes, glance.band)
-                if face is not None and frame.time_s >= self._others_due_s:
+                if face is None or face.sharpness is not None:  # a frame is dear for one thing
+                    return face
+                if frame.time_s >= self._others_due_s:
                     face = replace(face, others=self._look_for_others(frame))
                 return face
         return self._look(frame, joined(track.to_frame, track.region), KEEP_LOGIT)
+
+    def _is_face_still(self, frame: Frame, track: _Track) -> bool:
+        """Shake the crop, once a second while the mesh isn't sure; two failures in a row mean no.
+
+        Not in the frame of a look: two of them in one frame take too long.
+        """
+        track.unchecked, self._check_due_s = False, frame.time_s + CHECK_S
+        shake = SHAKEN[self._unlike_before]
+        differs = not unlike(self._mesh, frame, track.to_frame, track.mesh, shake) <= MAX_UNLIKE
+        failed = differs and self._unlike_before
+        self._unlike_before = differs and not failed
+        return not failed
 
     def _look(self, frame: Frame, to_frame: Affine, least: float) -> FaceLandmarks | None:
         """Look at the whole face, and follow it from here on; None without one to be measured.
@@ -182,26 +199,28 @@ class FaceTracker:
         A crop that does not fit the face in it, after a fast movement, is looked at again.
         """
         self._track = None
-        look = self._mesh.look(frame, to_frame)
-        region = _region_around(look.mesh)
-        if look.logit >= least and region is not None and not _fits(region):
+        shape = self._mesh.shape(frame, to_frame)
+        region = region_around(shape.mesh)
+        if shape.logit >= least and region is not None and not _fits(region):
             to_frame = joined(to_frame, region.to_frame(CROP))
-            look = self._mesh.look(frame, to_frame)
-            region = _region_around(look.mesh)
-        if not look.logit >= least or region is None:
+            shape = self._mesh.shape(frame, to_frame)
+            region = region_around(shape.mesh)
+        if not shape.logit >= least or region is None:
             return None
         if region.size * _scale(to_frame) < MIN_REGION:
             return None
+        seen = self._mesh.eyes_of(shape)
         self._track = _Track(
             to_frame=to_frame,
             looked_s=frame.time_s,
-            corners=_corners(look.eyes),
-            mesh=look.mesh,
+            corners=_corners(seen.eyes),
+            mesh=shape.mesh,
             region=region.to_frame(CROP),
-            logit=look.logit,
-            thumbnail=_thumbnail(look.band),
+            logit=shape.logit,
+            thumbnail=_thumbnail(seen.band),
+            unchecked=shape.logit < SURE_LOGIT and frame.time_s >= self._check_due_s,
         )
-        return self._face(frame, to_frame, look.eyes, look.band)
+        return self._face(frame, to_frame, seen.eyes, seen.band)
 
     def _face(
         self, frame: Frame, to_frame: Affine, eyes: Contours, band: Pixels
@@ -242,8 +261,11 @@ class FaceTracker:
         )
 
     def _sharpness(self, time_s: float, eyes: Contours, band: Pixels) -> float | None:
-        """Of both eyes; None while it isn't due."""
-        if time_s < self._sharp_due_s:
+        """Of both eyes; None while it isn't due, and if it has just become due at a look, which is
+        dear enough."""
+        assert self._track is not None
+        looked = time_s == self._track.looked_s
+        if time_s < self._sharp_due_s + (LOOK_S if looked else 0.0):
             return None
         self._sharp_due_s = time_s + SHARP_S
         corners = eyes.lids[:, _EYE_ENDS] - np.array(self._mesh.band_corner, np.float32)
@@ -252,32 +274,11 @@ class FaceTracker:
     def _acquire(self, frame: Frame) -> FaceLandmarks | None:
         for view in self._views_now(frame):
             found = self._choose(self._detector.find(frame, view), frame.time_s)
-            crop = None if found is None else self._upright_crop(frame, found)
+            crop = None if found is None else upright_crop(self._mesh, frame, found)
             face = None if crop is None else self._look(frame, crop, FACE_LOGIT)
             if face is not None:
                 return face
         return None
-
-    def _upright_crop(self, frame: Frame, found: Region) -> Affine | None:
-        """The crop around a found face, turned as it looks most like a face; None if it never does.
-
-        The detector finds faces that are upside down, too, and takes them for upright ones. Its
-        region is looser than the one that the mesh lays around the same face.
-        """
-        best, best_logit = None, FACE_LOGIT
-        for turn in _QUARTER_TURNS:
-            to_frame = replace(found, angle=found.angle + turn).to_frame(CROP)
-            for _ in range(TURN_LOOKS):
-                look = self._mesh.look(frame, to_frame)
-                region = _region_around(look.mesh)
-                if region is None or look.logit < HOPELESS_LOGIT:
-                    break
-                to_frame = joined(to_frame, region.to_frame(CROP))
-                if look.logit >= best_logit:
-                    best, best_logit = to_frame, look.logit
-                if look.logit >= SURE_LOGIT:
-                    return to_frame
-        return best
 
     def _choose(self, found: list[Region], time_s: float) -> Region | None:
         """The face that was lost; if there is none to look for, the largest: the nearest person."""
@@ -309,7 +310,7 @@ class FaceTracker:
 
 def _views(whole: Region, frame: Frame) -> Iterator[Region]:
     """The picture turned three ways, and squares of half its length that overlap by half."""
-    for turn in _QUARTER_TURNS[1:]:
+    for turn in QUARTER_TURNS[1:]:
         yield replace(whole, angle=whole.angle + turn)
     half = whole.size / 2
     for y, x in itertools.product(_middles(frame.height, half), _middles(frame.width, half)):
@@ -352,18 +353,6 @@ def _moved(track: _Track, eyes: Contours) -> Affine | None:
     if not 1 / MAX_GROWTH <= abs(turn) <= MAX_GROWTH or abs(cmath.phase(turn)) > MAX_TURN:
         return None
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-
-
-def _region_around(mesh: Floats) -> Region | None:
-    """Around all landmarks (468, 3), turned with the line through the eyes; None for NaN."""
-    across, down, _ = mesh.T.copy()  # minima of rows are found much faster than of columns
-    x0, x1, y0, y1 = (float(each) for each in (across.min(), across.max(), down.min(), down.max()))
-    size = REGION_SCALE * max(x1 - x0, y1 - y0)
-    if not math.isfinite(size):
-        return None
-    (right_x, right_y), (left_x, left_y) = mesh[_EYE_CORNERS, :2].tolist()
-    angle = math.atan2(left_y - right_y, left_x - right_x)
-    return Region((x0 + x1) / 2, (y0 + y1) / 2, size, angle)
 
 
 def _fits(region: Region) -> bool:

@@ -49,6 +49,14 @@ def load_models(cache: Path, threads: int = 1) -> FaceModels:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """The mesh, float32 (468, 3), in pixels of its crop, and the face flag, a logit."""
+
+    mesh: Floats
+    logit: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """What a look at the whole face found, in pixels of its crop.
 
@@ -80,6 +88,7 @@ class AttentionMesh:
         self._trunk, self._stem = parts.trunk, parts.stem
         self._heads = EyeHeads(parts.right_eye, parts.left_eye)
         self._whole_crop, self._band_crop = Cropper(CROP, CROP), Cropper(BAND_WIDTH, BAND_HEIGHT)
+        self._crop: Pixels = np.empty((0, 0, 3), np.uint8)
         self._face, (self._points, self._features, self._flag) = tensors(parts.trunk)
         self._band, (self._band_features,) = tensors(parts.stem)
 
@@ -88,20 +97,31 @@ class AttentionMesh:
         """Where the band begins, x and y in pixels of the crop."""
         return CELL * self._heads.first_column, CELL * self._heads.first_row
 
-    def look(self, frame: Frame, to_frame: Affine) -> Look:
-        """Look at the whole crop, which `to_frame` maps into the frame."""
-        crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
+    def shape(self, frame: Frame, to_frame: Affine) -> Shape:
+        """Look at the whole crop, which `to_frame` maps into the frame, but not at the eyes."""
+        self._crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
         # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
-        np.multiply(crop, _TO_UNIT, out=self._face()[0])
+        np.multiply(self._crop, _TO_UNIT, out=self._face()[0])
         self._trunk.invoke()
-        mesh = self._points()[0] * np.float32(CELL)
-        self._heads.lay(self._points()[0, :, :2])
+        return Shape(self._points()[0] * np.float32(CELL), self._flag().item())
+
+    def eyes_of(self, shape: Shape) -> Glance:
+        """Look at the eyes of the shape seen last, and lay their boxes for the next glances.
+
+        Its mesh has to be finite.
+        """
+        self._heads.lay(shape.mesh[:, :2] / np.float32(CELL))
         column, row = self._heads.first_column, self._heads.first_row
         features = self._features()[0, row : row + BAND_ROWS, column : column + BAND_COLUMNS]
         eyes = self._heads.read(features.reshape(-1, CHANNELS))
         x, y = self.band_corner
-        band = crop[y : y + BAND_HEIGHT, x : x + BAND_WIDTH]
-        return Look(mesh, self._flag().item(), eyes, band)
+        return Glance(eyes, self._crop[y : y + BAND_HEIGHT, x : x + BAND_WIDTH])
+
+    def look(self, frame: Frame, to_frame: Affine) -> Look:
+        """Look at the whole crop and at its eyes."""
+        shape = self.shape(frame, to_frame)
+        seen = self.eyes_of(shape)
+        return Look(shape.mesh, shape.logit, seen.eyes, seen.band)
 
     def glance(self, frame: Frame, to_frame: Affine) -> Glance:
         """Look at the band around the eyes only."""

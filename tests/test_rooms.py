@@ -41,6 +41,7 @@ EDGE = {
     "mapped_memory": set(),
     "models": {"ai_edge_litert", "tflite_runtime"},  # one interpreter under its two names
     "landmarks": {"cv2"},
+    "face_check": {"cv2"},
     "mesh": {"cv2"},
     "detector": {"cv2"},
     "crops": {"cv2"},
@@ -67,7 +68,8 @@ SAME_ROOM = {
     "capture": {"picamera", "pace", "video_file"},
     "video_file": {"containers", "video_name"},
     "controls": {"light", "presses", "evdev_button"},
-    "landmarks": {"crops", "detector", "eyes", "mesh", "sharpness"},
+    "landmarks": {"crops", "detector", "eyes", "face_check", "mesh", "sharpness"},
+    "face_check": {"crops", "detector", "mesh"},
     "mesh": {"crops", "detector", "eyes", "models"},
     "detector": {"crops", "models"},
     "eyes": {"detector", "models"},
