@@ -40,10 +40,10 @@ from agent.records import Blink, EyeSample
 REFRACTORY_S = 0.2
 """The deepest moments of two blinks are further apart: nobody blinks five times a second."""
 
-MIN_AMPLITUDE = 0.525
+MIN_AMPLITUDE = 0.51
 """Just beyond half way to the closed level: frowns and squints end before (bench.accuracy)."""
 
-DEEPER_EYE = 0.46
+DEEPER_EYE = 0.48
 """One eye at least falls by so much of its own level in a blink, at its lowest: in squints and
 frowns both fall by 0.44 at most. Of who blinks less deeply a quarter more than the least depth is
 asked instead; where an eye isn't seen, nothing."""

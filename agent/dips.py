@@ -1,6 +1,6 @@
 """What stands beside a dip of the EAR: its level, depth, edges and the noise around it.
 
-    level     the upper quartile of EAR in `BESIDE_S` before the lids fell and after they rose, the
+    level     the 0.7 quantile of EAR in `BESIDE_S` before the lids fell and after they rose, the
               lower of the two: looking down, a jump cut or a smile move both and leave no dip
     floor     the lowest EAR that was kept up for `KEPT_UP_S`: a single noisy frame is no closure
     depth     1 - floor / level: free of scale, so neither camera nor person matters
@@ -19,10 +19,10 @@ from agent.openness import quantile
 LOOK_AHEAD_S = 0.6
 """How far a closure reaches from its deepest moment: half a second shut, and its edges."""
 
-BESIDE_S = 0.4
+BESIDE_S = 0.45
 """Long enough to see the lids come back, which takes up to 0.3 s; no longer than a gaze rests."""
 
-LEVEL_QUANTILE = 0.75
+LEVEL_QUANTILE = 0.7
 """Of the samples beside a dip: they may hold half of the next one."""
 
 MIN_DEPTH = 0.28
