@@ -43,9 +43,9 @@ REFRACTORY_S = 0.2
 MIN_AMPLITUDE = 0.51
 """Just beyond half way to the closed level: frowns and squints end before (bench.accuracy)."""
 
-DEEPER_EYE = 0.48
-"""One eye at least falls by so much of its own level in a blink, at its lowest: in squints and
-frowns both fall by 0.44 at most. Of who blinks less deeply a quarter more than the least depth is
+DEEPER_EYE = 0.5
+"""One eye at least falls by half of its own level in a blink, at its lowest: in squints and
+frowns both fall by less. Of who blinks less deeply a quarter more than the least depth is
 asked instead; where an eye isn't seen, nothing."""
 
 LEARN_SIGMAS = 6.0
@@ -63,8 +63,11 @@ MAX_WIDTH_S = 0.8
 MAX_DROOP_S = 0.42
 """An incomplete blink is quick: 0.1-0.4 s is what is quoted for blinks."""
 
-COMPLETE_AMPLITUDE = 0.75
-"""Three quarters of the way to the closed level, which the deepest quarter of blinks defines."""
+COMPLETE_AMPLITUDE = 0.85
+"""Of the usual depth of this person's blinks: between 0.7 and 1.0 of known depths (bench.grid)."""
+
+WIDE_AMPLITUDE = 0.75
+"""What closes by so much of the usual depth is no squint, and may take as long as it likes."""
 
 REOPENED = 0.5
 """Lids that are half way up have reopened."""
@@ -152,8 +155,8 @@ class BlinkDetector:
         return [self._new(blink)]
 
     def _is_lowered_or_droop(self, dip: Dip) -> bool:
-        complete = dip.depth >= COMPLETE_AMPLITUDE * self.levels.depth
-        widest_s = MAX_WIDTH_S if complete else MAX_DROOP_S
+        deep = dip.depth >= WIDE_AMPLITUDE * self.levels.depth
+        widest_s = MAX_WIDTH_S if deep else MAX_DROOP_S
         return dip.recovery < MIN_RECOVERY or dip.width_s > widest_s
 
     def _least_depth(self, noise: float | None) -> float:

@@ -1,7 +1,9 @@
 """Frame -> regions of faces: BlazeFace short range (Bazarevsky et al. 2019, arXiv:1907.05047)."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,6 +20,9 @@ MIN_SCORE = 0.5
 
 REGION_SCALE = 1.5
 """A region is this much wider than the face in it: the next frame's face must lie inside too."""
+
+QUARTER_TURNS = tuple(k * math.pi / 2 for k in (0, 2, 1, 3))
+"""In the order in which they are tried: a camera hangs head down more often than sideways."""
 
 _SAME_FACE_OVERLAP = 0.3
 """Boxes that share more of their union than this are one face seen by several anchors."""
@@ -49,6 +54,23 @@ class Detector:
         scores = np.array([probability(each) for each in logits[sure].tolist()], np.float32)
         faces = _decoded(self._boxes()[0, sure], self._anchors[sure])
         return [_face_region(face, to_frame, view) for face in _merged(faces, scores)]
+
+
+def views(whole: Region, frame: Frame) -> Iterator[Region]:
+    """The picture turned three ways, and squares of half its length that overlap by half."""
+    for turn in QUARTER_TURNS[1:]:
+        yield replace(whole, angle=whole.angle + turn)
+    half = whole.size / 2
+    for y, x in itertools.product(_middles(frame.height, half), _middles(frame.width, half)):
+        yield replace(whole, x=x, y=y, size=half)
+
+
+def _middles(length: float, size: float) -> list[float]:
+    """Of squares of that size along a side, half a square apart at most."""
+    if size >= length:
+        return [length / 2]
+    count = math.ceil((length - size) / (size / 2)) + 1
+    return [size / 2 + k * (length - size) / (count - 1) for k in range(count)]
 
 
 def probability(logit: float) -> float:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from agent.crops import Affine, Floats, Region, joined, mapped
-from agent.detector import REGION_SCALE
+from agent.detector import QUARTER_TURNS, REGION_SCALE
 from agent.mesh import CROP, AttentionMesh, Shape
 from agent.records import Frame
 
@@ -29,8 +29,6 @@ middle of its region: with that turned it gives -4, but 20 in the crop that is l
 MAX_UNLIKE = 0.06
 """How far the mesh may be from itself in a shaken crop: a root mean square, in distances between
 the eyes. Measured: 0.05 at most in 95 of 100 looks at a face and more in all at something else."""
-
-QUARTER_TURNS = tuple(k * math.pi / 2 for k in (0, 2, 1, 3))
 
 _MIDDLE = CROP / 2
 SHAKEN = tuple(

@@ -15,7 +15,6 @@ Nothing is smoothed: a blink is faster than a filter.
 """
 
 import cmath
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,12 +24,11 @@ import cv2
 import numpy as np
 
 from agent.crops import Affine, Floats, Pixels, Region, joined, mapped, region_of, similarity
-from agent.detector import Detector, probability
+from agent.detector import Detector, probability, views
 from agent.eyes import CONTOUR, INNER, OUTER, Contours
 from agent.face_check import (
     FACE_LOGIT,
     MAX_UNLIKE,
-    QUARTER_TURNS,
     SHAKEN,
     region_around,
     unlike,
@@ -40,8 +38,8 @@ from agent.mesh import CROP, AttentionMesh, FaceModels, load_models
 from agent.records import FaceLandmarks, Frame
 from agent.sharpness import sharpness
 
-LOOK_S = 0.3
-"""How often the whole face is looked at: see the table in docs/measuring.md."""
+LOOK_S = 0.4
+"""How often the whole face is looked at: 0.2 to 0.5 s count the same blinks (docs/accuracy.md)."""
 
 KEEP_LOGIT = 4.0
 """Least face flag to go on with: a hand or a turn of the head lowers it for a moment."""
@@ -79,6 +77,9 @@ larger or smaller it may get; and how far it may turn, in radians."""
 MAX_OFF, MAX_LOG_SIZE = 0.08, 0.15
 """How far a crop may be off the face in it, in its widths, and the logarithm of its size."""
 
+MAX_OPENED = 2.0
+"""Lids that are so much more, or less, open than at the last look have moved the corners."""
+
 MAX_CHANGE = 0.25
 """Mean change of the picture around the eyes from one frame to the next, over its contrast: more is
 another scene, or a head too fast to be followed by its eyes."""
@@ -98,16 +99,20 @@ class _Track:
     """A face that is being followed.
 
     `to_frame` is the crop to look at next; `looked_s` is when the whole face was looked at, and
-    `corners` and `mesh` are what was seen then, in pixels of that crop. `region` maps the crop of
-    the next look into it. `unchecked` is whether the next frame has to tell that it is a face.
+    `corners`, `opening` and `mesh` are what was seen then, in pixels of that crop. `last` is where
+    the corners were in the last frame, in pixels of the crop to look at next. `region` maps the
+    crop of the next look into it. `unchecked` is whether the next frame has to tell that it is a
+    face.
     """
 
     to_frame: Affine
     looked_s: float
     corners: list[complex]
+    last: list[complex]
     mesh: Floats
     region: Affine
     logit: float
+    opening: float
     thumbnail: Pixels
     unchecked: bool
 
@@ -171,8 +176,8 @@ class FaceTracker:
                 if track.unchecked and not self._is_face_still(frame, track):
                     self._track = None
                     return None
-                here = track.to_frame
-                track.to_frame, track.thumbnail = joined(here, moved), thumbnail
+                here, track.thumbnail = track.to_frame, thumbnail
+                track.to_frame = joined(here, moved)
                 face = self._face(frame, here, glance.eyes, glance.band)
                 if face is None or face.sharpness is not None:  # a frame is dear for one thing
                     return face
@@ -210,13 +215,16 @@ class FaceTracker:
         if region.size * _scale(to_frame) < MIN_REGION:
             return None
         seen = self._mesh.eyes_of(shape)
+        corners = _corners(seen.eyes)
         self._track = _Track(
             to_frame=to_frame,
             looked_s=frame.time_s,
-            corners=_corners(seen.eyes),
+            corners=corners,
+            last=corners,
             mesh=shape.mesh,
             region=region.to_frame(CROP),
             logit=shape.logit,
+            opening=_opening(seen.eyes),
             thumbnail=_thumbnail(seen.band),
             unchecked=shape.logit < SURE_LOGIT and frame.time_s >= self._check_due_s,
         )
@@ -303,26 +311,9 @@ class FaceTracker:
         yield self._whole(frame)
         view = next(self._views, None)
         if view is None:
-            self._views = _views(self._whole(frame), frame)
+            self._views = views(self._whole(frame), frame)
             view = next(self._views)
         yield view
-
-
-def _views(whole: Region, frame: Frame) -> Iterator[Region]:
-    """The picture turned three ways, and squares of half its length that overlap by half."""
-    for turn in QUARTER_TURNS[1:]:
-        yield replace(whole, angle=whole.angle + turn)
-    half = whole.size / 2
-    for y, x in itertools.product(_middles(frame.height, half), _middles(frame.width, half)):
-        yield replace(whole, x=x, y=y, size=half)
-
-
-def _middles(length: float, size: float) -> list[float]:
-    """Of squares of that size along a side, half a square apart at most."""
-    if size >= length:
-        return [length / 2]
-    count = math.ceil((length - size) / (size / 2)) + 1
-    return [size / 2 + k * (length - size) / (count - 1) for k in range(count)]
 
 
 def _may_be(last: Region, found: Region, elapsed_s: float) -> bool:
@@ -342,9 +333,16 @@ def _corners(eyes: Contours) -> list[complex]:
 
 def _moved(track: _Track, eyes: Contours) -> Affine | None:
     """How the crop has to move to see the eyes where the last look saw them; None if that makes no
-    sense: the eyes have left the face, or it moved too far to be followed by them."""
-    turn, shift, misfit = similarity(track.corners, _corners(eyes))
-    middle = sum(track.corners) / len(track.corners)
+    sense: the eyes have left the face, or it moved too far to be followed by them.
+
+    The corners that are drawn move with the lids, too. So while these are far more, or far less,
+    open than at the look, the crop follows the corners from frame to frame.
+    """
+    corners = _corners(eyes)
+    alike = 1 / MAX_OPENED <= _opening(eyes) / track.opening <= MAX_OPENED
+    start = track.corners if alike else track.last
+    turn, shift, misfit = similarity(start, corners)
+    middle = sum(start) / len(start)
     apart = abs(track.corners[2] - track.corners[0])
     if not misfit <= MAX_MISFIT * apart:
         return None
@@ -352,7 +350,14 @@ def _moved(track: _Track, eyes: Contours) -> Affine | None:
         return None
     if not 1 / MAX_GROWTH <= abs(turn) <= MAX_GROWTH or abs(cmath.phase(turn)) > MAX_TURN:
         return None
+    track.last = [(corner - shift) / turn for corner in corners]
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def _opening(eyes: Contours) -> float:
+    """How far both eyes' lids are apart together, in pixels of the crop, and at least a little."""
+    lower, upper = eyes.lids[:, 3:6:2, 1], eyes.lids[:, 11:14:2, 1]
+    return max(float((lower - upper).sum()), 0.1)
 
 
 def _fits(region: Region) -> bool:
