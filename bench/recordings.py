@@ -57,14 +57,18 @@ def read_recordings(data: Path) -> list[Recording]:
 
 
 def read_clips(data: Path) -> list[Clip]:
-    """The labelled videos under `data`; none where they are absent."""
-    path = data / "clips" / "labels.json"
+    """The labelled videos under `data`, in `clips` and `faces`; none where they are absent."""
+    return [clip for folder in ("clips", "faces") for clip in _labelled(data / folder)]
+
+
+def _labelled(folder: Path) -> list[Clip]:
+    path = folder / "labels.json"
     if not path.exists():
         return []
     labels = {name: each for name, each in json.loads(path.read_text()).items() if name != "about"}
     return [
         Clip(
-            path=path.parent / name,
+            path=folder / name,
             labelled=[(first, last) for first, last in each["blinks"]],
             ignored=[(first, last) for span in each["ignore"].values() for first, last in span],
         )
