@@ -46,9 +46,12 @@ def _eyes(settings: AgentConfig) -> list[Check]:
     return [
         Check(
             "camera",
-            2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s,
+            2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s + INFERENCE_S,
             lambda: doctor_eyes.camera(
-                wish, lambda: cli_eyes.camera(settings), _watching(settings)
+                wish,
+                lambda: cli_eyes.camera(settings),
+                _watching(settings),
+                lambda: cli_eyes.tracker(settings),
             ),
             "switch it off and look at the camera's cable",
         ),

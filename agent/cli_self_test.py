@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import cli_eyes, models
+from agent import cli_eyes, doctor_eyes, models
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.document import Document
 from agent.errors import AgentError, ModelError, StoreError
 from agent.manifest import read_manifest
+from agent.mesh import AttentionMesh, load_models
 from agent.recording import Recording
 from agent.records import Frame
 from agent.store import Store
@@ -60,6 +61,8 @@ def check_models(settings: AgentConfig) -> None:
             if not np.isfinite(interpreter.tensor(detail["index"])()).all():
                 raise ModelError(f"{name}: expected numbers, found NaN or infinity")
         print(f"{name}: an inference took {took_ms:.1f} ms")
+    look_ms, glance_ms = doctor_eyes.times_ms(AttentionMesh(load_models(cache)), rounds=3)
+    print(f"a look at the face takes {look_ms:.1f} ms, at the eyes alone {glance_ms:.1f} ms")
 
 
 def _measured(settings: AgentConfig) -> Document:

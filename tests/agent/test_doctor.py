@@ -38,6 +38,7 @@ from agent.doctor import Check, Finding, bad, examine, looked, off, ok
 from agent.errors import AgentError, ModelError
 from agent.store import Store
 from agent.units import Unit
+from scripts.portrait import Portrait, Schedule, write_video
 from tests.agent.servers import TOKEN, Api, Handler, History, running_api, silent_port
 from tests.broker import Broker, needs_mosquitto, running_broker
 
@@ -100,6 +101,36 @@ def test_a_camera_that_gives_a_picture_is_well(video: Path) -> None:
     assert "160x120, first frame after" in finding.found
 
 
+@pytest.mark.parametrize(("code", "degrees"), [
+    (cv2.ROTATE_180, 180), (cv2.ROTATE_90_CLOCKWISE, 270), (cv2.ROTATE_90_COUNTERCLOCKWISE, 90),
+])  # fmt: skip
+def test_a_camera_that_hangs_head_down_is_said_with_the_setting(
+    tmp_path: Path, portrait: Portrait, new_tracker: Callable[[], Any], code: int, degrees: int
+) -> None:
+    path, picture = tmp_path / "turned.avi", cv2.rotate(portrait.frame(1.0), code)
+    size = picture.shape[1], picture.shape[0]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 15, size)
+    for _ in range(8):
+        writer.write(picture)
+    writer.release()
+    wish = CameraConfig(source="replay", file=path)
+    finding = doctor_eyes.camera(wish, lambda: ReplayCamera(path), None, new_tracker)
+    assert finding.state == "bad"
+    assert finding.mend == f"set [camera] rotate to {degrees}"
+
+
+def test_an_upright_face_and_an_empty_picture_are_both_well(
+    video: Path, tmp_path: Path, portrait: Portrait, new_tracker: Callable[[], Any]
+) -> None:
+    upright = tmp_path / "upright.avi"
+    write_video(upright, portrait, Schedule(()), seconds=0.5)
+    for path, said in ((upright, "a face in it, upright"), (video, "no face in it now")):
+        wish = CameraConfig(source="replay", file=path)
+        finding = doctor_eyes.camera(wish, lambda path=path: ReplayCamera(path), None, new_tracker)
+        assert finding.state == "ok"
+        assert said in finding.found
+
+
 def test_a_camera_that_cannot_be_had_is_said_with_what_to_try(tmp_path: Path) -> None:
     wish = CameraConfig(source="usb", device=str(tmp_path / "video0"))
     finding = doctor_eyes.camera(wish, lambda: UsbCamera(wish.device, 640, 480, 30), None)
@@ -119,7 +150,7 @@ def test_a_camera_that_watch_has_is_left_alone() -> None:
 def test_inference_is_timed_and_held_against_the_frame_rate(model_cache: Path) -> None:
     finding = doctor_eyes.model(model_cache, 1, 15)
     assert finding.state == "ok"
-    assert "face_landmark" in finding.found
+    assert "a look at the face" in finding.found
     assert "at 15 fps has 66.7 ms" in finding.found
     slow = doctor_eyes.model(model_cache, 1, 100_000)
     assert slow.state == "bad"

@@ -123,7 +123,7 @@ def test_a_damaged_stick_changes_nothing(device: Machine, stick: Path) -> None:
 
 def test_a_fresh_device_needs_no_internet_and_measures_when_it_is_done(device: Machine) -> None:
     done = device.run(INSTALL, **QUICK)
-    assert "face_landmark: an inference took" in done.stdout
+    assert "face_trunk: an inference took" in done.stdout
     assert device.run(BOTH).stdout.split() == ["active", "active"]
     device.run("blink-agent start && sleep 1.5 && blink-agent stop")
     (session,) = json.loads(device.run("blink-agent sessions --json").stdout)
