@@ -41,7 +41,7 @@ from agent.sharpness import sharpness
 LOOK_S = 0.4
 """How often the whole face is looked at: 0.2 to 0.5 s count the same blinks (docs/accuracy.md)."""
 
-KEEP_LOGIT = 4.0
+KEEP_LOGIT = 8.0
 """Least face flag to go on with: a hand or a turn of the head lowers it for a moment."""
 
 SURE_LOGIT, CHECK_S = 24.0, 1.0
@@ -283,8 +283,10 @@ class FaceTracker:
         for view in self._views_now(frame):
             found = self._choose(self._detector.find(frame, view), frame.time_s)
             crop = None if found is None else upright_crop(self._mesh, frame, found)
-            face = None if crop is None else self._look(frame, crop, FACE_LOGIT)
-            if face is not None:
+            # The detector may have seen a part of a larger face.
+            if crop is None or self._choose([region_of(crop, CROP)], frame.time_s) is None:
+                continue
+            if (face := self._look(frame, crop, FACE_LOGIT)) is not None:
                 return face
         return None
 
