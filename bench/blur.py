@@ -1,7 +1,6 @@
 """Out of focus: real clips, blurred more and more. `python -m bench.blur [--json]`.
 
-Whether what the session says of a blur (agent.quality) comes before its counts go wrong. Its bounds
-were chosen on the portrait (bench.grid), not on these.
+Whether what the session says of a blur (agent.quality) comes before its counts go wrong.
 """
 
 import argparse
@@ -20,12 +19,13 @@ from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.landmarks import FaceTracker, open_tracker
+from agent.openness import quantile
 from agent.records import EyeSample, Frame
 from agent.replay import frames_of
 from agent.session import SessionBuilder
 from bench.detectors import blinklog
 from bench.recordings import Clip, default_data, read_clips
-from bench.scoring import score
+from bench.scoring import Interval, score
 
 SHARES = (0.0, 0.01, 0.02, 0.03, 0.04)
 """Standard deviation of the blur, of the face's width."""
@@ -33,11 +33,16 @@ SHARES = (0.0, 0.01, 0.02, 0.03, 0.04)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One clip under one blur. `counted` is what the session says: None if it says nothing."""
+    """One clip under one blur. `counted` is what the session says: None if it says nothing.
+
+    `depth` is how far EAR falls in the labelled blinks, as a share of its upper quartile: their
+    median, None without a labelled blink.
+    """
 
     name: str
     blur_px: float
     sharpness: float | None
+    depth: float | None
     true: int
     false: int
     missed: int
@@ -46,7 +51,7 @@ class Row:
 
 
 def rows(data: Path) -> Iterator[Row]:
-    """Of the clips with labelled blinks. Raises ModelError."""
+    """One for each clip with labelled blinks, and each blur. Raises ModelError."""
     cache = models.default_cache()
     tracker = open_tracker(cache)
     for clip in read_clips(data):
@@ -91,12 +96,21 @@ def _row(clip: Clip, blur_px: float, samples: Sequence[EyeSample]) -> Row:
         name=clip.path.name,
         blur_px=round(blur_px, 1),
         sharpness=round(statistics.median(looks), 3) if looks else None,
+        depth=_depth(samples, clip.labelled),
         true=result.true,
         false=result.false,
         missed=result.missed,
         counted=session.metrics.blink_count,
         quality=session.quality,
     )
+
+
+def _depth(samples: Sequence[EyeSample], labelled: Sequence[Interval]) -> float | None:
+    """Of the labelled blinks that were seen; a label may begin and end a frame too late."""
+    seen = [[each.ear for each in samples[max(0, a - 1) : b + 2]] for a, b in labelled]
+    lowest = [min(ears) for blink in seen if (ears := [ear for ear in blink if ear is not None])]
+    level = quantile(sorted(each.ear for each in samples if each.ear is not None), 0.75)
+    return round(1 - statistics.median(lowest) / level, 2) if lowest else None
 
 
 def main() -> int:
@@ -114,14 +128,14 @@ def main() -> int:
         print(json.dumps({"rows": [asdict(row) for row in found]}, indent=2))
         return 0
     print(
-        "| clip | blur, px | sharpness | true / false / missed | session counts |"
-        " quality beside short |\n|---|---|---|---|---|---|"
+        "| clip | blur, px | sharpness | depth | true / false / missed | session counts |"
+        " quality beside short |\n|---|---|---|---|---|---|---|"
     )
     for row in found:
         counted = "null" if row.counted is None else str(row.counted)
         words = " ".join(word for word in row.quality if word != "short")
         print(
-            f"| {row.name} | {row.blur_px:g} | {row.sharpness} |"
+            f"| {row.name} | {row.blur_px:g} | {row.sharpness} | {row.depth} |"
             f" {row.true} / {row.false} / {row.missed} | {counted} | {words} |"
         )
     return 0

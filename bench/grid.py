@@ -1,17 +1,15 @@
 """Counted against true, where the truth is known: `python -m bench.grid [--json]`.
 
 The blinking portrait goes through the real models under conditions that get worse until nothing is
-left: where the measurement stops working, and whether it says so. Every row is half a minute of
-irregular blinks, new for each row but the same in every run; on a head that sways with a camera's
-usual grain, at 30 frames a second, unless the row says otherwise.
+left (see `conditions`): where the measurement stops working, and whether it says so. Two tables
+follow: whether complete and partial blinks are told apart, and how soon the open level is known.
 """
 
 import argparse
 import json
-import math
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -22,59 +20,32 @@ from agent.document import rounded
 from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.landmarks import FaceTracker, open_tracker
+from agent.metrics import Session
 from agent.records import Blink, EyeSample, Frame
-from agent.session import Session, SessionBuilder
-from bench.detectors import events
-from bench.scoring import Interval, Score, score
-from scripts.portrait import LidMovement, Portrait, Schedule, load_portrait, sway
+from agent.session import SessionBuilder
+from bench.conditions import Condition, beginnings, conditions, depth_conditions
+from bench.scoring import Interval, pairs, score
+from scripts.portrait import LidMovement, Portrait, load_portrait
 
-SECONDS = 30.0
+LONG_MS = 600
+"""Movements of the schedules that last longer at half of their depth are long closures."""
 
-Look = Callable[[float], dict[str, Any]]
+COMPLETE = 0.9
+"""Movements of the schedules that are deeper are complete."""
 
+DOWN = 0.9
+"""A gaze that is lowered so far looks down."""
 
-def closure(start_s: float, half_s: float, depth: float = 1.0) -> LidMovement:
-    """A movement of the lids that is `half_s` long at half of its depth."""
-    return LidMovement(start_s, min(half_s * 12 / 7, (half_s + 0.06) / 0.75, half_s + 0.16), depth)
-
-
-def schedule(
-    per_min: float = 20.0,
-    half_s: tuple[float, float] = (0.12, 0.25),
-    depths: Sequence[float] = (1.0,),
-    seed: int = 1,
-    seconds: float = SECONDS,
-) -> Schedule:
-    """Irregular blinks from 2 s on, `depths` in turn, their lengths between the two of `half_s`."""
-    chance = np.random.default_rng(seed)
-    mean_s, start_s = 60 / per_min, 2.0
-    movements: list[LidMovement] = []
-    while start_s < seconds - 1.5:
-        length_s = float(chance.uniform(half_s[0], half_s[1]))
-        movements.append(closure(start_s, length_s, depths[len(movements) % len(depths)]))
-        start_s = max(
-            start_s + mean_s * float(chance.uniform(0.7, 1.3)), movements[-1].end_s + 0.15
-        )
-    return Schedule(tuple(movements))
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One row: what the lids do, how the head is seen, at what frame rate, what share is lost."""
-
-    name: str
-    lids: Schedule = field(default_factory=schedule)
-    look: Look = sway
-    fps: float = 30.0
-    dropped: float = 0.0
-    seconds: float = SECONDS
+NEAR = 0.05
+"""A level that stays so near to where it ends, as a share of it, has settled."""
 
 
 @dataclass(frozen=True)
 class Row:
     """What came of it. `None` is what the session leaves out; missed and false are then unknown.
 
-    Durations are medians, in milliseconds, at half amplitude; long: closures of 500 ms and more.
+    Durations are medians, in milliseconds, at half amplitude; long: closures of 500 ms and more;
+    down: the share of time spent looking down; right and left: how far each eye closed in a blink.
     """
 
     name: str
@@ -86,66 +57,38 @@ class Row:
     counted_ms: int | None
     true_long: int
     counted_long: int | None
+    true_down: float
+    counted_down: float | None
+    right: float | None
+    left: float | None
+    perclos: float | None
     coverage: float
     fps: float
     quality: tuple[str, ...]
 
 
-def still(**constant: float) -> Look:
-    """The head sways as always, and the picture is as told."""
-    return lambda time_s: sway(time_s) | constant
+@dataclass(frozen=True)
+class Depths:
+    """Blinks that close by `depth`, 0..1, in one condition: how many there are, how many were
+    found, and how many of these were rightly called complete or partial."""
+
+    name: str
+    depth: float
+    true: int
+    found: int
+    right: int
 
 
-def moved(
-    shift: float = 0.0, rotation_deg: float = 0.0, scale: float = 0.0, hertz: float = 0.25
-) -> Look:
-    """The head goes to and fro: by pixels, by degrees, by a share of its size."""
+@dataclass(frozen=True)
+class Settled:
+    """When the open level was within `NEAR` of its last value, and stayed there.
 
-    def look(time_s: float) -> dict[str, Any]:
-        wave = math.sin(2 * math.pi * hertz * time_s)
-        return sway(time_s) | {
-            "shift": (shift * wave, 0.0),
-            "rotation_deg": rotation_deg * wave,
-            "scale": 1 + scale * wave,
-        }
+    In seconds since the eyes were first open and looking ahead, at `opened_s` of the session.
+    """
 
-    return look
-
-
-def away(time_s: float) -> dict[str, Any]:
-    """Nobody is there for the half of every ten seconds."""
-    return sway(time_s) | ({"shift": (600.0, 0.0)} if time_s % 10 >= 5 else {})
-
-
-def conditions() -> list[Condition]:
-    """The rows of the table."""
-    long = [closure(20.0, 0.7), closure(23.0, 1.5), closure(26.5, 2.0)]
-    before = [each for each in schedule(30) if each.end_s < 19]
-    return [
-        Condition("as usual"),
-        Condition("no blinks", Schedule(())),
-        *(Condition(f"{rate} blinks a minute", schedule(rate)) for rate in (6, 40)),
-        *(
-            Condition(f"blinks of {ms} ms", schedule(half_s=(ms / 1000, ms / 1000)))
-            for ms in (50, 80, 200, 300, 400)
-        ),
-        *(
-            Condition(f"every third closes by {depth}", schedule(30, depths=(1, 1, depth)))
-            for depth in (0.8, 0.6, 0.4)
-        ),
-        Condition("three long closures", Schedule((*before, *long))),
-        Condition("head moves 100 px", look=moved(shift=100)),
-        Condition("head tilts 40 degrees", look=moved(rotation_deg=40)),
-        Condition("nearer and farther by 0.3", look=moved(scale=0.3)),
-        *(Condition(f"face {190 * s:.0f} px wide", look=still(scale=s)) for s in (0.5, 0.4, 0.3)),
-        Condition("away half of the time", look=away),
-        *(Condition(f"pixel noise of {n}", look=still(noise=n)) for n in (20, 40, 50, 60)),
-        *(Condition(f"blur of {b} px", look=still(blur=b)) for b in (4, 5, 6, 9)),
-        *(Condition(f"light of {g:g}", look=still(gain=g)) for g in (0.08, 0.04, 0.02)),
-        *(Condition(f"{fps:g} frames a second", fps=fps) for fps in (15, 12, 10, 7.5, 5)),
-        *(Condition(f"{d:.0%} of frames lost", dropped=d) for d in (0.1, 0.3, 0.5)),
-        *(Condition(f"{d:.0%} lost of 15 a second", fps=15, dropped=d) for d in (0.1, 0.3)),
-    ]  # fmt: skip
+    name: str
+    opened_s: float
+    settled_s: float
 
 
 def see(condition: Condition, portrait: Portrait, tracker: FaceTracker) -> list[EyeSample]:
@@ -157,25 +100,68 @@ def see(condition: Condition, portrait: Portrait, tracker: FaceTracker) -> list[
         if chance.random() < condition.dropped:
             continue
         time_s = number / condition.fps
-        pixels = portrait.frame(condition.lids.openness(time_s), **condition.look(time_s))
-        samples.append(eye_sample(time_s, tracker.find(Frame(time_s, pixels))))
+        frame = Frame(time_s, condition.frame(time_s, portrait))
+        samples.append(eye_sample(time_s, tracker.find(frame)))
     return samples
 
 
 def measure(condition: Condition, portrait: Portrait, tracker: FaceTracker) -> Row:
     """One row of the table."""
     samples = see(condition, portrait, tracker)
+    builder = _session_of(samples)
+    lost = round(condition.seconds * condition.fps) - len(samples)
+    session = builder.finish(condition.seconds, lost)
+    return _row(condition, session, builder.events)
+
+
+def depths(condition: Condition, portrait: Portrait, tracker: FaceTracker) -> list[Depths]:
+    """Whether complete and partial blinks are told apart, by how far the lids close."""
+    builder = _session_of(see(condition, portrait, tracker))
+    builder.finish(condition.seconds, 0)
+    true, found = list(condition.lids), builder.events
+    matched = pairs([_interval(each) for each in found], [_interval(each) for each in true])
+    rows = []
+    for depth in sorted({each.depth for each in true}, reverse=True):
+        called = [found[i].complete for i, j in matched if true[j].depth == depth]
+        rows.append(
+            Depths(
+                name=condition.name,
+                depth=depth,
+                true=sum(each.depth == depth for each in true),
+                found=len(called),
+                right=called.count(depth > COMPLETE),
+            )
+        )
+    return rows
+
+
+def settled(
+    condition: Condition, opened_s: float, portrait: Portrait, tracker: FaceTracker
+) -> Settled:
+    """How soon the open level is known."""
+    builder = SessionBuilder(0.0)
+    levels: list[tuple[float, float | None]] = []
+    for sample in see(condition, portrait, tracker):
+        builder.add(sample)
+        levels.append((sample.time_s, builder.levels.open))
+    last = levels[-1][1] or 0.0
+    off = [time_s for time_s, level in levels if abs((level or 0.0) - last) > NEAR * last]
+    return Settled(condition.name, opened_s, round(max(0.0, max(off, default=0.0) - opened_s), 2))
+
+
+def _session_of(samples: Sequence[EyeSample]) -> SessionBuilder:
     builder = SessionBuilder(0.0)
     for sample in samples:
         builder.add(sample)
-    lost = round(condition.seconds * condition.fps) - len(samples)
-    return _row(condition, builder.finish(condition.seconds, lost), events(samples))
+    return builder
 
 
 def _row(condition: Condition, session: Session, found: Sequence[Blink]) -> Row:
     metrics = session.metrics
-    blinks = [each for each in condition.lids if _half_ms(each) < 600]
-    result = _score(blinks, [each for each in found if not each.long])
+    blinks = [each for each in condition.lids if _half_ms(each) < LONG_MS]
+    result = score(
+        [_interval(each) for each in found if not each.long], [_interval(each) for each in blinks]
+    )
     counted = metrics.blink_count
     measured_ms = metrics.blink_duration_median_ms
     return Row(
@@ -188,10 +174,26 @@ def _row(condition: Condition, session: Session, found: Sequence[Blink]) -> Row:
         counted_ms=None if measured_ms is None else round(measured_ms),
         true_long=len(condition.lids) - len(blinks),
         counted_long=metrics.long_closure_count,
+        true_down=_true_down(condition),
+        counted_down=_two_places(metrics.looking_down),
+        right=_two_places(metrics.blink_closure_right_median),
+        left=_two_places(metrics.blink_closure_left_median),
+        perclos=_two_places(metrics.perclos),
         coverage=round(metrics.coverage or 0.0, 2),
         fps=float(rounded("fps", session.fps) or 0),
         quality=session.quality,
     )
+
+
+def _two_places(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _true_down(condition: Condition) -> float:
+    """The share of the frames in which the gaze is down."""
+    frames = round(condition.seconds * condition.fps)
+    down = sum(condition.gaze.openness(n / condition.fps) <= 1 - DOWN for n in range(frames))
+    return round(down / frames, 2)
 
 
 def _half_ms(movement: LidMovement) -> float:
@@ -200,29 +202,58 @@ def _half_ms(movement: LidMovement) -> float:
     return 1000 * (movement.duration_s - (closing_s + opening_s) / 2)
 
 
-def _score(true: Sequence[LidMovement], found: Sequence[Blink]) -> Score:
-    """By the milliseconds from the lids' leaving to their coming back, as frames are scored."""
-    return score([_interval(each) for each in found], [_interval(each) for each in true])
-
-
 def _interval(span: LidMovement | Blink) -> Interval:
+    """Milliseconds from the lids' leaving to their coming back, scored as frames are."""
     return round(1000 * span.start_s), round(1000 * span.end_s)
+
+
+def _cell(value: float | None) -> str:
+    return "null" if value is None else f"{value}"
 
 
 def _print(rows: Sequence[Row]) -> None:
     print(
-        f"{'half a minute each':28}{'true':>6}{'counted':>9}{'missed':>8}{'false':>7}"
-        f"{'true ms':>9}{'ms':>6}{'long':>8}{'coverage':>10}{'fps':>6}  quality beside short"
+        f"{'half a minute each':28}{'true':>6}{'counted':>9}{'missed':>8}{'false':>7}{'true ms':>9}"
+        f"{'ms':>6}{'long':>8}{'down':>11}{'right':>7}{'left':>6}{'PERCLOS':>9}{'coverage':>10}"
+        f"{'fps':>6}  quality beside short"
     )
     for row in rows:
-        cells = (row.counted, row.missed, row.false, row.true_ms, row.counted_ms)
-        counted, missed, false, true_ms, ms = ("null" if c is None else f"{c}" for c in cells)
-        long = f"{'null' if row.counted_long is None else row.counted_long}/{row.true_long}"
+        values = (row.counted, row.missed, row.false, row.true_ms, row.counted_ms)
+        counted, missed, false, true_ms, ms = map(_cell, values)
+        right, left, perclos = map(_cell, (row.right, row.left, row.perclos))
+        long = f"{_cell(row.counted_long)}/{row.true_long}"
+        down = f"{_cell(row.counted_down)}/{row.true_down}"
         words = " ".join(word for word in row.quality if word != "short")
         print(
-            f"{row.name:28}{row.true:6}{counted:>9}{missed:>8}{false:>7}"
-            f"{true_ms:>9}{ms:>6}{long:>8}{row.coverage:10.2f}{row.fps:6.1f}  {words}".rstrip()
+            f"{row.name:28}{row.true:6}{counted:>9}{missed:>8}{false:>7}{true_ms:>9}{ms:>6}"
+            f"{long:>8}{down:>11}{right:>7}{left:>6}{perclos:>9}{row.coverage:10.2f}{row.fps:6.1f}"
+            f"  {words}".rstrip()
         )
+
+
+def share_right(rows: Sequence[Depths]) -> float:
+    """Of the blinks that were found, the share rightly called complete or partial, 0..1."""
+    found = sum(row.found for row in rows)
+    return sum(row.right for row in rows) / found if found else 1.0
+
+
+def _print_depths(rows: Sequence[Depths]) -> None:
+    by_depth: dict[float, list[Depths]] = {}
+    for row in rows:
+        by_depth.setdefault(row.depth, []).append(row)
+    print(f"\n{'right / found / true':28}" + "".join(f"{f'by {d:g}':>14}" for d in by_depth))
+    for name in dict.fromkeys(row.name for row in rows):
+        cells = [f"{r.right} / {r.found} / {r.true}" for r in rows if r.name == name]
+        print(f"{name:28}" + "".join(f"{cell:>14}" for cell in cells))
+    shares = [share_right(each) for each in by_depth.values()]
+    print(f"{'share of the found':28}" + "".join(f"{share:14.3f}" for share in shares))
+    print(f"rightly complete or partial, of all that were found: {share_right(rows):.3f}")
+
+
+def _print_settled(rows: Sequence[Settled]) -> None:
+    print(f"\n{'open level known within 5 %':44}{'eyes open at, s':>16}{'after, s':>10}")
+    for row in rows:
+        print(f"{row.name:44}{row.opened_s:16.1f}{row.settled_s:10.2f}")
 
 
 def main() -> int:
@@ -239,11 +270,26 @@ def main() -> int:
         print(f"bench.grid: {error}", file=sys.stderr)
         return 1
     rows = [measure(condition, portrait, tracker) for condition in conditions()]
+    by_depth = [row for each in depth_conditions() for row in depths(each, portrait, tracker)]
+    levels = [settled(*each, portrait, tracker) for each in beginnings()]
     if options.json:
-        print(json.dumps({"rows": [asdict(row) for row in rows]}, indent=2))
-    else:
-        _print(rows)
+        print(json.dumps(_tables(rows, by_depth, levels), indent=2))
+        return 0
+    _print(rows)
+    _print_depths(by_depth)
+    _print_settled(levels)
     return 0
+
+
+def _tables(
+    rows: Sequence[Row], by_depth: Sequence[Depths], levels: Sequence[Settled]
+) -> dict[str, Any]:
+    return {
+        "rows": [asdict(row) for row in rows],
+        "depths": [asdict(row) for row in by_depth],
+        "complete_or_partial_right": round(share_right(by_depth), 3),
+        "settled": [asdict(row) for row in levels],
+    }
 
 
 if __name__ == "__main__":
