@@ -16,9 +16,9 @@ import numpy as np
 
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
-from agent.records import FaceLandmarks
 from agent.replay import frames_of
 from agent.trace import TraceWriter
+from bench.mesh_face import mesh_face
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
                 # x and z are shares of the width, y of the height; the irises come last.
                 points = np.array([(p.x, p.y, p.z) for p in marks[:468]], np.float32)
                 points *= np.array([frame.width, frame.height, frame.width], np.float32)
-                face = FaceLandmarks(frame.time_s, points, 1.0)
+                face = mesh_face(frame.time_s, points, 1.0)
             writer.write(number, eye_sample(frame.time_s, face))
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agent.ear import LEFT_EYE, RIGHT_EYE, eye_aspect_ratio, eye_sample, visibility, yaw_deg
 from agent.records import EyeSample, FaceLandmarks
+from bench.mesh_face import mesh_face
 
 CORNERS_AT = {"right": (200.0, 260.0), "left": (340.0, 400.0)}
 
@@ -29,7 +30,7 @@ def a_face(
             points[index] = x, 240 + y, (x - 300) * math.tan(math.radians(yaw))
     cos, sin = math.cos(math.radians(roll)), math.sin(math.radians(roll))
     points[:, :2] = points[:, :2] @ np.array([[cos, sin], [-sin, cos]])
-    return FaceLandmarks(1.0, points * np.float32(zoom), 0.99)
+    return mesh_face(1.0, points * np.float32(zoom), 0.99)
 
 
 def test_without_a_face_nothing_is_measured() -> None:

@@ -315,7 +315,9 @@ def test_not_one_blink_is_a_reason_for_doubt(depth: float) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.sampled_from([0.55, 0.65, 0.8]), st.floats(0.0, 0.12), st.sampled_from([30.0, 15.0, 10.0]))
+@given(
+    st.sampled_from([0.55, 0.65, 0.8]), st.floats(0.0, 0.12), st.sampled_from([30.0, 15.0, 10.0])
+)
 def test_what_is_counted_is_right_or_says_that_it_is_not(
     depth: float, noise: float, fps: float
 ) -> None:

@@ -32,7 +32,7 @@ pins = "mock"
 """
 QUICK = {"BLINKLOG_SETTLE_S": "1", "PIP_NO_COMPILE": "1"}
 BREAKS_INFERENCE = """
-def _start(runtime, content, threads):
+def _start(*_):
     raise RuntimeError("this runtime can't run on this machine")
 """
 BREAKS_WATCH = """

@@ -29,6 +29,7 @@ from agent.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store import Store
 from agent.watch import Limits, Watch
+from bench.mesh_face import mesh_face
 
 FPS = 15.0
 SESSION_S = (4.0, 40.0)  # of the sessions' own time
@@ -120,7 +121,7 @@ class Face:
             x = [left, left + 15, left + 35, left + 50, left + 35, left + 15]
             points[list(eye), 0] = x
             points[list(eye), 1] = [0, -half, -half, 0, half, half]
-        return FaceLandmarks(frame.time_s, points, 0.99)
+        return mesh_face(frame.time_s, points, 0.99)
 
     def reset(self) -> None:
         """Nothing to forget."""
