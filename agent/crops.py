@@ -73,6 +73,18 @@ def joined(outer: Affine, inner: Affine) -> Affine:
     return product
 
 
+def followed(to_frame: Affine, turn: complex, shift: complex) -> Affine:
+    """The matrix of a crop that has moved in its own pixels: turned and scaled, then shifted."""
+    (a, b, x), (c, d, y) = to_frame.tolist()
+    u, v, right, down = turn.real, turn.imag, shift.real, shift.imag
+    return np.array(
+        [
+            [a * u + b * v, b * u - a * v, a * right + b * down + x],
+            [c * u + d * v, d * u - c * v, c * right + d * down + y],
+        ]
+    )
+
+
 def mapped(matrix: Affine, points: Floats) -> Floats:
     """Float32 points (..., 2) through a 2x3 matrix."""
     moved = cv2.transform(points.reshape(-1, 1, 2), matrix)

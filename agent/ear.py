@@ -48,10 +48,13 @@ def eye_sample(time_s: float, face: FaceLandmarks | None) -> EyeSample:
     right, left = face.lids.take(_SIX, axis=1).tolist()
     right_iris, left_iris = face.irises[:, 0].tolist()
     eyes = eye_aspect_ratio(*right), eye_aspect_ratio(*left)
-    seen = visibility(yaw_deg(*face.mesh[_OUTER_CORNERS].tolist()))
+    seen = visibility(yaw_deg(*face.mesh.take(_OUTER_CORNERS, axis=0).tolist()))
     up = -1 if face.mirrored else 1  # a left eye is a right one in a mirror
     irises = up * drop(right[0], right[3], right_iris), -up * drop(left[0], left[3], left_iris)
-    lids = up * drop(right[0], right[3], *right[4:]), -up * drop(left[0], left[3], *left[4:])
+    lids = (
+        up * drop(right[0], right[3], right[4], right[5]),
+        -up * drop(left[0], left[3], left[4], left[5]),
+    )
     return EyeSample(
         time_s=time_s,
         ear_left=eyes[1] if seen[1] > 0 else None,

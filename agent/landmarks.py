@@ -14,7 +14,6 @@ to turn and shake is told in `face_check`.
 Nothing is smoothed: a blink is faster than a filter.
 """
 
-import cmath
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agent.crops import Affine, Floats, Pixels, Region, joined, mapped, region_of, similarity
+from agent.crops import Affine, Floats, Pixels, Region, followed, joined, mapped, region_of
 from agent.detector import Detector, probability, views
 from agent.eyes import CONTOUR, INNER, OUTER, Contours
 from agent.face_check import (
@@ -34,7 +33,8 @@ from agent.face_check import (
     unlike,
     upright_crop,
 )
-from agent.mesh import CROP, AttentionMesh, FaceModels, load_models
+from agent.mesh import CROP, AttentionMesh, FaceModels, Glance, Shape, load_models
+from agent.motion import MAX_CHANGE, MAX_TURN, RECENTRED_CHANGE, Motion
 from agent.records import FaceLandmarks, Frame
 from agent.sharpness import sharpness
 
@@ -66,26 +66,17 @@ MIN_REGION = 32.0
 SHARP_S = 0.5
 """How often the sharpness is looked at: focus drifts slowly."""
 
-MAX_MISFIT = 0.04
-"""How far the eyes' four corners may be from where the last look saw them, after the head has moved
-as a whole: a root mean square, in distances between the eyes."""
-
-MAX_STEP, MAX_GROWTH, MAX_TURN = 0.1, 1.1, 0.15
-"""How far the head may move from one frame to the next, in distances between the eyes; how much
-larger or smaller it may get; and how far it may turn, in radians."""
+LATE_S = 0.15
+"""A look is spread over three frames, so that none is dear: not where these are further apart."""
 
 MAX_OFF, MAX_LOG_SIZE = 0.08, 0.15
 """How far a crop may be off the face in it, in its widths, and the logarithm of its size."""
 
-MAX_OPENED = 2.0
-"""Lids that are so much more, or less, open than at the last look have moved the corners."""
-
-MAX_CHANGE = 0.25
-"""Mean change of the picture around the eyes from one frame to the next, over its contrast: more is
-another scene, or a head too fast to be followed by its eyes."""
-
 _EYE_ENDS = slice(OUTER, INNER + 1, INNER - OUTER)
 """Both corners of an eye among its points."""
+
+_CENTRED = Region(CROP / 2, CROP / 2, CROP).to_frame(CROP)
+"""Maps a crop into itself: the face is in its middle."""
 
 _TURNED = math.cos(math.radians(45))
 """Cosine of the angle from which on a face is not upright: another quarter turn is nearer."""
@@ -99,22 +90,21 @@ class _Track:
     """A face that is being followed.
 
     `to_frame` is the crop to look at next; `looked_s` is when the whole face was looked at, and
-    `corners`, `opening` and `mesh` are what was seen then, in pixels of that crop. `last` is where
-    the corners were in the last frame, in pixels of the crop to look at next. `region` maps the
-    crop of the next look into it. `unchecked` is whether the next frame has to tell that it is a
-    face.
+    `mesh` is what was seen then, in pixels of that crop. `region` maps the crop of the next look
+    into it. `unchecked` is whether the next frame has to tell that it is a face. `seen` is whether
+    the whole crop was seen in the last frame, and its mesh is still to be drawn; `drawn` is the
+    mesh that was, as long as the boxes of the eyes are still to be laid around it.
     """
 
     to_frame: Affine
     looked_s: float
-    corners: list[complex]
-    last: list[complex]
+    motion: Motion
     mesh: Floats
     region: Affine
     logit: float
-    opening: float
-    thumbnail: Pixels
     unchecked: bool
+    seen: bool = False
+    drawn: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,32 +158,78 @@ class FaceTracker:
         return face
 
     def _follow(self, frame: Frame, track: _Track) -> FaceLandmarks | None:
-        if frame.time_s - track.looked_s < LOOK_S:
-            glance = self._mesh.glance(frame, track.to_frame)
-            thumbnail = _thumbnail(glance.band)
-            moved = _moved(track, glance.eyes)
-            if moved is not None and _change(track.thumbnail, thumbnail) <= MAX_CHANGE:
-                if track.unchecked and not self._is_face_still(frame, track):
-                    self._track = None
-                    return None
-                here, track.thumbnail = track.to_frame, thumbnail
-                track.to_frame = joined(here, moved)
-                face = self._face(frame, here, glance.eyes, glance.band)
-                if face is None or face.sharpness is not None:  # a frame is dear for one thing
-                    return face
-                if frame.time_s >= self._others_due_s:
-                    face = replace(face, others=self._look_for_others(frame))
-                return face
-        return self._look(frame, joined(track.to_frame, track.region), KEEP_LOGIT)
+        unchecked = track.unchecked
+        glanced = self._glance(frame, track)
+        if glanced is None:
+            return self._look(frame, joined(track.to_frame, track.region), KEEP_LOGIT)
+        glance, here = glanced
+        if unchecked and not track.seen and not self._is_face_still(frame, track, here):
+            self._track = None
+            return None
+        face = self._face(frame, here, glance.eyes, glance.band)
+        if face is None or face.sharpness is not None:  # a frame is dear for one thing
+            return face
+        if frame.time_s >= self._others_due_s:
+            face = replace(face, others=self._look_for_others(frame))
+        return face
 
-    def _is_face_still(self, frame: Frame, track: _Track) -> bool:
+    def _glance(self, frame: Frame, track: _Track) -> tuple[Glance, Affine] | None:
+        """The eyes alone, with the crop that they are in; None if the face has to be looked at now.
+
+        A look that is due is made in three frames: the whole crop is seen, its mesh is drawn, and
+        the crop is centred on it and boxes laid for the eyes.
+        """
+        assert self._seen is not None
+        due, laid = frame.time_s - track.looked_s >= LOOK_S, track.drawn
+        if (due or track.seen or laid) and frame.time_s - self._seen.time_s > LATE_S:
+            return None
+        if track.seen and not self._draw(track):
+            return None
+        if laid is not None:
+            self._lay(frame, track, laid)
+        here, bound = track.to_frame, MAX_CHANGE if laid is None else RECENTRED_CHANGE
+        glance = self._mesh.glance(frame, here, whole=due)
+        moved = track.motion.step(glance.eyes, glance.band, bound)
+        if moved is None:
+            return None
+        if due:
+            track.looked_s, track.seen = frame.time_s, True
+        if due or (laid is not None and track.motion.still):  # the crop stays: the mesh is of it
+            track.motion.restart()
+        else:
+            track.to_frame = followed(here, *moved)
+        return glance, here
+
+    def _draw(self, track: _Track) -> bool:
+        """Whether the whole crop that was seen in the last frame holds a face, and fits it."""
+        track.seen, shape = False, self._mesh.shape_seen()
+        region = region_around(shape.mesh)
+        if region is None or not shape.logit >= KEEP_LOGIT:
+            return False
+        track.region = region.to_frame(CROP)
+        track.drawn = shape
+        return _fits(region)
+
+    def _lay(self, frame: Frame, track: _Track, drawn: Shape) -> None:
+        """Centre the crop on the mesh that was drawn, and lay the boxes of the eyes."""
+        shape = drawn.recentred(track.region)
+        self._mesh.lay_boxes(shape)
+        track.motion.recentre(track.region)
+        track.to_frame, track.region = joined(track.to_frame, track.region), _CENTRED
+        track.mesh, track.logit, track.drawn = shape.mesh, shape.logit, None
+        track.unchecked = self._is_unsure(shape, frame.time_s)
+
+    def _is_unsure(self, shape: Shape, time_s: float) -> bool:
+        return shape.logit < SURE_LOGIT and time_s >= self._check_due_s
+
+    def _is_face_still(self, frame: Frame, track: _Track, to_frame: Affine) -> bool:
         """Shake the crop, once a second while the mesh isn't sure; two failures in a row mean no.
 
         Not in the frame of a look: two of them in one frame take too long.
         """
         track.unchecked, self._check_due_s = False, frame.time_s + CHECK_S
         shake = SHAKEN[self._unlike_before]
-        differs = not unlike(self._mesh, frame, track.to_frame, track.mesh, shake) <= MAX_UNLIKE
+        differs = not unlike(self._mesh, frame, to_frame, track.mesh, shake) <= MAX_UNLIKE
         failed = differs and self._unlike_before
         self._unlike_before = differs and not failed
         return not failed
@@ -214,19 +250,16 @@ class FaceTracker:
             return None
         if region.size * _scale(to_frame) < MIN_REGION:
             return None
-        seen = self._mesh.eyes_of(shape)
-        corners = _corners(seen.eyes)
+        self._mesh.lay_boxes(shape)
+        seen = self._mesh.eyes_seen()
         self._track = _Track(
             to_frame=to_frame,
             looked_s=frame.time_s,
-            corners=corners,
-            last=corners,
+            motion=Motion(seen.eyes, seen.band),
             mesh=shape.mesh,
             region=region.to_frame(CROP),
             logit=shape.logit,
-            opening=_opening(seen.eyes),
-            thumbnail=_thumbnail(seen.band),
-            unchecked=shape.logit < SURE_LOGIT and frame.time_s >= self._check_due_s,
+            unchecked=self._is_unsure(shape, frame.time_s),
         )
         return self._face(frame, to_frame, seen.eyes, seen.band)
 
@@ -327,41 +360,6 @@ def _may_be(last: Region, found: Region, elapsed_s: float) -> bool:
     return last.distance(found) <= reach and 0.5 <= found.size / last.size <= 2.0
 
 
-def _corners(eyes: Contours) -> list[complex]:
-    """Of the right and the left eye, outer and inner, as complex numbers."""
-    corners: list[complex] = eyes.points.view(np.complex64)[:, _EYE_ENDS].ravel().tolist()
-    return corners
-
-
-def _moved(track: _Track, eyes: Contours) -> Affine | None:
-    """How the crop has to move to see the eyes where the last look saw them; None if that makes no
-    sense: the eyes have left the face, or it moved too far to be followed by them.
-
-    The corners that are drawn move with the lids, too. So while these are far more, or far less,
-    open than at the look, the crop follows the corners from frame to frame.
-    """
-    corners = _corners(eyes)
-    alike = 1 / MAX_OPENED <= _opening(eyes) / track.opening <= MAX_OPENED
-    start = track.corners if alike else track.last
-    turn, shift, misfit = similarity(start, corners)
-    middle = sum(start) / len(start)
-    apart = abs(track.corners[2] - track.corners[0])
-    if not misfit <= MAX_MISFIT * apart:
-        return None
-    if abs(turn * middle + shift - middle) > MAX_STEP * apart:
-        return None
-    if not 1 / MAX_GROWTH <= abs(turn) <= MAX_GROWTH or abs(cmath.phase(turn)) > MAX_TURN:
-        return None
-    track.last = [(corner - shift) / turn for corner in corners]
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-
-
-def _opening(eyes: Contours) -> float:
-    """How far both eyes' lids are apart together, in pixels of the crop, and at least a little."""
-    lower, upper = eyes.lids[:, 3:6:2, 1], eyes.lids[:, 11:14:2, 1]
-    return max(float((lower - upper).sum()), 0.1)
-
-
 def _fits(region: Region) -> bool:
     """Whether a crop shows what lies around its own landmarks, nearly."""
     off = math.hypot(region.x - CROP / 2, region.y - CROP / 2) / CROP
@@ -378,16 +376,3 @@ def _inside(lids: Floats, frame: Frame) -> bool:
 def _scale(to_frame: Affine) -> float:
     """Pixels of the frame for each of the crop."""
     return math.hypot(to_frame[0, 1], to_frame[1, 1])
-
-
-def _thumbnail(band: Pixels) -> Pixels:
-    """The band in cells of 8x8 pixels, uint8 (rows, columns * 3)."""
-    height, width = band.shape[:2]
-    small = cv2.resize(band, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8).reshape(height // 8, -1)
-
-
-def _change(before: Pixels, after: Pixels) -> float:
-    """Mean change over the contrast; infinite where there is no contrast."""
-    contrast = float(cv2.meanStdDev(after)[1].item())
-    return cv2.norm(before, after, cv2.NORM_L1) / after.size / contrast if contrast else math.inf

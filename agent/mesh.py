@@ -1,10 +1,11 @@
 """A crop of a face -> its landmarks and both eyes: the attention mesh, cut into plain parts.
 
-The trunk looks at the whole 192x192 crop and gives 468 landmarks, a face flag and early features.
-The stem computes the same features, but only for a band around both eyes. The eye heads (`eyes`)
-read the features of the band, whichever of the two they come from.
+A stem looks at a 192x192 crop and gives early features: from these the trunk draws 468 landmarks
+and tells whether it is a face. Another stem computes the same features, but only for a band around
+both eyes. The eye heads (`eyes`) read the features of the band, whichever of the two they are from.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,9 @@ class FaceModels:
     """The interpreters that a tracker needs, with their tensors allocated."""
 
     detector: Interpreter
+    face_stem: Interpreter
     trunk: Interpreter
-    stem: Interpreter
+    eye_stem: Interpreter
     right_eye: Interpreter
     left_eye: Interpreter
 
@@ -41,6 +43,7 @@ def load_models(cache: Path, threads: int = 1) -> FaceModels:
     """The models of a tracker, verified and tried. Raises ModelError."""
     return FaceModels(
         models.load("face_detection", cache, threads),
+        models.load("face_stem", cache, threads),
         models.load("face_trunk", cache, threads),
         models.load("eye_stem", cache, threads),
         models.load("right_eye", cache, threads),
@@ -54,6 +57,13 @@ class Shape:
 
     mesh: Floats
     logit: float
+
+    def recentred(self, to_crop: Affine) -> "Shape":
+        """In pixels of another crop, which `to_crop`, no mirror, maps into its own."""
+        (a, b, x), (c, d, y) = cv2.invertAffineTransform(to_crop).tolist()
+        matrix = np.array([[a, b, 0, x], [c, d, 0, y], [0, 0, math.hypot(a, c), 0]])
+        moved = cv2.transform(self.mesh.reshape(-1, 1, 3), matrix)
+        return Shape(np.asarray(moved, np.float32).reshape(-1, 3), self.logit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,18 +89,19 @@ class Glance:
 
 
 class AttentionMesh:
-    """Looks at a whole face, or glances at its eyes where the last look found them.
+    """Looks at a whole face, or glances at its eyes where their boxes were laid last.
 
-    A glance needs the same crop as that look, moved along with the head.
+    A glance needs the crop of the shape that they were laid for, moved along with the head.
     """
 
     def __init__(self, parts: FaceModels) -> None:
-        self._trunk, self._stem = parts.trunk, parts.stem
+        self._face_stem, self._trunk, self._eye_stem = parts.face_stem, parts.trunk, parts.eye_stem
         self._heads = EyeHeads(parts.right_eye, parts.left_eye)
         self._whole_crop, self._band_crop = Cropper(CROP, CROP), Cropper(BAND_WIDTH, BAND_HEIGHT)
         self._crop: Pixels = np.empty((0, 0, 3), np.uint8)
-        self._face, (self._points, self._features, self._flag) = tensors(parts.trunk)
-        self._band, (self._band_features,) = tensors(parts.stem)
+        self._face, (self._features,) = tensors(parts.face_stem)
+        self._seen, (self._points, self._flag) = tensors(parts.trunk)
+        self._band, (self._band_features,) = tensors(parts.eye_stem)
 
     @property
     def band_corner(self) -> tuple[int, int]:
@@ -99,35 +110,51 @@ class AttentionMesh:
 
     def shape(self, frame: Frame, to_frame: Affine) -> Shape:
         """Look at the whole crop, which `to_frame` maps into the frame, but not at the eyes."""
-        self._crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
-        # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
-        np.multiply(self._crop, _TO_UNIT, out=self._face()[0])
+        self._see(frame, to_frame)
+        return self.shape_seen()
+
+    def shape_seen(self) -> Shape:
+        """The shape in the whole crop that was seen last."""
+        np.copyto(self._seen(), self._features())
         self._trunk.invoke()
         return Shape(self._points()[0] * np.float32(CELL), self._flag().item())
 
-    def eyes_of(self, shape: Shape) -> Glance:
-        """Look at the eyes of the shape seen last, and lay their boxes for the next glances.
-
-        Its mesh has to be finite.
-        """
+    def lay_boxes(self, shape: Shape) -> None:
+        """Around the eyes of `shape`, whose mesh has to be finite."""
         self._heads.lay(shape.mesh[:, :2] / np.float32(CELL))
+
+    def look(self, frame: Frame, to_frame: Affine) -> Look:
+        """Look at the whole crop, lay the boxes, and look at the eyes."""
+        shape = self.shape(frame, to_frame)
+        self.lay_boxes(shape)
+        seen = self.eyes_seen()
+        return Look(shape.mesh, shape.logit, seen.eyes, seen.band)
+
+    def glance(self, frame: Frame, to_frame: Affine, *, whole: bool = False) -> Glance:
+        """Look at the eyes: at the band around them, or at the whole crop.
+
+        Then the shape in it can be had as well, and later: it takes as long as a glance.
+        """
+        if whole:
+            self._see(frame, to_frame)
+            return self.eyes_seen()
+        matrix = to_frame.copy()
+        matrix[:, 2] += to_frame[:, :2] @ self.band_corner
+        band = self._band_crop.rgb(frame, matrix, cv2.BORDER_REPLICATE)
+        np.multiply(band, _TO_UNIT, out=self._band()[0])
+        self._eye_stem.invoke()
+        return Glance(self._heads.read(self._band_features().reshape(-1, CHANNELS)), band)
+
+    def eyes_seen(self) -> Glance:
+        """The eyes in the whole crop that was seen last."""
         column, row = self._heads.first_column, self._heads.first_row
         features = self._features()[0, row : row + BAND_ROWS, column : column + BAND_COLUMNS]
         eyes = self._heads.read(features.reshape(-1, CHANNELS))
         x, y = self.band_corner
         return Glance(eyes, self._crop[y : y + BAND_HEIGHT, x : x + BAND_WIDTH])
 
-    def look(self, frame: Frame, to_frame: Affine) -> Look:
-        """Look at the whole crop and at its eyes."""
-        shape = self.shape(frame, to_frame)
-        seen = self.eyes_of(shape)
-        return Look(shape.mesh, shape.logit, seen.eyes, seen.band)
-
-    def glance(self, frame: Frame, to_frame: Affine) -> Glance:
-        """Look at the band around the eyes only."""
-        matrix = to_frame.copy()
-        matrix[:, 2] += to_frame[:, :2] @ self.band_corner
-        band = self._band_crop.rgb(frame, matrix, cv2.BORDER_REPLICATE)
-        np.multiply(band, _TO_UNIT, out=self._band()[0])
-        self._stem.invoke()
-        return Glance(self._heads.read(self._band_features().reshape(-1, CHANNELS)), band)
+    def _see(self, frame: Frame, to_frame: Affine) -> None:
+        self._crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
+        # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
+        np.multiply(self._crop, _TO_UNIT, out=self._face()[0])
+        self._face_stem.invoke()

@@ -5,10 +5,10 @@ by the same call (bench.stopwatch). A frame is copied into place just before, as
 or a decoder would leave it; MediaPipe's are turned to RGB, ours are BGR or I420, none of it timed.
 Bare inference is that of the plain mesh (bench/peers.toml) in a loop of its own.
 
-Most frames are a glance at the eyes, some a look at the whole face: so a side's figure is the mean
-over a stretch with a tracked face. Rounds are alike, frame by frame, so each frame counts with its
-median over the rounds: what the scheduler did to one of them does not count, and the dearest frame
-is one that is dear in most rounds.
+Most frames are a glance at the eyes, and a look at the whole face is spread over three of them: so
+a side's figure is the mean over a stretch with a tracked face. Rounds are alike, frame by frame, so
+each frame counts with its median over the rounds: what the scheduler did to one of them does not
+count, and the dearest frame is one that is dear in most rounds.
 """
 
 import argparse
@@ -37,17 +37,23 @@ from scripts.portrait import demo_schedule, load_portrait, sway
 Pixels = NDArray[np.uint8]
 
 PORTRAIT_FPS = 30.0
-INFERENCE = ("large", "heads")
+INFERENCE = ("trunk", "stem", "heads")
 STAGES = {
-    "crop": "crop: warp, colour, scale",
-    "large": "stem of a glance, trunk of a look",
-    "gather": "gather: boxes laid at a look, features sampled, contours mapped",
+    "crop": "crop: warp, colour, scale; now and then boxes laid around the eyes",
+    "trunk": "trunk",
+    "stem": "stem: of the band around the eyes, or of the whole crop",
+    "gather": "gather: features sampled, contours mapped",
     "heads": "both eye heads",
-    "landmarks": "tracking: lids to the frame, the crop moved",
+    "tracking": "tracking: lids to the frame, the crop moved",
     "ear": "eye aspect ratio",
     "blinks": "blink detector and session",
 }
-KINDS = ("glance", "look")
+KINDS = {
+    "glance": "of a glance",
+    "seen": "whole crop seen",
+    "drawn": "its mesh drawn",
+    "look": "both at once",
+}
 
 
 @dataclass
@@ -340,7 +346,7 @@ def table(result: dict[str, Any]) -> str:
 def _stage_table(stages: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     """Of the default's step with BGR, wall."""
     lines = [
-        f"| stage of the default's step | {' | '.join(f'of a {kind}' for kind in stages)} |",
+        f"| stage of the default's step | {' | '.join(KINDS[kind] for kind in stages)} |",
         f"|---|{'---|' * len(stages)}",
     ]
     for name, words in STAGES.items():

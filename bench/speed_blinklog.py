@@ -47,6 +47,11 @@ class Watched:
         self.model.invoke()
         self.ended_s = time.perf_counter()
 
+    @property
+    def took_s(self) -> float:
+        """The last run."""
+        return self.ended_s - self.began_s
+
     def get_input_details(self) -> list[dict[str, Any]]:
         return self.model.get_input_details()
 
@@ -131,20 +136,21 @@ class Blinklog:
         measured_s = time.perf_counter()
         builder.add(sample)
         ended_s = time.perf_counter()
-        right, left = self._watched["right_eye"], self._watched["left_eye"]
-        looked = self._watched["trunk"].began_s > began_s
-        large = self._watched["trunk" if looked else "stem"]
-        heads_s = right.ended_s - right.began_s + left.ended_s - left.began_s
+        names = "face_stem", "trunk", "eye_stem", "right_eye", "left_eye"
+        face_stem, trunk, eye_stem, right, left = (self._watched[name] for name in names)
+        whole, drawn = face_stem.began_s > began_s, trunk.began_s > began_s
+        stem, trunk_s = face_stem if whole else eye_stem, trunk.took_s if drawn else 0.0
         stages = {
-            "crop": large.began_s - began_s,
-            "large": large.ended_s - large.began_s,
-            "gather": left.ended_s - large.ended_s - heads_s,
-            "heads": heads_s,
-            "landmarks": found_s - left.ended_s,
+            "crop": stem.began_s - began_s - trunk_s,
+            "trunk": trunk_s,
+            "stem": stem.took_s,
+            "gather": left.ended_s - stem.ended_s - right.took_s - left.took_s,
+            "heads": right.took_s + left.took_s,
+            "tracking": found_s - left.ended_s,
             "ear": measured_s - found_s,
             "blinks": ended_s - measured_s,
         }
-        kind = "look" if looked else "glance"
+        kind = "look" if whole and drawn else "seen" if whole else "drawn" if drawn else "glance"
         for name, taken_s in stages.items():
             stopwatch.add(f"{kind} {name}", 1000 * taken_s)
 

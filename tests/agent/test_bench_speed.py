@@ -34,7 +34,7 @@ def test_without_mediapipe_the_rest_is_measured_and_the_gap_is_loud(model_cache:
             assert result[f"{clock}_over_{peer}"] is None
     sides = {(each["threads"], each["layout"]): each for each in result["sides"]}
     assert set(sides) == {(1, "bgr"), (1, "yuv420"), (2, "bgr"), (2, "yuv420")}
-    assert set(result["stages"]) == {"glance", "look"}
+    assert set(result["stages"]) == {"glance", "seen", "drawn"}
     assert all(set(each) == set(speed.STAGES) for each in result["stages"].values())
     assert all(each["without_face"] == 0 for each in sides.values())
     assert "no MediaPipe to compare with" in done.stderr
@@ -76,7 +76,7 @@ def test_the_dearer_layout_counts_and_the_floor_is_what_the_models_take() -> Non
     sides = {"mediapipe plain": peer}
     for layout, step_ms in (("bgr", 1.0), ("yuv420", 1.2)):
         times = {"step": [step_ms, 3 * step_ms], "bare": [2.0]}
-        for kind in ("glance", "look"):
+        for kind in ("glance", "drawn"):
             times |= {f"{kind} {stage}": [0.1] for stage in speed.STAGES}
         both = {name: {"wall": each, "cpu": each} for name, each in times.items()}
         sides[layout] = Side(layout, [], threads=1, layout=layout, rounds=[both])
@@ -86,7 +86,7 @@ def test_the_dearer_layout_counts_and_the_floor_is_what_the_models_take() -> Non
     assert result["wall_over_mediapipe"] == 0.6
     assert result["cpu_over_mediapipe"] == 0.48
     assert result["wall_over_mediapipe_refined"] is None
-    assert result["floor_over_mediapipe"] == pytest.approx(2 * 0.1 / 4.0)
+    assert result["floor_over_mediapipe"] == pytest.approx(3 * 0.1 / 4.0)
 
 
 DOCUMENT = {

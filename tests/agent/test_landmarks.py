@@ -315,7 +315,7 @@ def test_a_face_is_what_the_trunk_is_sure_of(
     tracker, _, trunk = watched
 
     def doubt(outputs: list[Any]) -> None:
-        outputs[2].fill(logit)
+        outputs[1].fill(logit)
 
     trunk.change = doubt
     face = last_face(tracker, [portrait.frame(1.0)] * 2)
@@ -331,7 +331,7 @@ def test_a_face_too_small_to_measure_is_none(
 
     def shrink(outputs: list[Any]) -> None:
         outputs[0] *= 0.1
-        outputs[2].fill(30)
+        outputs[1].fill(30)
 
     mesh.change = shrink
     assert last_face(tracker, [portrait.frame(1.0)] * 3) is None
@@ -534,16 +534,45 @@ def test_others_are_looked_for_every_five_seconds(portrait: Portrait, tracker: F
     ) // int(10 * OTHERS_S + 1)
 
 
+@pytest.mark.parametrize("before", [4, 10, 13, 14, 15, 16])  # also amid the second look
 def test_after_a_jump_cut_the_eyes_are_right_in_the_same_frame(
-    portrait: Portrait, new_tracker: Callable[[], FaceTracker]
+    portrait: Portrait, new_tracker: Callable[[], FaceTracker], before: int
 ) -> None:
     tracker = new_tracker()
-    last_face(tracker, [portrait.frame(1.0)] * 4)
+    last_face(tracker, [portrait.frame(1.0)] * before)
     cut = portrait.frame(1.0, shift=(25, 18), rotation_deg=8)
-    jumped = tracker.find(Frame(4 / FPS, cut))
+    jumped = tracker.find(Frame(before / FPS, cut))
     expected = settled(new_tracker(), cut)
     assert jumped is not None
     assert np.abs(jumped.lids - expected.lids).max() < 3
+
+
+def test_a_look_is_spread_over_frames_and_finds_the_same(
+    portrait: Portrait, watched: tuple[FaceTracker, Watched, Watched]
+) -> None:
+    """The trunk runs once in each `LOOK_S`; a camera that stalls meanwhile costs a look at once."""
+    tracker, _, trunk = watched
+    first = settled(tracker, portrait.frame(1.0))
+    begun, seconds = trunk.runs, 4
+    for n in range(3, seconds * FPS):
+        face = tracker.find(Frame(n / FPS, portrait.frame(1.0)))
+        assert face is not None
+        assert np.abs(face.lids - first.lids).max() < 1.5
+        assert np.abs(face.points - first.points).max() < 6
+    assert trunk.runs - begun == pytest.approx(seconds / LOOK_S, abs=2)
+    begun = trunk.runs
+    for n in range(20):
+        assert tracker.find(Frame(seconds + 2 * n * LOOK_S, portrait.frame(1.0))) is not None
+    assert trunk.runs - begun >= 19
+
+
+def test_who_is_gone_by_the_time_the_mesh_is_drawn_is_not_seen(
+    portrait: Portrait, new_tracker: Callable[[], FaceTracker]
+) -> None:
+    for before in range(10, 18):
+        tracker = new_tracker()
+        last_face(tracker, [portrait.frame(1.0)] * before)
+        assert tracker.find(Frame(before / FPS, EMPTY)) is None
 
 
 def test_eyes_are_not_lost_on_a_head_that_wanders_off_slowly(
