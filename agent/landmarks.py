@@ -167,7 +167,8 @@ class FaceTracker:
             self._track = None
             return None
         face = self._face(frame, here, glance.eyes, glance.band)
-        if face is None or face.sharpness is not None:  # a frame is dear for one thing
+        # A frame is dear for one thing.
+        if face is None or face.sharpness is not None or track.seen or track.drawn is not None:
             return face
         if frame.time_s >= self._others_due_s:
             face = replace(face, others=self._look_for_others(frame))
@@ -188,8 +189,11 @@ class FaceTracker:
         if laid is not None:
             self._lay(frame, track, laid)
         here, bound = track.to_frame, MAX_CHANGE if laid is None else RECENTRED_CHANGE
-        glance = self._mesh.glance(frame, here, whole=due)
-        moved = track.motion.step(glance.eyes, glance.band, bound)
+        band = self._mesh.crop_eyes(frame, here, whole=due)
+        if track.motion.jumps(band, bound):
+            return None
+        eyes = self._mesh.eyes()
+        moved = track.motion.step(eyes)
         if moved is None:
             return None
         if due:
@@ -198,7 +202,7 @@ class FaceTracker:
             track.motion.restart()
         else:
             track.to_frame = followed(here, *moved)
-        return glance, here
+        return Glance(eyes, band), here
 
     def _draw(self, track: _Track) -> bool:
         """Whether the whole crop that was seen in the last frame holds a face, and fits it."""

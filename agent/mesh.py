@@ -99,6 +99,7 @@ class AttentionMesh:
         self._heads = EyeHeads(parts.right_eye, parts.left_eye)
         self._whole_crop, self._band_crop = Cropper(CROP, CROP), Cropper(BAND_WIDTH, BAND_HEIGHT)
         self._crop: Pixels = np.empty((0, 0, 3), np.uint8)
+        self._whole = False
         self._face, (self._features,) = tensors(parts.face_stem)
         self._seen, (self._points, self._flag) = tensors(parts.trunk)
         self._band, (self._band_features,) = tensors(parts.eye_stem)
@@ -110,7 +111,8 @@ class AttentionMesh:
 
     def shape(self, frame: Frame, to_frame: Affine) -> Shape:
         """Look at the whole crop, which `to_frame` maps into the frame, but not at the eyes."""
-        self._see(frame, to_frame)
+        self._crop_face(frame, to_frame)
+        self._face_stem.invoke()
         return self.shape_seen()
 
     def shape_seen(self) -> Shape:
@@ -130,31 +132,46 @@ class AttentionMesh:
         seen = self.eyes_seen()
         return Look(shape.mesh, shape.logit, seen.eyes, seen.band)
 
-    def glance(self, frame: Frame, to_frame: Affine, *, whole: bool = False) -> Glance:
-        """Look at the eyes: at the band around them, or at the whole crop.
+    def glance(self, frame: Frame, to_frame: Affine) -> Glance:
+        """Look at the band around the eyes alone."""
+        band = self.crop_eyes(frame, to_frame)
+        return Glance(self.eyes(), band)
 
-        Then the shape in it can be had as well, and later: it takes as long as a glance.
+    def crop_eyes(self, frame: Frame, to_frame: Affine, *, whole: bool = False) -> Pixels:
+        """Cut out the band around the eyes for `eyes`, and return it as in `Look`.
+
+        With `whole` the whole crop is cut out, which costs `eyes` more; `shape_seen` can then draw
+        its shape later.
         """
+        self._whole = whole
         if whole:
-            self._see(frame, to_frame)
-            return self.eyes_seen()
+            self._crop_face(frame, to_frame)
+            return self._band_of_crop()
         matrix = to_frame.copy()
         matrix[:, 2] += to_frame[:, :2] @ self.band_corner
         band = self._band_crop.rgb(frame, matrix, cv2.BORDER_REPLICATE)
         np.multiply(band, _TO_UNIT, out=self._band()[0])
+        return band
+
+    def eyes(self) -> Contours:
+        """The eyes in what was cut out last."""
+        if self._whole:
+            self._face_stem.invoke()
+            return self.eyes_seen().eyes
         self._eye_stem.invoke()
-        return Glance(self._heads.read(self._band_features().reshape(-1, CHANNELS)), band)
+        return self._heads.read(self._band_features().reshape(-1, CHANNELS))
 
     def eyes_seen(self) -> Glance:
         """The eyes in the whole crop that was seen last."""
         column, row = self._heads.first_column, self._heads.first_row
         features = self._features()[0, row : row + BAND_ROWS, column : column + BAND_COLUMNS]
-        eyes = self._heads.read(features.reshape(-1, CHANNELS))
-        x, y = self.band_corner
-        return Glance(eyes, self._crop[y : y + BAND_HEIGHT, x : x + BAND_WIDTH])
+        return Glance(self._heads.read(features.reshape(-1, CHANNELS)), self._band_of_crop())
 
-    def _see(self, frame: Frame, to_frame: Affine) -> None:
+    def _band_of_crop(self) -> Pixels:
+        x, y = self.band_corner
+        return self._crop[y : y + BAND_HEIGHT, x : x + BAND_WIDTH]
+
+    def _crop_face(self, frame: Frame, to_frame: Affine) -> None:
         self._crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
         # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
         np.multiply(self._crop, _TO_UNIT, out=self._face()[0])
-        self._face_stem.invoke()

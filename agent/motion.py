@@ -49,9 +49,13 @@ class Motion:
         self._contrast = _contrast(self._thumbnail)
         self._moved = 0.0
 
-    def step(
-        self, eyes: Contours, band: Pixels, max_change: float = MAX_CHANGE
-    ) -> tuple[complex, complex] | None:
+    def jumps(self, band: Pixels, max_change: float = MAX_CHANGE) -> bool:
+        """Whether the picture around the eyes has changed too much for `step` to make sense."""
+        before, self._thumbnail = self._thumbnail, _thumbnail(band)
+        change = cv2.norm(before, self._thumbnail, cv2.NORM_L1) / before.size
+        return not change <= max_change * self._contrast
+
+    def step(self, eyes: Contours) -> tuple[complex, complex] | None:
         """How the crop has to turn and shift to see the eyes where the last look saw them.
 
         None if that makes no sense. The corners that are drawn move with the lids, too. So while
@@ -72,10 +76,6 @@ class Motion:
         ):
             return None
         self._moved = max(step, abs(turn - 1))
-        before, self._thumbnail = self._thumbnail, _thumbnail(band)
-        change = cv2.norm(before, self._thumbnail, cv2.NORM_L1) / before.size
-        if not change <= max_change * self._contrast:
-            return None
         self._last = [(corner - shift) / turn for corner in corners]
         return turn, shift
 

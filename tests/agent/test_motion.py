@@ -45,7 +45,7 @@ def test_a_head_that_moves_as_a_whole_is_followed(
     """110 pixels are between the eyes: so much is a step of 0.05 and a turn of 3 degrees."""
     shift = step + (95 + 81j) * (1 - turn)
     motion = Motion(eyes(), BAND)
-    found = motion.step(eyes(turn, shift), BAND)
+    found = motion.step(eyes(turn, shift))
     assert found == pytest.approx((turn, shift), abs=1e-3)
     assert motion.still == still
 
@@ -58,32 +58,32 @@ def test_no_head_moves_so(wrong: dict[str, complex]) -> None:
     turn = wrong.get("turn", 1)
     shift = wrong.get("shift", 0) + (95 + 80j) * (1 - turn)
     seen = eyes(turn, shift, lift=wrong.get("lift", 0))
-    assert Motion(eyes(), BAND).step(seen, BAND) is None
+    assert Motion(eyes(), BAND).step(seen) is None
 
 
 def test_another_scene_is_no_movement() -> None:
-    assert Motion(eyes(), BAND).step(eyes(), brighter(0.8 * MAX_CHANGE)) is not None
-    assert Motion(eyes(), BAND).step(eyes(), brighter(1.6 * MAX_CHANGE)) is None
-    assert Motion(eyes(), BAND).step(eyes(), brighter(1.6 * MAX_CHANGE), 2 * MAX_CHANGE) is not None
+    assert not Motion(eyes(), BAND).jumps(brighter(0.8 * MAX_CHANGE))
+    assert Motion(eyes(), BAND).jumps(brighter(1.6 * MAX_CHANGE))
+    assert not Motion(eyes(), BAND).jumps(brighter(1.6 * MAX_CHANGE), 2 * MAX_CHANGE)
     grey = np.full_like(BAND, 90)
-    assert Motion(eyes(), grey).step(eyes(), grey) is not None
-    assert Motion(eyes(), grey).step(eyes(), BAND) is None
+    assert not Motion(eyes(), grey).jumps(grey)
+    assert Motion(eyes(), grey).jumps(BAND)
 
 
 def test_shut_lids_are_followed_from_frame_to_frame() -> None:
     """They draw the corners elsewhere, which is no movement of the head once it has been seen."""
     motion = Motion(eyes(), BAND)
-    assert motion.step(eyes(shift=2, opening=3), BAND) == pytest.approx((1, 2), abs=1e-3)
+    assert motion.step(eyes(shift=2, opening=3)) == pytest.approx((1, 2), abs=1e-3)
     # The crop has followed by 2, so what was drawn there is drawn at the old place.
-    assert motion.step(eyes(shift=0, opening=3), BAND) == pytest.approx((1, 0), abs=1e-3)
-    assert motion.step(eyes(shift=1), BAND) == pytest.approx((1, 1), abs=1e-3)
+    assert motion.step(eyes(shift=0, opening=3)) == pytest.approx((1, 0), abs=1e-3)
+    assert motion.step(eyes(shift=1)) == pytest.approx((1, 1), abs=1e-3)
 
 
 def test_after_a_look_movement_counts_from_there() -> None:
     motion = Motion(eyes(), BAND)
-    motion.step(eyes(shift=4), BAND)
+    motion.step(eyes(shift=4))
     motion.restart()
-    assert motion.step(eyes(shift=5), BAND) == pytest.approx((1, 1), abs=1e-3)
+    assert motion.step(eyes(shift=5)) == pytest.approx((1, 1), abs=1e-3)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -95,7 +95,7 @@ def test_in_a_crop_that_is_centred_anew_nothing_has_moved(mirrored: bool) -> Non
     again = Contours(mapped(from_crop, seen.points))
     motion = Motion(seen, BAND)
     motion.recentre(to_crop)
-    assert motion.step(again, BAND) == pytest.approx((1, 0), abs=1e-3)
+    assert motion.step(again) == pytest.approx((1, 0), abs=1e-3)
     mesh = np.random.default_rng(2).random((468, 3), np.float32) * 150
     shape = Shape(mesh, 20.0).recentred(to_crop)
     assert shape.logit == 20.0
