@@ -65,7 +65,7 @@ names() { openssl x509 -noout -ext subjectAltName -in server.crt | tail -n 1 | s
 
 # sign NAMES: what server.csr asks for, for as long as the authority lives.
 sign() {
-  local days=$((($(moment end < ca.crt) - $(date +%s)) / 86400))
+  local days=$((($(moment end < ca.crt) - $(date +%s) - 60) / 86400))  # openssl counts from when it signs
   [ "$days" -gt 0 ] || die "$PWD/ca.crt has ended: docs/operating.md says how its successor is made"
   printf 'subjectAltName=%s\nauthorityKeyIdentifier=keyid\n' "$1" > extensions
   openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days "$days" -extfile extensions \

@@ -161,7 +161,8 @@ class Machine:
             check=False,
         )
         if check and done.returncode != 0:
-            pytest.fail(f"{script}\nexit status {done.returncode}\n{done.stdout}")
+            journal = self.run("journalctl -b -n 40 --no-pager", check=False).stdout
+            pytest.fail(f"{script}\nexit status {done.returncode}\n{done.stdout}\n{journal}")
         return done
 
     def begin(self, script: str, **environment: str) -> None:

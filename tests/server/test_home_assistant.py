@@ -145,12 +145,13 @@ def test_its_session_and_numbers_follow_what_is_stored(world, broker, consuming,
         final["metrics"] |= {"perclos": 0.0183, "ear_mean": None}
         SessionData.objects.all().delete()
         box.deliver(final)
-        until(lambda: home.json(state_topic)["session"] == "idle", "still measuring")
+        ended = "2026-11-22T10:35:00.000Z"
+        until(lambda: home.json(state_topic)["last_session_ended"] == ended, "not ended")
         told = home.json(state_topic)
+        assert told["session"] == "idle"
         assert told["perclos_percent"] == 1.8
         assert told["ear_mean"] is None
         assert told["blink_rate_per_min"] == final["metrics"]["blink_rate_per_min"]
-        assert told["last_session_ended"] == "2026-11-22T10:35:00.000Z"
         box.send({"online": False}, kind="status")
         availability = named(world.device)[2]
         until(lambda: home.told[availability] == b"offline", "still available")
