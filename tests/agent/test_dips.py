@@ -263,6 +263,13 @@ def test_frowns_are_shallower_than_what_is_measured_and_blinks_deeper() -> None:
     assert measure_dip(shallow(0.4), 40 * STEP_S) is not None
 
 
+def test_a_wide_frame_on_each_side_makes_no_dip_of_a_frown() -> None:
+    frown = [0.4, *[0.3] * 4, *[0.24] * 4, *[0.3] * 4, 0.4]
+    trace = fallen([*[0.3] * 40, *frown, *[0.3] * 40])
+    assert reopened_s(trace, 45 * STEP_S) is not None, "the wide frames make it look deep at first"
+    assert measure_dip(trace, 45 * STEP_S) is None
+
+
 def test_the_lowest_level_counts_that_was_kept_up() -> None:
     """A single frame lower than those beside it reaches as deep as it is wide for long enough."""
     spike = [0.32, 0.16, 0.16, 0.0, 0.16, 0.16, 0.32]

@@ -3,7 +3,15 @@
 import pytest
 
 from agent.blinks import BlinkDetector
-from agent.openness import BLOCK_S, MEMORY_BLOCKS, USUAL_DEPTH, Levels, quantile, trusted_ear
+from agent.openness import (
+    BLOCK_S,
+    JUMP,
+    MEMORY_BLOCKS,
+    USUAL_DEPTH,
+    Levels,
+    quantile,
+    trusted_ear,
+)
 from tests.agent.traces import OPEN, Camera, Lids, sample, without_face
 
 
@@ -91,6 +99,12 @@ def test_wide_eyes_for_a_moment_do_not_move_the_level() -> None:
     assert levels.open == pytest.approx(0.30, rel=0.05)
 
 
+def test_eyes_that_are_just_half_as_wide_again_are_no_jump() -> None:
+    levels = learned(Levels(), [0.25] * 600)
+    learned(levels, [JUMP * 0.25] * 36, start_s=20.0)
+    assert levels.open == 0.25
+
+
 def test_the_closed_level_is_a_guess_before_blinks_are_seen() -> None:
     levels = learned(Levels(), [0.30] * 60)
     assert levels.closed == pytest.approx(0.09)
@@ -103,6 +117,14 @@ def test_eight_blinks_teach_the_closed_level(depth: float) -> None:
         levels.learn_depth(depth)
     assert levels.closed == pytest.approx(0.30 * (1 - depth))
     assert levels.closure(0.30 * (1 - depth)) == pytest.approx(1.0)
+
+
+def test_up_to_the_eighth_blink_the_guess_stands_for_those_to_come() -> None:
+    levels = learned(Levels(), [0.30] * 60)
+    for _ in range(5):
+        levels.learn_depth(0.3)
+    # Two thirds up in five of 0.3 and three of the guess: between the last and the first of them.
+    assert levels.depth == pytest.approx(0.3 + 0.69 * (USUAL_DEPTH - 0.3))
 
 
 def test_partial_blinks_every_second_time_do_not_raise_the_closed_level() -> None:

@@ -392,6 +392,7 @@ def test_a_frame_that_is_not_later_is_ignored() -> None:
     assert session(doubled, 30) == session(samples, 30)
 
 
+@pytest.mark.slow
 def test_two_hours_of_frames_are_kept_in_less_than_a_megabyte() -> None:
     builder = SessionBuilder(0.0)
     minute = Camera().see(every(3.0, 60), 60)
