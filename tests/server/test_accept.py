@@ -6,9 +6,11 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import IntegrityError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.session_data import accept
 from server.session_data.accept import Writer, accept_many, accept_own, accept_session
 from server.session_data.models import METRICS, SessionData
 from server.session_data.serializers import BlinksSerializer, MetricsSerializer
@@ -148,6 +150,75 @@ def test_a_session_stays_with_whom_it_was_measured_from(world):
     owners = dict(SessionData.objects.values_list("id", "user__username"))
     assert owners[uuid.UUID(before["session_id"])] == "anna"
     assert owners[uuid.UUID(after["session_id"])] == "otto"
+
+
+def given_away(world, former):
+    """Anna's device, for two hours Otto's; `former` is who it is said to have measured before."""
+    since = datetime.now(UTC) - timedelta(hours=2)
+    world.device.former_people.create(person=former, until=since)
+    world.device.person, world.device.reassigned_at = world.otto, since
+    world.device.save()
+    return world.device
+
+
+def begun(hours_ago, **clock):
+    started_at = datetime.now(UTC) - timedelta(hours=hours_ago)
+    document = golden("started", started_at=started_at.isoformat())
+    document["clock"] |= clock
+    return document
+
+
+def test_what_a_device_brings_from_before_it_was_given_away_is_not_the_next_persons(world):
+    device = given_away(world, world.anna)
+    assert accept_session(device, begun(3)).outcome == "stored"
+    assert SessionData.objects.get().user == world.anna
+    assert accept_session(device, begun(1)).outcome == "stored"
+    assert SessionData.objects.latest("received_at").user == world.otto
+
+
+def test_what_was_measured_for_an_account_that_is_gone_is_nobodys(world):
+    answer = accept_session(given_away(world, None), begun(3))
+    assert (answer.outcome, answer.reason) == (
+        "rejected", "this session was measured for an account that is gone",
+    )  # fmt: skip
+    assert not SessionData.objects.exists()
+
+
+def test_a_date_that_may_be_wrong_says_nothing_of_whom_a_device_measured(world):
+    answer = accept_session(given_away(world, world.anna), begun(3, synchronized=False))
+    assert answer.outcome == "stored"
+    assert SessionData.objects.get().user == world.otto
+
+
+def test_a_person_goes_on_with_what_they_began_without_a_device(world):
+    first = golden("started")
+    assert accept_own(world.anna, first).created
+    final = golden("final", session_id=first["session_id"])
+    answer = accept_own(world.anna, final)
+    assert (answer.outcome, answer.created) == ("stored", False)
+    row = SessionData.objects.get()
+    assert (row.user, row.device, row.document) == (world.anna, None, final)
+    higher = final | {"revision": 99}
+    assert accept_own(world.otto, higher).outcome == "rejected"
+    assert accept_session(world.device, higher).outcome == "rejected"
+
+
+@pytest.mark.parametrize(("conflicts", "stored"), [(1, True), (4, True), (5, False)])
+def test_an_insert_that_lost_to_another_is_tried_five_times(world, monkeypatch, conflicts, stored):
+    left, really = [IntegrityError] * conflicts, accept._store
+
+    def store(entries, now):
+        if left:
+            raise left.pop()
+        return really(entries, now)
+
+    monkeypatch.setattr(accept, "_store", store)
+    if stored:
+        assert accept_session(world.device, golden("started")).outcome == "stored"
+    else:
+        with pytest.raises(IntegrityError):
+            accept_session(world.device, golden("started"))
+    assert SessionData.objects.count() == stored
 
 
 def test_one_bad_document_in_a_batch_spoils_no_other(world):
@@ -384,6 +455,16 @@ def test_what_was_found_ends_where_the_next_error_begins(world):
 @pytest.mark.parametrize("document", [None, [], "text", 7, True, {}])
 def test_what_is_no_document_is_refused(world, document):
     assert accept_session(world.device, document).outcome == "rejected"
+
+
+@pytest.mark.parametrize("revision", [True, "7", 7.5, None])
+def test_a_refusal_names_as_much_of_the_session_as_can_be_read(world, revision):
+    document = golden("final", state="asleep")
+    refused = accept_session(world.device, document)
+    named = refused.outcome, refused.session_id, refused.revision
+    assert named == ("rejected", document["session_id"], document["revision"])
+    unread = accept_session(world.device, document | {"session_id": "x", "revision": revision})
+    assert (unread.outcome, unread.session_id, unread.revision) == ("rejected", None, None)
 
 
 def test_infinity_in_a_key_we_do_not_know_is_refused(world):
