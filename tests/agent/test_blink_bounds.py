@@ -5,21 +5,9 @@ from typing import Any
 
 import pytest
 
-from agent.blinks import (
-    COMPLETE_AMPLITUDE,
-    DEEPER_EYE,
-    LEARN_SIGMAS,
-    LONG_S,
-    MAX_DROOP_S,
-    MAX_WIDTH_S,
-    MIN_AMPLITUDE,
-    MIN_RECOVERY,
-    NOISE_SIGMAS,
-    WIDE_AMPLITUDE,
-    BlinkDetector,
-)
-from agent.dips import Dip, Recent, measure_dip
-from agent.openness import ENOUGH_DEPTHS, USUAL_DEPTH
+from agent.blinks import BlinkDetector
+from agent.dips import LOOK_AHEAD_S, Dip, Recent, measure_dip
+from agent.openness import USUAL_DEPTH
 from agent.records import Blink, EyeSample
 from tests.agent.traces import Camera, Lids, sample
 
@@ -50,24 +38,24 @@ def found(samples: list[EyeSample], detector: BlinkDetector | None = None) -> li
 def of_depth(depth: float) -> BlinkDetector:
     """A detector that knows how deeply this person blinks."""
     detector = BlinkDetector()
-    for _ in range(ENOUGH_DEPTHS):
+    for _ in range(8):
         detector.levels.learn_depth(depth)
     assert detector.levels.depth == depth
     return detector
 
 
-WIDE = WIDE_AMPLITUDE * USUAL_DEPTH
+WIDE = 0.75 * USUAL_DEPTH
 
 
 @pytest.mark.parametrize(
     ("enough", "hair"),
     [
-        ({"recovery": MIN_RECOVERY}, {"recovery": -HAIR}),
-        ({"depth": WIDE, "width_s": MAX_WIDTH_S}, {"width_s": HAIR}),
-        ({"depth": WIDE, "width_s": MAX_DROOP_S + HAIR}, {"depth": -HAIR}),
-        ({"depth": WIDE - HAIR, "width_s": MAX_DROOP_S}, {"width_s": HAIR}),
-        ({"depth": MIN_AMPLITUDE * USUAL_DEPTH}, {"depth": -HAIR}),
-        ({"depth": 0.625, "noise": 0.625 / NOISE_SIGMAS}, {"noise": HAIR}),
+        ({"recovery": 0.3}, {"recovery": -HAIR}),
+        ({"depth": WIDE, "width_s": 0.8}, {"width_s": HAIR}),
+        ({"depth": WIDE, "width_s": 0.42 + HAIR}, {"depth": -HAIR}),
+        ({"depth": WIDE - HAIR, "width_s": 0.42}, {"width_s": HAIR}),
+        ({"depth": 0.51 * USUAL_DEPTH}, {"depth": -HAIR}),
+        ({"depth": 0.625, "noise": 0.625 / 4}, {"noise": HAIR}),
     ],
     ids=["recovery", "width", "deep", "droop", "depth", "noise"],
 )
@@ -84,10 +72,10 @@ def test_just_enough_counts_and_a_hair_less_does_not(
 def test_it_is_complete_from_a_share_of_the_usual_depth_on(
     measured: dict[str, Any], less: float
 ) -> None:
-    measured["depth"] = 0.5 * COMPLETE_AMPLITUDE - less
+    measured["depth"] = 0.5 * 0.85 - less
     (blink,) = found(BLINK, of_depth(0.5))
     assert blink.complete == (not less)
-    assert blink.amplitude == pytest.approx(COMPLETE_AMPLITUDE)
+    assert blink.amplitude == pytest.approx(0.85)
 
 
 def test_it_is_no_deeper_than_shut(measured: dict[str, Any]) -> None:
@@ -98,7 +86,7 @@ def test_it_is_no_deeper_than_shut(measured: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("less", [0.0, HAIR])
 def test_it_is_long_from_half_a_second_shut_on(measured: dict[str, Any], less: float) -> None:
-    measured["shut_s"] = LONG_S - less
+    measured["shut_s"] = 0.5 - less
     (blink,) = found(BLINK)
     assert blink.long == (not less)
 
@@ -107,13 +95,22 @@ def test_it_is_long_from_half_a_second_shut_on(measured: dict[str, Any], less: f
 def test_what_stands_out_of_the_noise_teaches_the_depth(
     measured: dict[str, Any], more: float, learned: bool
 ) -> None:
-    measured.update(depth=0.75, noise=0.75 / LEARN_SIGMAS + more)
+    measured.update(depth=0.75, noise=0.75 / 6 + more)
     detector = BlinkDetector()
     detector.levels.learn_depth(0.75)
     detector.levels.learn_depth(0.75)
     assert detector.levels.depth == USUAL_DEPTH, "the third moves it"
     found(BLINK, detector)
     assert (detector.levels.depth > USUAL_DEPTH) == learned
+
+
+def test_it_is_told_as_soon_as_it_was_looked_at_for_long_enough() -> None:
+    deepest_s = 5.0
+    times = [k / 32 for k in range(160 + 20)] + [deepest_s + LOOK_AHEAD_S]
+    ears = [0.125 if 160 <= k < 164 else 0.5 for k in range(len(times))]
+    detector = BlinkDetector()
+    told = [detector.add(sample(*each)) for each in zip(times, ears, strict=True)]
+    assert [len(events) for events in told] == [0] * 180 + [1]
 
 
 def both_eyes(closed: float) -> list[EyeSample]:
@@ -123,12 +120,11 @@ def both_eyes(closed: float) -> list[EyeSample]:
 
 
 def test_one_eye_at_least_closes_by_half() -> None:
-    assert DEEPER_EYE == 0.5
     assert len(found(both_eyes(0.5), of_depth(0.8))) == 1
     assert found(both_eyes(0.5 - HAIR), of_depth(0.8)) == []
 
 
 def test_of_who_blinks_less_deeply_a_quarter_more_than_the_least_depth() -> None:
-    least = MIN_AMPLITUDE * 0.6
+    least = 0.51 * 0.6
     assert len(found(both_eyes(1.25 * least + HAIR), of_depth(0.6))) == 1
     assert found(both_eyes(1.25 * least - HAIR), of_depth(0.6)) == []

@@ -256,6 +256,8 @@ def test_a_dip_has_to_be_deep_enough() -> None:
     assert measure_dip(shallow(MIN_DEPTH + 0.002), 40 * STEP_S) is not None
     assert measure_dip(shallow(MIN_DEPTH - 0.002), 40 * STEP_S) is None
     assert reopened_s(shallow(MIN_DEPTH - 0.002), 40 * STEP_S) is None
+    assert 1 - 0.18 / 0.25 == MIN_DEPTH == 0.28
+    assert reopened_s(fallen([*[0.25] * 40, *[0.18] * 3, *[0.25] * 40]), 40 * STEP_S) is not None
 
 
 def test_frowns_are_shallower_than_what_is_measured_and_blinks_deeper() -> None:
@@ -312,6 +314,7 @@ def test_without_a_face_on_one_side_there_is_no_dip() -> None:
 
 
 def test_lids_that_stay_down_for_as_long_as_it_looks_ahead_are_no_dip() -> None:
+    assert LOOK_AHEAD_S == 0.6
     frames = int(LOOK_AHEAD_S / STEP_S)
     assert reopened_s(fallen([*LONG_OPEN, *[LOW] * frames, *LONG_OPEN]), 40 * STEP_S) is not None
     longer = [*LONG_OPEN, *[LOW] * (frames + 1), *LONG_OPEN]

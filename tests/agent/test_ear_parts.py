@@ -81,13 +81,13 @@ def test_yaw_is_the_angle_of_the_line_between_the_eyes_in_depth() -> None:
 # A face
 
 LIDS = [
-    (0, 0), (10, 3), (20, 6), (30, 8), (40, 9), (70, 8), (80, 6), (90, 3),
+    (0, 0), (10, 3), (20, 5), (30, 6), (40, 9), (70, 10), (80, 6), (90, 3),
     (100, 0), (10, -5), (20, -9), (25, -12), (50, -15), (75, -14), (80, -9), (90, -5),
 ]  # fmt: skip
-"""A right eye 100 pixels wide: along the lower lid, which is 8 below at both points of the EAR, and
-the upper lid, which is 12 and 14 above."""
+"""A right eye 100 pixels wide: along the lower lid, which is 6 and 10 below at the points of the
+EAR, and the upper lid, which is 12 and 14 above."""
 
-EAR = (math.hypot(5, 20) + math.hypot(5, 22)) / 200
+EAR = (math.hypot(5, 18) + math.hypot(5, 24)) / 200
 IRIS = (50, -6)
 
 

@@ -173,3 +173,36 @@ def test_a_short_closure_before_it_adds_nothing() -> None:
     assert ended((OPEN, 16), (DOWN, 20), (OPEN, 16), (DOWN, 20), (OPEN, 16)) == []
     both = ended((OPEN, 16), (DOWN, 64), (OPEN, 16), (DOWN, 20), (OPEN, 16))
     assert len(both) == 1
+
+
+# Just at the bounds
+
+
+def at(*frames: tuple[float, float]) -> list[tuple[float, Blink]]:
+    """The closures of lids that are so far down at those times, and when each is known."""
+    closures = LongClosures(Known())
+    told = [(time_s, closures.add(time_s, 1 - down)) for time_s, down in frames]
+    return [(time_s, closure) for time_s, closure in told if closure is not None]
+
+
+def held(down: float, start_s: float, frames: int) -> list[tuple[float, float]]:
+    return [(start_s + k * STEP_S, down) for k in range(frames)]
+
+
+def test_lids_that_flutter_for_a_tenth_of_a_second_stay_shut() -> None:
+    before = held(OPEN, -30 * STEP_S, 10) + held(SHUT, -20 * STEP_S, 21)
+    after = [*held(SHUT, 0.1, 21), (0.5, OPEN)]
+    assert len(at(*before, (0.05, HALF), *after)) == 1
+
+
+def test_lids_may_rest_half_way_up_for_just_so_long() -> None:
+    shut, rest = held(SHUT, -64 * STEP_S, 65), [(0.2, HALF), (0.42, HALF)]
+    ((known_s, _),) = at(*held(OPEN, -70 * STEP_S, 6), *shut, *rest, (0.5, OPEN))
+    assert known_s == 0.5, "not while they rest"
+
+
+def test_lids_may_rest_half_way_down_for_just_so_long() -> None:
+    rest = [(-STEP_S, OPEN), (0.0, REOPENED), (0.25, REOPENED), (0.42, SHUT)]
+    shut = held(SHUT, 0.42 + STEP_S, 64)
+    ((_, closure),) = at(*rest, *shut, (1.5, OPEN))
+    assert closure.start_s == 0.0

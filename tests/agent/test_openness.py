@@ -3,15 +3,7 @@
 import pytest
 
 from agent.blinks import BlinkDetector
-from agent.openness import (
-    BLOCK_S,
-    JUMP,
-    MEMORY_BLOCKS,
-    USUAL_DEPTH,
-    Levels,
-    quantile,
-    trusted_ear,
-)
+from agent.openness import BLOCK_S, MEMORY_BLOCKS, USUAL_DEPTH, Levels, quantile, trusted_ear
 from tests.agent.traces import OPEN, Camera, Lids, sample, without_face
 
 
@@ -92,6 +84,12 @@ def test_eyes_that_open_after_a_long_look_down_have_their_level_within_a_second(
     assert levels.depth == USUAL_DEPTH
 
 
+def test_a_jump_is_wider_by_more_than_half() -> None:
+    levels = learned(Levels(), [0.25] * 600)
+    learned(levels, [0.4] * 36, start_s=20.0)
+    assert levels.open == pytest.approx(0.4)
+
+
 def test_wide_eyes_for_a_moment_do_not_move_the_level() -> None:
     levels = learned(Levels(), [0.30] * 600)
     for frame in range(600, 600 + 36):
@@ -101,7 +99,7 @@ def test_wide_eyes_for_a_moment_do_not_move_the_level() -> None:
 
 def test_eyes_that_are_just_half_as_wide_again_are_no_jump() -> None:
     levels = learned(Levels(), [0.25] * 600)
-    learned(levels, [JUMP * 0.25] * 36, start_s=20.0)
+    learned(levels, [1.5 * 0.25] * 36, start_s=20.0)
     assert levels.open == 0.25
 
 

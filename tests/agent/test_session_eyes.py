@@ -167,6 +167,14 @@ def test_a_quarter_of_the_time_may_be_late(late: int, counted: bool) -> None:
     assert (rate(steps).metrics.blink_count is not None) == counted
 
 
+@pytest.mark.parametrize(("late", "slow"), [(8, False), (9, True)])
+def test_a_quarter_of_the_time_may_be_late_for_durations_too(late: int, slow: bool) -> None:
+    """Intervals of an eighth of a second are late for 15 frames a second, not for 10."""
+    found = rate([0.125] * late + [1 / 32] * ((32 - late) * 4))
+    assert ("low_frame_rate" in found.quality) == slow
+    assert found.metrics.blink_count is not None
+
+
 @pytest.mark.parametrize(("step_s", "counted"), [(0.129, True), (0.131, False)])
 def test_an_interval_is_late_from_three_tenths_longer_than_a_gates_own(
     step_s: float, counted: bool
