@@ -1,6 +1,7 @@
 """What is measured of a dip: by hand on traces of straight lines, at every edge of a window."""
 
 import math
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -145,6 +146,7 @@ def test_an_edge_that_was_not_seen_makes_a_span_incomplete(ears: Ears) -> None:
 
 @pytest.mark.parametrize(("step_s", "whole"), [(MAX_GAP_S, True), (MAX_GAP_S + 1 / 128, False)])
 def test_frames_too_far_apart_are_an_edge_that_was_not_seen(step_s: float, whole: bool) -> None:
+    assert MAX_GAP_S == 0.25
     span = recent([0.3, 0.1, 0.3], step_s).span(1, 0.2)
     assert span.whole == whole
     assert span.end_s == pytest.approx(1.5 * step_s if whole else step_s)
@@ -339,6 +341,13 @@ def test_the_noise_needs_a_few_bends(frames: int, known: bool) -> None:
     assert dip is not None
     # The frame of the fall that is above the edge is one of those before it.
     assert (dip.noise is not None) == known
+
+
+def test_a_deviation_is_that_of_normal_noise_by_the_median_of_its_bends() -> None:
+    assert deviation([0.0, 1.0] * 9) == pytest.approx(2 * 1.4826 / math.sqrt(6))
+    chance = random.Random(1)
+    drifting = [0.0001 * k + chance.gauss(0, 0.01) for k in range(4000)]
+    assert deviation(drifting) == pytest.approx(0.01, rel=0.05)
 
 
 def test_the_noise_is_a_share_of_the_level_in_the_seconds_before() -> None:

@@ -1,5 +1,7 @@
 """The person's own levels: what teaches them, what must not, and how fast they settle."""
 
+import math
+
 import pytest
 
 from agent.blinks import BlinkDetector
@@ -90,6 +92,21 @@ def test_a_jump_is_wider_by_more_than_half() -> None:
     assert levels.open == pytest.approx(0.4)
 
 
+def test_half_a_second_of_wide_eyes_is_no_jump() -> None:
+    levels = learned(Levels(), [0.25] * 600)
+    learned(levels, [0.4] * 20, start_s=20.0)
+    assert levels.open == pytest.approx(0.25)
+
+
+def test_lids_just_half_way_down_say_nothing_about_the_open_level() -> None:
+    levels = learned(Levels(), [1.0] * 300)
+    assert levels.closure(0.65) == 0.5
+    learned(levels, [0.65] * 900, start_s=10.0)
+    assert levels.open == 1.0
+    levels.learn_open(0.65)
+    assert levels.open == 0.65
+
+
 def test_wide_eyes_for_a_moment_do_not_move_the_level() -> None:
     levels = learned(Levels(), [0.30] * 600)
     for frame in range(600, 600 + 36):
@@ -140,6 +157,14 @@ def test_glasses_put_on_are_learned_from_the_next_blinks() -> None:
     assert levels.depth == pytest.approx(0.35)
 
 
+def test_the_last_twenty_four_blinks_are_remembered() -> None:
+    levels = learned(Levels(), [0.30] * 60)
+    for depth in [0.7] * 30 + [0.35] * 16:
+        levels.learn_depth(depth)
+    # Two thirds up in sixteen of 0.35 and eight of 0.7: between the last and the first of them.
+    assert levels.depth == pytest.approx(0.35 + 0.41 * 0.35)
+
+
 def test_a_blink_from_a_level_that_passed_for_closed_proves_it_open() -> None:
     levels = learned(Levels(), [0.30] * 300)
     learned(levels, [0.17] * 900, start_s=10.0)
@@ -161,6 +186,12 @@ def test_a_face_that_the_mesh_doubts_is_no_evidence() -> None:
     assert trusted_ear(sample(0.0, 0.3, score=0.5)) == 0.3
     assert trusted_ear(sample(0.0, 0.3, score=None)) == 0.3
     assert trusted_ear(sample(0.0, None)) is None
+    assert trusted_ear(sample(0.0, math.nan)) is None
+
+
+def test_no_lid_is_flatter_than_a_thousandth_of_the_eyes_width() -> None:
+    assert trusted_ear(sample(0.0, 0.0)) == 0.001
+    assert trusted_ear(sample(0.0, 0.002)) == 0.002
 
 
 def test_quantiles_lie_between_neighbours() -> None:

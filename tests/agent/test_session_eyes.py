@@ -159,6 +159,13 @@ def test_the_gates_are_two_percent_below_ten_and_fifteen(
     assert ("low_frame_rate" in found.quality) == (not timed)
 
 
+def test_just_that_rate_is_enough() -> None:
+    steps = [7 / 64] * 26 + [6 / 64] * 23
+    found = rate(steps)
+    assert found.fps == 9.8 == MIN_COUNT_FPS * RATE_TOLERANCE
+    assert found.metrics.blink_count is not None
+
+
 @pytest.mark.parametrize(("late", "counted"), [(4, True), (5, False)])
 def test_a_quarter_of_the_time_may_be_late(late: int, counted: bool) -> None:
     """Intervals of a quarter of a second are late for 10 frames a second; it is 4 s in all."""
@@ -173,6 +180,11 @@ def test_a_quarter_of_the_time_may_be_late_for_durations_too(late: int, slow: bo
     found = rate([0.125] * late + [1 / 32] * ((32 - late) * 4))
     assert ("low_frame_rate" in found.quality) == slow
     assert found.metrics.blink_count is not None
+
+
+def test_an_interval_of_just_three_tenths_more_is_not_late() -> None:
+    assert rate([0.13, *[1 / 32] * 3]).metrics.blink_count is not None
+    assert rate([0.131, *[1 / 32] * 3]).metrics.blink_count is None
 
 
 @pytest.mark.parametrize(("step_s", "counted"), [(0.129, True), (0.131, False)])
