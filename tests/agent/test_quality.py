@@ -168,6 +168,18 @@ def test_so_much_of_the_time_has_to_be_noisy() -> None:
         assert (noise.noisy, noise.drowned) == (noisy, drowned), quiet
 
 
+@pytest.mark.parametrize(
+    ("loud", "noisy", "drowned"),
+    [(1, False, False), (2, True, False), (5, True, False), (6, True, True)],
+)
+def test_quiet_time_takes_nothing_off_the_noisy(loud: int, noisy: bool, drowned: bool) -> None:
+    noise = Noise()
+    fed(noise, 0.1, loud * BLOCK_S)
+    fed(noise, 0.0, 16 * BLOCK_S, start_s=loud * BLOCK_S)
+    noise.add(999.0, 0.3, 0.3, 0.7)
+    assert (noise.noisy, noise.drowned) == (noisy, drowned)
+
+
 def test_just_that_share_of_the_time_is_not_too_much() -> None:
     """Blocks of as many seconds each: nine quiet ones and a noisy one, three and one."""
     for quiet in (9, 3):
