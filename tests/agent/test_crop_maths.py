@@ -1,5 +1,7 @@
 """Regions, matrices and fits by hand, and crops whose every pixel is known."""
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -68,6 +70,13 @@ def test_a_region_is_found_again_from_its_matrix(region: Region, size: int) -> N
     assert found.mirrored == region.mirrored
 
 
+def test_a_region_that_lies_on_its_side_is_found_from_its_matrix() -> None:
+    found = region_of(np.array([[0.0, -2, 300], [2, 0, 100]]), 100)
+    assert (found.x, found.y, found.size) == (200, 200, 200)
+    assert found.angle == pytest.approx(math.pi / 2)
+    assert not found.mirrored
+
+
 def test_a_region_is_upright_and_no_mirror_image_unless_it_is_said() -> None:
     assert Region(1, 2, 3) == Region(1, 2, 3, 0.0, mirrored=False)
 
@@ -101,6 +110,7 @@ def test_points_keep_their_shape_as_they_are_mapped() -> None:
     assert moved.shape == points.shape
     assert moved.dtype == np.float32
     assert moved[1, 2].tolist() == [2 * 12 + 13 + 10, 3 * 13 + 20]
+    assert mapped(np.array([[2.0, 1, 10], [0, 3, 20]]), points[1, 2]).tolist() == [47, 59]
 
 
 # Fits
