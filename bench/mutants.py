@@ -58,7 +58,7 @@ does, and would only flatter the tests."""
 SHARE = 0.9
 """Of the mutants that aren't equivalent: so many have to die."""
 
-TIMES_LONGER, SPARE_S = 5.0, 30.0
+TIMES_LONGER, SPARE_S = 4.0, 20.0
 """A mutant runs for so many times as long as the tests alone, and so long in addition, at most."""
 
 PYTEST = (
@@ -115,11 +115,22 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A module to mutate. `within`: only these of its functions, and its SQL; all if empty."""
+    """A module to mutate, and the files with its tests.
+
+    `within`: only these of its functions, and its SQL; all if empty. `chosen`: which of the tests,
+    as pytest's -k has it; all if empty.
+    """
 
     path: str
     tests: tuple[str, ...]
     within: tuple[str, ...] = ()
+    chosen: str = ""
+
+    @property
+    def command(self) -> str:
+        """What runs its tests."""
+        chosen = f" -k {shlex.quote(self.chosen)}" if self.chosen else ""
+        return f"{shlex.quote(sys.executable)} {PYTEST}{chosen} {' '.join(self.tests)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +145,9 @@ def read_plan(path: Path = LISTED) -> Plan:
     """Raises KeyError for an equivalent mutant that lacks its reason."""
     content = tomllib.loads(path.read_text())
     modules = {
-        name: Module(name, tuple(table["tests"]), tuple(table.get("within", ())))
+        name: Module(
+            name, tuple(table["tests"]), tuple(table.get("within", ())), table.get("chosen", "")
+        )
         for name, table in content["modules"].items()
     }
     listed = [
@@ -211,9 +224,8 @@ def drawn(specs: Sequence[MutationSpec], module: str, number: int, seed: int) ->
 
 def judge(module: Module, plan: Plan, number: int, seed: int) -> Result:
     """Try mutants of a module of the current folder. Exits if its tests fail without any."""
-    command = f"{shlex.quote(sys.executable)} {PYTEST} {' '.join(module.tests)}"
     began = time.monotonic()
-    outcome, output = run_tests(command, 3600)
+    outcome, output = run_tests(module.command, 3600)
     if outcome is not TestOutcome.SURVIVED:
         sys.exit(f"{module.path}: its tests fail without a mutant\n{output}")
     limit_s = TIMES_LONGER * (time.monotonic() - began) + SPARE_S
@@ -221,7 +233,7 @@ def judge(module: Module, plan: Plan, number: int, seed: int) -> Result:
     skipped = re.search(r"(\d+) skipped", output)
     result = Result(module.path, len(specs), int(skipped[1]) if skipped else 0)
     for spec in drawn(specs, module.path, number, seed):
-        mutant = _tried(spec, command, limit_s, plan)
+        mutant = _tried(spec, module.command, limit_s, plan)
         print(
             f"{mutant.fate:>10}  {mutant.line}  ->  {mutant.becomes}", file=sys.stderr, flush=True
         )

@@ -110,6 +110,12 @@ def test_tests_that_skip_are_said_and_slow_ones_left_out(tiny: Path) -> None:
     assert mutants.judge(module, Plan({}, frozenset()), 1, 1).skipped == 1
 
 
+def test_of_a_modules_tests_some_can_be_chosen(tiny: Path) -> None:
+    (tiny / "test_rule.py").write_text(f"{TINY['test_rule.py']}\n\ndef test_b():\n    assert 0\n")
+    module = Module("rule.py", ("test_rule.py",), ("nothing",), chosen="newer and not b")
+    assert mutants.judge(module, Plan({}, frozenset()), 1, 1).counted == 1
+
+
 def test_the_same_seed_draws_the_same_mutants(tiny: Path) -> None:
     specs = mutants.mistakes(RULE)
     first, again = mutants.drawn(specs, "rule.py", 3, 7), mutants.drawn(specs, "rule.py", 3, 7)
