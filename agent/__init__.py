@@ -2,10 +2,10 @@
 
     camera -> Frame -> FaceLandmarks -> EyeSample -> Blink -> Session -> store -> sync -> server
 
-Every arrow is one call that hands on one value. From `Frame` to `Session` all is pure: no clock,
-no I/O, no logging; time arrives with the data. Hardware, files and sockets live at the edge, one
-outside library a module. The parts are joined in `cli_parts` and, where eyes are looked at,
-`cli_eyes`, behind the commands of `cli`.
+Every arrow is one call that passes on one value. `ear` and `measure` are pure: no clock, no I/O, no
+logging; time arrives with the data. Hardware, files and sockets live at the edge, each outside
+library in one room. `cli` joins the parts: `cli.delivery` for all commands, `cli.measuring` for
+those that look at eyes. Every room's `__init__.py` says what lives there.
 """
 
 __version__ = "0.1.0"

@@ -15,11 +15,11 @@ from typing import Literal, Protocol
 import cv2
 import numpy as np
 
+from agent.camera.pace import Pace
+from agent.camera.pi import OPEN_TIMEOUT_S, STOP_TIMEOUT_S, PiCamera
+from agent.camera.video_file import VideoFile
 from agent.errors import CameraError
-from agent.pace import Pace
-from agent.picamera import OPEN_TIMEOUT_S, STOP_TIMEOUT_S, PiCamera
 from agent.records import Frame
-from agent.video_file import VideoFile
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent import blinks, dips, models, openness
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
-from agent.landmarks import open_tracker
+from agent.face import models
+from agent.face.landmarks import open_tracker
+from agent.measure import blinks, dips
+from agent.measure import levels as openness
 from agent.records import EyeSample
 from bench import mediapipe_peer
 from bench.detectors import (

@@ -1,6 +1,6 @@
 """Out of focus: real clips, blurred more and more. `python -m bench.blur [--json]`.
 
-Whether what the session says of a blur (agent.quality) comes before its counts go wrong.
+Whether what the session says of a blur (agent.measure.quality) comes before its counts go wrong.
 """
 
 import argparse
@@ -14,15 +14,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agent import models
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
-from agent.landmarks import FaceTracker, open_tracker
-from agent.openness import quantile
+from agent.face import models
+from agent.face.landmarks import FaceTracker, open_tracker
+from agent.measure.levels import quantile
+from agent.measure.session import SessionBuilder
+from agent.offline.replay import frames_of
 from agent.records import EyeSample, Frame
-from agent.replay import frames_of
-from agent.session import SessionBuilder
 from bench.detectors import blinklog
 from bench.recordings import Clip, default_data, read_clips
 from bench.scoring import Interval, score

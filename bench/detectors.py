@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
-from agent import blinks, dips, openness
+from agent.measure import blinks, dips
+from agent.measure import levels as openness
 from agent.records import Blink, EyeSample
 from bench.scoring import Interval, spans
 

@@ -2,8 +2,8 @@
 
     python -m bench.facemesh_trace VIDEO plain|refined
 
-A trace as `agent.trace` reads it comes out on standard output. Settings are those of nearly every
-blink counter: video mode, one face; `refined` adds the attention mesh around eyes and lips.
+Prints a trace as `agent.offline.trace` reads it. The settings are those of nearly every blink
+counter: video mode, one face. `refined` adds the attention mesh around eyes and lips.
 """
 
 import importlib
@@ -16,8 +16,8 @@ import numpy as np
 
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
-from agent.replay import frames_of
-from agent.trace import TraceWriter
+from agent.offline.replay import frames_of
+from agent.offline.trace import TraceWriter
 from bench.mesh_face import mesh_face
 
 

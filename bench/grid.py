@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from agent import models
-from agent.document import rounded
 from agent.ear import eye_sample
 from agent.errors import ModelError
-from agent.landmarks import FaceTracker, open_tracker
-from agent.metrics import Session
+from agent.face import models
+from agent.face.landmarks import FaceTracker, open_tracker
+from agent.measure.document import rounded
+from agent.measure.metrics import Session
+from agent.measure.session import SessionBuilder
 from agent.records import Blink, EyeSample, Frame
-from agent.session import SessionBuilder
 from bench.conditions import Condition, beginnings, conditions, depth_conditions
 from bench.scoring import Interval, pairs, score
 from scripts.portrait import LidMovement, Portrait, load_portrait

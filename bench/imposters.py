@@ -18,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agent import models, packaged_files
 from agent.errors import ModelError
-from agent.landmarks import FaceTracker, open_tracker
-from agent.packaged_files import PackagedFile
+from agent.face import models, packaged_files
+from agent.face.landmarks import FaceTracker, open_tracker
+from agent.face.packaged_files import PackagedFile
 from agent.records import FaceLandmarks, Frame
 from bench.drawn_faces import (
     HEIGHT,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import TraceError
+from agent.offline.trace import read_trace
 from agent.records import EyeSample
-from agent.trace import read_trace
 from bench.detectors import Detector
 from bench.environments import ROOT, loud, mediapipe_python
 from bench.recordings import Clip

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.eyes import LIDS
+from agent.face.eyes import LIDS
 from agent.records import FaceLandmarks
 
 

@@ -25,7 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from agent.store import Store
+from agent.store.store import Store
 from bench.soak import Sample, press, sample
 from scripts.demo import toml
 from scripts.portrait import demo_schedule, load_portrait, write_video
@@ -305,7 +305,7 @@ def _database_bytes(path: Path) -> int:
 
 @contextlib.contextmanager
 def _running(name: str, config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "agent.cli", "--config", str(config), name]
+    command = [sys.executable, "-m", "agent.cli.main", "--config", str(config), name]
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}  # as the units of deploy/systemd have it
     with (
         log.open("wb") as said,

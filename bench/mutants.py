@@ -183,7 +183,7 @@ def mistakes(module: Module) -> list[MutationSpec]:
 
     Three kinds of places are left out: decorators, for nobody can see whether a record has slots;
     stars that multiply nothing, as before keyword arguments; rows of a table of numbers, which one
-    test compares with the numbers and which would be most of `agent/eyes.py`.
+    test compares with the numbers and which would be most of `agent/face/eyes.py`.
     """
     mutants_sql.register()
     with tempfile.NamedTemporaryFile(suffix=".sqlite") as session, use_db(session.name) as db:
@@ -318,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.mutants", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--module", action="append", choices=plan.modules, metavar="PATH",
-        help="only this one, such as agent/gaze.py; can be given more than once",
+        help="only this one, such as agent/measure/gaze.py; can be given more than once",
     )  # fmt: skip
     parser.add_argument("--sample", type=int, default=15, metavar="N", help="of each; 0: all")
     parser.add_argument("--seed", type=int, default=1)

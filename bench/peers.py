@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from agent import models, packaged_files
-from agent.manifest import read_manifest
+from agent.face import models, packaged_files
+from agent.face.manifest import read_manifest
 
 
 def load(name: str, cache: Path, threads: int = 1) -> models.Interpreter:

@@ -34,8 +34,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent import models
 from agent.errors import AgentError, ModelError
+from agent.face import models
 from agent.records import EyeSample
 from bench import mediapipe_peer, public_formats
 from bench.detectors import (

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.offline.trace import read_trace
 from agent.records import EyeSample
-from agent.trace import read_trace
 from bench.scoring import Interval, spans
 
 FPS = 30

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.store import Store
+from agent.store.store import Store
 from scripts.demo import toml
 from scripts.portrait import demo_schedule, load_portrait, write_video
 
@@ -225,7 +225,7 @@ def _watch(folder: Path, video: Path) -> Iterator[subprocess.Popen[bytes]]:
         "session": {"limit_minutes": 24 * 60},
     }
     config.write_text(toml(sections))
-    command = [sys.executable, "-m", "agent.cli", "--config", str(config), "watch"]
+    command = [sys.executable, "-m", "agent.cli.main", "--config", str(config), "watch"]
     with (folder / "watch.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
         try:
             yield process

@@ -17,14 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent import models
 from agent.clock import Clock
 from agent.ear import eye_sample
-from agent.landmarks import FaceTracker
-from agent.mesh import FaceModels, load_models
-from agent.recording import Recording
+from agent.face import models
+from agent.face.landmarks import FaceTracker
+from agent.face.mesh import FaceModels, load_models
+from agent.measure.recording import Recording
+from agent.measure.session import SessionBuilder
 from agent.records import Frame, Layout
-from agent.session import SessionBuilder
 from bench import peers
 from bench.stopwatch import Stopwatch, work
 

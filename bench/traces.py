@@ -13,8 +13,8 @@ from itertools import pairwise
 from statistics import mean, median
 from typing import Any
 
+from agent.measure.session import LATE, MIN_COUNT_FPS, SessionBuilder
 from agent.records import Blink, EyeSample
-from agent.session import LATE, MIN_COUNT_FPS, SessionBuilder
 from bench.detectors import events
 from bench.scoring import Score, score
 from tests.agent.traces import OPEN, Camera, Lids

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.store import Store
+from agent.store.store import Store
 from scripts.demo import toml
 from scripts.portrait import demo_schedule, load_portrait, write_video
 from tests.agent.servers import TOKEN, History, running_api
@@ -79,7 +79,7 @@ class Device:
             "server": {"url": url, "token_file": str(token)},
         }
         config.write_text(toml(sections))
-        command = [sys.executable, "-m", "agent.cli", "--config", str(config)]
+        command = [sys.executable, "-m", "agent.cli.main", "--config", str(config)]
         self.processes = [
             subprocess.Popen([*command, name], stderr=log.open("wb"))
             for name, log in zip(("watch", "sync"), self._logs, strict=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.config import AgentConfig
-from agent.light import LIGHT, LightState
+from agent.controls.light import LIGHT, LightState
 from scripts.svg import circle, group, path, picture, rect, tag, text
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

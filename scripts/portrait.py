@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent import models, packaged_files
-from agent.packaged_files import PackagedFile
+from agent.face import models, packaged_files
+from agent.face.packaged_files import PackagedFile
 from scripts.eyelids import ZOOM, Eye
 from scripts.spectacles import Spectacles
 

@@ -25,7 +25,7 @@ DAYS_NEEDED = 5
 # Half a blink a minute, half a per cent of the time: both within the measurement's own scatter.
 NARROWEST = {"blink_rate_per_min": 0.5, "perclos": 0.005}
 
-# As agent/quality.py calls them: what speaks against rate and PERCLOS.
+# As agent/measure/quality.py calls them: what speaks against rate and PERCLOS.
 SHORT_S = 180
 COVERAGE_NEEDED = 0.7
 FPS_NEEDED = 15

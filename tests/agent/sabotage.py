@@ -11,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent import capture, cli, mqtt_connection, store_file, watch
+from agent import capture
+from agent.cli import main as cli
+from agent.store import file as store_file
+from agent.transport import mqtt_connection
+from agent.watch import loop as watch
 
 
 def hang() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agent import clock
 from agent.clock import Clock
-from agent.recording import uuid7
+from agent.measure.recording import uuid7
 
 
 def test_the_wall_clock_is_utc_and_the_monotonic_one_moves_on() -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli_services, config, systemd
-from agent.checkpoints import LOOK_S
+from agent import config
+from agent.camera.pi import GRACE_S, STOP_TIMEOUT_S
+from agent.cli import services as cli_services
 from agent.config import AgentConfig, CameraConfig, load
 from agent.errors import ConfigError, ControlsError
-from agent.picamera import GRACE_S, STOP_TIMEOUT_S
-from agent.watch import FAULT_S
+from agent.system import systemd
+from agent.watch.checkpoints import LOOK_S
+from agent.watch.loop import FAULT_S
 
 
 def written(tmp_path: Path, text: str) -> Path:

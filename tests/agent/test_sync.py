@@ -14,10 +14,10 @@ import pytest
 
 from agent.errors import DeliveryError, StoreError
 from agent.records import Acknowledgement
-from agent.store import Store
+from agent.store.store import Store
 from agent.sync import BATCH, CAP_S, RETRY_AFTER_CAP_S, Backoff, Sync
-from agent.transport_http import HttpSettings, HttpTransport
-from agent.transport_mqtt import MqttSettings, MqttTransport
+from agent.transport.http import HttpSettings, HttpTransport
+from agent.transport.mqtt import MqttSettings, MqttTransport
 from tests.agent.documents import document
 from tests.agent.servers import TOKEN, Api, Consumer, Handler, History, running_api, until
 from tests.broker import Broker, needs_mosquitto, running_broker
@@ -762,9 +762,9 @@ def test_a_backlog_drains_with_few_in_flight(
 SYNC = """
 import sys, threading
 from pathlib import Path
-from agent.store import Store
+from agent.store.store import Store
 from agent.sync import Sync
-from agent.transport_http import HttpSettings, HttpTransport
+from agent.transport.http import HttpSettings, HttpTransport
 Sync(Store(Path(sys.argv[1])), [HttpTransport(HttpSettings(*sys.argv[2:4]))]).run(threading.Event())
 """
 

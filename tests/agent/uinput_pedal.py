@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agent.evdev_button import EvdevButton
-from agent.presses import Presses
+from agent.controls.presses import Presses
+from agent.controls.usb_button import EvdevButton
 
 UINPUT = Path("/dev/uinput")
 SET_EVBIT, SET_KEYBIT = 0x40045564, 0x40045565  # linux/uinput.h

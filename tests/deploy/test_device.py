@@ -201,7 +201,7 @@ def test_an_upgrade_waits_for_the_session_that_is_being_measured(
 def test_a_session_that_begins_while_an_upgrade_is_made_is_waited_for_too(
     device: Machine, stick: Path
 ) -> None:
-    changes = {"agent/cli_self_test.py": SELF_TEST_TAKES_ITS_TIME}
+    changes = {"agent/cli/self_test.py": SELF_TEST_TAKES_ITS_TIME}
     another(stick / "first", stick / "slow", "0.1.9", changes)
     device.begin("/run/share/slow/install.sh > /run/slow.log 2>&1; touch /run/slow.ended", **QUICK)
     device.run("timeout 100 bash -c 'until pgrep -f bin/blink-agent.self-test; do sleep 0.1; done'")
@@ -238,7 +238,7 @@ def test_an_upgrade_takes_over_and_the_release_before_stays_to_go_back_to(device
 
 
 def test_a_release_that_cannot_infer_never_takes_over(device: Machine, stick: Path) -> None:
-    another(stick / "first", stick / "third", "0.3.0", {"agent/models.py": BREAKS_INFERENCE})
+    another(stick / "first", stick / "third", "0.3.0", {"agent/face/models.py": BREAKS_INFERENCE})
     watching = "systemctl show -p InvocationID blinklog-watch"
     before = device.run(watching).stdout
     refused = device.run("/run/share/third/install.sh", check=False, **QUICK)
@@ -255,7 +255,7 @@ def test_a_release_whose_services_do_not_stand_is_taken_back_and_the_store_with_
 ) -> None:
     sessions = device.run("blink-agent sessions --json").stdout
     links = device.run(LINKS).stdout
-    changes = {"agent/watch.py": BREAKS_WATCH, "agent/store_schema.py": NEWER_SCHEMA}
+    changes = {"agent/watch/loop.py": BREAKS_WATCH, "agent/store/schema.py": NEWER_SCHEMA}
     house = another(stick / "first", stick / "fourth", "0.4.0", changes)
     (house / "systemd" / "blinklog-later.service").write_text(LATER_UNIT)
     script = (house / "install.sh").read_text()

@@ -78,7 +78,9 @@ def _tree(folder: Path, version: str) -> Path:
 def _break(tree: Path) -> None:
     """A release that passes its self-test, and whose service then does not stand."""
     begin = '        """Measures session after session until `stopping` is set."""\n'
-    _replace(tree / "agent/watch.py", re.escape(begin), f"{begin}        raise SystemExit(3)\n")
+    _replace(
+        tree / "agent/watch/loop.py", re.escape(begin), f"{begin}        raise SystemExit(3)\n"
+    )
 
 
 def _replace(path: Path, pattern: str, text: str) -> None:

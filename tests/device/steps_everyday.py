@@ -111,7 +111,7 @@ def _replayed_here(scene: Scene) -> dict[str, Any]:
     command = [
         sys.executable,
         "-m",
-        "agent.cli",
+        "agent.cli.main",
         "replay",
         str(scene.payload / "face.avi"),
         "--json",

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import requests
 
-from agent import models
+from agent.face import models
 from tests.broker import free_port
 from tests.server.secured import SecuredBroker
 
@@ -95,7 +95,7 @@ class Installation:
 
     def agent(self, config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a blink-agent command to its end."""
-        return self._run("agent.cli", "--config", str(config), *arguments)
+        return self._run("agent.cli.main", "--config", str(config), *arguments)
 
     def process(self, module: str, *arguments: str) -> None:
         """Starts what goes on until `stop`."""

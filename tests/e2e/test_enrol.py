@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.store import Store
-from agent.toml_lines import Changes, with_keys
+from agent.enrol.toml_edit import Changes, with_keys
+from agent.store.store import Store
 from tests.broker import needs_mosquitto
 from tests.e2e.installation import Installation, running_installation
 

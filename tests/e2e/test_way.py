@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import requests
 
-from agent import __version__, models
-from agent.store import Store
+from agent import __version__
+from agent.face import models
+from agent.store.store import Store
 from tests.broker import needs_mosquitto
 from tests.e2e.installation import PASSWORD, Installation, grey_video, running_installation, until
 
@@ -58,8 +59,8 @@ def test_a_caregiver_starts_and_stops_a_session_from_the_server(
     installed: Installation, device: dict[str, str]
 ) -> None:
     config = installed.configure(device, grey_video(installed.folder / "grey.avi"))
-    installed.process("agent.cli", "--config", str(config), "watch")
-    installed.process("agent.cli", "--config", str(config), "sync")
+    installed.process("agent.cli.main", "--config", str(config), "watch")
+    installed.process("agent.cli.main", "--config", str(config), "sync")
     with contextlib.closing(Store(installed.folder / f"{device['device'][:8]}.sqlite3")) as store:
         until(lambda: (store.noted("watch") or {}).get("state") == "ready", "watch is ready")
 

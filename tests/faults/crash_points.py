@@ -13,11 +13,11 @@ from typing import Any
 
 # name: the function, and whether it has run when the process dies.
 POINTS: dict[str, tuple[str, bool]] = {
-    "watch: final document measured, not kept": ("agent.recording:Recording.finish", True),
-    "watch: document made, not kept": ("agent.store:Store.put", False),
-    "watch: document kept, nothing else done": ("agent.store:Store.put", True),
-    "sync: acknowledged, not noted": ("agent.store:Store.acknowledge", False),
-    "sync: noted, nothing else done": ("agent.store:Store.acknowledge", True),
+    "watch: final document measured, not kept": ("agent.measure.recording:Recording.finish", True),
+    "watch: document made, not kept": ("agent.store.store:Store.put", False),
+    "watch: document kept, nothing else done": ("agent.store.store:Store.put", True),
+    "sync: acknowledged, not noted": ("agent.store.store:Store.acknowledge", False),
+    "sync: noted, nothing else done": ("agent.store.store:Store.acknowledge", True),
     "server: stored, not committed": ("server.session_data.accept:_write", True),
     "server: committed, not answered": ("server.session_data.views:answer", False),
     "consumer: stored, not committed": ("server.session_data.accept:_write", True),

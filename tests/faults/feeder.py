@@ -20,15 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.beside import Beside
 from agent.clock import Clock
-from agent.controls import Action, LightState
-from agent.document import Document
+from agent.controls.panel import Action, LightState
 from agent.ear import LEFT_EYE, RIGHT_EYE
-from agent.recording import Recording
+from agent.measure.document import Document
+from agent.measure.recording import Recording
 from agent.records import FaceLandmarks, Frame
-from agent.store import Store
-from agent.watch import Limits, Watch
+from agent.store.store import Store
+from agent.system.worker import Beside
+from agent.watch.loop import Limits, Watch
 from bench.mesh_face import mesh_face
 
 FPS = 15.0

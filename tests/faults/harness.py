@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from agent.store import Store
+from agent.store.store import Store
 from tests.broker import Broker, free_port
 from tests.faults.feeder import checksum
 from tests.faults.launcher import Launcher, until
@@ -26,7 +26,7 @@ from tests.faults.proxy import Proxy
 
 PERSON, PASSWORD = "eileen", "a long enough pass phrase"
 SERVER_MODULES = ("server.wsgi", "server.gunicorn", "server.cli", "server.session_data.consumer")
-AGENT_MODULES = ("agent.cli", "agent.sync", "tests.faults.feeder")
+AGENT_MODULES = ("agent.cli.main", "agent.sync", "tests.faults.feeder")
 SETTLE_S = 90.0  # the longest that delivery may take once all is well again
 BOTH = ("mqtt", "http")
 
@@ -182,7 +182,7 @@ class Site:
         return Device(
             named["device"],
             folder,
-            Program(self._agents, "agent.cli:main", *sync, log=folder / "sync.log"),
+            Program(self._agents, "agent.cli.main:main", *sync, log=folder / "sync.log"),
             Program(self._agents, "tests.faults.feeder:main", *feeder, log=folder / "watch.log"),
             mqtt,
             http,
@@ -197,7 +197,9 @@ class Site:
 
     def agent(self, *arguments: str | Path, log: str) -> Program:
         """A `blink-agent` with these arguments, for the first device."""
-        return Program(self._agents, "agent.cli:main", *arguments, log=self.device.folder / log)
+        return Program(
+            self._agents, "agent.cli.main:main", *arguments, log=self.device.folder / log
+        )
 
     def parts(self) -> dict[str, Part]:
         """Everything, by name; of the devices the first."""

@@ -4,7 +4,7 @@
 
 imports the modules, reads a JSON object a line from standard input,
 
-    {"call": "agent.cli:main", "arguments": ["sync"], "log": "/…/sync.log", "dies": null}
+    {"call": "agent.cli.main:main", "arguments": ["sync"], "log": "/…/sync.log", "dies": null}
 
 and answers with the process id. The child is a process like any other: its own group and log, the
 program's own main function. `dies` is a point of `tests.faults.crash_points`, and how often the

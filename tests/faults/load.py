@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.store import Store
+from agent.store.store import Store
 from tests.faults.harness import PERSON, Site
 from tests.faults.launcher import until
 from tests.faults.parts import Program

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agent import models
 from agent.errors import ModelError
-from agent.store import Store
+from agent.face import models
+from agent.store.store import Store
 from scripts.portrait import demo_schedule, load_portrait, write_video
 from tests.broker import needs_mosquitto
 from tests.faults.harness import Site

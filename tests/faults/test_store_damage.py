@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent.store import Store
+from agent.store.store import Store
 from tests.broker import needs_mosquitto
 from tests.faults.harness import Device, Site
 from tests.faults.launcher import ROOT, until
@@ -28,7 +28,7 @@ Report = dict[str, Any]
 def agent(device: Device, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs `blink-agent` as a person or systemd would."""
     return subprocess.run(
-        [sys.executable, "-m", "agent.cli", "--config", device.config, *arguments],
+        [sys.executable, "-m", "agent.cli.main", "--config", device.config, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -135,7 +135,7 @@ def test_a_missing_wal_costs_what_was_in_it_and_the_agent_goes_on(
 ) -> None:
     fill(device)
     writer = (
-        "import sys, time; from pathlib import Path; from agent.store import Store\n"
+        "import sys, time; from pathlib import Path; from agent.store.store import Store\n"
         "from tests.faults.load import session\n"
         "store = Store(Path(sys.argv[1])); store.put(session(999)); print('.', flush=True)\n"
         "time.sleep(60)"

@@ -1,6 +1,6 @@
 """What is used of picamera2, as its source has it: the same names, parameters and habits.
 
-`tests/agent/test_picamera_standin.py` compares it with the pinned packages. With
+`tests/agent/camera/test_pi_standin.py` compares it with the pinned packages. With
 `BLINKLOG_STANDIN` it is the camera of a real process: `silent:30` gives no more frames after the
 30th, `stuck:30` does not even come back.
 """

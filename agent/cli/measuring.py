@@ -1,0 +1,46 @@
+"""How the parts that look are joined: as `cli_parts`, and only for the commands that measure."""
+
+import math
+
+from agent import __version__
+from agent.capture import Camera, open_camera
+from agent.clock import Clock
+from agent.config import AgentConfig
+from agent.face import models
+from agent.face.crops import Region
+from agent.face.landmarks import FaceTracker, open_tracker
+from agent.face.manifest import read_manifest
+from agent.measure.recording import Recording, Tracker
+
+
+def camera(settings: AgentConfig) -> Camera:
+    """The camera that is configured."""
+    wish = settings.camera
+    return open_camera(
+        wish.source,
+        device=wish.device,
+        file=wish.file,
+        loop=wish.loop,
+        width=wish.width,
+        height=wish.height,
+        fps=wish.fps,
+    )
+
+
+def tracker(settings: AgentConfig) -> FaceTracker:
+    """The models, loaded and tried, for a camera that is mounted as configured."""
+    cache, mounted = settings.model.cache or models.default_cache(), settings.camera
+    upright = Region(0, 0, 1, -math.radians(mounted.rotate), mounted.flip)
+    return open_tracker(cache, settings.model.threads, upright)
+
+
+def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | None) -> Recording:
+    """A session that begins now."""
+    mesh = read_manifest()["face_trunk"]
+    return Recording(
+        eyes,
+        clock,
+        camera={"source": source.source, "width": source.width, "height": source.height},
+        agent={"version": __version__, "model": mesh.origin},
+        session_id=session_id,
+    )

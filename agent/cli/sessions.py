@@ -1,0 +1,75 @@
+"""Sessions by command: begin and end one, list them, send a refused one again."""
+
+import argparse
+import json
+import sys
+import uuid
+from datetime import timedelta
+
+from agent import config
+from agent.cli import delivery as cli_parts
+from agent.cli.delivery import AddCommand
+from agent.clock import Clock
+from agent.errors import AgentError
+from agent.measure.document import iso_utc
+from agent.system.process_lock import process_of
+
+COMMAND_LIFE = timedelta(seconds=30)  # a start that comes later than this surprises somebody
+
+
+def add_commands(command: AddCommand) -> None:
+    """Adds the commands of this file."""
+    command("start", _start, "start a session on this device")
+    command("stop", _stop, "end the session on this device")
+    sessions = command("sessions", _sessions, "the sessions in the store, newest first")
+    sessions.add_argument("--json", action="store_true")
+    retry = command("retry", _retry, "send a refused session again")
+    retry.add_argument("session_id", metavar="ID")
+
+
+def _start(options: argparse.Namespace) -> int:
+    return _command(options, "start")
+
+
+def _stop(options: argparse.Namespace) -> int:
+    return _command(options, "stop")
+
+
+def _command(options: argparse.Namespace, name: str) -> int:
+    """Exit status 1 where nobody is there to obey."""
+    clock, settings = Clock(), config.load(options.config)
+    with cli_parts.open_store(settings) as store:
+        store.add_command(
+            {
+                "id": str(uuid.uuid4()),
+                "command": name,
+                "expires_at": iso_utc(clock.now() + COMMAND_LIFE),
+            }
+        )
+    if process_of(settings.store_path, "watch") is not None:
+        return 0
+    seconds = f"{COMMAND_LIFE.total_seconds():.0f} s"
+    print(f"blink-agent watch does not run: forgotten in {seconds}", file=sys.stderr)
+    return 1
+
+
+def _sessions(options: argparse.Namespace) -> None:
+    with cli_parts.open_store(config.load(options.config)) as store:
+        found = store.sessions(1000)
+    if options.json:
+        print(json.dumps([each.document for each in found], indent=2))
+        return
+    for each in found:
+        metrics, state = each.document["metrics"], each.document["state"]
+        sent = "refused" if each.parked_reason else "delivered" if each.delivered else "pending"
+        blinks = metrics["blink_count"]
+        print(
+            f"{each.document['started_at']}  {state:11} {metrics['duration_s'] or 0:7.1f} s "
+            f"{'-' if blinks is None else blinks:>5} blinks  {sent:9} {each.session_id}"
+        )
+
+
+def _retry(options: argparse.Namespace) -> None:
+    with cli_parts.open_store(config.load(options.config)) as store:
+        if not store.retry(options.session_id):
+            raise AgentError(f"expected a refused session's id, found {options.session_id!r}")

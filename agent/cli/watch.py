@@ -1,0 +1,82 @@
+"""The service `watch`, its parts made as the configuration says."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from agent.capture import Camera
+from agent.cli import delivery as cli_parts
+from agent.cli import measuring as cli_eyes
+from agent.clock import Clock
+from agent.config import AgentConfig
+from agent.controls.panel import Controls, open_controls
+from agent.errors import StoreError
+from agent.store.store import Store
+from agent.system.process_lock import running
+from agent.system.worker import Beside
+from agent.watch.loop import Limits, Watch, afterwards, fault_shown, try_camera
+
+
+def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
+    """Until `stopping` is set."""
+    clock = Clock()
+    with (
+        contextlib.closing(_controls(settings)) as panel,
+        fault_shown(panel, stopping),
+        cli_parts.open_store(settings) as store,
+        running(settings.store_path, "watch"),
+        fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
+        contextlib.closing(_beside(settings)) as beside,
+        _camera(settings, store) as camera,
+    ):
+        tracker = cli_eyes.tracker(settings)
+        try_camera(camera, settings.camera.timeout_s)
+        Watch(
+            camera,
+            lambda session_id: cli_eyes.recording(tracker, clock, camera, session_id),
+            store,
+            beside,
+            panel,
+            clock,
+            Limits(
+                session_s=60 * settings.session.limit_minutes,
+                checkpoint_s=settings.session.checkpoint_s,
+                frame_s=settings.camera.timeout_s,
+                keep_sessions=settings.store.keep_sessions,
+            ),
+        ).run(stopping)
+
+
+def _beside(settings: AgentConfig) -> Beside[Store]:
+    """The thread that waits for the disk, with a store of its own."""
+    return Beside(lambda: contextlib.closing(Store(settings.store_path)))
+
+
+@contextlib.contextmanager
+def _camera(settings: AgentConfig, store: Store) -> Iterator[Camera]:
+    """The camera, open for the block. Until it is, `status` says that this one starts: what was
+    noted last is another process's. A fault stays until there is none: it is noted once, not at
+    each start."""
+    with contextlib.suppress(StoreError):  # a full disk keeps nobody from starting
+        if (store.noted("watch") or {}).get("state") != "fault":
+            store.note("watch", {"state": "starting"})
+    camera = cli_eyes.camera(settings)
+    with afterwards(camera.close):
+        yield camera
+
+
+def _tell_fault(store: Store, problem: str) -> None:
+    with contextlib.suppress(StoreError):  # which may be the very fault
+        store.note("watch", {"state": "fault", "problem": problem})
+
+
+def _controls(settings: AgentConfig) -> Controls:
+    wish = settings.controls
+    return open_controls(
+        wish.pins,
+        wish.button_gpio,
+        wish.led_gpio,
+        wish.long_press_s,
+        input_device=wish.input_device,
+        input_key=wish.input_key,
+    )

@@ -1,0 +1,149 @@
+"""The button and the status light, on gpiozero; its mock pins stand in where there is no hardware.
+
+A short press starts a session, a long press ends it, on a contact or on a USB button
+(`presses`). The light says what the device is doing in patterns, not in colours (`light`), and
+answers a press by itself, whatever the rest of the device is busy with.
+"""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from agent.controls.light import Light, LightState
+from agent.controls.presses import Action, Contact, Presses, Source
+from agent.controls.usb_button import EvdevButton
+from agent.errors import ControlsError
+
+
+class Controls(Protocol):
+    """What the loop of `watch` needs from the person's side."""
+
+    def action(self, timeout_s: float) -> Action | None:
+        """The next press, waiting at most `timeout_s` seconds for one."""
+
+    def show(self, state: LightState) -> None:
+        """Shows `state` from now on."""
+
+    def close(self) -> None:
+        """Lets go of the pins."""
+
+
+class NoControls:
+    """Neither button nor light: the device is used by command."""
+
+    def action(self, timeout_s: float) -> Action | None:
+        """Waits, and never has a press."""
+        if timeout_s > 0:
+            time.sleep(timeout_s)
+        return None
+
+    def show(self, state: LightState) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Has nothing to let go of."""
+
+
+class UsbControls:
+    """A USB button alone, and no light."""
+
+    def __init__(self, button: Source, long_press_s: float) -> None:
+        self._presses = Presses([button], long_press_s)
+
+    def action(self, timeout_s: float) -> Action | None:
+        """The next press, waiting at most `timeout_s` seconds for one."""
+        return self._presses.next(timeout_s)
+
+    def show(self, state: LightState) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Lets go of the button."""
+        self._presses.close()
+
+
+class GpioControls:
+    """A button to ground on `button_gpio` and an LED on `led_gpio` (Broadcom numbers).
+
+    `usb` is a second button. `mock` takes gpiozero's mock pins: SIGUSR1 presses the button and
+    SIGUSR2 releases it. Raises ControlsError where the pins can't be used.
+    """
+
+    def __init__(
+        self,
+        button_gpio: int,
+        led_gpio: int,
+        long_press_s: float,
+        *,
+        usb: Source | None = None,
+        mock: bool = False,
+    ) -> None:
+        self._button, self._led = _pins(button_gpio, led_gpio, mock)
+        self._light = Light(lambda lit: self._led.on() if lit else self._led.off())
+        contact = Contact(lambda: bool(self._button.is_active))
+        sources: list[Source] = [contact] if usb is None else [contact, usb]
+        self._presses = Presses(sources, long_press_s, self._light.answer)
+        self._button.when_activated = self._button.when_deactivated = contact.edge
+        if mock:
+            _press_by_signal(self._button.pin)
+
+    def action(self, timeout_s: float) -> Action | None:
+        """The next press, waiting at most `timeout_s` seconds for one."""
+        return self._presses.next(timeout_s)
+
+    def show(self, state: LightState) -> None:
+        """Shows `state` from now on."""
+        self._light.show(state)
+
+    def close(self) -> None:
+        """Lets go of the pins and puts the light out."""
+        self._button.when_activated = self._button.when_deactivated = None
+        self._presses.close()
+        self._light.close()
+        self._button.close()
+        self._led.close()
+
+
+def open_controls(
+    pins: Literal["gpio", "mock", "none"],
+    button_gpio: int,
+    led_gpio: int,
+    long_press_s: float,
+    *,
+    input_device: Path | None = None,
+    input_key: int | None = None,
+) -> Controls:
+    """The controls that the configuration names. Raises ControlsError."""
+    usb = None if input_device is None else EvdevButton(input_device, input_key)
+    if pins != "none":
+        return GpioControls(button_gpio, led_gpio, long_press_s, usb=usb, mock=pins == "mock")
+    return NoControls() if usb is None else UsbControls(usb, long_press_s)
+
+
+def _pins(button_gpio: int, led_gpio: int, mock: bool) -> tuple[Any, Any]:
+    """The button's and the light's, opened."""
+    import gpiozero
+
+    factory = _mock_factory() if mock else None
+    try:
+        # Not a Button: that wakes ten times a second to see if it is held.
+        button = gpiozero.DigitalInputDevice(button_gpio, pull_up=True, pin_factory=factory)
+        return button, gpiozero.LED(led_gpio, pin_factory=factory)
+    except Exception as error:  # lgpio's own is no standard type
+        raise ControlsError(
+            f"expected a button on GPIO {button_gpio} and a light on GPIO {led_gpio}, found:"
+            f" {error}; without any, set [controls] pins"
+        ) from error
+
+
+def _mock_factory() -> Any:
+    from gpiozero.pins.mock import MockFactory
+
+    return MockFactory()
+
+
+def _press_by_signal(pin: Any) -> None:
+    """SIGUSR1 closes the contact of a mock button and SIGUSR2 opens it."""
+    signal.signal(signal.SIGUSR1, lambda *_: pin.drive_low())
+    signal.signal(signal.SIGUSR2, lambda *_: pin.drive_high())

@@ -1,0 +1,4 @@
+"""Assign this device to a person: exchange a claim code, then write the configuration.
+
+Start with `enrol`.
+"""

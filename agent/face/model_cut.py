@@ -1,0 +1,178 @@
+"""Cut a TFLite model: the operators between named tensors become a model of their own.
+
+The attention mesh has custom operators, which only MediaPipe runs. They join parts that have none,
+and each such part, cut out, runs on any TFLite runtime.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+
+from agent.errors import ModelError
+from agent.face import flatbuffer
+from agent.face.flatbuffer import Schema, Table
+
+# TFLite's own names, types and numbers: tensorflow/compiler/mlir/lite/schema/schema.fbs. Quantised
+# and sparse tensors, control flow and other operators' options are left out, and so refused.
+
+_OPTIONS: dict[int, Schema] = {
+    1: dict(enumerate("biibiib")),  # Conv2D: padding, strides, activation, dilation, type of bias
+    2: dict(enumerate("biiibii")),  # DepthwiseConv2D: a multiplier after the strides
+    5: dict(enumerate("biiiib")),  # Pool2D: padding, strides, filter, activation
+    11: dict(enumerate("b?")),  # Add
+    17: {"new_shape": "ints"},  # Reshape
+    21: dict(enumerate("b")),  # Mul
+    32: dict(enumerate("iiiii?")),  # StridedSlice
+}
+_CODE: Schema = {
+    "deprecated_builtin_code": "b", "custom_code": "text", "version": "i", "builtin_code": "i",
+}  # fmt: skip
+_TENSOR: Schema = {
+    "shape": "ints", "type": "b", "buffer": "I", "name": "text", "quantization": "refused",
+    "is_variable": "?", "sparsity": "refused", "shape_signature": "ints", "has_rank": "?",
+}  # fmt: skip
+_OPERATOR: Schema = {
+    "opcode_index": "I", "inputs": "ints", "outputs": "ints", "builtin_options_type": "B",
+    "builtin_options": ("builtin_options_type", _OPTIONS), "custom_options": "data",
+    "custom_options_format": "b",
+}  # fmt: skip
+_GRAPH: Schema = {
+    "tensors": [_TENSOR], "inputs": "ints", "outputs": "ints", "operators": [_OPERATOR],
+    "name": "text",
+}  # fmt: skip
+_MODEL: Schema = {
+    "version": "I", "operator_codes": [_CODE], "subgraphs": [_GRAPH], "description": "text",
+    "buffers": [{"data": "data"}], "metadata_buffer": "dropped", "metadata": "dropped",
+    "signature_defs": "dropped",
+}  # fmt: skip
+_IDENTIFIER = b"TFL3"
+
+_NO_TENSOR = -1
+"""Stands for an optional input that an operator does without."""
+
+_JOINTS = "inputs", "outputs"
+
+
+def cut(
+    model: bytes, inputs: Sequence[str], outputs: Sequence[str], input_shape: Sequence[int]
+) -> bytes:
+    """Return a model that computes the tensors `outputs` from the tensors `inputs`.
+
+    Operators, weights and names stay as they are; inputs and outputs come in the order given.
+    Metadata and signatures are left out. The same arguments give the same bytes.
+
+    `input_shape` is that of the first input, [1, height, width, channels]. Where height or width
+    are not the model's own, the pictures behind it change in proportion. Raises ModelError for a
+    model that can't be read, and for a part that needs a custom operator or another input.
+    """
+    try:
+        if model[4:8] != _IDENTIFIER:
+            raise ValueError(f"it begins with {model[:8]!r}")
+        part = _part(flatbuffer.read(model, _MODEL), inputs, outputs)
+        _resize(part["subgraphs"][0], input_shape)
+        return flatbuffer.write(part, _MODEL, _IDENTIFIER)
+    except (struct.error, LookupError, ValueError) as error:
+        raise ModelError(f"expected a whole TFLite model of known tables: {error!r}") from error
+
+
+def scaled(shape: Sequence[int], old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:
+    """Return `shape` as it is when an input of the shape `old` becomes `new`.
+
+    All are [1, height, width, channels]. Raises ModelError where more than height and width would
+    change, or where these come out broken.
+    """
+    if tuple(old) == tuple(new):
+        return tuple(shape)
+    sizes = list(zip(shape, old, new, strict=False))
+    alike = len(shape) == len(old) == len(new) == 4 and (old[0], old[3]) == (new[0], new[3])
+    if not alike or any(size * after % before for size, before, after in sizes[1:3]):
+        raise ModelError(f"expected an input like {list(old)}, found {list(new)}: no {list(shape)}")
+    height, width = (size * after // before for size, before, after in sizes[1:3])
+    return shape[0], height, width, shape[3]
+
+
+def _part(model: Table, inputs: Sequence[str], outputs: Sequence[str]) -> Table:
+    (graph,) = model["subgraphs"]
+    named = {each["name"].decode(): number for number, each in enumerate(graph["tensors"])}
+    if missing := [name for name in (*inputs, *outputs) if name not in named]:
+        raise ModelError(f"expected a model with a tensor {missing[0]}, found none")
+    first, last = [named[name] for name in inputs], [named[name] for name in outputs]
+    operators = _between(graph["operators"], first, last)
+    part = {**graph, "operators": operators, "inputs": first, "outputs": last}
+    joined = (number for each in operators for number in each["inputs"] + each["outputs"])
+    used = sorted({*first, *last, *joined} - {_NO_TENSOR})
+    _check(model, part, used)
+    return _renumbered(model, part, used)
+
+
+def _between(operators: list[Table], first: list[int], last: list[int]) -> list[Table]:
+    """The operators that lead from the tensors `first` to the tensors `last`, in their order."""
+    makers = {made: number for number, each in enumerate(operators) for made in each["outputs"]}
+    needed: set[int] = set()
+    seen, todo = set(first), list(last)
+    while todo:
+        tensor = todo.pop()
+        if tensor not in seen and tensor in makers:
+            needed.add(makers[tensor])
+            todo += operators[makers[tensor]]["inputs"]
+        seen.add(tensor)
+    return [operators[number] for number in sorted(needed)]
+
+
+def _check(model: Table, part: Table, used: list[int]) -> None:
+    """Raise ModelError for a custom operator, and for a tensor that comes from nowhere."""
+    for operator in part["operators"]:
+        code = model["operator_codes"][operator.get("opcode_index", 0)]
+        if "custom_code" in code:
+            custom = code["custom_code"].decode()
+            raise ModelError(f"expected plain operators, found the custom one {custom}")
+    made = {*part["inputs"], *(made for each in part["operators"] for made in each["outputs"])}
+    for tensor in (part["tensors"][number] for number in used if number not in made):
+        if not model["buffers"][tensor.get("buffer", 0)]:
+            raise ModelError(f"expected {tensor['name'].decode()} among the inputs of the part")
+
+
+def _renumbered(model: Table, part: Table, used: list[int]) -> Table:
+    """The model with the graph `part` alone: its tensors `used`, their buffers, and its codes.
+
+    Buffer 0 stays: it is empty, and that of all tensors without data.
+    """
+    tensors = [part["tensors"][number] for number in used]
+    tensor = {_NO_TENSOR: _NO_TENSOR, **_places(used)}
+    buffer = _places({0, *(each.get("buffer", 0) for each in tensors)})
+    code = _places({each.get("opcode_index", 0) for each in part["operators"]})
+
+    def moved(table: Table) -> Table:
+        joints = {name: [tensor[number] for number in table[name]] for name in _JOINTS}
+        return {**table, **joints}
+
+    graph = moved(part)
+    graph["tensors"] = [{**each, "buffer": buffer[each.get("buffer", 0)]} for each in tensors]
+    graph["operators"] = [
+        {**moved(each), "opcode_index": code[each.get("opcode_index", 0)]}
+        for each in part["operators"]
+    ]
+    return {
+        **model,
+        "operator_codes": [model["operator_codes"][number] for number in code],
+        "subgraphs": [graph],
+        "buffers": [model["buffers"][number] for number in buffer],
+    }
+
+
+def _places(numbers: Iterable[int]) -> dict[int, int]:
+    """The new number of each, in their order."""
+    return {number: place for place, number in enumerate(sorted(numbers))}
+
+
+def _resize(graph: Table, shape: Sequence[int]) -> None:
+    """Give the first input another height and width, and all that is computed from it."""
+    first, old = graph["inputs"][0], graph["tensors"][graph["inputs"][0]]["shape"]
+    if old == list(shape):
+        return
+    moving = {first}
+    for operator in graph["operators"]:
+        if moving & set(operator["inputs"]):
+            moving |= set(operator["outputs"])
+    for number in moving:
+        tensor = graph["tensors"][number]
+        tensor["shape"] = list(scaled(tensor["shape"], old, list(shape)))

@@ -1,0 +1,282 @@
+"""EyeSample -> Blink: dips of the EAR that come back, measured against the level beside them.
+
+A sample that is the lowest within `REFRACTORY_S` on both sides may be the deepest moment of a
+closure. Half a second later it is measured (`dips.measure_dip`) and judged:
+
+    judged    not counted because
+    --------  ---------------------------------------------------------------------------------
+    lost      the face or the frames are missing within it
+    same      it lies within the closure before it: re-armed only after reopening
+    lowered   the lids came back less than `MIN_RECOVERY` of the way: a look down
+    droop     it is wide but incomplete: a look down and up again, a squint
+    shallow   it is less than `MIN_AMPLITUDE` of the person's own depth, or within the noise
+    squint    neither eye closes by `DEEPER_EYE`
+    blink     (counted, and its depth teaches the closed level)
+
+Closures too long for that look-ahead are followed by the person's levels alone (`LongClosures`).
+Everything is in seconds, nothing in frames; memory is constant.
+"""
+
+import math
+from bisect import bisect_left
+from collections import deque
+from dataclasses import replace
+from enum import Enum
+
+from agent.measure.dips import (
+    BESIDE_S,
+    LOOK_AHEAD_S,
+    MAX_GAP_S,
+    MIN_DEPTH,
+    SHUT,
+    Dip,
+    Recent,
+    measure_dip,
+    reopened_s,
+)
+from agent.measure.levels import Levels, trusted_ear
+from agent.records import Blink, EyeSample
+
+REFRACTORY_S = 0.2
+"""The deepest moments of two blinks are further apart: nobody blinks five times a second."""
+
+MIN_AMPLITUDE = 0.51
+"""Just beyond half way to the closed level: frowns and squints end before (bench.accuracy)."""
+
+DEEPER_EYE = 0.5
+"""One eye at least falls by half of its own level in a blink, at its lowest: in squints and
+frowns both fall by less. Of who blinks less deeply a quarter more than the least depth is
+asked instead; where an eye isn't seen, nothing."""
+
+LEARN_SIGMAS = 6.0
+"""A dip that is surely not noise teaches the closed level, counted or not."""
+
+NOISE_SIGMAS = 4.0
+"""Noise alone seldom stays that far out for most of a frame."""
+
+MIN_RECOVERY = 0.3
+"""Lids come back after a blink, if often to a lower gaze."""
+
+MAX_WIDTH_S = 0.8
+"""What the look-ahead sees whole."""
+
+MAX_DROOP_S = 0.42
+"""An incomplete blink is quick: 0.1-0.4 s is what is quoted for blinks."""
+
+COMPLETE_AMPLITUDE = 0.85
+"""Of the usual depth of this person's blinks: between 0.7 and 1.0 of known depths (bench.grid)."""
+
+WIDE_AMPLITUDE = 0.75
+"""What closes by so much of the usual depth is no squint, and may take as long as it likes."""
+
+REOPENED = 0.5
+"""Lids that are half way up have reopened."""
+
+LONG_S = 0.5
+"""Closures that stay shut for 500 ms and more are counted apart."""
+
+FLUTTER_S = 0.1
+"""Lids that leave the shut position for less than a blink have stayed shut."""
+
+
+class BlinkDetector:
+    """Finds the blinks in samples that arrive in the order of time."""
+
+    def __init__(self) -> None:
+        self.levels = Levels()
+        self._recent = Recent()
+        self._long = LongClosures(self.levels)
+        self._asked_s = -math.inf  # every sample before was asked whether it is the deepest
+        self._pending: deque[float] = deque()  # deepest moments that wait for their look-ahead
+        self._last_end_s = -math.inf
+
+    def add(self, sample: EyeSample) -> list[Blink]:
+        """The events that this sample decides, oldest first, up to half a second after their end.
+
+        A sample that is not later than the one before it is ignored.
+        """
+        now_s = sample.time_s
+        if now_s <= self._recent.last_s:
+            return []
+        ear = trusted_ear(sample)
+        self._recent.add(now_s, ear, sample.ear_left, sample.ear_right)
+        if ear is not None:
+            self.levels.add(now_s, ear)
+        closure = self._long.add(now_s, ear)
+        events = [] if closure is None else [self._new(closure)]
+        self._look_for_dips(now_s - REFRACTORY_S)
+        while self._pending and self._is_ready(self._pending[0]):
+            events += self._judge(self._pending.popleft())
+        return events
+
+    def finish(self) -> list[Blink]:
+        """The samples have ended: what is pending is judged by what was seen of it."""
+        self._look_for_dips(self._recent.last_s)
+        events = [blink for deepest_s in self._pending for blink in self._judge(deepest_s)]
+        self._pending.clear()
+        return events
+
+    def _look_for_dips(self, until_s: float) -> None:
+        """Ask the samples up to `until_s`, whose neighbours are known, if they are the deepest."""
+        times, ears = self._recent.times, self._recent.ears
+        for index in range(max(1, bisect_left(times, self._asked_s)), len(times)):
+            if times[index] > until_s:
+                return
+            self._asked_s = math.nextafter(times[index], math.inf)
+            if ears[index] < ears[index - 1] and self._is_lowest(index):
+                self._pending.append(times[index])
+
+    def _is_lowest(self, index: int) -> bool:
+        before = self._recent.before(index, REFRACTORY_S)
+        after = self._recent.after(index, REFRACTORY_S)
+        lowest = self._recent.ears[index]
+        return bool(before and after) and min(before) > lowest <= min(after)
+
+    def _is_ready(self, deepest_s: float) -> bool:
+        now_s = self._recent.last_s
+        if now_s < deepest_s + LOOK_AHEAD_S:
+            return False
+        reopened = reopened_s(self._recent, deepest_s)
+        return reopened is None or now_s >= reopened + BESIDE_S
+
+    def _judge(self, deepest_s: float) -> list[Blink]:
+        if deepest_s <= self._last_end_s:
+            return []
+        dip = measure_dip(self._recent, deepest_s)
+        if dip is None or self._is_lowered_or_droop(dip):
+            return []
+        blink, least_depth = self._blink(dip), self._least_depth(dip.noise)
+        if dip.noise is not None and dip.depth >= LEARN_SIGMAS * dip.noise:
+            self.levels.learn_depth(dip.depth)
+        if dip.depth < least_depth or _deeper_eye(blink) < min(DEEPER_EYE, 1.25 * least_depth):
+            return []
+        self._long.was_open_at(dip.first_s)
+        self.levels.learn_open(dip.level)
+        return [self._new(blink)]
+
+    def _is_lowered_or_droop(self, dip: Dip) -> bool:
+        deep = dip.depth >= WIDE_AMPLITUDE * self.levels.depth
+        widest_s = MAX_WIDTH_S if deep else MAX_DROOP_S
+        return dip.recovery < MIN_RECOVERY or dip.width_s > widest_s
+
+    def _least_depth(self, noise: float | None) -> float:
+        """The depth from which a closure counts."""
+        return max(MIN_DEPTH, NOISE_SIGMAS * (noise or 0.0), MIN_AMPLITUDE * self.levels.depth)
+
+    def _blink(self, dip: Dip) -> Blink:
+        amplitude, recent = dip.depth / self.levels.depth, self._recent
+        return Blink(
+            start_s=dip.first_s,
+            end_s=dip.last_s,
+            duration_s=dip.duration_s,
+            amplitude=min(1.0, amplitude),
+            complete=amplitude >= COMPLETE_AMPLITUDE,
+            long=dip.shut_s >= LONG_S,
+            closure_left=recent.closure(recent.lefts, dip.first_s, dip.last_s),
+            closure_right=recent.closure(recent.rights, dip.first_s, dip.last_s),
+        )
+
+    def _new(self, blink: Blink) -> Blink:
+        """The event, which begins after the one before it ended."""
+        start_s = blink.start_s
+        if start_s <= self._last_end_s:
+            start_s = self._recent.next_s(self._last_end_s)
+        self._last_end_s = blink.end_s
+        return replace(blink, start_s=start_s)
+
+
+def _deeper_eye(blink: Blink) -> float:
+    """How far the eye closed that closed more, 0..1; infinite where one of them wasn't seen."""
+    left, right = blink.closure_left, blink.closure_right
+    return math.inf if left is None or right is None else max(left, right)
+
+
+class _Lids(Enum):
+    LOST = "lost"
+    OPEN = "open"
+    SHUT = "shut"
+
+
+class LongClosures:
+    """Closures that stay shut for `LONG_S` and more, of any length, by the person's levels.
+
+        lids   reopened (< 50 % closed)   between   shut (>= 80 % closed)   no face, a gap
+        -----  -------------------------  --------  ----------------------  --------------
+        LOST   OPEN                       LOST      LOST                    LOST
+        OPEN   OPEN                       OPEN      SHUT                    LOST
+        SHUT   OPEN, the closure ends     SHUT *    SHUT                    LOST, dropped
+
+        * for longer than MAX_DROOP_S: OPEN, the closure has ended
+
+    From LOST only reopened lids arm it: a closure whose beginning wasn't seen has no length. A
+    closure lasts from half way down to half way up, as a blink does. Lids that took longer than
+    `MAX_DROOP_S` from half way to shut, or back, were lowered: it then lasts from where they were
+    shut, or to there.
+    """
+
+    def __init__(self, levels: Levels) -> None:
+        self._levels = levels
+        self._lids = _Lids.LOST
+        self._time_s, self._closure = -math.inf, 0.0
+        self._fell_s = self._shut_from_s = self._shut_until_s = -math.inf  # between frames
+        self._first_s = self._last_s = -math.inf  # of its frames
+        self._longest_s = self._deepest = 0.0
+
+    def add(self, time_s: float, ear: float | None) -> Blink | None:
+        """The closure that ended with this sample, if one did."""
+        if ear is None or time_s - self._time_s > MAX_GAP_S:
+            self._lids = _Lids.LOST
+        closure = 0.0 if ear is None else self._levels.closure(ear)
+        ended = None if ear is None else self._step(time_s, closure)
+        self._time_s, self._closure = time_s, closure
+        return ended
+
+    def was_open_at(self, time_s: float) -> None:
+        """A blink that began at `time_s` was counted: whatever was shut then was not."""
+        if self._lids is _Lids.SHUT and self._first_s <= time_s:
+            self._lids = _Lids.LOST
+
+    def _step(self, time_s: float, closure: float) -> Blink | None:
+        if closure >= REOPENED > self._closure:
+            self._fell_s, self._first_s = self._crossed(time_s, closure, REOPENED), time_s
+        if self._lids is _Lids.SHUT:
+            return self._follow(time_s, closure)
+        if closure < REOPENED:
+            self._lids = _Lids.OPEN
+        elif closure >= SHUT and self._lids is _Lids.OPEN:
+            self._lids = _Lids.SHUT
+            self._longest_s, self._deepest, self._last_s = 0.0, closure, time_s
+            self._shut_from_s = self._shut_until_s = self._crossed(time_s, closure, SHUT)
+            if self._shut_from_s - self._fell_s > MAX_DROOP_S:
+                self._fell_s, self._first_s = self._shut_from_s, time_s
+        return None
+
+    def _follow(self, time_s: float, closure: float) -> Blink | None:
+        self._deepest = max(self._deepest, closure)
+        if self._closure >= SHUT:
+            self._shut_until_s = time_s if closure >= SHUT else self._crossed(time_s, closure, SHUT)
+            self._longest_s = max(self._longest_s, self._shut_until_s - self._shut_from_s)
+        elif closure >= SHUT and time_s - self._shut_until_s > FLUTTER_S:
+            self._shut_from_s = self._crossed(time_s, closure, SHUT)
+        if closure >= SHUT:
+            self._last_s = time_s
+            return None
+        reopened = closure < REOPENED
+        up_s = self._crossed(time_s, closure, REOPENED) if reopened else time_s
+        if up_s - self._shut_until_s > MAX_DROOP_S:
+            return self._end(self._last_s, self._shut_until_s)
+        return self._end(self._time_s, up_s) if reopened else None
+
+    def _end(self, last_s: float, end_s: float) -> Blink | None:
+        self._lids = _Lids.OPEN
+        if self._longest_s < LONG_S:
+            return None
+        duration_s, amplitude = end_s - self._fell_s, min(1.0, self._deepest)
+        return Blink(self._first_s, last_s, duration_s, amplitude, complete=True, long=True)
+
+    def _crossed(self, time_s: float, closure: float, level: float) -> float:
+        """When `level` was crossed between the sample before and this one."""
+        if self._closure == closure:
+            return time_s
+        share = (level - self._closure) / (closure - self._closure)
+        return self._time_s + share * (time_s - self._time_s)

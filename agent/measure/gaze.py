@@ -1,0 +1,158 @@
+"""Looking down or shut: in both the upper lid covers the eye, and EAR falls alike.
+
+Two things tell them apart. The iris turns down with the gaze: its centre lies 0.03 to 0.06 of the
+eye's width below the line through the corners, in a shut eye at most 0.02. And the lower lid rises
+as an eye shuts, while it stays where it was as one looks down.
+
+    stretch of lids that are at least 80 % closed     is
+    ------------------------------------------------  ------------
+    shorter than `MIN_STRETCH_S`                      shut
+    iris at `DOWN_IRIS` or lower, and the lower lid   looking down
+    at `DOWN_LID` of its open place or lower
+    iris above `SHUT_IRIS`                            shut
+    any other, or the iris was not seen               unclear: counted as shut, and said
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agent.measure.dips import MAX_GAP_S
+from agent.measure.levels import quantile
+from agent.records import EyeSample
+
+Kind = Literal["shut", "down", "unclear"]
+
+MIN_STRETCH_S = 0.3
+"""A blink is over by then, and a gaze rests for as long at least."""
+
+DOWN_IRIS, SHUT_IRIS = 0.035, 0.022
+"""In widths of the eye below the line through its corners; the mean over a stretch."""
+
+DOWN_LID = 0.45
+"""Of the lower lid's place in the open eye: in a blink it rises to 0.3 to 0.8."""
+
+OPEN_CLOSURE = 0.3
+"""Lids less closed than this show the lower lid's open place."""
+
+MEMORY_BLOCKS, BLOCK_S = 40, 0.5
+"""The open place is the median of so many blocks' medians, of 20 s with open eyes, as the open
+level of EAR is."""
+
+KEEP_STRETCHES = 8
+"""A long closure is decided within a second of its end."""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """A time with lids at least 80 % closed. `weights` is valid seconds by minute."""
+
+    start_s: float
+    end_s: float
+    iris: float = 0.0
+    lid: float = 0.0
+    seen_s: float = 0.0
+    unseen: bool = False
+    weights: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> float:
+        """In seconds, from its first frame to its last."""
+        return self.end_s - self.start_s
+
+
+class Gaze:
+    """Follows the stretches of closed lids, and says of each what it was."""
+
+    def __init__(self) -> None:
+        self._stretch: Stretch | None = None
+        self._recent: deque[tuple[Stretch, Kind]] = deque(maxlen=KEEP_STRETCHES)
+        self._lid = _OpenLid()
+        self.seen = False
+        """Whether any frame has shown an iris."""
+
+    def add(
+        self, sample: EyeSample, closure: float, closed: bool, weight_s: float, minute: int
+    ) -> tuple[Stretch, Kind] | None:
+        """Take one sample of a trustworthy face; returns the stretch that ended before it, if any.
+
+        `closure` is 0 for open lids and 1 for shut ones, `weight_s` the valid time before it.
+        """
+        ended = None
+        self.seen = self.seen or sample.iris is not None
+        stretch = self._stretch
+        if stretch is not None and not (closed and sample.time_s - stretch.end_s <= MAX_GAP_S):
+            ended = self.end()
+        if closed:
+            self._lengthen(sample, weight_s, minute)
+        elif closure < OPEN_CLOSURE and sample.lower_lid is not None:
+            self._lid.add(sample.time_s, sample.lower_lid)
+        return ended
+
+    def end(self) -> tuple[Stretch, Kind] | None:
+        """End the stretch under way, if there is one."""
+        if self._stretch is None:
+            return None
+        ended = self._stretch, self._kind(self._stretch)
+        self._recent.append(ended)
+        self._stretch = None
+        return ended
+
+    def under_way(self) -> tuple[Stretch, Kind] | None:
+        """The stretch that has not ended, and what it is so far."""
+        return None if self._stretch is None else (self._stretch, self._kind(self._stretch))
+
+    def was_down(self, start_s: float, end_s: float) -> bool:
+        """Whether most of the closed time between these was looking down."""
+        stretches = [*self._recent, *filter(None, [self.under_way()])]
+        down_s = shut_s = 0.0
+        for stretch, kind in stretches:
+            shared_s = min(end_s, stretch.end_s) - max(start_s, stretch.start_s)
+            if shared_s > 0 and kind == "down":
+                down_s += shared_s
+            elif shared_s > 0:
+                shut_s += shared_s
+        return down_s > shut_s
+
+    def _lengthen(self, sample: EyeSample, weight_s: float, minute: int) -> None:
+        if self._stretch is None:
+            self._stretch = Stretch(sample.time_s, sample.time_s)
+        stretch = self._stretch
+        stretch.end_s = sample.time_s
+        stretch.weights[minute] = stretch.weights.get(minute, 0.0) + weight_s
+        if sample.iris is None or sample.lower_lid is None:
+            stretch.unseen = True
+        else:
+            stretch.iris += weight_s * sample.iris
+            stretch.lid += weight_s * sample.lower_lid
+            stretch.seen_s += weight_s
+
+    def _kind(self, stretch: Stretch) -> Kind:
+        if stretch.duration_s < MIN_STRETCH_S:
+            return "shut"
+        if stretch.unseen or stretch.seen_s <= 0:
+            return "unclear"
+        iris, lid, open_lid = stretch.iris, stretch.lid, self._lid.place
+        if iris <= SHUT_IRIS * stretch.seen_s:
+            return "shut"
+        lowered = open_lid is None or lid >= DOWN_LID * open_lid * stretch.seen_s
+        return "down" if iris >= DOWN_IRIS * stretch.seen_s and lowered else "unclear"
+
+
+class _OpenLid:
+    """Where the lower lid is in the open eye, in widths of the eye below the corners."""
+
+    def __init__(self) -> None:
+        self.place: float | None = None
+        self._block: list[float] = []
+        self._block_ends_s = 0.0
+        self._blocks: deque[float] = deque(maxlen=MEMORY_BLOCKS)
+
+    def add(self, time_s: float, place: float) -> None:
+        if self._block and time_s >= self._block_ends_s:
+            self._blocks.append(quantile(sorted(self._block), 0.5))
+            self.place = quantile(sorted(self._blocks), 0.5)
+            self._block.clear()
+        if not self._block:
+            self._block_ends_s = time_s + BLOCK_S
+        self._block.append(place)

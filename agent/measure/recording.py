@@ -1,0 +1,151 @@
+"""One session under way: frames in, and a document of the next revision out when asked for."""
+
+import secrets
+import uuid
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from agent.clock import Clock
+from agent.ear import eye_sample
+from agent.errors import CameraError
+from agent.measure.document import Document, EndedBy, State, session_document
+from agent.measure.metrics import Session
+from agent.measure.session import LONGEST_S, SessionBuilder
+from agent.records import Blink, EyeSample, FaceLandmarks, Frame
+
+BACK_S = 1.0  # a frame that comes late, and is passed over
+AHEAD_S = 3600.0  # a stall or a video's pause, and a gap: no camera is waited for half as long
+
+
+class Tracker(Protocol):
+    """Finds the one face that the session follows."""
+
+    def find(self, frame: Frame) -> FaceLandmarks | None:
+        """The face's landmarks, or None."""
+
+    def reset(self) -> None:
+        """Forgets the face."""
+
+
+class Recording:
+    """Measures frames and writes the session's documents.
+
+    `camera` is the document's camera without its fps; `agent` its agent. Session time begins with
+    the first frame. `session_id` may be given by whoever asked for the session.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        clock: Clock,
+        *,
+        camera: Document,
+        agent: Document,
+        session_id: str | None = None,
+    ) -> None:
+        self._tracker = tracker
+        self._clock = clock
+        self._camera = camera
+        self._agent = agent
+        self._started_at = clock.now()
+        self._started_s = clock.monotonic_s()
+        self._boot = self._clock_facts()
+        self._builder: SessionBuilder | None = None
+        self._first_s = self._last_s = 0.0
+        self._seen_s = 0.0
+        self.session_id = session_id or str(uuid7(self._started_at))
+        self.revision = 0
+        self.frames = 0
+        self.frames_dropped = 0
+        tracker.reset()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the session began, on the monotonic clock."""
+        return self._clock.monotonic_s() - self._started_s
+
+    @property
+    def unseen_s(self) -> float:
+        """Seconds of frames since eyes were last seen, or since the first frame."""
+        return self._last_s - self._seen_s
+
+    def believe_clock(self) -> None:
+        """The wall clock is right by now: the start's date follows from it."""
+        if not self._boot["synchronized"]:
+            self._started_at = self._clock.now() - timedelta(seconds=self.age_s)
+            self._boot = {
+                **self._boot,
+                "synchronized": True,
+                "timezone": self._clock.timezone(),
+                "utc_offset_minutes": self._clock.utc_offset_minutes(self._started_at),
+            }
+
+    def add(self, frame: Frame) -> tuple[EyeSample, list[Blink]]:
+        """Measures one frame. The blinks are those that are certain by now.
+
+        Raises CameraError for a frame whose time can't be true: hours with nothing in them would
+        follow, or all frames after it be too early and passed over.
+        """
+        if self._builder is not None:
+            self._check_time(frame.time_s)
+        self.frames += 1
+        face = self._tracker.find(frame)
+        sample = eye_sample(frame.time_s, face)
+        if self._builder is None or sample.ear is not None:
+            self._seen_s = frame.time_s
+        if self._builder is None:
+            self._builder = SessionBuilder(frame.time_s)
+            self._first_s = frame.time_s
+        self._last_s = frame.time_s
+        return sample, self._builder.add(sample)
+
+    def _check_time(self, time_s: float) -> None:
+        jump_s = time_s - self._last_s
+        if not -BACK_S <= jump_s <= AHEAD_S:
+            raise CameraError(f"the time jumps by {jump_s:+.0f} s from one frame to the next")
+        if time_s - self._first_s >= LONGEST_S:
+            raise CameraError("expected frames of a day at most, found more")
+
+    def document(self) -> Document:
+        """The document of the next revision, of a session that goes on."""
+        builder = self._builder or SessionBuilder(0.0)
+        return self._document(builder.snapshot(self._last_s, self.frames_dropped), "active")
+
+    def finish(self, ended_by: EndedBy, *, state: State = "ended") -> Document:
+        """The final document."""
+        builder = self._builder or SessionBuilder(0.0)
+        return self._document(builder.finish(self._last_s, self.frames_dropped), state, ended_by)
+
+    def _document(
+        self, session: Session, state: State, ended_by: EndedBy | None = None
+    ) -> Document:
+        self.revision += 1
+        return session_document(
+            session,
+            session_id=self.session_id,
+            revision=self.revision,
+            state=state,
+            started_at=self._started_at,
+            ended_at=None if ended_by is None else self._started_at + timedelta(seconds=self.age_s),
+            ended_by=ended_by,
+            clock=self._boot,
+            camera=self._camera,
+            agent=self._agent,
+        )
+
+    def _clock_facts(self) -> Document:
+        return {
+            "synchronized": self._clock.synchronized(),
+            "utc_offset_minutes": self._clock.utc_offset_minutes(self._started_at),
+            "timezone": self._clock.timezone(),
+            "boot_id": self._clock.boot_id(),
+            "monotonic_start_s": round(self._started_s, 3),
+        }
+
+
+def uuid7(moment: datetime) -> uuid.UUID:
+    """A UUID of version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then chance."""
+    milliseconds = max(0, int(moment.timestamp() * 1000)) & (1 << 48) - 1
+    chance = secrets.randbits(74)
+    high = milliseconds << 16 | 7 << 12 | chance >> 62
+    return uuid.UUID(int=high << 64 | 0b10 << 62 | chance & (1 << 62) - 1)

@@ -1,0 +1,181 @@
+"""A video with what was measured drawn into it, so that one sees why it counted what it counted.
+
+On the face: the contour of each lid, with the six landmarks of the EAR. Below, or above where the
+eyes are low in the picture: what was counted so far, EAR, the open level, the time, and a chart of
+the last `TRACE_S` seconds with a line each second. Blinks are known only after they ended, so the
+video is measured first and drawn in a second pass.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.camera.video_name import ffmpeg_name
+from agent.ear import CONTOUR
+from agent.offline.canvas import Colour, Image, fill, words, words_width
+from agent.offline.chart import DARK, Axes, clock, counted, draw, ear_range, kind_colour, mark_size
+from agent.offline.evidence import Evidence
+from agent.records import Blink, Frame
+
+TRACE_S = 5.0
+"""Long enough for two blinks, short enough for each to be seen."""
+
+AROUND = [*range(9), *range(15, 8, -1)]
+"""The points of a contour in the order in which they lie around the eye."""
+
+Lids = NDArray[np.float32]
+"""The contours of both eyes, float32 (2, 16, 2), as in `FaceLandmarks.lids`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Where the panel is and how large things are, in pixels; the same for a whole video."""
+
+    width: int
+    top: int
+    height: int
+    size: float  # of capitals
+    stroke: float
+    low: float
+    high: float
+
+    @property
+    def margin(self) -> int:
+        """Around words and the chart."""
+        return round(0.8 * self.size)
+
+
+def look_for(width: int, height: int, evidence: Evidence, lids: Sequence[Lids | None]) -> Look:
+    """Capitals are a fortieth of the picture's smaller side or 8 pixels; less if words are long."""
+    size = max(8.0, min(width, height) / 42)
+    last = len(evidence.times) - 1
+    room = width - 2 * size
+    for left, right in ((counted(evidence), "partial blink"), _numbers(evidence, last)):
+        wide = words_width(f"{left}  {right}", size, bold=True)
+        size = max(4.0, size * min(1.0, room / wide))
+    panel = min(height, round(5.2 * size + max(36, 0.15 * height)))
+    middles = [float(each[..., 1].mean()) for each in lids if each is not None]
+    low_eyes = bool(middles) and float(np.median(middles)) > height - panel
+    top = 0 if low_eyes else height - panel
+    return Look(width, top, panel, size, max(1.0, size / 7), *ear_range(evidence))
+
+
+def draw_overlay(
+    image: Image, number: int, evidence: Evidence, lids: Lids | None, look: Look
+) -> None:
+    """Draw into frame `number` (from 0) of the recording."""
+    now_s = float(evidence.times[number])
+    current = next(iter(evidence.blinks_between(now_s, now_s)), None)
+    if lids is not None:
+        paint = DARK.level if current is None else kind_colour(current, DARK)
+        for eye in lids:
+            _draw_eye(image, eye, paint, look.stroke)
+    panel = image[look.top : look.top + look.height]
+    fill(panel, 0, look.width, DARK.background, 0.75)
+    _write(panel, number, evidence, current, look)
+    _draw_trace(panel[round(4.6 * look.size) : -look.margin], now_s, evidence, look)
+
+
+def _draw_eye(image: Image, eye: Lids, paint: Colour, stroke: float) -> None:
+    """Strokes are thin beside the eye, whatever the size of the picture."""
+    width = float(np.linalg.norm(eye[0] - eye[8]))
+    points = np.round(eye * 16).astype(np.int32)
+    line = max(1, round(min(stroke, width / 50)))
+    cv2.polylines(image, [points[AROUND]], True, paint, line, cv2.LINE_AA, 4)
+    radius = round(16 * max(0.5, min(1.5 * stroke, width / 32)))
+    for x, y in points[list(CONTOUR)].tolist():
+        cv2.circle(image, (x, y), radius, DARK.ink, -1, cv2.LINE_AA, 4)
+
+
+def _write(
+    panel: Image, number: int, evidence: Evidence, current: Blink | None, look: Look
+) -> None:
+    left, right, size = look.margin, look.width - look.margin, look.size
+    upper, lower = 1.8 * size, 3.7 * size
+    so_far = counted(evidence, float(evidence.times[number]))
+    words(panel, so_far, left, upper, size, DARK.ink, bold=True)
+    state, paint = _state(number, evidence, current)
+    words(panel, state, right, upper, size, paint, align="right", bold=True)
+    ear, time = _numbers(evidence, number)
+    words(panel, ear, left, lower, size, DARK.ink)
+    words(panel, time, right, lower, size, DARK.ink, align="right")
+
+
+def _numbers(evidence: Evidence, number: int) -> tuple[str, str]:
+    """EAR and the open level, time and frame."""
+    ear, opened = (f"{of[number]:.3f}".replace("nan", "-") for of in (evidence.ear, evidence.open))
+    return f"EAR {ear}  open {opened}", f"{clock(evidence.times[number], 0.01)}  frame {number}"
+
+
+def _state(number: int, evidence: Evidence, current: Blink | None) -> tuple[str, Colour]:
+    """What the eyes do in this frame, if it is worth a word."""
+    if current is not None:
+        kind = "long closure" if current.long else "blink" if current.complete else "partial blink"
+        return kind, kind_colour(current, DARK)
+    return ("" if math.isfinite(evidence.ear[number]) else "no face"), DARK.ink
+
+
+def _draw_trace(area: Image, now_s: float, evidence: Evidence, look: Look) -> None:
+    """Now is at the right."""
+    area = area[:, look.margin : look.width - look.margin]
+    height, width = area.shape[:2]
+    lane = round(mark_size(look.stroke) + 2)
+    start_s = now_s - TRACE_S
+    axes = Axes(start_s, TRACE_S, look.low, look.high, width - 1, height, lane)
+    for second in range(max(0, math.ceil(start_s)), math.floor(now_s) + 1):
+        x = round(axes.column(second))
+        fill(area, x, x, DARK.grid)
+    draw(area, evidence, axes, DARK, look.stroke)
+
+
+def write_overlay(
+    path: Path,
+    frames: Iterable[Frame],
+    fps: float,
+    evidence: Evidence,
+    lids: Sequence[Lids | None],
+) -> None:
+    """Write the frames that `evidence` and `lids` are of as MPEG-4, at a constant `fps`, no sound.
+
+    An odd width or height loses a pixel: the format halves both. Raises OSError when not all
+    frames are in the file.
+    """
+    video: cv2.VideoWriter | None = None
+    try:
+        for number, (frame, eyes) in enumerate(zip(frames, lids, strict=False)):
+            if video is None:
+                look = look_for(frame.width, frame.height, evidence, lids)
+                video = _open(path, fps, frame)
+            image = frame.pixels.copy()
+            draw_overlay(image, number, evidence, eyes, look)
+            video.write(image)
+    finally:
+        if video is not None:
+            video.release()
+    _check(path, len(lids))
+
+
+def _open(path: Path, fps: float, frame: Frame) -> cv2.VideoWriter:
+    # MPEG-4 counts time in at most 65535 parts of a second: two decimals do for every camera.
+    rate = fps if fps < 60 else round(fps, 2)
+    code = cv2.VideoWriter.fourcc(*"mp4v")
+    size = (frame.width, frame.height)
+    video = cv2.VideoWriter(ffmpeg_name(path), cv2.CAP_FFMPEG, code, rate, size)
+    if not video.isOpened():
+        pixels = f"{frame.width}x{frame.height}"
+        raise OSError(f"OpenCV makes no MPEG-4 of {pixels} pixels at {rate:g} frames a second")
+    return video
+
+
+def _check(path: Path, expected: int) -> None:
+    """OpenCV doesn't say when the disk is full: what can be read back was written."""
+    video = cv2.VideoCapture(ffmpeg_name(path), cv2.CAP_FFMPEG)
+    found = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+    video.release()
+    if found != expected:
+        raise OSError(f"expected {expected} frames in it, found {found}: is the disk full?")

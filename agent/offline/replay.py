@@ -1,0 +1,144 @@
+"""Offline: a video or a recorded trace through the same measurement as a session's.
+
+What a session's document leaves out is never printed or drawn here either: `counted` decides that
+for both. Below 10 frames a second, or where noise or blur hides the blinks, there are none; below
+15, they have no durations.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from agent.measure.document import Document, iso_utc, parse_utc
+from agent.measure.recording import Recording
+from agent.offline.evidence import Evidence, gather
+from agent.offline.trace import Trace, TraceWriter, blink_rows
+from agent.records import EyeSample, Frame
+
+
+class Video(Protocol):
+    """A camera whose frames end."""
+
+    frames_dropped: int
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+
+    @property
+    def ends_early(self) -> str | None:
+        """What is missing at the end, once that was reached; None if nothing is."""
+
+    def start(self) -> None:
+        """Begins at the first frame."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next frame, or None after the last."""
+
+    def close(self) -> None:
+        """Lets go of the file."""
+
+
+Rows = list[dict[str, Any]]
+"""As of `trace.blink_rows`; a `duration_ms` is None where durations are not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What `blink-agent replay` prints and draws.
+
+    `blinks` is None where they are not counted: JSON then has no rows, and `counted` is false.
+    `ends_early` says what the video lacks, if it does.
+    """
+
+    frames: int
+    fps: float
+    ends_early: str | None
+    document: Document
+    blinks: Rows | None
+    evidence: Evidence
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `--json`."""
+        return {
+            "frames": self.frames,
+            "fps": round(self.fps, 3),
+            "ends_early": self.ends_early,
+            "document": self.document,
+            "counted": self.blinks is not None,
+            "blinks": self.blinks or [],
+        }
+
+
+def replay(video: Video, recording: Recording, trace: TraceWriter | None = None) -> Replayed:
+    """Measures every frame of `video`. Raises CameraError where it can't be measured at all."""
+    samples: list[EyeSample] = []
+    with closing(frames_of(video)) as frames:
+        for frame in frames:
+            sample, _ = recording.add(frame)
+            if trace is not None:
+                trace.write(len(samples), sample)
+            samples.append(sample)
+    recording.frames_dropped = video.frames_dropped
+    document = _ending_now(recording.finish("command"))
+    blinks, evidence = counted(
+        gather(samples),
+        samples,
+        range(len(samples)),
+        blink_count=document["metrics"]["blink_count"],
+        durations_ms=document["blinks"]["duration_ms"],
+    )
+    return Replayed(len(samples), video.fps, video.ends_early, document, blinks, evidence)
+
+
+def analyse(trace: Trace) -> tuple[Rows | None, Evidence]:
+    """The blinks in a recorded trace, None where they are not counted, and what may be drawn."""
+    evidence = gather(trace.samples)
+    session = evidence.session
+    return counted(
+        evidence,
+        trace.samples,
+        trace.frames,
+        blink_count=session.metrics.blink_count,
+        durations_ms=session.blinks.duration_ms if session.blinks else (),
+    )
+
+
+def counted(
+    evidence: Evidence,
+    samples: Sequence[EyeSample],
+    frames: Sequence[int],
+    *,
+    blink_count: int | None,
+    durations_ms: Sequence[float | None],
+) -> tuple[Rows | None, Evidence]:
+    """Keep of the evidence what the session itself says: the one gate of `replay` and `analyse`.
+
+    `frames` holds the number of each sample's frame. `blink_count` and `durations_ms`, one a blink,
+    are the session's.
+    """
+    if blink_count is None:
+        return None, replace(evidence, blinks=())
+    rows = blink_rows(evidence.blinks, samples, frames)
+    if None in durations_ms:
+        rows = [{**row, "duration_ms": None} for row in rows]
+    return rows, evidence
+
+
+def _ending_now(document: Document) -> Document:
+    """A video has no date of its own: its session lasted as long as the video, and ends now."""
+    ended_at = parse_utc(document["ended_at"])
+    started_at = ended_at - timedelta(seconds=document["metrics"]["duration_s"])
+    return {**document, "started_at": iso_utc(started_at)}
+
+
+def frames_of(video: Video) -> Generator[Frame]:
+    """All frames from the first on. Raises CameraError where there are none to read."""
+    video.start()
+    try:
+        while (frame := video.read(timeout_s=10.0)) is not None:
+            yield frame
+    finally:
+        video.close()

@@ -1,0 +1,4 @@
+"""The operating system: systemd, process locks, file owners, whole files, worker threads.
+
+Imports the standard library alone.
+"""

@@ -1,0 +1,288 @@
+"""One connection to an MQTT v5 broker, from its opening to its end: the lower half of
+`agent.transport.mqtt`, and the one place that knows paho.
+
+paho's thread only puts what comes into a queue; all else happens in the caller's. A connection that
+has ended stays ended: the next is a new object, so that nothing half-sent survives one.
+"""
+
+import contextlib
+import logging
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from agent.errors import AgentError, DeliveryError
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 5.0  # for each of: TCP, TLS, the broker's word on the connection, and on the topics
+CLOSE_S = 2.0
+HANG_S = 10.0  # paho's thread ends within milliseconds of its connection, unless it hangs
+SLICE_S = 0.5  # how soon a dead network thread is noticed
+KEEPALIVE_S = 30  # the broker misses a dead device after one and a half times this
+STUCK_S = 90.0  # paho's thread sends or receives something once in KEEPALIVE_S, if only a ping
+SESSION_S = 60  # the broker keeps a command this long for a device that is reconnecting
+MESSAGE_BYTES = 16 << 10  # the most that an acknowledgement or a command may have
+ENVELOPE_BYTES = 1024  # topics and properties around a payload, generously
+PACKET_BYTES = 1 << 28  # MQTT's own limit
+EVENTS = 1000  # come, and not looked at yet; beyond that somebody floods us
+NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4) that is no failure, and no success either
+NOBODY_LISTENS = "no server listens at the broker"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The broker's word on the message `mid`: why it did not take it, or None."""
+
+    mid: int
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message from the broker."""
+
+    topic: str
+    payload: bytes
+    correlation: bytes
+
+
+class Connection:
+    """A client of the broker. Nothing happens until `open`.
+
+    `lasting`: the broker keeps the session `SESSION_S` beyond its connection, so that a command
+    finds a device that is just reconnecting. `will` is the topic and payload that the broker
+    publishes, retained, `will_delay_s` after the connection was lost.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        lasting: bool = False,
+        will: tuple[str, bytes] | None = None,
+        will_delay_s: int = 0,
+    ) -> None:
+        self.payload_bytes = PACKET_BYTES - ENVELOPE_BYTES
+        self._lasting = lasting
+        self._answers: queue.SimpleQueue[list[ReasonCode] | None] = queue.SimpleQueue()
+        self._events: queue.Queue[Published | Message] = queue.Queue(EVENTS)
+        self._thread: threading.Thread | None = None
+        self._end: str | None = None
+        self._ignored = 0
+        self._stirred_s = time.monotonic()
+        self._client = client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=paho.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_S
+        if username is not None:
+            client.username_pw_set(username, password)
+        if tls is not None:
+            client.tls_set_context(tls)
+        if will is not None:
+            delay = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=will_delay_s)
+            client.will_set(*will, qos=1, retain=True, properties=delay)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_disconnect = self._on_disconnect
+        client.on_log = self._on_log
+
+    def open(self, host: str, port: int, topics: Sequence[str]) -> None:
+        """Connects and subscribes. Raises DeliveryError: call `discard` then."""
+        properties = _properties(
+            PacketTypes.CONNECT,
+            SessionExpiryInterval=SESSION_S if self._lasting else 0,
+            MaximumPacketSize=MESSAGE_BYTES,
+        )
+        try:
+            self._client.connect(
+                host, port, KEEPALIVE_S, clean_start=not self._lasting, properties=properties
+            )
+        except (OSError, ValueError) as error:
+            raise DeliveryError(f"can't be reached: {error}") from error
+        self._client.loop_start()
+        # Retained messages are history: a command of last week must not start a session.
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        self._expect("the connection")
+        self._client.subscribe([(topic, options) for topic in topics])
+        self._expect("the subscription")
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        response_topic: str | None = None,
+        correlation: bytes | None = None,
+    ) -> int:
+        """Sends at QoS 1, only while connected: paho would keep it in memory. Returns its mid."""
+        self.check()
+        properties = _properties(
+            PacketTypes.PUBLISH, ResponseTopic=response_topic, CorrelationData=correlation
+        )
+        sent = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        if sent.rc == paho.MQTT_ERR_NO_CONN:  # since the check
+            raise self._lost()
+        if sent.rc != paho.MQTT_ERR_SUCCESS:
+            raise DeliveryError(f"can't send: {paho.error_string(sent.rc)}")
+        return sent.mid
+
+    def next(self, until_s: float) -> Published | Message | None:
+        """The next event, or None at `until_s` (monotonic). Raises DeliveryError at the end."""
+        while True:
+            left_s = until_s - time.monotonic()
+            try:
+                return self._events.get(left_s > 0, min(max(left_s, 0), SLICE_S))
+            except queue.Empty:
+                self.check()
+                if left_s <= 0:
+                    return None
+
+    def check(self) -> None:
+        """Raises DeliveryError if the connection has ended, or the thread that serves it."""
+        if self._end is None and self._client.is_connected():
+            if self._thread is None or not self._thread.is_alive():
+                self._end = "its thread died"
+            elif time.monotonic() - self._stirred_s > STUCK_S:
+                self._end = "its thread hangs"
+            else:
+                return
+        raise self._lost()
+
+    def ignore(self) -> None:
+        """Counts a message that means nothing here; says so once."""
+        self._ignored += 1
+        if self._ignored == 1:
+            log.warning("ignoring messages that are neither acknowledgement nor command")
+
+    def close(self, farewell: tuple[str, bytes] | None = None) -> None:
+        """Ends in order, within seconds, publishing topic and payload of `farewell` retained."""
+        with contextlib.suppress(DeliveryError, RuntimeError, ValueError):  # or without a word
+            if farewell is not None:
+                self.check()
+                self._client.publish(*farewell, qos=1, retain=True).wait_for_publish(CLOSE_S)
+        self._client.disconnect()
+        if self._thread is not None:
+            self._thread.join(CLOSE_S)
+        self.discard()
+
+    def discard(self) -> None:
+        """Ends at once, whatever state the connection is in.
+
+        Raises AgentError where its thread hangs: with that nothing can be trusted in this process.
+        """
+        found = self._client.socket()
+        if isinstance(found, socket.socket):
+            with contextlib.suppress(OSError):  # closed already
+                # The plain socket's: TLS would stop decrypting while the other thread still reads.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
+        if self._thread is not None:
+            self._thread.join(HANG_S)  # no time at all: it reads the end of the connection
+            if self._thread.is_alive():
+                raise AgentError("the thread of the MQTT connection hangs")
+        self._client.loop_stop()
+        if isinstance(found, socket.socket):
+            found.close()
+        self._part()
+
+    def _part(self) -> None:
+        """Two more sockets close with the client, when nobody knows it any more: as long as it
+        knows us that would be the garbage collector's to find out, which may take days."""
+        client = self._client
+        client.on_connect = client.on_subscribe = client.on_publish = None
+        client.on_message = client.on_disconnect = client.on_log = None
+
+    def _lost(self) -> DeliveryError:
+        return DeliveryError(f"the connection was lost: {self._end or 'no reason given'}")
+
+    def _expect(self, what: str) -> None:
+        try:
+            reasons = self._answers.get(timeout=CONNECT_S)
+        except queue.Empty:
+            raise DeliveryError(f"the broker says nothing on {what}") from None
+        if reasons is None:
+            raise DeliveryError(f"the broker ended the connection instead of granting {what}")
+        for reason in reasons:
+            if reason.is_failure:
+                raise DeliveryError(f"the broker refuses {what}: {reason}")
+
+    # In paho's thread. An exception here would end it while `is_connected()` stays true.
+
+    def _on_connect(
+        self, _client: object, _data: object, _flags: object, reason: ReasonCode, properties: Any
+    ) -> None:
+        self._thread = threading.current_thread()
+        self._stirred_s = time.monotonic()
+        packet_bytes = getattr(properties, "MaximumPacketSize", PACKET_BYTES)
+        self.payload_bytes = packet_bytes - ENVELOPE_BYTES
+        self._answers.put([reason])
+
+    def _on_subscribe(
+        self, _client: object, _data: object, _mid: int, reasons: list[ReasonCode], _: object
+    ) -> None:
+        self._answers.put(reasons)
+
+    def _on_publish(
+        self, _client: object, _data: object, mid: int, reason: ReasonCode, _: object
+    ) -> None:
+        self._put(Published(mid, _refusal(reason)))
+
+    def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        try:
+            correlation = getattr(message.properties, "CorrelationData", b"")
+            self._put(Message(message.topic, bytes(message.payload), correlation))
+        except UnicodeDecodeError:  # a topic that is no text
+            self.ignore()
+
+    def _on_disconnect(
+        self, _client: object, _data: object, _flags: object, reason: ReasonCode, _: object
+    ) -> None:
+        self._end = str(reason)
+        self._answers.put(None)  # or whoever waits for a word would wait in vain
+
+    def _on_log(self, _client: object, _data: object, _level: int, _text: str) -> None:
+        """Whatever paho does, it logs: that shows that its thread is no corpse."""
+        if threading.current_thread() is self._thread:
+            self._stirred_s = time.monotonic()
+
+    def _put(self, event: Published | Message) -> None:
+        try:
+            self._events.put_nowait(event)
+        except queue.Full:  # documents are sent again, commands expire
+            self.ignore()
+
+
+def _refusal(reason: ReasonCode) -> str | None:
+    """A PUBACK can carry a refusal, and paho calls it published all the same."""
+    if reason.value == NO_SUBSCRIBER:
+        return NOBODY_LISTENS
+    return f"the broker did not take it: {reason}" if reason.is_failure else None
+
+
+def _properties(packet: int, **values: object) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        if value is not None:
+            setattr(properties, name, value)
+    return properties

@@ -1,0 +1,131 @@
+"""One bounded request to the server, and in plain words why it did not get there.
+
+For commands that a person waits for; `agent.transport.http` delivers.
+"""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from agent.errors import AgentError
+from agent.system.bounded import within
+
+CONNECT_S = 10.0
+ANSWER_BYTES = 16 << 10
+
+_TOO_EARLY, _TOO_LATE = 9, 10  # OpenSSL's numbers for what is wrong with a certificate
+_NAME, _ADDRESS = 62, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said, believed in nothing; `body` is its beginning."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class UnreachedError(AgentError, OSError):
+    """No answer. `sent`: whether the server may have got the request all the same."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+def ask(
+    method: str,
+    url: str,
+    *,
+    ca_file: Path | None = None,
+    token: str | None = None,
+    body: Mapping[str, Any] | None = None,
+    answer_s: float = 10.0,
+) -> Answer:
+    """The answer to one request, whatever it is. Redirects aren't followed.
+
+    Raises UnreachedError.
+    """
+
+    def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # As an auth object: a netrc entry for the host would replace a mere header.
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    def exchange() -> Answer:
+        with requests.request(
+            method,
+            url,
+            json=body,
+            headers={"Accept": "application/json"},
+            auth=authorise,
+            timeout=(CONNECT_S, answer_s),
+            verify=True if ca_file is None else str(ca_file),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            read = response.raw.read(ANSWER_BYTES, decode_content=True)
+            return Answer(response.status_code, response.headers, read)
+
+    try:
+        return within(CONNECT_S + answer_s, exchange)
+    except TimeoutError as error:  # of `within`: it drips
+        raise UnreachedError("the server's answer did not come to an end", sent=True) from error
+    except Exception as error:  # requests and urllib3 have many, and not all of one family
+        raise _explained(error, ca_file) from error
+
+
+def plain(text: str) -> str:
+    """What came from outside, fit for a terminal."""
+    return "".join(each for each in text[:200] if each.isprintable())
+
+
+def _explained(error: Exception, ca_file: Path | None) -> UnreachedError:
+    if isinstance(error, requests.exceptions.SSLError):
+        return UnreachedError(_untrusted(error, ca_file), sent=False)
+    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
+        return UnreachedError("nobody answers there", sent=False)
+    if _inside(error, NameResolutionError):
+        return UnreachedError("its name is not known here; is there a network?", sent=False)
+    refused = _inside(error, NewConnectionError)
+    if refused is not None:
+        return UnreachedError(str(refused).rpartition(": ")[2].rpartition("] ")[2], sent=False)
+    if isinstance(error, requests.ReadTimeout):
+        return UnreachedError("the server took the request and did not answer in time", sent=True)
+    return UnreachedError("the connection broke off before the answer was whole", sent=True)
+
+
+def _untrusted(error: Exception, ca_file: Path | None) -> str:
+    found = _inside(error, ssl.SSLCertVerificationError)
+    if not isinstance(found, ssl.SSLCertVerificationError):
+        return "TLS failed: does the server speak https at this address?"
+    said = found.verify_message
+    if found.verify_code in (_TOO_EARLY, _TOO_LATE):
+        now = datetime.now(UTC).isoformat(timespec="minutes")
+        return f"the server's certificate: {said}. This device's clock says {now}: is that right?"
+    if found.verify_code in (_NAME, _ADDRESS):
+        return f"the server's certificate is for another name: {said}"
+    trusted = "the system's authorities are" if ca_file is None else f"{ca_file} is"
+    return f"the server's certificate is not trusted: {said}; {trusted} what is trusted"
+
+
+def _inside(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """The error of `kind` that this one was made of; the libraries wrap them in several ways."""
+    todo: list[Any] = [error]
+    for _ in range(20):
+        if not todo:
+            break
+        each = todo.pop(0)
+        if isinstance(each, kind):
+            return each
+        wrapped = [*each.args, getattr(each, "reason", None), each.__cause__]
+        todo += [one for one in wrapped if isinstance(one, BaseException)]
+    return None

@@ -1,0 +1,221 @@
+"""The button and the light, on gpiozero's mock pins."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gpiozero.pins.mock import MockPin
+
+from agent.controls import presses
+from agent.controls.light import LIGHT, LightState, lit_share
+from agent.controls.panel import GpioControls, NoControls, UsbControls, open_controls
+from agent.controls.presses import DEBOUNCE_S, Contact
+from agent.errors import ControlsError
+
+LONG_S = 0.5
+
+
+class Panel:
+    """Controls with a finger on the button."""
+
+    def __init__(self) -> None:
+        self.controls = GpioControls(17, 27, LONG_S, mock=True)
+        button: Any = self.controls._button
+        led: Any = self.controls._led
+        self.contact: MockPin = button.pin
+        self.light: MockPin = led.pin
+
+    def press(self, seconds: float) -> None:
+        self.contact.drive_low()
+        time.sleep(seconds)
+        self.contact.drive_high()
+
+    def becomes(self, lit: bool) -> bool:
+        """Whether the light does, in seconds."""
+        until_s = time.monotonic() + 5
+        while bool(self.light.state) != lit and time.monotonic() < until_s:
+            time.sleep(0.005)
+        return bool(self.light.state) == lit
+
+
+@pytest.fixture
+def panel() -> Iterator[Panel]:
+    handlers = [signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGUSR2)]
+    panel = Panel()
+    yield panel
+    panel.controls.close()
+    for number, handler in zip((signal.SIGUSR1, signal.SIGUSR2), handlers, strict=True):
+        signal.signal(number, handler)
+
+
+def test_a_short_press_starts(panel: Panel) -> None:
+    panel.press(0.1)
+    assert panel.controls.action(5) == "start"
+    assert panel.controls.action(0.1) is None
+
+
+def test_a_long_press_ends_while_the_finger_is_still_down(panel: Panel) -> None:
+    panel.contact.drive_low()
+    assert panel.controls.action(5) == "stop"
+    panel.contact.drive_high()
+    assert panel.controls.action(0.1) is None
+
+
+def test_a_held_button_ends_once(panel: Panel) -> None:
+    panel.press(3 * LONG_S)
+    assert panel.controls.action(1) == "stop"
+    assert panel.controls.action(2 * LONG_S) is None
+
+
+def test_a_bouncing_contact_is_one_press(panel: Panel) -> None:
+    for _ in range(5):
+        panel.contact.drive_low()
+        panel.contact.drive_high()
+    panel.contact.drive_low()
+    time.sleep(5 * DEBOUNCE_S)
+    for _ in range(5):
+        panel.contact.drive_high()
+        panel.contact.drive_low()
+    panel.contact.drive_high()
+    assert panel.controls.action(5) == "start"
+    assert panel.controls.action(0.2) is None
+
+
+def test_a_contact_that_bounces_as_it_opens_after_a_long_press_starts_nothing(panel: Panel) -> None:
+    panel.contact.drive_low()
+    assert panel.controls.action(5) == "stop"
+    for _ in range(5):
+        panel.contact.drive_high()
+        panel.contact.drive_low()
+    panel.contact.drive_high()
+    assert panel.controls.action(0.2) is None
+
+
+def test_a_spike_on_the_wire_is_no_press(panel: Panel) -> None:
+    panel.contact.drive_low()
+    panel.contact.drive_high()
+    assert panel.controls.action(0.2) is None
+
+
+def test_two_presses_are_two(panel: Panel) -> None:
+    panel.press(0.1)
+    time.sleep(0.1)
+    panel.press(0.1)
+    assert [panel.controls.action(5), panel.controls.action(5)] == ["start", "start"]
+
+
+def test_the_mock_button_is_pressed_by_signal(panel: Panel) -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert panel.controls.action(5) == "start"
+
+
+@pytest.mark.parametrize("state", LIGHT)
+def test_whatever_is_shown_the_light_answers_a_press_though_nobody_asks_for_it(
+    panel: Panel, state: LightState
+) -> None:
+    mostly = lit_share(state) >= 0.5
+    panel.controls.show(state)
+    assert panel.becomes(mostly)
+    panel.contact.drive_low()
+    assert panel.becomes(not mostly)
+    time.sleep(0.3)  # longer than any wink, and than its being turned over
+    assert bool(panel.light.state) is not mostly, "and stays so while the finger is down"
+    panel.contact.drive_high()
+    assert panel.becomes(mostly)
+
+
+def test_what_a_press_brought_about_is_shown_at_once_though_the_finger_is_still_down(
+    panel: Panel,
+) -> None:
+    panel.controls.show("measuring")
+    panel.contact.drive_low()
+    assert panel.controls.action(5) == "stop"
+    panel.controls.show("finishing")
+    assert panel.becomes(True)
+    assert panel.becomes(False)
+    assert panel.becomes(True)
+
+
+def test_a_button_that_is_stuck_gives_the_light_back_and_works_again_once_it_comes_up(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(presses, "STUCK_S", 0.2)
+    panel.controls.show("measuring")
+    assert panel.becomes(True)
+    panel.contact.drive_low()
+    assert panel.controls.action(5) == "stop"
+    assert not panel.light.state
+    assert panel.becomes(True), "or it says for ever what isn't so"
+    assert panel.controls.action(2 * LONG_S) is None
+    assert "is it stuck?" in caplog.text
+    panel.contact.drive_high()
+    time.sleep(0.2)
+    panel.press(0.1)
+    assert panel.controls.action(5) == "start"
+
+
+def test_a_button_that_is_stuck_keeps_the_other_one_from_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presses, "STUCK_S", 0.1)
+    down = {"stuck": True, "other": False}
+    stuck, other = (Contact(lambda name=name: down[name]) for name in down)  # type: ignore[misc]
+    buttons = presses.Presses([stuck, other], LONG_S)
+    try:
+        assert buttons.next(5) == "stop"
+        time.sleep(0.3)
+        for down["other"] in (True, False):
+            other.edge()
+            time.sleep(0.2)
+        assert buttons.next(5) == "start"
+    finally:
+        buttons.close()
+
+
+def test_closing_ends_all_threads_and_puts_the_light_out() -> None:
+    controls = GpioControls(17, 27, LONG_S, mock=True)
+    led: Any = controls._led
+    pin = led.pin
+    controls.show("measuring")
+    controls.close()
+    assert not {"button", "light"} & {each.name for each in threading.enumerate()}
+    assert not pin.state
+
+
+def test_pins_that_cannot_be_used_are_said_with_what_was_expected() -> None:
+    with pytest.raises(ControlsError, match="expected a button on GPIO 17 and a light on GPIO 17"):
+        GpioControls(17, 17, LONG_S, mock=True)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_button_thread_ends_the_process(panel: Panel) -> None:
+    def broken() -> bool:
+        raise RuntimeError
+
+    panel.controls._presses._sources[0].down = broken  # type: ignore[method-assign]
+    panel.contact.drive_low()
+    panel.controls._presses._thread.join(5)
+    with pytest.raises(ControlsError, match="died"):
+        panel.controls.action(0.01)
+
+
+def test_without_controls_there_is_never_a_press() -> None:
+    controls = open_controls("none", 17, 27, 1.5)
+    assert isinstance(controls, NoControls)
+    controls.show("ready")
+    assert controls.action(0.01) is None
+    controls.close()
+
+
+def test_a_usb_button_works_without_pins_too(tmp_path: Path) -> None:
+    controls = open_controls("none", 17, 27, 1.5, input_device=tmp_path / "unplugged")
+    assert isinstance(controls, UsbControls)
+    assert controls.action(0.01) is None
+    controls.close()

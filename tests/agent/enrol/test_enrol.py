@@ -1,0 +1,468 @@
+"""`blink-agent enrol` against a real HTTP server: what is written, what is said, and that nothing
+is spoilt by what goes wrong."""
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli import main as cli
+from agent.enrol import claim
+from agent.enrol.claim import checked_code, checked_url
+from agent.errors import ConfigError
+from agent.store.store import Store
+from agent.system import units
+from agent.transport import request as reach
+from tests.agent.documents import document
+from tests.agent.folders import let_everybody_in
+from tests.agent.servers import TOKEN, Api, Handler, History, certificate, running_api
+
+CODE = "ABCD2345"
+DEVICE = "0193a1b2-0000-7000-8000-000000000001"
+PERSONS_OWN = """\
+# Kitchen, by the window
+[camera]
+source = "usb"  # the old webcam
+
+[server]
+timeout_s = 2   # a fast network
+"""
+
+
+def identity(**changes: Any) -> dict[str, Any]:
+    """What the server answers to a good code."""
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    named = {"device": DEVICE, "token": TOKEN, "label": "Kitchen", "server_time": now}
+    return {**named, "mqtt_password": None, "mqtt_url": None, **changes}
+
+
+class Box:
+    """A device's files, and what `blink-agent` says there."""
+
+    def __init__(self, folder: Path, say: Callable[[], str]) -> None:
+        self.folder = folder
+        self.file = folder / "agent.toml"
+        self.file.write_text(PERSONS_OWN)
+        self._say = say
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """A command's exit status, and all that it says."""
+        status = cli.main(["--config", str(self.file), *arguments])
+        return status, self._say()
+
+    def values(self) -> dict[str, Any]:
+        """The configuration as it is now."""
+        return tomllib.loads(self.file.read_text())
+
+    def files(self) -> dict[str, str]:
+        """Everything that is there."""
+        return {path.name: path.read_text() for path in self.folder.iterdir() if path.is_file()}
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Box:
+    monkeypatch.setenv("BLINKLOG_AGENT_STORE_PATH", str(tmp_path / "state" / "agent.sqlite3"))
+    folder = tmp_path / "etc"
+    folder.mkdir()
+
+    def say() -> str:
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    return Box(folder, say)
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with running_api(History()) as running:
+        running.codes[CODE] = identity()
+        yield running
+
+
+def keep(*documents: dict[str, Any]) -> None:
+    """Sessions in this device's store."""
+    with contextlib.closing(Store(Path(os.environ["BLINKLOG_AGENT_STORE_PATH"]))) as store:
+        for each in documents:
+            store.put(each)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# What is written
+
+
+def test_a_code_makes_the_device_somebodys(box: Box, api: Api) -> None:
+    api.codes[CODE] = identity(mqtt_password="a-long-password", mqtt_url="mqtts://broker.test")
+    status, said = box.run("enrol", f"{api.url}/", "abcd-23 45")
+    assert status == 0, said
+    assert box.values() == {
+        "camera": {"source": "usb"},
+        "server": {"timeout_s": 2, "url": api.url, "device": DEVICE},
+        "mqtt": {"host": "broker.test", "port": 8883, "tls": True},
+    }
+    assert PERSONS_OWN in box.file.read_text()
+    files = box.files()
+    assert set(files) == {"agent.toml", "api-token", "mqtt-password"}
+    assert (files["api-token"], files["mqtt-password"]) == (f"{TOKEN}\n", "a-long-password\n")
+    assert mode(box.folder / "api-token") == mode(box.folder / "mqtt-password") == 0o600
+    assert mode(box.file) & 0o444 == 0o444
+    assert "Kitchen" in said
+    assert "takes this device's token" in said
+    assert TOKEN not in said
+    assert "a-long-password" not in said
+    assert api.requests == [("POST", "/api/device/claim/"), ("OPTIONS", "/api/session/start/")]
+
+
+def test_there_need_be_no_configuration_yet(box: Box, api: Api) -> None:
+    box.file.unlink()
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    assert box.values() == {"server": {"url": api.url, "device": DEVICE}}
+
+
+def test_what_was_measured_before_is_delivered_afterwards(box: Box, api: Api) -> None:
+    before = document(7)
+    keep(before)
+    assert box.run("sync", "--once")[0] == 1
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    assert box.run("sync", "--once")[0] == 0
+    assert api.history.documents == {before["session_id"]: before}
+    report = json.loads(box.run("status", "--json")[1])
+    assert report["last_contact"] is not None
+    assert report["next_try"] is None
+
+
+def test_secrets_go_where_the_configuration_says(box: Box, api: Api) -> None:
+    named = box.folder.parent / "named-token"
+    box.file.write_text(f'[server]\ntoken_file = "{named}"\n')
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    assert named.read_text() == f"{TOKEN}\n"
+    assert mode(named) == 0o600
+    assert not (box.folder / "api-token").exists()
+
+
+def test_a_server_without_a_broker_leaves_none_configured(box: Box, api: Api) -> None:
+    box.file.write_text('[mqtt]\nhost = "old.test"\n[server]\ndevice = "old"\nurl = "http://old"\n')
+    (box.folder / "mqtt-password").write_text("old")
+    assert box.run("enrol", api.url, CODE, "--again")[0] == 0
+    assert "host" not in box.values().get("mqtt", {})
+    assert "mqtt-password" not in box.files()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mqtt://broker.test", "without TLS"),
+        ("https://broker.test", "expected mqtts://"),
+        (17, "no address"),
+    ],
+)
+def test_a_broker_that_is_unfit_costs_the_broker_and_not_the_identity(
+    box: Box, api: Api, url: Any, says: str
+) -> None:
+    api.codes[CODE] = identity(mqtt_url=url, mqtt_password="a-long-password")
+    status, said = box.run("enrol", api.url, CODE)
+    assert status == 0
+    assert says in said
+    assert "host" not in box.values().get("mqtt", {})
+
+
+def test_a_clock_that_is_wrong_is_said(box: Box, api: Api) -> None:
+    long_ago = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    api.codes[CODE] = identity(server_time=long_ago)
+    assert "clock is 2592" in box.run("enrol", api.url, CODE)[1]
+
+
+def test_a_token_that_is_refused_at_once_is_said(box: Box, api: Api) -> None:
+    api.codes[CODE] = identity(token="bld_of_somebody_else")
+    status, said = box.run("enrol", api.url, CODE)
+    assert status == 0
+    assert "refuses this device's token (401)" in said
+
+
+# What is refused before the code is spent
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("blinklog.example.org", "expected https://"),
+        ("http://blinklog.example.org", "--insecure"),
+        ("https://anna:secret@blinklog.example.org", "expected only https://host"),
+        ("https://blinklog.example.org/?a=b", "expected only https://host"),
+        ("https://host:port", "the address"),
+        ("https://", "expected https://"),
+        ("mqtts://broker", "expected https://"),
+    ],
+)
+def test_an_address_has_to_be_one_of_a_server_over_tls(url: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        checked_url(url)
+
+
+def test_without_tls_only_this_machine_or_whatever_is_meant() -> None:
+    for url in ("http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"):
+        assert checked_url(url) == url
+    assert checked_url("http://192.168.0.2/", insecure=True) == "http://192.168.0.2"
+
+
+@pytest.mark.parametrize("code", ["", "ABCD234", "ABCD23456", "ABCD234O", "ABCD2340", "ÄBCD2345"])
+def test_a_code_that_cannot_be_one_is_refused_here(code: str) -> None:
+    with pytest.raises(ConfigError, match="expected 8 letters and digits, never 0, O, 1 or I"):
+        checked_code(code)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[camera]\nfsp = 3\n", "did you mean 'fps'?"),
+        ("[camera\n", "is not TOML"),
+        ("server = { timeout_s = 3 }\n", "can't be edited safely"),
+    ],
+)
+def test_a_configuration_that_cannot_be_completed_costs_no_code(
+    box: Box, api: Api, text: str, says: str
+) -> None:
+    box.file.write_text(text)
+    status, said = box.run("enrol", api.url, CODE)
+    assert status == 1
+    assert says in said
+    assert box.files() == {"agent.toml": text}
+    assert api.requests == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_who_may_not_write_there_is_told_to_be_root(box: Box, api: Api) -> None:
+    let_everybody_in(box.folder)
+    os.seteuid(4242)
+    try:
+        status, said = box.run("enrol", api.url, CODE)
+    finally:
+        os.seteuid(0)
+    assert status == 1
+    assert "can't be written: Permission denied: use sudo" in said
+    assert api.requests == []
+
+
+def test_a_full_disk_costs_no_code(box: Box, api: Api) -> None:
+    disk = box.folder / "disk"
+    disk.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=128k,mode=0755", "tmpfs", str(disk)]
+    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can't be mounted without being root")
+    try:
+        box.file = disk / "agent.toml"
+        status, said = box.run("enrol", api.url, CODE)
+        assert "No space left on device" in said
+        assert status == 1
+        assert list(disk.iterdir()) == []
+        assert api.requests == []
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+# What the server says
+
+
+def answers(status: int, body: Any, **headers: str) -> Callable[[Handler], None]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler: handler.answer(status, body, named)
+
+
+def leaves(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+def breaks_off(handler: Handler) -> None:
+    handler.answer(201, identity(), length=100_000)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("answer", "says", "spent"),
+    [
+        (answers(400, {"detail": "no such code"}), "refuses the code: no such code", False),
+        (answers(429, {"detail": "later"}, Retry_After="600"), "again in 10 minutes", False),
+        (
+            answers(503, {"detail": "no broker"}, Retry_After="30"),
+            "stays good: try again in",
+            False,
+        ),
+        (answers(301, {}, Location="https://new.test/"), "it leads to: https://new.test/", False),
+        (answers(404, b"<h1>Not here</h1>"), "there is no Blinklog server at", False),
+        (answers(200, b"<h1>Log in</h1>"), "there is no Blinklog server at", False),
+        (answers(500, b"oh"), "the server answered 500", True),
+        (answers(400, {"detail": "\x1b[2J gone"}), "refuses the code: [2J gone", False),
+        (answers(201, b"<h1>Log in</h1>"), "is not an identity", True),
+        (answers(201, identity(device="../../etc")), "is not an identity", True),
+        (answers(201, identity(token="two\nlines")), "is not an identity", True),
+        (answers(201, {"device": DEVICE}), "is not an identity", True),
+        (leaves, "broke off", True),
+        (breaks_off, "before the answer was whole", True),
+    ],
+)
+def test_no_identity_changes_nothing_and_says_whether_the_code_may_be_spent(
+    box: Box, api: Api, answer: Callable[[Handler], None], says: str, spent: bool
+) -> None:
+    api.next.append(answer)
+    before = box.files()
+    status, said = box.run("enrol", api.url, CODE)
+    assert status == 1
+    assert says in said
+    assert ("The code may be used up all the same" in said) is spent
+    assert box.files() == before
+
+
+def test_an_answer_that_drips_is_not_waited_for(
+    box: Box, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "ANSWER_S", 0.5)
+    monkeypatch.setattr(reach, "CONNECT_S", 0.2)
+    api.next.append(lambda handler: handler.drip(b"H"))
+    status, said = box.run("enrol", api.url, CODE)
+    assert status == 1
+    assert "did not come to an end. The code may be used up" in said
+
+
+def test_who_breaks_it_off_is_told_that_the_code_may_be_spent(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claim, "ask", breaks_off)
+    before = box.files()
+    status, said = box.run("enrol", "http://127.0.0.1:9", CODE)
+    assert (status, box.files()) == (1, before)
+    assert "broken off. The code may be used up all the same" in said
+
+
+def test_a_used_code_leaves_the_identity_that_is_there(box: Box, api: Api) -> None:
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    before = box.files()
+    status, said = box.run("enrol", api.url, CODE, "--again")
+    assert status == 1
+    assert "no such code" in said
+    assert box.files() == before
+
+
+def test_nobody_there(box: Box) -> None:
+    status, said = box.run("enrol", "http://127.0.0.1:9", CODE)  # discard(9): nobody listens
+    assert status == 1
+    assert "Connection refused" in said
+    assert "used up" not in said
+
+
+def test_no_network(box: Box) -> None:
+    status, said = box.run("enrol", "https://blinklog.invalid", CODE)  # RFC 2606: never a name
+    assert status == 1
+    assert "is there a network?" in said
+    assert "used up" not in said
+
+
+# Certificates
+
+
+def test_a_private_authority_is_trusted_once_it_is_given(box: Box, tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    with running_api(History(), made) as api:
+        api.codes[CODE] = identity()
+        status, said = box.run("enrol", api.url, CODE)
+        assert status == 1
+        assert "certificate is not trusted" in said
+        assert "--ca FILE" in said
+        assert "used up" not in said
+
+        status, said = box.run("enrol", api.url, CODE, "--ca", str(made[0]))
+        assert status == 0, said
+        assert "takes this device's token" in said
+    copied = box.folder / "ca.crt"
+    assert copied.read_text() == made[0].read_text()
+    assert mode(copied) == 0o644
+    assert box.values()["server"]["ca_file"] == str(copied)
+    assert box.values()["mqtt"]["ca_file"] == str(copied)
+
+
+def test_a_certificate_of_another_name_is_no_proof(box: Box, tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    with running_api(History(), made) as api:
+        elsewhere = api.url.replace("127.0.0.1", "localhost")
+        said = box.run("enrol", elsewhere, CODE, "--ca", str(made[0]))[1]
+    assert "for another name" in said
+
+
+def test_a_file_that_holds_no_certificate_is_refused(box: Box, api: Api) -> None:
+    status, said = box.run("enrol", api.url, CODE, "--ca", str(box.file))
+    assert status == 1
+    assert "expected certificates in PEM" in said
+    assert api.requests == []
+
+
+# Again
+
+
+def test_an_identity_is_only_replaced_when_that_is_said(box: Box, api: Api) -> None:
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    api.codes["WXYZ6789"] = identity(device=DEVICE.replace("1b2", "fff"), token="bld_9876543210")
+    status, said = box.run("enrol", api.url, "WXYZ6789")
+    assert status == 1
+    assert f"it is {DEVICE} at {api.url}; --again" in said
+    assert box.run("enrol", api.url, "WXYZ6789", "--again")[0] == 0
+    assert box.values()["server"]["device"] == DEVICE.replace("1b2", "fff")
+    assert box.files()["api-token"] == "bld_9876543210\n"
+
+
+def test_sessions_of_one_person_never_become_anothers_by_oversight(box: Box, api: Api) -> None:
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    keep(document(7), document(7))
+    api.codes["WXYZ6789"] = identity()
+    before = box.files()
+    status, said = box.run("enrol", api.url, "WXYZ6789", "--again")
+    assert status == 1
+    assert "2 sessions of whom this device belongs to now are not delivered" in said
+    assert box.files() == before
+    assert "WXYZ6789" in api.codes
+
+    assert box.run("enrol", api.url, "WXYZ6789", "--again", "--same-person")[0] == 0
+
+
+# systemd
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A systemctl that answers for an enabled service and writes down what it is told."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "systemctl"
+    said = "LoadState=loaded\\nActiveState=active\\nUnitFileState=enabled\\n"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {folder}/told\n[ "$1" = show ] && printf "{said}"\nexit 0\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(units, "SYSTEMD", tmp_path)
+    assert shutil.which("systemctl") == str(program)
+    return folder / "told"
+
+
+def test_delivery_begins_anew_where_systemd_runs_it(systemctl: Path) -> None:
+    assert units.restart(units.SYNC) == "blinklog-sync.service started anew"
+    assert systemctl.read_text().splitlines()[-1] == "restart blinklog-sync.service"
+
+
+def test_without_systemd_one_is_told_to_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "SYSTEMD", tmp_path / "none")
+    assert "start blink-agent sync by yourself" in units.restart(units.SYNC)

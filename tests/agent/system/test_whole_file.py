@@ -1,0 +1,76 @@
+"""A file is there whole, or it is not there."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.errors import AgentError, CameraError
+from agent.system.whole_file import whole_file
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_appears_when_all_of_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    with whole_file(path, ".png") as new:
+        new.write_bytes(b"all of it")
+        assert not path.exists()
+        assert new.suffix == ".png"
+    assert path.read_bytes() == b"all of it"
+    assert names(tmp_path) == ["out.png"]
+
+
+@pytest.mark.parametrize("fault", [CameraError("broken off"), KeyboardInterrupt(), ValueError()])
+def test_a_failure_leaves_nothing_behind_and_the_old_file_as_it_was(
+    tmp_path: Path, fault: BaseException
+) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with whole_file(path, ".png") as new:
+            new.write_bytes(b"half of")
+            raise fault
+
+    with pytest.raises(type(fault)):
+        write()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["out.png"]
+
+
+def test_a_full_disk_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    with (
+        pytest.raises(AgentError, match=r"out\.png: can't be written: No space left on device"),
+        whole_file(path, ".png"),
+    ):
+        raise OSError(28, "No space left on device")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("missing/out.png", "can't be written: No such file"),
+        ("out.jpg", r"expected a name that ends in \.png"),
+        ("folder.png", "expected a file to write, found a folder"),
+        ("video.png", "expected a file to write, found the file that is read"),
+        ("same/../video.png", "found the file that is read"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, says: str) -> None:
+    for folder in ("folder.png", "same"):
+        (tmp_path / folder).mkdir()
+    source = tmp_path / "video.png"
+    source.write_bytes(b"frames")
+    begun = False
+    with (
+        pytest.raises(AgentError, match=says),
+        whole_file(tmp_path / name, ".png", besides=source),
+    ):
+        begun = True
+    assert not begun
+    assert source.read_bytes() == b"frames"
+    assert names(tmp_path) == ["folder.png", "same", "video.png"]

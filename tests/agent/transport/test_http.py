@@ -1,0 +1,491 @@
+"""HTTP delivery: only the server's own word on this session and this revision counts."""
+
+import json
+import logging
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import ConfigError, DeliveryError
+from agent.records import REASON_CHARACTERS, Acknowledgement
+from agent.transport.http import HttpSettings, HttpTransport
+from tests.agent.documents import document
+from tests.agent.servers import (
+    TOKEN,
+    Api,
+    Behaviour,
+    Handler,
+    History,
+    certificate,
+    running_api,
+    silent_port,
+)
+
+ANY_TIME_S = 99.0  # not HTTP's own limit
+ANY_CHARACTER = st.characters(exclude_categories=())  # halves of one, too: JSON may hold them
+
+
+@pytest.fixture
+def history() -> History:
+    return History()
+
+
+@pytest.fixture
+def api(history: History) -> Iterator[Api]:
+    with running_api(history) as running:
+        yield running
+
+
+@pytest.fixture
+def transport(api: Api) -> Iterator[HttpTransport]:
+    with opened(api) as transport:
+        yield transport
+
+
+class opened:  # noqa: N801 - reads as a function
+    """A transport to `api`, closed again."""
+
+    def __init__(self, api: Api, **changes: Any) -> None:
+        settings = {"url": api.url, "token": TOKEN, "timeout_s": 5.0, **changes}
+        self._transport = HttpTransport(HttpSettings(**settings))
+
+    def __enter__(self) -> HttpTransport:
+        return self._transport
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+
+
+def deliver(transport: HttpTransport, *documents: dict[str, Any]) -> list[Acknowledgement]:
+    return list(transport.deliver(documents, ANY_TIME_S))
+
+
+def acknowledged(document: dict[str, Any], outcome: Any, reason: str | None = None) -> object:
+    return Acknowledgement(document["session_id"], document["revision"], outcome, reason)
+
+
+# As it should be
+
+
+def test_the_first_revision_starts_a_session_and_later_ones_are_put(
+    api: Api, history: History, transport: HttpTransport
+) -> None:
+    session_id = document()["session_id"]
+    documents = [document(1, session_id), document(2, session_id), document(7, session_id)]
+    assert deliver(transport, *documents) == [acknowledged(each, "stored") for each in documents]
+    put = ("PUT", f"/api/session/{session_id}/")
+    assert api.requests == [("POST", "/api/session/start/"), put, put]
+    assert history.documents[session_id] == documents[2]
+
+
+def test_the_server_s_outcome_is_handed_on(history: History, transport: HttpTransport) -> None:
+    final = document(7)
+    late = document(2, final["session_id"])
+    refused = document(7)
+    history.refuse.add(refused["session_id"])
+    assert deliver(transport, final, final, late, refused) == [
+        acknowledged(final, "stored"),
+        acknowledged(final, "duplicate"),
+        acknowledged(late, "stale"),
+        acknowledged(refused, "rejected", "blinks: expected columns of one length"),
+    ]
+
+
+def test_one_connection_serves_many_documents(api: Api, transport: HttpTransport) -> None:
+    deliver(transport, *[document(7) for _ in range(5)])
+    assert len(api.requests) == 5
+    assert len(api.connections) == 1
+
+
+def test_an_address_with_a_path_and_a_slash_works(history: History, api: Api) -> None:
+    with opened(api, url=api.url + "/") as transport:
+        assert len(deliver(transport, document(7))) == 1
+
+
+def test_a_netrc_entry_does_not_replace_the_token(
+    api: Api, transport: HttpTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert len(deliver(transport, document(7))) == 1
+
+
+def test_a_stale_answer_may_name_the_higher_revision_it_has(
+    api: Api, transport: HttpTransport
+) -> None:
+    late = document(2)
+    api.next.append(lambda each: each.answer(200, said(late, revision=7, outcome="stale")))
+    assert deliver(transport, late) == [acknowledged(late, "stale")]
+
+
+def test_an_answer_in_parts_is_read_whole(api: Api, transport: HttpTransport) -> None:
+    """A proxy may chunk it anew, as it comes."""
+
+    def in_parts(handler: Handler) -> None:
+        answer = json.dumps(said(handler.document)).encode()
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for part in (answer[:20], answer[20:21], answer[21:], b""):
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+
+    final = document(7)
+    api.next.append(in_parts)
+    assert deliver(transport, final, final) == [
+        acknowledged(final, "stored"),
+        acknowledged(final, "stored"),
+    ]
+    assert len(api.connections) == 1
+
+
+# As it should not be
+
+
+def said(about: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    answer = {"session_id": about["session_id"], "revision": about["revision"]}
+    return {**answer, "outcome": "stored", "reason": None, **changes}
+
+
+def echo(**changes: Any) -> Behaviour:
+    """A 200 that is nearly an acknowledgement."""
+    return lambda handler: handler.answer(200, said(handler.document, **changes))
+
+
+def status(number: int, body: object = b"<html>oops</html>", **headers: str) -> Behaviour:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler: handler.answer(number, body, named)
+
+
+def cut_in_the_body(handler: Handler) -> None:
+    handler.answer(200, said(handler.document), length=500)
+    handler.close_connection = True
+
+
+def cut_before_the_answer(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+def nonsense(handler: Handler) -> None:
+    handler.wfile.write(b"\x00\xffwhat?\r\n\r\n")
+    handler.close_connection = True
+
+
+def huge(handler: Handler) -> None:
+    handler.answer(200, b" " * 300_000 + b'{"outcome": "stored"}')
+
+
+LOGIN_PAGE = b"<html><form action=/login>Welcome to the hotel</form></html>"
+MISBEHAVIOURS = {
+    "a login page with 200": (status(200, LOGIN_PAGE), "login page"),
+    "an empty 204": (status(204, b""), "login page"),
+    "JSON that says nothing": (status(200, {}), "login page"),
+    "a list": (status(200, []), "login page"),
+    "deeply nested": (status(200, b"[" * 50_000), "login page"),
+    "another session": (echo(session_id=document()["session_id"]), "login page"),
+    "a lower revision": (echo(revision=6), "login page"),
+    "a higher revision": (echo(revision=8), "login page"),
+    "a revision as text": (echo(revision="7"), "login page"),
+    "a revision that is true": (echo(revision=True), "login page"),
+    "an unknown outcome": (echo(outcome="ok"), "login page"),
+    "an outcome that is no text": (echo(outcome=["stored"]), "login page"),
+    "an endless answer": (huge, "login page"),
+    "an answer cut short": (cut_in_the_body, "broke off"),
+    "no answer": (cut_before_the_answer, "broke off"),
+    "no HTTP": (nonsense, "broke off"),
+    "an error": (status(500), "the server answered 500"),
+    "a bad gateway": (status(502), "the server answered 502"),
+    "a proxy's refusal": (status(400), "the server answered 400"),
+    "another site": (status(404), "no Blinklog server at this address"),
+    "a refused token": (status(401, {"detail": "Invalid token."}), "refuses this device's token"),
+    "a forbidden device": (status(403, {"detail": "Revoked."}), "refuses this device's token"),
+    "another's rejection": (
+        status(400, {"outcome": "rejected", "session_id": "another"}),
+        "the server answered 400",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOURS)
+def test_anything_else_is_no_acknowledgement(
+    name: str, api: Api, history: History, transport: HttpTransport
+) -> None:
+    behaviour, expected = MISBEHAVIOURS[name]
+    final = document(7)
+    api.next.append(behaviour)
+    with pytest.raises(DeliveryError, match=expected):
+        deliver(transport, final)
+    assert deliver(transport, final) == [acknowledged(final, "stored")], "the next try works"
+
+
+@pytest.mark.parametrize("name", ["a login page with 200", "a refused token", "no answer"])
+def test_after_a_failure_it_says_whether_that_is_over_without_a_document(
+    name: str, api: Api, transport: HttpTransport
+) -> None:
+    behaviour, expected = MISBEHAVIOURS[name]
+    assert deliver(transport) == []
+    assert api.requests == [], "nothing was wrong"
+    api.next.append(behaviour)
+    with pytest.raises(DeliveryError, match=expected):
+        deliver(transport, document(7))
+    for _ in range(2):
+        api.next.append(behaviour)
+        with pytest.raises(DeliveryError, match=expected):
+            deliver(transport)
+    assert deliver(transport) == deliver(transport) == []
+    assert api.requests[1:] == [("OPTIONS", "/api/session/start/")] * 3
+
+
+def test_a_rejection_need_not_name_the_session(api: Api, transport: HttpTransport) -> None:
+    final = document(7)
+    errors = {"blinks": ["expected columns"]}
+    api.next.append(
+        status(400, {"outcome": "rejected", "reason": "blinks: no columns", "errors": errors})
+    )
+    assert deliver(transport, final) == [acknowledged(final, "rejected", "blinks: no columns")]
+
+
+def test_another_device_s_session_is_a_rejection(api: Api, transport: HttpTransport) -> None:
+    final = document(7)
+    api.next.append(lambda each: each.answer(404, said(final, outcome="rejected", reason="no")))
+    assert deliver(transport, final) == [acknowledged(final, "rejected", "no")]
+
+
+def test_a_redirect_is_not_followed(api: Api, transport: HttpTransport) -> None:
+    history = History()
+    with running_api(history) as portal:
+        api.next.append(status(307, b"", Location=portal.url + "/api/session/start/"))
+        with pytest.raises(DeliveryError, match="redirects elsewhere"):
+            deliver(transport, document(1))
+        assert portal.requests == []
+
+
+def test_a_body_too_large_for_a_proxy_does_not_hold_up_the_next(
+    api: Api, transport: HttpTransport
+) -> None:
+    large, small = document(7), document(7)
+    api.next.append(status(413))
+    assert deliver(transport, large, small) == [acknowledged(small, "stored")]
+
+
+def test_a_failure_keeps_what_was_acknowledged_before_it(
+    api: Api, transport: HttpTransport
+) -> None:
+    first, second = document(7), document(7)
+    api.next.extend([Handler.behave, status(500)])
+    words = transport.deliver([first, second], ANY_TIME_S)
+    assert next(iter(words)) == acknowledged(first, "stored")
+    with pytest.raises(DeliveryError):
+        list(words)
+
+
+@pytest.mark.parametrize("number", [429, 503])
+def test_retry_after_is_handed_on(number: int, api: Api, transport: HttpTransport) -> None:
+    api.next.append(status(number, Retry_After="120"))
+    with pytest.raises(DeliveryError) as caught:
+        deliver(transport, document(7))
+    assert caught.value.retry_after_s == 120
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [
+        (format_datetime(datetime.now(UTC) + timedelta(hours=10)), 35_000, 36_000),
+        (format_datetime(datetime(2000, 1, 1, tzinfo=UTC)), 0, 0),
+        ("9" * 500, 999_999_999, 999_999_999),
+    ],
+    ids=["in ten hours", "long ago", "far away"],
+)
+def test_retry_after_may_be_a_date_or_far_away(
+    value: str, low: float, high: float, api: Api, transport: HttpTransport
+) -> None:
+    api.next.append(status(429, Retry_After=value))
+    with pytest.raises(DeliveryError) as caught:
+        deliver(transport, document(7))
+    assert caught.value.retry_after_s is not None
+    assert low <= caught.value.retry_after_s <= high
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "soon",
+        "-5",
+        "²",
+        "",
+        "Wed, 21 Oct 2015 07:28:00 +99999999999999999",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+    ],
+)
+def test_a_retry_after_that_means_nothing_is_none(
+    value: str, api: Api, transport: HttpTransport
+) -> None:
+    api.next.append(status(429, Retry_After=value))
+    with pytest.raises(DeliveryError) as caught:
+        deliver(transport, document(7))
+    assert caught.value.retry_after_s is None
+
+
+# Waiting has an end
+
+
+def drip_headers(handler: Handler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    handler.drip(b"x")
+
+
+def drip_body(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    handler.drip(b" ")
+
+
+@pytest.mark.parametrize("behaviour", [drip_headers, drip_body])
+def test_a_server_that_drips_does_not_hold_delivery_for_ever(
+    behaviour: Behaviour, api: Api
+) -> None:
+    with opened(api, timeout_s=0.4) as transport:
+        api.next.append(behaviour)
+        with pytest.raises(DeliveryError):
+            deliver(transport, document(7))
+        assert len(deliver(transport, document(7))) == 1
+
+
+def test_a_connection_that_is_cut_still_decrypts_what_comes(
+    history: History, tmp_path: Path
+) -> None:
+    """Or what is encrypted would be read as the answer."""
+    files = certificate(tmp_path)
+    with running_api(history, files) as api, opened(api, ca_file=files[0]) as transport:
+        deliver(transport, document(7))
+        transport._adapter._cut()
+        cut = transport._adapter._socket
+        assert isinstance(cut, ssl.SSLSocket)
+        assert cut.version() is not None
+        with pytest.raises(OSError, match=r"EOF|[Bb]roken|reset"):
+            cut.send(b"more")
+
+
+def test_a_server_that_drips_over_tls_is_late_not_distrusted(
+    history: History, tmp_path: Path
+) -> None:
+    files = certificate(tmp_path)
+    with (
+        running_api(history, files) as api,
+        opened(api, ca_file=files[0], timeout_s=0.4) as transport,
+    ):
+        api.next.append(drip_body)
+        with pytest.raises(DeliveryError, match=r"no answer within 0\.4 s"):
+            deliver(transport, document(7))
+
+
+def test_a_server_that_says_nothing_is_given_up() -> None:
+    with silent_port() as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        transport = HttpTransport(HttpSettings(url, TOKEN, timeout_s=0.3))
+        with pytest.raises(DeliveryError, match=r"no answer within 0\.3 s"):
+            deliver(transport, document(7))
+        transport.close()
+
+
+def test_a_server_that_is_gone_is_said_and_its_return_used(api: Api) -> None:
+    with opened(api) as transport:
+        deliver(transport, document(7))
+        api.stop()
+        with pytest.raises(DeliveryError, match="can't be reached, or broke off"):
+            deliver(transport, document(7))
+        api.start()
+        assert len(deliver(transport, document(7))) == 1
+
+
+# Trust
+
+
+def test_a_private_authority_is_trusted_when_named_and_only_then(
+    history: History, tmp_path: Path
+) -> None:
+    files = certificate(tmp_path)
+    with running_api(history, files) as api:
+        with opened(api, ca_file=files[0]) as transport:
+            assert len(deliver(transport, document(7))) == 1
+        with opened(api) as transport, pytest.raises(DeliveryError, match="not trusted"):
+            deliver(transport, document(7))
+    assert len(history.documents) == 1
+
+
+def test_certificates_that_can_t_be_read_are_refused_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    with pytest.raises(ConfigError, match=r"ca\.pem: expected certificates"):
+        HttpTransport(HttpSettings("https://localhost", TOKEN, file))
+    file.write_text("nonsense")
+    with pytest.raises(ConfigError, match=r"ca\.pem: expected certificates"):
+        HttpTransport(HttpSettings("https://localhost", TOKEN, file))
+
+
+def test_neither_token_nor_document_is_logged(
+    api: Api, transport: HttpTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    deliver(transport, document(7))
+    api.next.append(status(500))
+    with pytest.raises(DeliveryError) as caught:
+        deliver(transport, document(7))
+    for secret in (TOKEN, "blink_count"):
+        assert secret not in caplog.text
+        assert secret not in str(caught.value)
+
+
+def test_true_is_not_revision_1() -> None:
+    started = {"session_id": "a", "revision": 1}
+    assert Acknowledgement.read({**started, "outcome": "stored"}, started) is not None
+    assert Acknowledgement.read({**started, "revision": True, "outcome": "stored"}, started) is None
+
+
+def test_a_reason_can_be_kept_and_printed_whatever_was_in_it() -> None:
+    sent = {"session_id": "a", "revision": 1}
+    answer = '"session_id": "a", "revision": 1, "outcome": "rejected"'
+    reason = r'"half a face: \ud83d\u001b[2J\n, größer als 1"'
+    word = Acknowledgement.read(json.loads(f'{{{answer}, "reason": {reason}}}'), sent)
+    assert word is not None
+    assert word.reason == "half a face: ??[2J?, größer als 1"
+    word = Acknowledgement.read({**json.loads(f"{{{answer}}}"), "reason": "x" * 100_000}, sent)
+    assert word is not None
+    assert word.reason == "x" * REASON_CHARACTERS
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(ANY_CHARACTER),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+nearly = st.fixed_dictionaries(
+    {},
+    optional={
+        "session_id": st.sampled_from(["a", "b"]) | json_values,
+        "revision": st.integers(6, 8) | json_values,
+        "outcome": st.sampled_from(["stored", "duplicate", "stale", "rejected", "ok"])
+        | json_values,
+        "reason": st.text(ANY_CHARACTER) | json_values,
+    },
+)
+
+
+@given(nearly | json_values)
+def test_no_answer_breaks_the_reader_and_only_a_fitting_one_is_a_word(answer: Any) -> None:
+    word = Acknowledgement.read(answer, {"session_id": "a", "revision": 7})
+    if word is None:
+        return
+    assert (word.session_id, word.revision) == ("a", 7)
+    (word.reason or "").encode()
+    assert answer["session_id"] == "a"
+    assert answer["outcome"] == word.outcome
+    assert answer["revision"] == 7 or (word.outcome == "stale" and answer["revision"] > 7)
