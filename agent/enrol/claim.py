@@ -1,6 +1,5 @@
 """A claim code traded for this device's identity: one request to the server."""
 
-import ipaddress
 import json
 import re
 import uuid
@@ -11,7 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from agent.errors import AgentError, ConfigError
-from agent.transport.request import Answer, UnreachedError, ask, plain
+from agent.transport.request import Answer, UnreachedError, ask, is_loopback, plain
 
 PATH = "/api/device/claim/"
 CODE_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I: read aloud, copied by hand
@@ -86,14 +85,6 @@ def checked_code(text: str) -> str:
             f" {text!r}"
         )
     return code
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine itself."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def claim(url: str, code: str, version: str, ca_file: Path | None = None) -> Identity:

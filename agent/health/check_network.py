@@ -8,11 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.config import AgentConfig
-from agent.enrol.claim import is_loopback
 from agent.errors import DeliveryError
 from agent.health.doctor import Finding, bad, off, ok
 from agent.sync import Transport
-from agent.transport.request import Answer, UnreachedError, ask
+from agent.transport.request import Answer, UnreachedError, ask, is_loopback
 
 ENROL = "get a code from the server, then: sudo blink-agent enrol URL CODE"
 AGAIN = "get a code from the server, then: sudo blink-agent enrol URL CODE --again"

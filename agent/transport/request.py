@@ -3,18 +3,21 @@
 For commands that a person waits for; `agent.transport.http` delivers.
 """
 
+import ipaddress
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from agent.errors import AgentError
-from agent.system.bounded import within
+
+T = TypeVar("T")
 
 CONNECT_S = 10.0
 ANSWER_BYTES = 16 << 10
@@ -81,6 +84,38 @@ def ask(
         raise UnreachedError("the server's answer did not come to an end", sent=True) from error
     except Exception as error:  # requests and urllib3 have many, and not all of one family
         raise _explained(error, ca_file) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def within(limit_s: float, work: Callable[[], T]) -> T:
+    """Return what `work` returns. Raises what it raises, and TimeoutError after `limit_s` seconds.
+
+    After a timeout its daemon thread goes on: use this in commands that end soon.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if results:
+        return results[0]
+    if errors:
+        raise errors[0]
+    raise TimeoutError(f"not done within {limit_s:g} s")
 
 
 def plain(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.uinput_pedal import UINPUT, check
+from tests.agent.controls.uinput_pedal import UINPUT, check
 
 needs_uinput = pytest.mark.skipif(
     not os.access(UINPUT, os.W_OK), reason="the kernel has no uinput here, or we may not use it"

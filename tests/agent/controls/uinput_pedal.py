@@ -1,6 +1,6 @@
 """A pedal that the kernel believes in (uinput), and the button that reads it; needs /dev/uinput.
 
-    python -m tests.agent.uinput_pedal
+    python -m tests.agent.controls.uinput_pedal
 
 Where there is one, `test_evdev_uinput.py` runs it as a test.
 """
