@@ -1,6 +1,7 @@
 """For all tests.
 
 BLINKLOG_REQUIRE_ALL=1: a test that skips because something is missing here fails instead.
+`--all`: the tests that are marked `slow`, too.
 HYPOTHESIS_PROFILE=exploring: properties are tried on new examples in each run; without it a check
 that passed passes again.
 """
@@ -22,6 +23,21 @@ MISSING = (
     "can't be fetched",
     "needs root",
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="the slow tests, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow tests out, unless they are asked for by `--all`, by name or by `-m`."""
+    named = any("::" in each for each in config.args)
+    if config.getoption("--all") or config.getoption("-m") or named:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 @pytest.fixture(autouse=True)

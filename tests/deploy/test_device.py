@@ -17,7 +17,6 @@ from tests.deploy.house import another, seal, wheel_house
 from tests.deploy.machine import Machine, a_machine
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(300),  # on a machine that does much else, too
     pytest.mark.usefixtures("needs_machine"),
 ]
@@ -198,6 +197,7 @@ def test_an_upgrade_waits_for_the_session_that_is_being_measured(
     device.run("blink-agent stop && sleep 1.5")
 
 
+@pytest.mark.slow
 def test_a_session_that_begins_while_an_upgrade_is_made_is_waited_for_too(
     device: Machine, stick: Path
 ) -> None:
@@ -212,6 +212,7 @@ def test_a_session_that_begins_while_an_upgrade_is_made_is_waited_for_too(
     device.run("blink-agent stop && sleep 1.5")
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_kept_for_going_back_ends_the_upgrade_and_not_the_services(
     device: Machine,
 ) -> None:
@@ -237,6 +238,7 @@ def test_an_upgrade_takes_over_and_the_release_before_stays_to_go_back_to(device
     assert release(device) == "0.2.0"
 
 
+@pytest.mark.slow
 def test_a_release_that_cannot_infer_never_takes_over(device: Machine, stick: Path) -> None:
     another(stick / "first", stick / "third", "0.3.0", {"agent/face/models.py": BREAKS_INFERENCE})
     watching = "systemctl show -p InvocationID blinklog-watch"
@@ -250,6 +252,7 @@ def test_a_release_that_cannot_infer_never_takes_over(device: Machine, stick: Pa
     assert "0.3.0" not in device.run("ls /opt/blinklog/releases").stdout
 
 
+@pytest.mark.slow
 def test_a_release_whose_services_do_not_stand_is_taken_back_and_the_store_with_it(
     device: Machine, stick: Path
 ) -> None:
@@ -283,6 +286,7 @@ def begun(device: Machine, script: str) -> None:
     assert release(device) == "0.5.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken_off", ["stopped", "line gone"])
 def test_an_upgrade_that_is_broken_off_goes_back_at_once(
     device: Machine, stick: Path, broken_off: str
@@ -300,6 +304,7 @@ def test_an_upgrade_that_is_broken_off_goes_back_at_once(
     device.run("flock --timeout 60 /run/lock/blinklog-install.lock true")
 
 
+@pytest.mark.slow
 def test_power_cut_in_an_upgrade_leaves_the_old_release_running_and_another_run_mends(
     device: Machine,
 ) -> None:
@@ -315,6 +320,7 @@ def test_power_cut_in_an_upgrade_leaves_the_old_release_running_and_another_run_
     device.run("test ! -e /opt/blinklog/unproven")
 
 
+@pytest.mark.slow
 def test_a_device_that_cannot_measure_for_long_is_restarted_once_and_then_once_a_day(
     device: Machine,
 ) -> None:

@@ -9,7 +9,6 @@ from tests.deploy.house import ROOT
 from tests.deploy.machine import a_machine
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(300),
     pytest.mark.usefixtures("needs_machine"),
 ]

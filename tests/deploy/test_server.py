@@ -16,7 +16,6 @@ from tests.deploy.house import ROOT, another, wheel_house
 from tests.deploy.machine import Machine, a_machine
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(300),  # on a machine that does much else, too
     pytest.mark.usefixtures("needs_machine"),
     needs_mosquitto,
@@ -121,6 +120,7 @@ def release(server: Machine) -> str:
     return server.run("basename $(readlink -f /opt/blinklog-server/current)").stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("theirs", "undo"),
     [
@@ -181,6 +181,7 @@ def test_after_a_reboot_and_without_its_broker_for_a_while_all_of_it_is_back(
     assert server.run("systemctl show -P MainPID blinklog-consume").stdout == process
 
 
+@pytest.mark.slow
 def test_a_hung_server_is_begun_anew(server: Machine) -> None:
     watched = server.run("systemctl show -P WatchdogUSec blinklog-serve").stdout.strip()
     assert watched == "1min"
@@ -225,6 +226,7 @@ def test_the_brokers_certificate_lasts_as_long_as_its_authority_twenty_years(
     assert "/etc/mosquitto/blinklog/ca.crt is good until 204" in said
 
 
+@pytest.mark.slow
 def test_a_certificate_that_ends_is_told_of_and_renewed_by_another_run(server: Machine) -> None:
     server.run(LET_IT_EXPIRE)
     wait_until(server, f"! {MEET_THE_BROKER}")
@@ -252,6 +254,7 @@ def test_a_certificate_that_ends_is_told_of_and_renewed_by_another_run(server: M
     wait_for_the_consumer(server)
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_people_still_read_devices_wait_and_nothing_is_left_half_made(
     server: Machine, stick: Path
 ) -> None:
@@ -278,6 +281,7 @@ def test_on_a_full_disk_people_still_read_devices_wait_and_nothing_is_left_half_
         server.run(NO_SMALL_DISK)
 
 
+@pytest.mark.slow
 def test_a_release_that_does_not_stand_is_taken_back_and_the_database_with_it(
     server: Machine, stick: Path
 ) -> None:
@@ -304,6 +308,7 @@ def test_a_release_that_does_not_stand_is_taken_back_and_the_database_with_it(
     server.run(f"rm {BACKUPS}/before-0.0.*")
 
 
+@pytest.mark.slow
 def test_power_cut_in_an_upgrade_goes_back_and_another_run_mends(
     server: Machine, stick: Path
 ) -> None:
@@ -324,6 +329,7 @@ def test_power_cut_in_an_upgrade_goes_back_and_another_run_mends(
     assert server.run(PEOPLE).stdout == people
 
 
+@pytest.mark.slow
 def test_on_a_new_machine_what_was_kept_safe_makes_the_same_server(server: Machine) -> None:
     made = server.run("blink-server create-device --person eileen --name Moved --json").stdout
     device = json.loads(made)["device"]
@@ -345,6 +351,7 @@ def test_on_a_new_machine_what_was_kept_safe_makes_the_same_server(server: Machi
     server.run("stat -c %U:%a /etc/mosquitto/blinklog/ca.key | grep root:600")
 
 
+@pytest.mark.slow
 def test_uninstalling_keeps_or_deletes_as_told(server: Machine) -> None:
     uninstall = "/run/share/first/install-server.sh --uninstall"
     assert server.run(uninstall, check=False).returncode != 0
@@ -358,6 +365,7 @@ def test_uninstalling_keeps_or_deletes_as_told(server: Machine) -> None:
     assert server.run("getent passwd blinklog-server", check=False).stdout == ""
 
 
+@pytest.mark.slow
 def test_postgresql_is_set_up_used_backed_up_and_taken_away(server: Machine) -> None:
     if not server.run("ls /etc/postgresql/*/main 2>/dev/null", check=False).stdout:
         pytest.skip("PostgreSQL with a cluster of Debian's is not installed")

@@ -59,7 +59,11 @@ def looked_at(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "size"), [("light", (1280, 900)), ("dark", (390, 844))], ids=["desktop", "phone"]
+    ("scheme", "size"),
+    [
+        pytest.param("light", (1280, 900), id="desktop", marks=pytest.mark.slow),
+        pytest.param("dark", (390, 844), id="phone"),
+    ],
 )
 def test_a_rule_is_made_and_what_it_finds_is_on_the_page(
     home: Home, chromium: Browser, scheme: str, size: tuple[int, int]

@@ -262,7 +262,7 @@ def test_a_chart_follows_the_light(open_page: Open) -> None:
     assert "none" not in colours
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(home: Home, open_page: Open, scheme: str) -> None:
     page = open_page(PHONE if scheme == "dark" else DESKTOP, color_scheme=scheme)
     page.goto("/login/")

@@ -38,9 +38,14 @@ def processes_of(folder: str) -> list[str]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("broker", [True, False], ids=["with a broker", "over HTTP alone"])
+@pytest.mark.parametrize(
+    "broker",
+    [
+        pytest.param(True, id="with a broker"),
+        pytest.param(False, id="over HTTP alone", marks=pytest.mark.slow),
+    ],
+)
 def test_the_demo_counts_right_and_leaves_nothing_behind(broker: bool, tmp_path: Path) -> None:
     environ = {"TMPDIR": str(tmp_path)}
     if not broker:

@@ -133,7 +133,7 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_axe_finds_nothing_and_a_phone_shows_all(open_page: Open, scheme: str) -> None:  # noqa: F811
     dark = scheme == "dark"
     page = open_page(PHONE if dark else DESKTOP, color_scheme=scheme, locale="en-GB")

@@ -102,7 +102,9 @@ def pending(installed: Installation, config: Path) -> int:
     return int(status["sessions"]["pending"])
 
 
-@pytest.mark.parametrize("way", ["both ways", "over HTTP alone"])
+@pytest.mark.parametrize(
+    "way", ["both ways", pytest.param("over HTTP alone", marks=pytest.mark.slow)]
+)
 def test_credentials_are_rotated_without_losing_a_session(
     installed: Installation, device: dict[str, str], way: str
 ) -> None:

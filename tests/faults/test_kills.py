@@ -14,11 +14,13 @@ from tests.faults.harness import BOTH, Site
 pytestmark = [pytest.mark.needs_broker, needs_mosquitto]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ways", "kills"),
-    [(BOTH, 150), (("mqtt",), 100), (("http",), 80)],
-    ids=["both ways", "mqtt alone", "http alone"],
+    [
+        pytest.param(BOTH, 150, id="both ways"),
+        pytest.param(("mqtt",), 100, marks=pytest.mark.slow, id="mqtt alone"),
+        pytest.param(("http",), 80, marks=pytest.mark.slow, id="http alone"),
+    ],
 )
 def test_kills_at_random_moments_lose_double_and_spoil_nothing(
     ways: tuple[str, ...], kills: int, tmp_path: Path, chance: random.Random

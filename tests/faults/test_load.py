@@ -20,6 +20,7 @@ BACKLOG = 1000
 GROWTH_MB = 25.0  # all of the backlog's documents in memory would be three times as much
 
 
+@pytest.mark.slow
 @pytest.mark.needs_broker
 @needs_mosquitto
 @pytest.mark.parametrize("way", ["mqtt", "http"])

@@ -23,6 +23,7 @@ def postgres() -> Iterator[Postgres]:
         cluster.remove()
 
 
+@pytest.mark.slow
 @pytest.mark.needs_broker
 @pytest.mark.needs_postgres
 @needs_mosquitto

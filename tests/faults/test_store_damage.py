@@ -99,7 +99,14 @@ def device(site: Site, request: pytest.FixtureRequest) -> Device:
 @needs_mosquitto
 @pytest.mark.parametrize(
     ("damage", "least"),
-    [(truncate, 15), (garble, 15), (blank, 25), (behead, 0), (empty, 0), (replace, 0)],
+    [
+        (truncate, 15),
+        (garble, 15),
+        (behead, 0),
+        pytest.param(blank, 25, marks=pytest.mark.slow),
+        pytest.param(empty, 0, marks=pytest.mark.slow),
+        pytest.param(replace, 0, marks=pytest.mark.slow),
+    ],
     ids=lambda value: getattr(value, "__name__", f"at least {value}"),
 )
 def test_after_any_damage_the_agent_comes_up_says_so_and_delivers_what_is_readable(

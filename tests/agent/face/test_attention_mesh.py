@@ -18,7 +18,10 @@ from agent.records import Frame
 from bench.environments import mediapipe_python
 from scripts.portrait import Portrait
 
-pytestmark = pytest.mark.timeout(1800)  # seconds: to make the environment, on a slow line
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),  # seconds: to make the environment, on a slow line
+]
 
 NEAR_PX = 0.05
 """Of the frame. Measured: 0.003 in the median, 0.026 at most; interpolation is not the same to the

@@ -27,8 +27,6 @@ DEVICE = "0193a1b2-0000-7000-8000-000000000001"
 USERS = {DEVICE: "device-secret", "blinklog-server": "server-secret"}
 WATCHDOG_S = 4.0  # pings come four times a second, also where everything else is busy too
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
