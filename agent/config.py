@@ -76,6 +76,10 @@ class SessionConfig:
     checkpoint_s: float = _key(
         10.0, "seconds between checkpoints: what a power cut can cost", 1, 60
     )
+    trust_clock: bool = _key(
+        False,
+        "whether the clock is trusted without a time service; only where it is right",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from scripts.made_up import Life, documents
 from scripts.portrait import demo_schedule, load_portrait, write_video
 from scripts.processes import DemoError, Processes, broker_configuration, free_port
 
 BIN = Path(sys.executable).parent
-PERSON, CAREGIVER = "eileen", "carla"
+PERSON, CAREGIVER, ZONE = "eileen", "carla", "Europe/Berlin"
+EILEEN = Life("eileen", "Eileen", "", ZONE, 14.2, 0.31, 0.015, days=90)
+MADE_UP = "Made-up sessions"
 SLACK_S = 5.0  # open eyes after the last blink, in which the session is ended
 
 
@@ -86,6 +89,7 @@ class Demo:
         self.eyes()
         self.start_broker()
         self.start_server()
+        self.make_up_a_history()
         self.start_device()
         session = self.watch_a_session()
         return self.report(session)
@@ -138,7 +142,7 @@ class Demo:
         self.server("migrate")
         password = self._secret("person", self.password)
         for name in (PERSON, CAREGIVER):
-            self.server("create-person", name, "--password-file", str(password))
+            self.server("create-person", name, "--password-file", str(password), "--timezone", ZONE)
         self.server("link", CAREGIVER, PERSON)
         self.device = self.server(
             "create-device", "--person", PERSON, "--name", "Demo", "--json", answers=True
@@ -158,6 +162,21 @@ class Demo:
         self.token = answer.json()["token"]
         step(f"{self.base} answers")
 
+    def make_up_a_history(self) -> None:
+        """Fill the person's history with made-up sessions, from a device that is named so."""
+        say(f"making up {EILEEN.days} days of sessions, so that the pages have something to show")
+        device = self.server(
+            "create-device", "--person", PERSON, "--name", MADE_UP, "--json", answers=True
+        )
+        made_up = documents(EILEEN, datetime.now(UTC))
+        with requests.Session() as http:
+            http.headers["Authorization"] = f"Bearer {device['token']}"
+            for document in made_up:
+                document["agent"]["version"] = "made-up"
+                url = f"{self.base}/api/session/{document['session_id']}/"
+                http.put(url, json=document, timeout=10).raise_for_status()
+        step(f'{len(made_up)} sessions, all from the device "{MADE_UP}": nobody was measured')
+
     def start_device(self) -> None:
         """The device's two processes."""
         say("starting the device")
@@ -165,7 +184,7 @@ class Demo:
         config.write_text(toml(self._agent_config()))
         for name in ("watch", "sync"):
             self.processes.start(
-                name, BIN / "blink-agent", "--config", config, name, env={"TZ": "Europe/Berlin"}
+                name, BIN / "blink-agent", "--config", config, name, env={"TZ": ZONE}
             )
         self.agent = [BIN / "blink-agent", "--config", config]
         self.processes.wait_for("the device", self._device_is_ready, 60)
@@ -174,7 +193,7 @@ class Demo:
     def _agent_config(self) -> dict[str, dict[str, Any]]:
         config: dict[str, dict[str, Any]] = {
             "camera": self.camera,
-            "session": {"checkpoint_s": 3},
+            "session": {"checkpoint_s": 3, "trust_clock": True},  # whoever runs it vouches for it
             "controls": {"pins": "mock"},
             "store": {"path": str(self.folder / "agent.sqlite3")},
             "server": {
@@ -237,8 +256,8 @@ class Demo:
 
     def report(self, session: dict[str, Any]) -> int:
         """Prints the history and the counts; stays until Ctrl-C unless told otherwise."""
-        say(f"GET /api/session/history/?user={PERSON}")
-        print(json.dumps(self._history(), indent=2))
+        say(f"GET /api/session/history/?user={PERSON}&limit=1")
+        print(json.dumps(self._history(limit="1"), indent=2))
         measured = session["blink_count"]
         say("the result")
         step(f"blinks: {'unknown' if self.truth is None else self.truth} true, {measured} measured")
@@ -276,8 +295,8 @@ class Demo:
         headers = {"Authorization": f"Bearer {self.token}"} if hasattr(self, "token") else {}
         return requests.get(self.base + path, params=parameters, headers=headers, timeout=10)
 
-    def _history(self) -> dict[str, Any]:
-        answer = self._get("/api/session/history/", user=PERSON)
+    def _history(self, **parameters: str) -> dict[str, Any]:
+        answer = self._get("/api/session/history/", user=PERSON, **parameters)
         if not answer.ok:
             words = self.processes.words("server")
             raise DemoError(f"the history: status {answer.status_code}: {answer.text}\n{words}")
