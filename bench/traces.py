@@ -24,8 +24,9 @@ SEEDS = range(4)
 RATES = (30.0, 15.0, 10.0)
 NOISES = (0.05, 0.10, 0.15, 0.20, 0.25)
 LOSSES = ((30.0, (0.1, 0.3, 0.4, 0.5)), (20.0, (0.3, 0.4)), (15.0, (0.1, 0.2, 0.3)))
-DEPTHS = (0.3, 0.6)
-"""Of the open level: as the mesh sees a shut eye, and as the attention mesh does."""
+DEPTHS = (0.65, 0.85)
+"""How far complete blinks go down, as a share of the open level. The eye heads read a shut eye as
+0.04 to 0.35 of the open one."""
 
 
 def lids(seed: int, depth: float, half_s: tuple[float, float]) -> list[Lids]:
@@ -56,7 +57,7 @@ def lost_row(fps: float, lost: float) -> dict[str, Any]:
     """What is missed where frames are lost at random, and whether the session still counts."""
     total, late, durations, counts = Score(), [], [], []
     for seed in SEEDS:
-        true = lids(seed, 0.6, (0.12, 0.3))
+        true = lids(seed, DEPTHS[0], (0.12, 0.3))
         samples = Camera(fps, dropped=lost, seed=seed + 10).see(true, SECONDS)
         found = events(samples)
         total += _score(true, found)
@@ -78,7 +79,7 @@ def rate_row(fps: float) -> dict[str, Any]:
     """The median error of durations at a steady rate."""
     errors = []
     for seed in SEEDS:
-        true = lids(seed, 0.6, (0.12, 0.3))
+        true = lids(seed, DEPTHS[0], (0.12, 0.3))
         errors.append(_duration_error_ms(true, events(Camera(fps, seed=seed).see(true, SECONDS))))
     return {"fps": fps, "duration_error_ms": round(mean(errors), 1), "frame_ms": round(1000 / fps)}
 

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import machine
+from tests.faces import model_cache
+
+__all__ = ["model_cache"]
 
 
 @pytest.fixture(scope="module")
