@@ -19,7 +19,7 @@ AT_ONCE = 100
 
 def main() -> None:
     """`python -m bench.load_bulk FILE SIZE`, with the database in the environment."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
     import django
 
     django.setup()
@@ -43,10 +43,10 @@ def rows(documents: list[Document]) -> list[Any]:
     """`SessionData` as the consumer would store them."""
     from django.utils import timezone
 
+    from server.common.parsing import parse_document
     from server.devices.models import Device
     from server.session_data.accept import Acceptance, Writer, read_many
     from server.session_data.models import SessionData
-    from server.session_data.parsing import parse_document
 
     devices = Device.objects.select_related("person").in_bulk(
         [each["device"] for each in documents]

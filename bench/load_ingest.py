@@ -75,7 +75,7 @@ def ingest(environment: Mapping[str, str], folder: Path, rounds: int, documents:
         files = {way: folder / f"{way}.jsonl" for way in WAYS}
         size = max(_write(files[way], people["devices"], count) for way in WAYS)
         for command in (["serve", "--bind", f"127.0.0.1:{port}"], *[["consume"]] * CONSUMERS):
-            stack.enter_context(_running(["server.cli", *command], env, folder))
+            stack.enter_context(_running(["server.operations.cli", *command], env, folder))
         look = _Looker(port, people["reader"])
         look.wait()
         senders = {
@@ -159,7 +159,7 @@ def _people(env: Mapping[str, str]) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", SET_UP % (SESSIONS_BEFORE, DEVICES)],
         cwd=ROOT,
-        env={**env, "DJANGO_SETTINGS_MODULE": "server.settings"},
+        env={**env, "DJANGO_SETTINGS_MODULE": "server.config.settings"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -11,8 +11,8 @@ from server.alerts.models import Kind, Pass, Rule, UsualRange
 from server.alerts.timely import COLUMNS
 from server.alerts.usual import TRUST_COLUMNS, metrics_to_trust, trusted, usual_ranges
 from server.care.models import Person
+from server.common.days import LONGEST_SESSION, zone_of
 from server.devices.models import Device
-from server.session_data.days import LONGEST_SESSION, zone_of
 from server.session_data.models import SessionData, State
 
 Row = Mapping[str, Any]

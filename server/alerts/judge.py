@@ -17,9 +17,9 @@ from server.alerts.facts import METRIC, gather, today_of
 from server.alerts.judging import Finding, findings
 from server.alerts.models import Alert, Kind, Pass, Rule, Why
 from server.alerts.outbox import put_opened, put_resolved
-from server.keeping.models import Sign
-from server.keeping.signs import ALIVE, CONSUMER
-from server.logs import place_of
+from server.common.logs import place_of
+from server.monitoring.signs import ALIVE, CONSUMER
+from server.retention.models import Sign
 
 log = logging.getLogger(__name__)
 

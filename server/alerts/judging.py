@@ -8,9 +8,9 @@ from uuid import UUID
 from server.alerts.facts import METRIC, Facts, Row, today_of
 from server.alerts.models import Kind, Measured, Rule
 from server.alerts.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
+from server.common.days import zone_of
+from server.common.fields import instant_text
 from server.devices.models import HEARD_WITHIN, Device
-from server.session_data.days import zone_of
-from server.session_data.fields import instant_text
 
 # After the server itself was off, documents of that time need a moment to arrive.
 ARRIVING = timedelta(minutes=5)

@@ -12,7 +12,7 @@ from server.alerts.usual import DAYS_NEEDED, SESSIONS_NEEDED
 from server.alerts.words import ending, heading, moment, rule_sentence, sentence
 from server.care.access import visible_people
 from server.care.models import Person
-from server.session_data.days import zone_of
+from server.common.days import zone_of
 
 
 @dataclass(frozen=True)

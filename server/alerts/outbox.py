@@ -16,8 +16,8 @@ from server.alerts.audience import may_be_told
 from server.alerts.models import Alert, Delivery, Notice, Receiver, Why
 from server.alerts.quiet import quiet_until
 from server.care.access import note_look
-from server.logs import place_of
-from server.session_data.days import zone_of
+from server.common.days import zone_of
+from server.common.logs import place_of
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from server.alerts.models import UsualRange
 from server.care.models import Person
-from server.session_data.days import zone_of
+from server.common.days import zone_of
 from server.session_data.models import SessionData, State
 from server.session_data.told import quality_of
 

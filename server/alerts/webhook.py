@@ -28,7 +28,7 @@ from server.alerts.mail import page_address
 from server.alerts.models import Alert, Delivery, Receiver
 from server.alerts.outbox import SendError
 from server.alerts.words import ending, heading, sentence
-from server.session_data.fields import instant_text
+from server.common.fields import instant_text
 
 # Seconds: of finding the address, of any other wait, and of the whole exchange, whatever drips in
 # meanwhile: more than the first two, so that there is a connection to be cut.

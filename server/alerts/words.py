@@ -7,9 +7,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from server.alerts.models import Alert, Kind, Rule, Why
+from server.common.days import zone_of
+from server.common.words import clock, in_words, weekday_and_day
 from server.dashboard.metrics import BLINK_RATE, PERCLOS
-from server.dashboard.words import clock, in_words, weekday_and_day
-from server.session_data.days import zone_of
 
 SHOWN = {Kind.BLINK_RATE: BLINK_RATE, Kind.PERCLOS: PERCLOS}
 ISO_DAYS = "1234567"

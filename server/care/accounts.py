@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from server.care.audit import note
 from server.care.models import Activation, AuditEvent, Invitation, Person
-from server.codes import NotACodeError
+from server.common.codes import NotACodeError
 
 SignUp = Literal["open", "invited", "closed"]
 

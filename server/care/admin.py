@@ -15,7 +15,6 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp import admin as totp_admin  # noqa: F401 registers itself
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from server.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
 from server.care.audit import note
 from server.care.models import (
     AccessLog,
@@ -27,6 +26,7 @@ from server.care.models import (
     Person,
     PersonToken,
 )
+from server.common.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
 
 LINK_FIELDS = (
     "caregiver",

@@ -13,9 +13,9 @@ from server.care import institutions, sharing
 from server.care.forms import MemberForm
 from server.care.models import Institution, Person
 from server.care.page import action, add_errors, form_page, read_page, viewer_of
-from server.care.paging import paged
 from server.care.words import given_words, log_lines
-from server.codes import grouped
+from server.common.codes import grouped
+from server.common.paging import paged
 
 
 @form_page

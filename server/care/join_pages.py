@@ -24,7 +24,7 @@ from server.care.models import Activation, Invitation, Person
 from server.care.page import action, add_errors, open_page, viewer_of
 from server.care.words import given_words
 from server.care.wrong_codes import note_wrong, too_many_wrong
-from server.codes import NotACodeError, normalised
+from server.common.codes import NotACodeError, normalised
 
 Kind = TypeVar("Kind", Invitation, Activation)
 

@@ -12,8 +12,8 @@ from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from server.codes import HashedCode
-from server.tokens import HashedToken
+from server.common.codes import HashedCode
+from server.common.tokens import HashedToken
 
 
 def validate_timezone(name: str) -> None:

@@ -25,7 +25,7 @@ from server.care.models import (
     Permission,
     Person,
 )
-from server.codes import NotACodeError
+from server.common.codes import NotACodeError
 
 
 class OwnInvitationError(Exception):

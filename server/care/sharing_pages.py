@@ -14,9 +14,9 @@ from server.care import audit, sharing
 from server.care.forms import InvitationForm, PermissionsForm
 from server.care.models import AccessLog, CareLink, Permission, Person
 from server.care.page import action, form_page, read_page, viewer_of
-from server.care.paging import paged
 from server.care.words import given_words, log_lines, look_lines
-from server.codes import grouped
+from server.common.codes import grouped
+from server.common.paging import paged
 
 
 @form_page

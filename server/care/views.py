@@ -17,7 +17,7 @@ from server.care.access import permissions_by_person
 from server.care.audit import note
 from server.care.login import WINDOW, too_many_failures
 from server.care.models import AccessLog, AuditEvent, Permission, Person, PersonToken
-from server.care.paging import paged
+from server.common.paging import paged
 from server.devices.authentication import BearerAuthentication, person_of
 from server.session_data.serializers import ProblemSerializer
 

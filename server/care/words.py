@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Permission, Person
-from server.dashboard.words import clock, day_name
-from server.session_data import days
+from server.common import days
+from server.common.words import clock, day_name
 
 # What `note_look` was told: by whom, so that a new one shows as it is until it has words.
 LOOKS = {

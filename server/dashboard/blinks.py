@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from server.common.words import number, since_start
 from server.dashboard.charts import (
     NARROW,
     WIDE,
@@ -18,7 +19,6 @@ from server.dashboard.charts import (
     minute_ticks,
 )
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import number, since_start
 
 # The document's columns; the last two are missing, or null, where an older device measured.
 NAMES = ("at_s", "duration_ms", "amplitude", "complete", "closure_left", "closure_right")

@@ -17,7 +17,7 @@ import pygal  # type: ignore[import-untyped]
 from django.utils.safestring import SafeString, mark_safe
 from pygal.style import Style  # type: ignore[import-untyped]
 
-from server.dashboard.words import number
+from server.common.words import number
 
 # pygal hooks into every import to find maps of countries, in a way that Python 3.11 warns of.
 sys.meta_path[:] = [

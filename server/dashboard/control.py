@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST
 
 from server.care.access import person_for
 from server.care.models import Permission, Person
-from server.devices.commands import BrokerAwayError, NotConnectedError, ask
 from server.devices.models import CommandName, Device
 from server.session_data.amend import new_session_id
+from server.session_data.commands import BrokerAwayError, NotConnectedError, ask
 from server.session_data.models import SessionData, State
 
 

@@ -9,6 +9,15 @@ from itertools import groupby
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from server.common.words import (
+    clock,
+    in_words,
+    long_day,
+    short_day,
+    signed,
+    weekday,
+    weekday_and_day,
+)
 from server.dashboard.charts import (
     NARROW,
     SMALL,
@@ -26,15 +35,6 @@ from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, COVERAGE, EAR, LONG_CLOSURES, PERCLOS, Metric, Text
 from server.dashboard.overview import usual_words
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import (
-    clock,
-    in_words,
-    long_day,
-    short_day,
-    signed,
-    weekday,
-    weekday_and_day,
-)
 from server.session_data.summary import Counts, Spread, change, least_days, spread_of
 
 RANGES = (7, 30, 90)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
+from server.common.words import clock, in_words, long_day, roughly
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, in_words, long_day, roughly
 
 
 @dataclass(frozen=True)

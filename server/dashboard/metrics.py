@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from server.dashboard.words import in_words, number
+from server.common.words import in_words, number
 
 Text = str | Promise
 Values = Mapping[str, float | None]

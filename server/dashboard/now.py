@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from server.care.models import Permission, Person
+from server.common.words import clock, day_name, roughly
 from server.dashboard import read
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, MEASURED, PERCLOS, Reading, reading
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, day_name, roughly
-from server.devices.commands import outcome
 from server.devices.models import Command, CommandName, Device
+from server.session_data.commands import outcome
 
 HIGHLIGHTS = (BLINK_RATE, PERCLOS, MEASURED)
 # Of a device that is there, "last seen" is told only when that was a while ago.

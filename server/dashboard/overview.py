@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from server.care.models import Permission, Person
+from server.common.words import clock, day_name, in_words
 from server.dashboard import read
 from server.dashboard.charts import sparkline
 from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
@@ -15,7 +16,6 @@ from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, day_name, in_words
 from server.session_data.summary import median_of, total_of
 
 SPARK_DAYS = 14

@@ -11,9 +11,9 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from rest_framework.exceptions import ValidationError
 
 from server.care.models import Person
+from server.common.days import zone_of
 from server.dashboard.rows import SessionRow
 from server.devices.models import Device
-from server.session_data.days import zone_of
 from server.session_data.filters import Asked
 from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, sessions_of
 from server.session_data.models import METRICS, SessionData, State

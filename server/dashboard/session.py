@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from server.common.words import clock, in_words, long_day, number, since_start
 from server.dashboard.blinks import Blinks, blinks_of
 from server.dashboard.charts import (
     NARROW,
@@ -35,7 +36,6 @@ from server.dashboard.metrics import (
     readings,
 )
 from server.dashboard.rows import SessionRow
-from server.dashboard.words import clock, in_words, long_day, number, since_start
 
 # A minute seen for less than this is drawn pale: its count is of a part of a minute.
 WHOLE_MINUTE_S = 45

@@ -19,13 +19,13 @@ from django.views.decorators.http import require_safe
 
 from server.care.access import note_look, note_looks, people_seen, permissions, person_for
 from server.care.models import Permission, Person
+from server.common.words import zone_words
 from server.dashboard import history, overview, read
 from server.dashboard.days import USUAL_DAYS
 from server.dashboard.marks import marks_of
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
-from server.dashboard.words import zone_words
 
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, P], HttpResponse]

@@ -8,13 +8,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from server.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
 from server.care.page import viewer_of
+from server.common.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
+from server.common.mqtt import BrokerError
 from server.devices import manage
 from server.devices.claim import checked_label
-from server.devices.commands import outcome
 from server.devices.models import Command, Device, DeviceToken
-from server.mqtt import BrokerError
+from server.session_data.commands import outcome
 
 
 class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the checker alone

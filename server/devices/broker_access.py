@@ -16,8 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from server.devices.models import Device
-from server.mqtt import (
+from server.common.mqtt import (
     SESSIONS,
     STATUS,
     BrokerError,
@@ -26,6 +25,7 @@ from server.mqtt import (
     connected,
     device_topic,
 )
+from server.devices.models import Device
 
 # What the server shows Home Assistant: see server/home_assistant/discovery.py.
 HOME = ("homeassistant/device/+/config", "blinklog/1/home/+/+")

@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 
 from server.care.audit import note
 from server.care.models import AuditEvent, Institution, Person
-from server.codes import NotACodeError
+from server.common.codes import NotACodeError
+from server.common.fields import instant_text
 from server.devices.credentials import issue
 from server.devices.models import ClaimCode, Device
-from server.session_data.fields import instant_text
 
 
 def checked_label(text: str) -> str:

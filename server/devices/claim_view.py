@@ -15,10 +15,10 @@ from rest_framework.views import APIView
 
 from server.care.guesses import WINDOW
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
-from server.codes import LONGEST_TYPED, NotACodeError
+from server.common.codes import LONGEST_TYPED, NotACodeError
+from server.common.mqtt import BrokerError
 from server.devices.claim import claim
-from server.devices.views import BrokerAway
-from server.mqtt import BrokerError
+from server.session_data.command_views import BrokerAway
 from server.session_data.serializers import ProblemSerializer
 
 log = logging.getLogger(__name__)

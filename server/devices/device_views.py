@@ -21,13 +21,13 @@ from server.care.guesses import WINDOW
 from server.care.institutions import institution_of
 from server.care.models import Permission, Person
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
-from server.codes import LONGEST_TYPED, NotACodeError
+from server.common.codes import LONGEST_TYPED, NotACodeError
+from server.common.mqtt import BrokerError
 from server.devices import manage, shown
 from server.devices.authentication import person_of
 from server.devices.claim import make_code
 from server.devices.models import Device
-from server.devices.views import BrokerAway
-from server.mqtt import BrokerError
+from server.session_data.command_views import BrokerAway
 
 log = logging.getLogger(__name__)
 LONGEST_MINUTES = 24 * 60

@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from server.common.parsing import MAX_DOCUMENT_BYTES
 from server.devices.models import Device
-from server.session_data.parsing import MAX_DOCUMENT_BYTES
 
 # Documents a second that one device may go on sending, and how many at once before that. A session
 # sends one in ten seconds; a device that was away for a year of daily sessions, a few hundred.

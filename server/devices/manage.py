@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from server.care.audit import note
 from server.care.institutions import administered_by, member
 from server.care.models import AuditEvent, Institution, Person
-from server.codes import NotACodeError
+from server.common.codes import NotACodeError
 from server.devices import credentials
 from server.devices.claim import checked_label
 from server.devices.models import ClaimCode, Device, FormerPerson

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
-from server.codes import HashedCode
-from server.tokens import HashedToken
+from server.common.codes import HashedCode
+from server.common.tokens import HashedToken
 
 # Fine enough for "last seen", rare enough that a checkpoint every 10 s is not two writes.
 SEEN_RESOLUTION = timedelta(seconds=30)

@@ -19,11 +19,11 @@ from server.care.models import Permission, Person
 from server.care.page import action, add_errors, form_page, read_page, viewer_of
 from server.care.words import moment_words, zone_of
 from server.care.wrong_codes import note_wrong, too_many_wrong
-from server.codes import NotACodeError, grouped
+from server.common.codes import NotACodeError, grouped
+from server.common.mqtt import BrokerError
 from server.devices import manage, shown
 from server.devices.claim import make_code
 from server.devices.models import ClaimCode, Device
-from server.mqtt import BrokerError
 
 log = logging.getLogger(__name__)
 AWAY = (BrokerError, ImproperlyConfigured)

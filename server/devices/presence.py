@@ -4,8 +4,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from server.common.parsing import UnreadableError, parse_document
 from server.devices.models import Device
-from server.session_data.parsing import UnreadableError, parse_document
 
 MAX_STATUS_BYTES = 4096
 MAX_PENDING = 2**31 - 1

@@ -13,6 +13,8 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone, translation
 
+from server.backup.backup import our_version
+from server.common.mqtt import BrokerError, Connection
 from server.devices.models import Device
 from server.home_assistant.discovery import (
     OFFLINE,
@@ -24,8 +26,6 @@ from server.home_assistant.discovery import (
 )
 from server.home_assistant.models import Shown
 from server.home_assistant.state import shown_devices, states
-from server.keeping.backup import our_version
-from server.mqtt import BrokerError, Connection
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
 
+from server.common.fields import instant_text
 from server.devices.models import Device
 from server.home_assistant.discovery import IDLE, MEASURING
 from server.home_assistant.models import Shown
-from server.session_data.fields import instant_text
 from server.session_data.models import SessionData, State
 
 # As the pages have it: of a session under way something is heard every few seconds.

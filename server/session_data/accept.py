@@ -20,12 +20,12 @@ from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
 from server.care.models import Person
+from server.common.days import is_uncertain, local_day, zone_of
+from server.common.fields import CANONICAL_UUID
+from server.common.parsing import UnreadableError, document_text
 from server.devices.models import Device
-from server.keeping.buried import DELETED, buried_among
-from server.session_data.days import is_uncertain, local_day, zone_of
-from server.session_data.fields import CANONICAL_UUID
+from server.session_data.buried import DELETED, buried_among
 from server.session_data.models import METRICS, SessionData
-from server.session_data.parsing import UnreadableError, document_text
 from server.session_data.serializers import expect_numbers, first_errors, validated
 
 # No word of whose it is.

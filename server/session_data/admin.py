@@ -10,11 +10,11 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from server.admin import ReadOnlyAdmin
 from server.care.access import note_look
 from server.care.models import Person
 from server.care.page import viewer_of
-from server.keeping.deletion import Scope, delete_sessions
+from server.common.admin import ReadOnlyAdmin
+from server.retention.deletion import Scope, delete_sessions
 from server.session_data.dead_letters import retry
 from server.session_data.models import DeadLetter, SessionData
 

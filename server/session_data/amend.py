@@ -14,6 +14,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from server.care.models import Person
+from server.common.days import zone_of
+from server.common.fields import instant_text
+from server.common.parsing import MAX_DOCUMENT_BYTES, document_size
 from server.session_data.accept import (
     Acceptance,
     Document,
@@ -22,10 +25,7 @@ from server.session_data.accept import (
     owner_of,
     rejected,
 )
-from server.session_data.days import zone_of
-from server.session_data.fields import instant_text
 from server.session_data.models import SessionData, State
-from server.session_data.parsing import MAX_DOCUMENT_BYTES, document_size
 from server.session_data.serializers import SCHEMA
 
 

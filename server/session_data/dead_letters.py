@@ -7,12 +7,12 @@ from uuid import UUID
 from django.db import DataError, transaction
 from django.utils import timezone
 
+from server.common.days import is_uncertain
+from server.common.fields import CANONICAL_UUID
+from server.common.parsing import UnreadableError, parse_document
 from server.devices.models import Device
 from server.session_data.accept import Acceptance, Writer, accept_many, rejected
-from server.session_data.days import is_uncertain
-from server.session_data.fields import CANONICAL_UUID
 from server.session_data.models import DeadLetter, SessionData
-from server.session_data.parsing import UnreadableError, parse_document
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 # Looked for in the text: what was refused may be no JSON, or not whole.

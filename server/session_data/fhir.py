@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from server.session_data.fields import instant_text
+from server.common.fields import instant_text
 from server.session_data.models import METRICS
 
 Row = Mapping[str, Any]

@@ -10,8 +10,8 @@ from django.http import QueryDict
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
-from server.session_data.days import placed_within, zone_of
-from server.session_data.fields import refuse, shown
+from server.common.days import placed_within, zone_of
+from server.common.fields import refuse, shown
 from server.session_data.history import Cursor
 from server.session_data.models import State
 

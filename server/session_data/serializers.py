@@ -12,7 +12,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from server.session_data.fields import (
+from server.common.fields import (
     Choice,
     Column,
     Count,

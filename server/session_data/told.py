@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from server.session_data.fields import Count, instant_text
+from server.common.fields import Count, instant_text
 from server.session_data.models import State
 from server.session_data.serializers import (
     AgentSerializer,

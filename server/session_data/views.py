@@ -17,9 +17,9 @@ from server.care.access import note_look, permissions, person_for, visible_peopl
 from server.care.models import Permission, Person
 from server.devices.authentication import IsPerson, IsPersonOrDevice, person_of
 from server.devices.models import CommandName, Device
-from server.devices.views import CommandSerializer, Conflict, asked
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many, rejected
 from server.session_data.amend import FinalError, amend, first_document, new_session_id
+from server.session_data.command_views import CommandSerializer, Conflict, asked
 from server.session_data.dead_letters import keep_dead_letter
 from server.session_data.filters import MOST, parameter, read_query
 from server.session_data.history import (

@@ -288,7 +288,7 @@ def test_a_release_that_does_not_stand_is_taken_back_and_the_database_with_it(
     people = server.run(PEOPLE).stdout
     changes = {
         "server/care/migrations/0999_later.py": CHANGES_THE_DATABASE,
-        "server/gunicorn.py": BREAKS_THE_SERVICE,
+        "server/operations/gunicorn.py": BREAKS_THE_SERVICE,
     }
     another(stick / "first", stick / "second", "0.2.0", changes)
     server.run("echo BLINKLOG_UPGRADE_BACKUPS=2 >> /etc/blinklog-server/environment")

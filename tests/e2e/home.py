@@ -48,7 +48,14 @@ def serving() -> Iterator[Home]:
         environment = _environment(folder)
         seeded = json.loads(_run([sys.executable, "-m", "tests.e2e.seed"], environment))
         port = _free_port()
-        command = [sys.executable, "-m", "server.cli", "serve", "--bind", f"127.0.0.1:{port}"]
+        command = [
+            sys.executable,
+            "-m",
+            "server.operations.cli",
+            "serve",
+            "--bind",
+            f"127.0.0.1:{port}",
+        ]
         log = Path(folder) / "serve.log"
         with log.open("wb") as output:
             server = subprocess.Popen(
@@ -84,7 +91,7 @@ def _environment(folder: str) -> dict[str, str]:
         "BLINKLOG_DATA_DIR": folder,
         "BLINKLOG_SECRET_KEY": "for the length of a test",
         "BLINKLOG_MQTT_URL": "mqtt://127.0.0.1:1",  # nobody is there
-        "DJANGO_SETTINGS_MODULE": "server.settings",
+        "DJANGO_SETTINGS_MODULE": "server.config.settings",
     }
 
 

@@ -60,8 +60,8 @@ class Installation:
             ["set-up-broker", str(self.folder / "dynamic-security.json")],
         )
         self.broker.start()
-        self.process("server.cli", "serve", "--bind", self.url[7:], "--workers", "1")
-        self.process("server.cli", "consume")
+        self.process("server.operations.cli", "serve", "--bind", self.url[7:], "--workers", "1")
+        self.process("server.operations.cli", "consume")
         until(self._is_ready, "the server is ready")
         login = {"username": "carl", "password": PASSWORD}
         self.token = self.post("/api/auth/token/", login).json()["token"]
@@ -75,13 +75,15 @@ class Installation:
 
     def server(self, *arguments: str) -> Any:
         """Runs a blink-server command; what it says, read as JSON where it is."""
-        said = self._run("server.cli", *arguments)
+        said = self._run("server.operations.cli", *arguments)
         assert said.returncode == 0, said.stderr
         return json.loads(said.stdout) if "--json" in arguments else said.stdout
 
     def _in_one_process(self, *commands: list[str]) -> None:
         """Several of blink-server's, as starting Python takes the time here."""
-        code = f"from server.cli import main; assert not any(map(main, {list(commands)!r}))"
+        code = (
+            f"from server.operations.cli import main; assert not any(map(main, {list(commands)!r}))"
+        )
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,

@@ -92,7 +92,7 @@ def test_a_rule_is_made_and_what_it_finds_is_on_the_page(
     page.get_by_role("button", name="Go on").click()
     page.get_by_label("Minutes of silence").fill("30")
     page.get_by_role("button", name="Keep").click()
-    run(home, "-m", "server.cli", "judge", "--quiet")
+    run(home, "-m", "server.operations.cli", "judge", "--quiet")
     page.reload()
     opened = page.get_by_role("region", name="Open alerts")
     expect(opened).to_contain_text("is silent")

@@ -21,8 +21,8 @@ POINTS: dict[str, tuple[str, bool]] = {
     "server: stored, not committed": ("server.session_data.accept:_write", True),
     "server: committed, not answered": ("server.session_data.views:answer", False),
     "consumer: stored, not committed": ("server.session_data.accept:_write", True),
-    "consumer: committed, not answered": ("server.mqtt:Connection.answer", False),
-    "consumer: answered, broker not told": ("server.mqtt:Connection.acknowledge", False),
+    "consumer: committed, not answered": ("server.common.mqtt:Connection.answer", False),
+    "consumer: answered, broker not told": ("server.common.mqtt:Connection.acknowledge", False),
 }
 
 

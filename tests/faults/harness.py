@@ -25,7 +25,12 @@ from tests.faults.parts import BrokerPart, Part, Program
 from tests.faults.proxy import Proxy
 
 PERSON, PASSWORD = "eileen", "a long enough pass phrase"
-SERVER_MODULES = ("server.wsgi", "server.gunicorn", "server.cli", "server.session_data.consumer")
+SERVER_MODULES = (
+    "server.config.wsgi",
+    "server.operations.gunicorn",
+    "server.operations.cli",
+    "server.ingest.consumer",
+)
 AGENT_MODULES = ("agent.cli.main", "agent.sync", "tests.faults.feeder")
 SETTLE_S = 90.0  # the longest that delivery may take once all is well again
 BOTH = ("mqtt", "http")
@@ -147,11 +152,13 @@ class Site:
         return self._of_the_server("serve", *bind, log=f"server-{port}.log")
 
     def _of_the_server(self, *arguments: str, log: str) -> Program:
-        return Program(self._servers, "server.cli:main", *arguments, log=self.folder / log)
+        return Program(
+            self._servers, "server.operations.cli:main", *arguments, log=self.folder / log
+        )
 
     def _environment(self, broker_port: int) -> dict[str, str]:
         return {
-            "DJANGO_SETTINGS_MODULE": "server.settings",
+            "DJANGO_SETTINGS_MODULE": "server.config.settings",
             "BLINKLOG_SECRET_KEY": "of this folder alone",
             "BLINKLOG_DATA_DIR": str(self.folder / "server"),
             "DATABASE_URL": self._database,
@@ -160,7 +167,9 @@ class Site:
         }
 
     def _command(self, *arguments: str) -> str:
-        said = self._servers.run("server.cli:main", *arguments, log=self.folder / "command.log")
+        said = self._servers.run(
+            "server.operations.cli:main", *arguments, log=self.folder / "command.log"
+        )
         return said.strip().splitlines()[-1] if said.strip() else ""
 
     def _device(

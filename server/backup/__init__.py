@@ -1,0 +1,1 @@
+"""Back up and restore the database while the server runs."""

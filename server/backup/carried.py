@@ -1,0 +1,115 @@
+"""What a backup from before must not bring back: what was deleted, ended or withdrawn here since.
+
+Read before the database is replaced, done again after it. Rows are the same where what is random or
+exact to the microsecond is: of another installation's backup none is, and all of it comes.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, models, transaction
+
+from server.care.models import (
+    COLUMNS,
+    Activation,
+    AuditEntry,
+    CareLink,
+    Invitation,
+    Person,
+    PersonToken,
+)
+from server.common.batches import batched
+from server.devices.models import ClaimCode, Device, DeviceToken
+from server.retention.models import Tombstone
+from server.session_data.models import SessionData
+
+Row = dict[str, Any]
+LINK = ("pk", "created_at")
+CODE = ("digest",), ("used_at", "expires_at")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Of rows that are the same by `key`, `columns` stay as here, once they are not `live`.
+
+    Without a `live` they stay so in any case.
+    """
+
+    model: type[models.Model]
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    live: Row = field(default_factory=dict)
+
+    def rows(self) -> list[Row]:
+        """What is here; nothing, where the schema is an older one without it."""
+        if not _knows(self.model, self.columns):
+            return []
+        return list(
+            self.model._default_manager.exclude(**self.live).values(*self.key, *self.columns)
+        )
+
+    def apply(self, rows: list[Row]) -> None:
+        """Make it so of what was restored."""
+        for row in rows:
+            same = self.model._default_manager.filter(**{name: row[name] for name in self.key})
+            same.filter(**self.live).update(**{name: row[name] for name in self.columns})
+
+
+RULES = (
+    Rule(CareLink, LINK, tuple(COLUMNS.values())),
+    Rule(CareLink, LINK, ("ended_at",), {"ended_at": None}),
+    Rule(Person, ("pk", "date_joined"), ("is_active",), {"is_active": True}),
+    Rule(Device, ("pk",), ("revoked_at",), {"revoked_at": None}),
+    Rule(DeviceToken, ("digest",), ("revoked_at",), {"revoked_at": None}),
+    Rule(PersonToken, ("digest",), ("revoked_at",), {"revoked_at": None}),
+    Rule(Invitation, *CODE),
+    Rule(Activation, *CODE),
+    Rule(ClaimCode, *CODE),
+)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What is carried over. `orphaned`: audit entries about accounts that are gone, by key."""
+
+    buried: list[UUID]
+    orphaned: dict[int, datetime]
+    rows: list[list[Row]]
+
+    @classmethod
+    def read(cls) -> "Carried":
+        """From the database as it is now, of whatever version."""
+        tombs = Tombstone.objects.values_list("pk", flat=True)
+        gone = AuditEntry.objects.filter(subject=None).exclude(subject_name="")
+        return cls(
+            list(tombs) if _knows(Tombstone) else [],
+            dict(gone.values_list("pk", "at")) if _knows(AuditEntry) else {},
+            [rule.rows() for rule in RULES],
+        )
+
+    def apply(self) -> None:
+        """To the database that was restored, and is of this version."""
+        with transaction.atomic():
+            for some in batched(self.buried, 500):
+                SessionData.objects.filter(pk__in=some).delete()
+                Tombstone.objects.bulk_create(
+                    (Tombstone(pk=pk) for pk in some), ignore_conflicts=True
+                )
+            for keys in batched(self.orphaned, 500):
+                found = AuditEntry.objects.filter(pk__in=keys).exclude(subject=None)
+                same = [each.pk for each in found if each.at == self.orphaned[each.pk]]
+                Person.objects.filter(acts_upon__in=same).delete()
+            for rule, rows in zip(RULES, self.rows, strict=True):
+                rule.apply(rows)
+
+
+def _knows(model: type[models.Model], columns: tuple[str, ...] = ()) -> bool:
+    """Whether the database has the table, and those columns."""
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if table not in connection.introspection.table_names(cursor):
+            return False
+        found = connection.introspection.get_table_description(cursor, table)
+    return {each.name for each in found} >= set(columns)

@@ -1,0 +1,1 @@
+"""Helpers that every room may import. This room imports no other room."""

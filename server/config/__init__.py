@@ -1,0 +1,1 @@
+"""Configuration: settings, URL routes, middleware, error answers, WSGI and ASGI."""

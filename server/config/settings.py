@@ -1,0 +1,313 @@
+"""Settings, all from the environment. Importing this writes nothing."""
+
+import os
+import secrets
+import tempfile
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from server.common.logs import logging_settings
+from server.config.mail_settings import mail_settings
+
+BASE_DIR = Path(__file__).resolve().parent
+
+
+def _flag(name: str) -> bool:
+    value = os.environ.get(name, "").strip().lower()
+    if value in {"", "0", "no", "false", "off"}:
+        return False
+    if value in {"1", "yes", "true", "on"}:
+        return True
+    raise ImproperlyConfigured(f"{name}: expected 1 or 0, found {value!r}")
+
+
+def _number(name: str, default: int) -> int:
+    value = os.environ.get(name, "").strip() or str(default)
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name}: expected a whole number, found {value!r}")
+    return int(value)
+
+
+def _one_of(name: str, default: str, *others: str) -> str:
+    value = os.environ.get(name, "").strip().lower() or default
+    if value not in (default, *others):
+        expected = ", ".join((default, *others))
+        raise ImproperlyConfigured(f"{name}: expected one of {expected}, found {value!r}")
+    return value
+
+
+def _words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def _networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(word) for word in _words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: expected addresses or networks; {error}") from None
+
+
+def _secret(name: str) -> str:
+    if not (file := os.environ.get(name, "")):
+        return ""
+    try:
+        secret = Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+    if len(secret) < 16:
+        raise ImproperlyConfigured(f"{name}: expected 16 characters or more")
+    return secret
+
+
+def _data_dir() -> Path:
+    for name in ("BLINKLOG_DATA_DIR", "STATE_DIRECTORY"):
+        if value := os.environ.get(name):
+            return Path(value)
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "blinklog-server"
+
+
+def _device_mqtt_url() -> str:
+    """Where devices find the broker: told to whoever claims one, so without a name or password."""
+    text = os.environ.get("BLINKLOG_DEVICE_MQTT_URL", "").strip()
+    url = urlsplit(text)
+    if text and (url.scheme not in ("mqtt", "mqtts") or not url.hostname or "@" in url.netloc):
+        expected = "expected mqtts://host[:port], without name and password"
+        raise ImproperlyConfigured(f"BLINKLOG_DEVICE_MQTT_URL: {expected}")
+    return text
+
+
+def _secret_key() -> str:
+    if key := os.environ.get("BLINKLOG_SECRET_KEY"):
+        return key
+    path = Path(os.environ.get("BLINKLOG_SECRET_KEY_FILE") or SECRET_KEY_FILE)
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        if "BLINKLOG_SECRET_KEY_FILE" in os.environ:
+            raise ImproperlyConfigured(f"BLINKLOG_SECRET_KEY_FILE: no file {path}") from None
+        # `blink-server` makes the file; for anything else a key of this process's own will do.
+        return secrets.token_urlsafe(50)
+
+
+DEBUG = _flag("BLINKLOG_DEBUG")
+DATA_DIR = _data_dir()
+SECRET_KEY_FILE = DATA_DIR / "secret_key"
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = _words("BLINKLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# Whether people reach us by https, which a reverse proxy speaks for us.
+HTTPS = _flag("BLINKLOG_HTTPS")
+# How many proxies stand before us: that many entries of X-Forwarded-For are to be believed.
+TRUSTED_PROXIES = _number("BLINKLOG_TRUSTED_PROXIES", 1 if HTTPS else 0)
+
+INSTALLED_APPS = [
+    "server.care",
+    "server.devices",
+    "server.session_data",
+    "server.dashboard",
+    "server.alerts",
+    "server.retention",
+    "server.home_assistant",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "server.monitoring.metrics.CountRequests",
+    "server.config.security.SafeHeaders",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Safe beside secrets: CSRF tokens are masked anew in every answer, and Django's gzip adds a
+    # random length, against what could be guessed from sizes (BREACH).
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "server.config.urls"
+WSGI_APPLICATION = "server.config.wsgi.application"
+ASGI_APPLICATION = "server.config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "server.alerts.context.open_alerts",
+            ]
+        },
+    }
+]
+
+
+# Databases. SQLite: IMMEDIATE takes the write lock at the start, so that read-then-write waits its
+# turn instead of failing; FULL because an acknowledgement promises that the commit survives a power
+# cut.
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+}
+# PostgreSQL: every wait has a bound. Migrations lift it (0 is no bound): rewriting a table takes
+# its time.
+_STATEMENT_TIMEOUT_S = _number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    # A server or a network that is gone without a word is noticed within a minute.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+    "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_S}s -c lock_timeout=10s"
+    " -c idle_in_transaction_session_timeout=60s",
+}
+
+
+def _database() -> dict[str, Any]:
+    url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
+    try:
+        parsed = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+    except ValueError:  # its text shows the URL, and with it the password
+        expected = "expected postgres://user:password@host/name, or sqlite:///path"
+        raise ImproperlyConfigured(f"DATABASE_URL: {expected}") from None
+    config: dict[str, Any] = dict(parsed)
+    sqlite = "sqlite" in config["ENGINE"]
+    config["OPTIONS"] = {
+        **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS),
+        **config.get("OPTIONS", {}),
+    }
+    if sqlite:  # a real file for tests too: an in-memory database locks differently
+        name = f"blinklog-test-{os.getpid()}.sqlite3"
+        config["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / name)}
+    return config
+
+
+DATABASES = {"default": _database()}
+
+AUTH_USER_MODEL = "care.Person"
+AUTHENTICATION_BACKENDS = ["server.care.login.RateLimitedBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+# Who may make an account: anybody, whoever was invited, nobody (see care/accounts.py).
+SIGN_UP = _one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
+# How an authenticator names us. care/second_factor.py counts wrong codes, not the package.
+OTP_TOTP_ISSUER = "Blinklog"
+OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "/static/"
+# Served from where they are: no collecting, no build step.
+WHITENOISE_USE_FINDERS = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "server.devices.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["server.devices.fair_share.DeviceThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": ["server.devices.authentication.IsPerson"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["server.common.parsing.BoundedJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "server.config.errors.exception_handler",
+    "NUM_PROXIES": TRUSTED_PROXIES,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Blinklog",
+    "DESCRIPTION": "Sessions of eye and blink measurements: devices write them, people and those "
+    "they let in read them.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "server.config.schema.describe_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "StateEnum": "server.session_data.models.State",
+        "OutcomeEnum": "server.session_data.serializers.OUTCOMES",
+        "CommandOutcomeEnum": "server.session_data.command_views.OUTCOMES",
+    },
+}
+
+# Bodies: a document is at most 1 MiB, and so is everything else.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# One line a record, or one object on each.
+LOGGING = logging_settings(_one_of("BLINKLOG_LOG", "line", "json"))
+
+# Who may read /metrics: those who bring the token, or come from these networks. Nobody by default.
+METRICS_ALLOW = _networks("BLINKLOG_METRICS_ALLOW")
+METRICS_TOKEN = _secret("BLINKLOG_METRICS_TOKEN_FILE")
+# Whether /readyz says 503 while no consumer is at work.
+READY_WITH_CONSUMER = _flag("BLINKLOG_READY_WITH_CONSUMER")
+# How long sessions are kept of a person who has not chosen; 0 is for ever.
+RETENTION_DAYS = _number("BLINKLOG_RETENTION_DAYS", 0)
+
+# Where people reach us, for links in what is sent to them.
+PUBLIC_URL = os.environ.get("BLINKLOG_URL", "").rstrip("/")
+# Notices by mail, and by webhooks: to public addresses alone, unless neighbours are meant.
+EMAIL_URL = os.environ.get("BLINKLOG_EMAIL_URL", "")
+globals().update(mail_settings(EMAIL_URL, os.environ.get("BLINKLOG_EMAIL_PASSWORD_FILE", "")))
+DEFAULT_FROM_EMAIL = os.environ.get("BLINKLOG_EMAIL_FROM", "Blinklog <blinklog@localhost>")
+WEBHOOK_PRIVATE = _flag("BLINKLOG_WEBHOOK_PRIVATE")
+
+MQTT_URL = os.environ.get("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
+MQTT_CA_FILE = os.environ.get("BLINKLOG_MQTT_CA_FILE", "")
+MQTT_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_PASSWORD_FILE", "")
+# Makes devices' identities at the broker (Mosquitto's dynamic-security plugin), where it is given.
+MQTT_ADMIN_URL = os.environ.get("BLINKLOG_MQTT_ADMIN_URL", "")
+MQTT_ADMIN_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_ADMIN_PASSWORD_FILE", "")
+DEVICE_MQTT_URL = _device_mqtt_url()

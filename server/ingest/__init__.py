@@ -1,0 +1,1 @@
+"""The MQTT door: take session documents from the broker and store them."""

@@ -1,7 +1,0 @@
-from django.apps import AppConfig
-
-
-class KeepingConfig(AppConfig):
-    name = "server.keeping"
-    verbose_name = "Keeping"
-    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,1 @@
+"""Request counts and signs of life, for whoever operates the server."""

@@ -1,0 +1,1 @@
+"""Run the server: the `blink-server` command, gunicorn, health and metrics pages."""

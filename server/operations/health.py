@@ -1,0 +1,75 @@
+"""Whether the process lives, and whether it could do its work."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """200 as long as this process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """200 when the database answers and has all migrations, else 503 and what is missing.
+
+    The consumer counts where the settings say so: a process that answers HTTP well is not to be
+    taken out of service because another one is gone, unless somebody wants to hear of it here.
+    """
+    missing = missing_migrations()
+    consumer = _consumer() if missing == 0 else {"consumer": "unknown"}
+    live = consumer["consumer"] == "ok" or not settings.READY_WITH_CONSUMER
+    ready = missing == 0 and live
+    body = {
+        "status": "ok" if ready else "unready",
+        "database": "away" if missing is None else "ok",
+        "missing_migrations": missing,
+        **consumer,
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _consumer() -> dict[str, Any]:
+    """Whether a consumer has the broker and the database, by its last sign of life."""
+    from server.monitoring.signs import ALIVE, CONSUMER, age
+
+    try:
+        heard = age(CONSUMER)
+    except (DatabaseError, InterfaceError):
+        return {"consumer": "unknown"}
+    if heard is None:
+        return {"consumer": "never heard of"}
+    state = "ok" if heard <= ALIVE else "away"
+    return {"consumer": state, "consumer_heard_s": round(heard.total_seconds())}
+
+
+def missing_migrations() -> int | None:
+    """How many; `None` while the database is away."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return 0 if _Seen.complete else _count_missing()
+    except (DatabaseError, InterfaceError):
+        return None
+
+
+class _Seen:
+    """Reading migrations takes a while, and what is applied stays so: read until all are."""
+
+    complete = False
+
+
+def _count_missing() -> int:
+    executor = MigrationExecutor(connection)
+    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    _Seen.complete = missing == 0
+    return missing

@@ -1,0 +1,142 @@
+"""`GET /metrics`: the state of the server for Prometheus, for those alone who are named in the
+settings. Numbers only: no person, no device and no session can be told from them.
+
+What one process can't know is read from the database, so it does not matter who is asked.
+"""
+
+import hmac
+import ipaddress
+import os
+import time
+from collections.abc import Iterable, Iterator
+
+from django.conf import settings
+from django.db import Error, connection
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY, Collector
+
+from server.alerts.models import Alert
+from server.alerts.outbox import depth
+from server.care.login import client_address
+from server.devices.models import HEARD_WITHIN, Device
+from server.monitoring.metrics import DOCUMENTS, REQUESTS
+from server.retention.models import Sign, Tally
+from server.session_data.models import DeadLetter
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """All numbers, in Prometheus' text format; 404 for whoever may not read them."""
+    if not may_read(request):
+        raise Http404
+    registry = CollectorRegistry()
+    if os.environ.get(FOLDER):
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    else:
+        registry.register(OfThisProcess())
+    registry.register(OfTheDatabase())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def may_read(request: HttpRequest) -> bool:
+    """By a token, or from an address, that the settings name. Neither by default."""
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
+            return True
+    if "X-Forwarded-For" in request.headers and not settings.TRUSTED_PROXIES:
+        return False  # by way of a proxy that nobody told us of: the address is the proxy's
+    try:
+        address = ipaddress.ip_address(client_address(request))
+    except ValueError:
+        return False
+    return any(address in network for network in settings.METRICS_ALLOW)
+
+
+class OfThisProcess(Collector):
+    """What is counted in this process, where it is the only one."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Requests, and documents by HTTP."""
+        assert REGISTRY is not None
+        yield from REQUESTS.collect()
+        yield from DOCUMENTS.collect()
+
+
+class OfTheDatabase(Collector):
+    """What the database knows; where it is away, that it is."""
+
+    def collect(self) -> Iterator[Metric]:
+        """A handful of queries, each on an index or on few rows."""
+        up = GaugeMetricFamily("blinklog_database_up", "Whether the database answers.")
+        try:
+            found = [self._latency(), *self._counts(), self._devices(), self._signs()]
+            up.add_metric([], 1)
+        except Error:
+            found = []
+            up.add_metric([], 0)
+        yield up
+        yield from found
+
+    def _latency(self) -> Metric:
+        begun_s = time.perf_counter()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+        took_s = time.perf_counter() - begun_s
+        name = "blinklog_database_latency_seconds"
+        return GaugeMetricFamily(name, "How long the database took to answer.", took_s)
+
+    def _counts(self) -> Iterator[Metric]:
+        tally = CounterMetricFamily(
+            "blinklog_mqtt_documents",
+            "Session documents by MQTT, by what became of them.",
+            labels=["outcome"],
+        )
+        for outcome, count in Tally.objects.values_list("outcome", "count"):
+            tally.add_metric([outcome], count)
+        yield tally
+        for name, text, value in (
+            ("alerts_open", "Open alerts.", Alert.objects.filter(resolved_at=None).count()),
+            ("outbox_depth", "Notices still to be sent.", depth()),
+            ("dead_letters", "Documents that were refused and kept.", DeadLetter.objects.count()),
+        ):
+            yield GaugeMetricFamily(f"blinklog_{name}", text, value)
+
+    def _devices(self) -> Metric:
+        heard = Q(last_seen_at__isnull=False)
+        online = heard & Q(online=True, last_seen_at__gt=timezone.now() - HEARD_WITHIN)
+        counts = Device.objects.filter(revoked_at=None).aggregate(
+            n_online=Count("pk", filter=online),
+            n_silent=Count("pk", filter=heard & ~online),
+            n_never=Count("pk", filter=~heard),
+        )
+        found = GaugeMetricFamily(
+            "blinklog_devices",
+            "Devices that the broker holds online, that are not, and that never spoke.",
+            labels=["state"],
+        )
+        for state, count in counts.items():
+            found.add_metric([state.removeprefix("n_")], count)
+        return found
+
+    def _signs(self) -> Metric:
+        found = GaugeMetricFamily(
+            "blinklog_last_sign_age_seconds",
+            "How long ago a part of the server last said that it does its work.",
+            labels=["part"],
+        )
+        now = timezone.now()
+        for name, at in Sign.objects.values_list("name", "at"):
+            found.add_metric([name], max(0.0, (now - at).total_seconds()))
+        return found

@@ -1,0 +1,149 @@
+"""Deletion that deletes: sessions with all that was made of them, or everything about a person.
+
+In batches, each a transaction of its own: none keeps others from writing for long, and what is
+interrupted half-way is gone on with by asking again. Ids stay behind as tombstones, because devices
+send again what they don't know to be there.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from server.alerts.models import Alert, UsualRange
+from server.care.audit import note
+from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonToken
+from server.devices.credentials import revoke
+from server.devices.models import Device
+from server.session_data.buried import bury
+from server.session_data.dead_letters import session_named
+from server.session_data.models import DeadLetter, SessionData
+
+BATCH = 200
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which of a person's sessions: one, those of some local days, or all."""
+
+    session_id: UUID | None = None
+    first: date | None = None
+    last: date | None = None
+
+    def sessions(self, person: Person) -> QuerySet[SessionData]:
+        """Those of the person's that are meant."""
+        wanted = Q(user=person)
+        if self.session_id is not None:
+            wanted &= Q(pk=self.session_id)
+        if self.first is not None:
+            wanted &= Q(local_day__gte=self.first)
+        if self.last is not None:
+            wanted &= Q(local_day__lte=self.last)
+        return SessionData.objects.filter(wanted)
+
+    def __str__(self) -> str:
+        if self.session_id is not None:
+            return "one session"
+        if self.first is None and self.last is None:
+            return "all sessions"
+        return f"sessions from {self.first or 'the first'} to {self.last or 'the last'}"
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much of what there is, or was deleted."""
+
+    sessions: int = 0
+    alerts: int = 0
+    dead_letters: int = 0
+    devices: int = 0
+    links: int = 0
+    tokens: int = 0
+    looks: int = 0
+
+
+def amounts(person: Person) -> Amounts:
+    """All that there is about a person."""
+    return Amounts(
+        sessions=SessionData.objects.filter(user=person).count(),
+        alerts=Alert.objects.filter(Q(person=person) | Q(receiver=person)).count(),
+        dead_letters=letters_of(person).count(),
+        devices=person.devices.count(),
+        links=CareLink.objects.filter(Q(person=person) | Q(caregiver=person)).count(),
+        tokens=PersonToken.objects.filter(person=person).count(),
+        looks=AccessLog.objects.filter(person=person).count(),
+    )
+
+
+def delete_sessions(person: Person, scope: Scope, *, by: Person | None) -> Amounts:
+    """Delete what the scope means, and say in the audit log how much that was."""
+    done = sum_of(delete_from(scope.sessions(person), person))
+    detail = f"{scope}: {done.sessions} sessions, {done.alerts} alerts, {done.dead_letters} letters"
+    note(by, AuditEvent.DELETED, person, detail)
+    return done
+
+
+def delete_from(sessions: QuerySet[SessionData], person: Person) -> Iterator[Amounts]:
+    """Delete these sessions of one person batch by batch; what each batch was."""
+    while batch := list(sessions.order_by("placed_at", "pk").values_list("pk", flat=True)[:BATCH]):
+        yield delete_batch(batch, person)
+
+
+def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
+    """These sessions, and what was made of them, at once or not at all."""
+    with transaction.atomic():
+        bury(batch)
+        alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
+        letters = _delete_letters(person, set(batch))
+        UsualRange.objects.filter(person=person).delete()  # made of them; made anew of the rest
+        AccessLog.objects.filter(session_id__in=batch).update(session_id=None)
+        sessions, _ = SessionData.objects.filter(pk__in=batch).delete()
+    return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)
+
+
+def delete_account(person: Person, by: Person | None) -> Amounts:
+    """Everything about a person, and the person. The audit log keeps that it was done: `by` that
+    person, or `None` for who runs the server.
+
+    Their devices are shut out first: raises `BrokerError` where the broker could not be told; then
+    nothing else was deleted.
+    """
+    there = amounts(person)
+    for device in Device.objects.filter(person=person):
+        revoke(device)
+    for _batch in delete_from(SessionData.objects.filter(user=person), person):
+        pass
+    with transaction.atomic():
+        letters_of(person).delete()
+        detail = f"an account: {there.sessions} sessions, {there.devices} devices"
+        note(by, AuditEvent.DELETED, person, f"{detail}, {there.links} links")
+        person.delete()
+    return there
+
+
+def sum_of(parts: Iterator[Amounts]) -> Amounts:
+    """All batches together."""
+    sessions = alerts = letters = 0
+    for part in parts:
+        sessions += part.sessions
+        alerts += part.alerts
+        letters += part.dead_letters
+    return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)
+
+
+def letters_of(person: Person) -> QuerySet[DeadLetter]:
+    """The refused documents that are about the person, whosever their device is by now."""
+    return DeadLetter.objects.filter(person=person)
+
+
+def _delete_letters(person: Person, sessions: Collection[UUID]) -> int:
+    """Refused documents about these sessions: few are kept of each device."""
+    about = [
+        pk
+        for pk, payload in letters_of(person).values_list("pk", "payload")
+        if session_named(payload) in sessions
+    ]
+    return DeadLetter.objects.filter(pk__in=about).delete()[0]

@@ -1,0 +1,190 @@
+"""Everything about a person in one zip, for that person: streamed, so that years need no memory.
+
+What each file is stands in README.txt. Documents are as their device sent them; tables are CSV.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from server.alerts.models import Alert, Receiver, Rule
+from server.care.audit import entries_of
+from server.care.models import AccessLog, CareLink, Person, PersonToken
+from server.common.fields import instant_text
+from server.devices.models import Command, Device
+from server.retention.deletion import letters_of
+from server.retention.tidying import days_kept
+from server.session_data.exports import line, over, sessions_as_csv
+from server.session_data.history import sessions_of
+from server.session_data.models import SessionData
+
+CHUNK = 100
+
+README = """\
+Everything that this Blinklog server keeps about {name}, {when}.
+
+person.json              the account, and how its owner is told of alerts
+sessions.csv             a line for each session that is over; an empty cell was not measured
+sessions/<id>.json       each session's document, as its device sent it
+links.csv                who may see whom, now and in the past
+devices.csv              devices, and when each was last heard of
+tokens.csv               which apps were let in (the tokens themselves are not kept)
+rules.csv                alert rules that this person made, or that are about them
+alerts.csv               what rules found about this person
+commands.csv             who asked a device to start or stop
+looks.csv                who looked at this person's data, and when
+looked.csv               at whose data this person looked, and when
+audit.csv                log-ins, sharing, devices, exports and deletions
+refused/<n>.json         documents that could not be accepted, and why
+
+Times are UTC. The document's keys are described in docs/session-document.md.
+"""
+
+
+class _Pipe:
+    """What the zip writes into, and the answer takes out of."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def take(self) -> bytes:
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+def everything(person: Person) -> Iterator[bytes]:
+    """The zip, piece by piece; the central directory at its end says that it is whole."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+        for name, parts in files(person):
+            with archive.open(name, "w") as file:
+                for part in parts:
+                    file.write(part.encode("utf-8", "replace"))
+                    if taken := pipe.take():
+                        yield taken
+    yield pipe.take()
+
+
+def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
+    """Each file's name, and its text in parts."""
+    when = instant_text(timezone.now())
+    yield "README.txt", [README.format(name=person.username, when=when)]
+    yield "person.json", [json.dumps(_account(person), indent=1)]
+    yield "sessions.csv", sessions_as_csv(over(sessions_of(person)))
+    for pk, document in _documents(person):
+        yield f"sessions/{pk}.json", [document]
+    yield "links.csv", _table(LINKS, _links(person))
+    yield "devices.csv", _table(DEVICES, Device.objects.filter(person=person).values(*DEVICES))
+    tokens = PersonToken.objects.filter(person=person)
+    yield "tokens.csv", _table(TOKENS, tokens.values(*TOKENS))
+    either = Q(person=person) | Q(receiver=person)
+    yield "rules.csv", _table(RULES, Rule.objects.filter(either).values(*RULES))
+    yield "alerts.csv", _table(ALERTS, Alert.objects.filter(person=person).values(*ALERTS))
+    commands = Command.objects.filter(Q(person=person) | Q(asked_by=person))
+    yield "commands.csv", _table(COMMANDS, commands.values(*COMMANDS))
+    looks = AccessLog.objects.filter(person=person)
+    yield "looks.csv", _table(LOOKS, looks.values(*LOOKS).iterator(CHUNK))
+    looked = AccessLog.objects.filter(viewer=person)
+    yield "looked.csv", _table(LOOKED, looked.values(*LOOKED).iterator(CHUNK))
+    yield "audit.csv", _table(AUDIT, entries_of(person).values(*AUDIT).iterator(CHUNK))
+    for letter in letters_of(person).order_by("pk"):
+        told = {"received_at": letter.received_at, "reason": letter.reason, "text": letter.payload}
+        yield f"refused/{letter.pk}.json", [json.dumps(told, default=_plain)]
+
+
+LINKS = ("caregiver", "person", "permissions", "created_at", "ended_at")
+DEVICES = ("id", "label", "created_at", "revoked_at", "last_seen_at", "agent_version")
+TOKENS = ("prefix", "created_at", "last_used_at", "revoked_at")
+RULES = (
+    "receiver__username", "person__username", "kind", "minutes", "by", "weekdays", "closures",
+    "closure_s", "spread", "created_at",
+)  # fmt: skip
+ALERTS = (
+    "receiver__username", "person__username", "kind", "session_id", "measured", "opened_at",
+    "resolved_at", "why",
+)  # fmt: skip
+COMMANDS = ("device__label", "asked_by_name", "command", "session_id", "asked_at", "problem")
+LOOKS = ("viewer_name", "what", "session_id", "first_at", "last_at", "views")
+LOOKED = ("person__username", "what", "session_id", "first_at", "last_at", "views")
+AUDIT = ("at", "event", "actor_name", "subject_name", "detail")
+
+
+def _account(person: Person) -> dict[str, Any]:
+    receiver = Receiver.objects.filter(person=person).first()
+    return {
+        "username": person.username,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "email": person.email,
+        "timezone": person.timezone,
+        "language": person.language,
+        "date_joined": instant_text(person.date_joined),
+        "last_login": instant_text(person.last_login) if person.last_login else None,
+        "sessions_kept_days": days_kept(person),
+        "told": receiver
+        and {
+            "by_email": receiver.by_email,
+            "email": receiver.email,
+            "webhook_url": receiver.webhook_url,
+            "quiet_from": str(receiver.quiet_from or ""),
+            "quiet_until": str(receiver.quiet_until or ""),
+        },
+    }
+
+
+def _links(person: Person) -> Iterator[dict[str, Any]]:
+    links = CareLink.objects.filter(Q(person=person) | Q(caregiver=person))
+    for link in links.select_related("person", "caregiver"):
+        yield {
+            "caregiver": link.caregiver.username,
+            "person": link.person.username,
+            "permissions": " ".join(sorted(link.permissions)),
+            "created_at": link.created_at,
+            "ended_at": link.ended_at,
+        }
+
+
+def _documents(person: Person) -> Iterator[tuple[Any, str]]:
+    """Every session, a few at a time along the index; those that come meanwhile may be missing."""
+    place: tuple[datetime, Any] | None = None
+    while True:
+        rows = SessionData.objects.filter(user=person)
+        if place is not None:
+            behind = Q(placed_at__gt=place[0]) | Q(pk__gt=place[1])
+            rows = rows.filter(Q(placed_at__gte=place[0]) & behind)
+        found = list(
+            rows.order_by("placed_at", "pk").values_list("pk", "document_json", "placed_at")[:CHUNK]
+        )
+        for pk, document, _ in found:
+            yield pk, document
+        if len(found) < CHUNK:
+            return
+        place = (found[-1][2], found[-1][0])
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """A line of names, and one for each row."""
+    yield line([name.removesuffix("__username") for name in columns])
+    for row in rows:
+        yield line([_plain(row[name]) for name in columns])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return instant_text(value)
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return "" if value is None else value if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,39 @@
+"""How long one's sessions are kept, and which of them are to be deleted."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from server.retention.models import Retention
+
+
+class RetentionForm(forms.Form):
+    """A number of days, or for ever."""
+
+    days = forms.IntegerField(
+        label=gettext_lazy("Days"),
+        required=False,
+        min_value=Retention.LEAST,
+        max_value=36500,
+        help_text=gettext_lazy("At least 7. Empty: for ever."),
+    )
+
+
+class RangeForm(forms.Form):
+    """Local days, both included."""
+
+    first = forms.DateField(
+        label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"})
+    )
+    last = forms.DateField(label=gettext_lazy("To"), widget=forms.DateInput(attrs={"type": "date"}))
+
+    def clean(self) -> dict[str, Any]:
+        """In their order."""
+        data = super().clean() or {}
+        first, last = data.get("first"), data.get("last")
+        if first and last and first > last:
+            raise ValidationError(_("The first day comes after the last."))
+        return data

@@ -1,0 +1,129 @@
+"""One's own data: how long it is kept, all of it to take away, and deleting it.
+
+Only one's own: nobody deletes or takes away everything of somebody else here. Before anything is
+deleted the page says how much it is and offers the export; the password is asked for once more.
+"""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from server.care.audit import note
+from server.care.forms import PasswordForm
+from server.care.login import note_failure, too_many_failures
+from server.care.models import AuditEvent, Person
+from server.care.page import action, form_page, viewer_of
+from server.common.mqtt import BrokerError
+from server.retention.deletion import Scope, amounts, delete_account, delete_sessions
+from server.retention.everything import everything
+from server.retention.forms import RangeForm, RetentionForm
+from server.retention.models import Retention
+from server.retention.tidying import days_kept
+
+
+@form_page
+def data(request: HttpRequest) -> HttpResponse:
+    """How much there is, how long it is kept, and what can be done with it."""
+    person = viewer_of(request)
+    kept = days_kept(person)
+    form = RetentionForm(request.POST or None, initial={"days": kept})
+    if request.method == "POST" and form.is_valid():
+        _keep_for(person, form.cleaned_data["days"])
+        messages.success(request, _("Kept."))
+        return redirect("keeping:data")
+    context = {"form": form, "ranges": RangeForm(), "there": amounts(person), "kept": kept}
+    return render(request, "keeping/data.html", context, status=400 if form.errors else 200)
+
+
+def _keep_for(person: Person, days: int | None) -> None:
+    Retention.objects.update_or_create(
+        person=person, defaults={"days": days, "changed_at": timezone.now()}
+    )
+    detail = f"{days} days" if days else "for ever"
+    note(person, AuditEvent.RETENTION_CHANGED, person, detail)
+
+
+@action  # type: ignore[arg-type] # a stream is an answer too
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """Everything, as a zip."""
+    person = viewer_of(request)
+    note(person, AuditEvent.EXPORTED, person, "everything")
+    response = StreamingHttpResponse(everything(person), content_type="application/zip")
+    name = f"blinklog-{timezone.now():%Y-%m-%d}.zip"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@form_page
+def delete_range(request: HttpRequest) -> HttpResponse:
+    """The sessions of some days; without any, the page on which to choose them."""
+    form = RangeForm(request.GET)
+    if not form.is_valid():
+        context = {"ranges": form, "there": amounts(viewer_of(request))}
+        return render(request, "keeping/range.html", context)
+    return _delete(request, Scope(first=form.cleaned_data["first"], last=form.cleaned_data["last"]))
+
+
+@form_page
+def delete_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """One session of one's own."""
+    scope = Scope(session_id=session_id)
+    if not scope.sessions(viewer_of(request)).exists():
+        raise Http404
+    return _delete(request, scope)
+
+
+def _delete(request: HttpRequest, scope: Scope) -> HttpResponse:
+    person = viewer_of(request)
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _knows(request, form):
+        done = delete_sessions(person, scope, by=person)
+        text = ngettext("%(n)d session was deleted.", "%(n)d sessions were deleted.", done.sessions)
+        messages.success(request, text % {"n": done.sessions})
+        return redirect("keeping:data")
+    context = {"form": form, "scope": scope, "n": scope.sessions(person).count()}
+    return render(request, "keeping/delete.html", context, status=_status(form))
+
+
+@form_page
+def delete_everything(request: HttpRequest) -> HttpResponse:
+    """The account, and all there is about its owner."""
+    person = viewer_of(request)
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _knows(request, form):
+        try:
+            account = Person.objects.get(pk=person.pk)  # not the request's, which stands in for it
+            done = delete_account(account, by=account)
+        except (BrokerError, ImproperlyConfigured):
+            form.add_error(None, _("The devices could not be shut out just now. Try again later."))
+        else:
+            request.session.flush()  # not `logout`: there is nobody left to log out
+            request.user = AnonymousUser()
+            return render(request, "keeping/gone.html", {"done": done})
+    context = {"form": form, "there": amounts(person)}
+    return render(request, "keeping/delete_account.html", context, status=_status(form))
+
+
+def _status(form: PasswordForm) -> int:
+    return 400 if form.errors else 200
+
+
+def _knows(request: HttpRequest, form: PasswordForm) -> bool:
+    """Whether that is the person's password; wrong ones count like those at the log-in."""
+    person = viewer_of(request)
+    if too_many_failures(request, person.username):
+        text = _("That was wrong too often. Please wait a quarter of an hour, then try again.")
+        form.add_error("password", text)
+        return False
+    if person.check_password(form.cleaned_data["password"]):
+        return True
+    note_failure(request, person.username)
+    form.add_error("password", _("That is not your password."))
+    return False

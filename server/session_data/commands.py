@@ -1,0 +1,124 @@
+"""People ask devices to start and stop sessions; the broker carries it, the history answers.
+
+    asked -> sent -> obeyed     the session that was asked for appeared, or is over
+                  -> expired    nothing of it came in time; it may still, by a slow way
+          -> failed             the device could not be told
+
+Which of them holds is read from the sessions, whenever somebody asks: a device's documents are its
+answer, and there is no other that could be lost or disagree with them.
+"""
+
+import json
+import logging
+import threading
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.utils import timezone
+
+from server.care.access import note_look
+from server.care.models import Person
+from server.common.fields import instant_text
+from server.common.mqtt import BrokerError, broker_settings, connected, device_topic
+from server.devices.models import Command, CommandName, Device
+from server.session_data.models import SessionData, State
+
+log = logging.getLogger(__name__)
+
+Outcome = Literal["sent", "obeyed", "expired", "failed"]
+
+# A start that comes later than this surprises somebody.
+LIFE = timedelta(seconds=30)
+# Threads of one process that may wait for the broker: the others go on answering while it hangs.
+MOST_WAITING = 2
+TURN_S = 1.0
+
+_turns = threading.BoundedSemaphore(MOST_WAITING)
+
+
+class BrokerAwayError(Exception):
+    """The device can't be told now; the text says why."""
+
+
+class NotConnectedError(Exception):
+    """The broker has it from the device that it is not there."""
+
+
+def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Command:
+    """Ask `device` on behalf of `asker`, who may see its person; returns when the broker has it.
+
+    The same question while the last one waits for its answer is that one: two presses start one
+    session. Raises `BrokerAwayError` or `NotConnectedError`; the record says so too.
+    """
+    command, is_new = _record(asker, device, name, session_id)
+    if not is_new:
+        return command
+    note_look(asker, device.person, f"{name} command", command.session_id)
+    try:
+        _send(command)
+    except (BrokerAwayError, NotConnectedError) as error:
+        Command.objects.filter(pk=command.pk).update(problem=str(error)[:200])
+        raise
+    return command
+
+
+def _record(
+    asker: Person, device: Device, name: CommandName, session_id: UUID
+) -> tuple[Command, bool]:
+    now = timezone.now()
+    with transaction.atomic():
+        Device.objects.select_for_update().get(pk=device.pk)  # one question at a time
+        last = Command.objects.filter(device=device, command=name, expires_at__gt=now).first()
+        same = last is not None and (name == CommandName.START or last.session_id == session_id)
+        if last is not None and same and outcome(last) == "sent":
+            return last, False
+        return Command.objects.create(
+            device=device,
+            person=device.person,
+            asked_by=asker,
+            asked_by_name=asker.username,
+            command=name,
+            session_id=session_id,
+            asked_at=now,
+            expires_at=now + LIFE,
+        ), True
+
+
+def _send(command: Command) -> None:
+    """Publish at QoS 1 and wait for the broker's word, for a bounded time."""
+    said = {
+        "id": str(command.pk),
+        "command": command.command,
+        "expires_at": instant_text(command.expires_at),
+        "session_id": str(command.session_id),
+    }
+    topic = device_topic(command.device_id, "commands")
+    if not _turns.acquire(timeout=TURN_S):
+        raise BrokerAwayError("the broker is slow, and other commands are waiting for it")
+    try:
+        with connected(broker_settings()) as line:
+            heard = line.publish(topic, json.dumps(said).encode(), LIFE // timedelta(seconds=1))
+    except BrokerError as error:
+        raise BrokerAwayError(f"the broker {error}") from error
+    except ImproperlyConfigured as error:
+        log.error("no command can be sent: %s", error)
+        raise BrokerAwayError("the server's settings for the broker are wrong") from error
+    finally:
+        _turns.release()
+    if not heard:
+        raise NotConnectedError("the device is not connected to the broker")
+
+
+def outcome(command: Command) -> Outcome:
+    """What has become of it until now: see the table above."""
+    session = SessionData.objects.filter(pk=command.session_id, device=command.device_id)
+    if command.command == CommandName.STOP:
+        session = session.exclude(state=State.ACTIVE)
+    if session.exists():
+        return "obeyed"
+    if command.problem:
+        return "failed"
+    return "expired" if command.expires_at <= timezone.now() else "sent"

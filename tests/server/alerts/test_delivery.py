@@ -1,0 +1,381 @@
+"""A notice reaches its receiver by mail and webhook, over real sockets, once, and none is lost."""
+
+import hashlib
+import hmac
+import json
+import socket
+import threading
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import connection
+from django.utils import timezone
+
+from server.alerts import outbox, webhook
+from server.alerts.judge import judge
+from server.alerts.models import Alert, Delivery, Kind, Pass, Receiver, Rule
+from server.alerts.outbox import SendError, hurry
+from server.alerts.quiet import quiet_until
+from server.alerts.sending import deliver_all
+from server.care.models import CareLink
+from server.config.mail_settings import mail_settings
+from server.devices.models import Device
+from server.operations import cli
+from tests import receivers
+from tests.server.conftest import make_world
+
+
+@pytest.fixture
+def box(settings, mailoutbox):
+    with receivers.mail_server() as box:
+        settings.EMAIL_URL = box.url
+        for name, value in mail_settings(box.url, "").items():
+            setattr(settings, name, value)
+        settings.PUBLIC_URL = "https://blinklog.example.org"
+        yield box
+
+
+@pytest.fixture
+def hook(settings):
+    settings.WEBHOOK_PRIVATE = True
+    with receivers.webhook() as hook:
+        yield hook
+
+
+@pytest.fixture
+def silent(world):
+    """Anna's device has been silent for an hour, and Carl has a rule on it."""
+    return prepare(world)
+
+
+def prepare(world):
+    CareLink.objects.filter(caregiver=world.carl, ended_at=None).update(may_get_alerts=True)
+    Rule.objects.create(receiver=world.carl, person=world.anna, kind=Kind.DEVICE_SILENT, minutes=30)
+    Device.objects.filter(pk=world.device.pk).update(
+        last_seen_at=timezone.now() - timedelta(hours=1)
+    )
+    return world
+
+
+def tell(world, **ways) -> Receiver:
+    return Receiver.objects.create(person=world.carl, **ways)
+
+
+def by_mail(world, **more) -> Receiver:
+    mail = {"by_email": True, "email": "carl@example.org", "confirmed_email": "carl@example.org"}
+    return tell(world, **mail | more)
+
+
+def heard_again(world) -> None:
+    Device.objects.filter(pk=world.device.pk).update(last_seen_at=timezone.now())
+
+
+def words(message) -> str:
+    return message.get_content()
+
+
+# By mail
+
+
+def test_carl_gets_a_mail_when_it_opens_and_one_when_it_is_over(silent, box):
+    by_mail(silent)
+    judge()
+    assert deliver_all() == (1, 0)
+    assert deliver_all() == (0, 0)
+    (mail,) = box.taken
+    assert (mail["To"], mail["Subject"]) == ("carl@example.org", "Blinklog: a notice about anna")
+    assert "Nothing was heard of the device Kitchen since" in words(mail)
+    assert "https://blinklog.example.org/alerts/" in words(mail)
+    heard_again(silent)
+    judge()
+    assert deliver_all() == (1, 0)
+    assert box.taken[1]["Subject"] == "Blinklog: over – anna"  # noqa: RUF001
+    assert "The device was heard of again." in words(box.taken[1])
+
+
+def test_in_the_receivers_language(silent, box):
+    silent.carl.language = "de"
+    silent.carl.save()
+    by_mail(silent)
+    judge()
+    deliver_all()
+    assert "Von dem Gerät Kitchen wurde seit" in words(box.taken[0])
+
+
+def test_an_address_that_nobody_confirmed_gets_nothing(silent, box):
+    by_mail(silent, confirmed_email="")
+    judge()
+    assert deliver_all() == (0, 0)
+    assert Alert.objects.count() == 1
+
+
+def test_while_the_mail_server_is_away_the_notice_waits_and_is_tried_again(silent, box, settings):
+    by_mail(silent)
+    judge()
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1
+    assert deliver_all() == (0, 1)
+    assert deliver_all() == (0, 0)  # not yet due again
+    settings.EMAIL_PORT = port
+    Delivery.objects.update(due_at=timezone.now())
+    assert deliver_all() == (1, 0)
+    assert len(box.taken) == 1
+
+
+def test_an_address_that_does_not_exist_is_not_tried_again(silent, box):
+    box.refuses = "550 no such user"
+    by_mail(silent)
+    judge()
+    assert deliver_all() == (0, 1)
+    assert "refused the address" in Delivery.objects.get(sent_at=None).problem
+    assert Delivery.objects.get().dropped_at is not None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mail.example.org", "imap://mail.example.org", "smtp://:99999", "smtp://u:p@far.org"],
+)
+def test_a_mail_server_that_cant_be_meant_is_refused_by_the_settings(address):
+    with pytest.raises(ImproperlyConfigured, match="BLINKLOG_EMAIL_URL: expected") as refused:
+        mail_settings(address, "")
+    assert ":p@" not in str(refused.value)
+
+
+# By webhook
+
+
+def test_a_webhook_gets_signed_json(silent, hook):
+    receiver = tell(silent, webhook_url=hook.url)
+    judge()
+    assert deliver_all() == (1, 0)
+    ((headers, body),) = hook.taken
+    told = json.loads(body)
+    assert (told["event"], told["alert"]["kind"]) == ("opened", "device_silent")
+    assert told["alert"]["user"] == "anna"
+    assert told["alert"]["measured"]["minutes"] == 30
+    at, _, made = headers["Blinklog-Signature"].partition(",v1=")
+    signed = at.removeprefix("t=").encode() + b"." + body
+    expected = hmac.new(receiver.webhook_secret.encode(), signed, hashlib.sha256).hexdigest()
+    assert made == expected
+
+
+def test_a_webhook_that_fails_is_tried_again_more_and_more_rarely_and_not_for_ever(silent, hook):
+    tell(silent, webhook_url=hook.url)
+    hook.answers = 500
+    judge()
+    pauses = []
+    for _ in range(outbox.MOST_TRIES):
+        before = timezone.now()
+        deliver_all()
+        pauses.append(Delivery.objects.get().due_at - before)
+        Delivery.objects.update(due_at=timezone.now())
+    assert len(hook.taken) == outbox.MOST_TRIES
+    assert pauses[3] > timedelta(minutes=7)
+    assert max(pauses) < timedelta(minutes=61)
+    assert deliver_all() == (0, 0)
+    assert Delivery.objects.get().problem == "the webhook answered 500"
+
+
+def test_redirects_are_not_followed(silent, hook):
+    tell(silent, webhook_url=hook.url)
+    hook.answers = 302
+    judge()
+    assert deliver_all() == (0, 1)
+    assert len(hook.taken) == 1
+
+
+def test_what_drips_in_for_ever_is_cut_off(monkeypatch, settings):
+    settings.WEBHOOK_PRIVATE = True
+    monkeypatch.setattr(webhook, "WHOLE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        with pytest.raises(SendError, match="can't be reached"):
+            webhook.exchange(address, b"{}", {})
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "224.0.0.1", "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1", "2002:7f00:1::", "::",
+    ],
+)  # fmt: skip
+def test_a_webhook_leads_nowhere_but_outside(address, monkeypatch):
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(ValidationError):
+        webhook.check_url(f"http://{host}/")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # A public name that stands for it, or for it and a good one.
+    found = [(family, 1, 6, "", ("93.184.215.14", 80)), (family, 1, 6, "", (address, 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(SendError, match="does not call"):
+        webhook.exchange("http://innocent.example/", b"{}", {})
+
+
+def test_the_connection_goes_to_the_address_that_was_looked_at(hook, settings, monkeypatch):
+    real, asked = socket.getaddrinfo, []
+
+    def resolve(host, port, *args, **kwargs):
+        asked.append(host)
+        return real("127.0.0.1", port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    status = webhook.exchange(f"http://no.such.name.example:{hook.port}/", b"{}", {})
+    assert status == 204
+    assert hook.taken[0][0]["Host"].startswith("no.such.name.example")
+    assert asked.count("no.such.name.example") == 1
+
+
+def test_a_name_that_is_not_resolved_in_time_has_no_address(monkeypatch):
+    monkeypatch.setattr(webhook, "RESOLVE_S", 0.05)
+    done = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: done.wait(30))
+    try:
+        with pytest.raises(SendError, match="no address"):
+            webhook.exchange("http://slow.example/", b"{}", {})
+        assert not done.is_set()
+    finally:
+        done.set()
+
+
+def test_an_address_that_no_connection_can_be_made_to_is_a_failure_to_send(monkeypatch):
+    monkeypatch.setattr(webhook, "check_url", lambda _: None)  # one that nobody thought of
+    with pytest.raises(SendError, match="can't be reached: InvalidURL"):
+        webhook.exchange("https://exa\x7fmple.org/", b"{}", {})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ftp://example.org/", "file:///etc/passwd", "example.org", "http://", "http://u:p@e.org/",
+     "http://e.org:99999/", "http://e.org/a b", "http://e.org/\r\nX: y", "http://[::1/",
+     "https://exa\x7fmple.org/"],
+)  # fmt: skip
+def test_what_is_no_address_of_a_webhook_is_refused(address):
+    with pytest.raises(ValidationError):
+        webhook.check_url(address)
+
+
+# The outbox
+
+
+def test_who_dies_while_sending_leaves_it_to_be_sent_again(silent, box, monkeypatch):
+    by_mail(silent)
+    judge()
+
+    class PowerCut(BaseException):
+        pass
+
+    def die(*_):
+        raise PowerCut
+
+    with pytest.raises(PowerCut):
+        outbox.deliver({"email": die})
+    assert deliver_all() == (0, 0)  # it may still be at it
+    Delivery.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+    assert deliver_all() == (1, 0)
+    assert len(box.taken) == 1
+
+
+def test_what_waits_is_sent_even_where_the_rules_cant_be_looked_at(silent, box, monkeypatch):
+    by_mail(silent)
+    judge()
+
+    def fail(*_):
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("server.alerts.judge.live_rules", fail)
+    with pytest.raises(ValueError, match="a fault"):
+        cli.main(["judge"])
+    assert len(box.taken) == 1
+
+
+def test_a_fault_in_sending_one_notice_is_counted_and_stops_no_other(silent, box, hook, caplog):
+    by_mail(silent, webhook_url=hook.url)
+    judge()
+
+    def fail(*_):
+        raise RuntimeError("carl@example.org")
+
+    assert outbox.deliver({"email": fail, "webhook": webhook.post}) == (1, 1)
+    assert len(hook.taken) == 1
+    failed = Delivery.objects.get(way="email")
+    assert (failed.attempts, failed.problem) == (1, "a fault of the server: RuntimeError")
+    assert failed.due_at > timezone.now()
+    assert "carl" not in caplog.text
+
+
+def test_nothing_is_sent_of_what_was_over_before_it_could_be_told(silent, box):
+    by_mail(silent)
+    judge()
+    heard_again(silent)
+    judge()
+    assert deliver_all() == (0, 0)
+    assert box.taken == []
+
+
+def test_with_the_permission_gone_nothing_more_is_sent_not_even_that_it_is_over(silent, box):
+    by_mail(silent)
+    judge()
+    CareLink.objects.get(caregiver=silent.carl, ended_at=None).end()
+    assert deliver_all() == (0, 0)
+    judge()
+    assert deliver_all() == (0, 0)
+    assert (box.taken, Alert.objects.get().why) == ([], "withdrawn")
+
+
+def test_in_quiet_hours_a_notice_waits_and_is_told_afterwards_if_it_is_still_open(silent, box):
+    local = timezone.now().astimezone(UTC)
+    silent.carl.timezone = "UTC"
+    silent.carl.save()
+    until = (local + timedelta(hours=2)).time().replace(second=0, microsecond=0)
+    quiet = {"quiet_from": (local - timedelta(hours=1)).time(), "quiet_until": until}
+    receiver = by_mail(silent, **quiet)
+    judge()
+    assert deliver_all() == (0, 0)
+    due = Delivery.objects.get().due_at
+    assert (due.hour, due.minute) == (until.hour, until.minute)
+    receiver.quiet_from = receiver.quiet_until = None
+    receiver.save()
+    hurry(receiver)
+    assert deliver_all() == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "told", "when"),
+    [
+        (time(22), time(7), "2026-11-22T23:30", "2026-11-23T07:00"),
+        (time(22), time(7), "2026-11-22T06:59", "2026-11-22T07:00"),
+        (time(22), time(7), "2026-11-22T07:00", "2026-11-22T07:00"),
+        (time(13), time(15), "2026-11-22T14:00", "2026-11-22T15:00"),
+        (time(13), time(15), "2026-11-22T12:59", "2026-11-22T12:59"),
+        (None, None, "2026-11-22T03:00", "2026-11-22T03:00"),
+    ],
+)
+def test_quiet_hours_go_over_midnight(begin, end, told, when):
+    moment = datetime.fromisoformat(told).replace(tzinfo=UTC)
+    assert quiet_until(moment, UTC, begin, end) == datetime.fromisoformat(when).replace(tzinfo=UTC)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_passes_at_once_open_one_alert_and_send_one_mail(box):
+    world = prepare(make_world())
+    by_mail(world)
+    now = timezone.now()
+    Pass.objects.create(pk=1, at=now - timedelta(minutes=1), since=now - timedelta(days=1))
+    together = threading.Barrier(4)
+
+    def whole_pass() -> None:
+        try:
+            together.wait(10)
+            judge()
+            deliver_all()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=whole_pass) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert (Alert.objects.count(), Delivery.objects.count(), len(box.taken)) == (1, 1, 1)

@@ -1,0 +1,519 @@
+"""What the pages make of numbers: days, words, marks, reasons, charts. No database."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import translation
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.common import words
+from server.dashboard import charts, days, eyes, history, marks, metrics, overview, session
+from server.dashboard.rows import SessionRow
+from server.session_data import summary
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MONDAY = date(2026, 11, 16)
+NOON = datetime(2026, 11, 16, 11, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """A page that was asked for in German leaves its thread speaking German."""
+    with translation.override("en"):
+        yield
+
+
+def row(day: date = MONDAY, **values: float | None) -> SessionRow:
+    started_at = NOON + (day - MONDAY)
+    measured = {"duration_s": 300.0, "valid_s": 290.0, "coverage": 0.97, **values}
+    return SessionRow(
+        id=UUID(int=1),
+        state="ended",
+        placed_at=started_at,
+        started_at=started_at,
+        ended_at=started_at + timedelta(minutes=5),
+        ended_by="button",
+        day=day,
+        zone=BERLIN,
+        date_uncertain=False,
+        received_at=started_at,
+        heard_at=started_at,
+        fps=29.8,
+        values=measured,
+    )
+
+
+def values_of(found: list[days.Day]) -> list[float | None]:
+    return [day.value for day in found]
+
+
+# Days
+
+
+def test_a_day_without_a_session_has_no_value_rather_than_zero() -> None:
+    rows = [
+        row(MONDAY, long_closure_count=0),
+        row(MONDAY + timedelta(days=2), long_closure_count=3),
+    ]
+    found = days.day_values(rows, "long_closure_count", MONDAY, MONDAY + timedelta(days=2))
+    assert values_of(found) == [0, None, 3]
+    assert [day.sessions for day in found] == [1, 0, 1]
+
+
+def test_a_session_that_measured_nothing_leaves_its_day_without_a_value() -> None:
+    found = days.day_values([row(blink_rate_per_min=None)], "blink_rate_per_min", MONDAY, MONDAY)
+    assert values_of(found) == [None]
+    assert found[0].sessions == 1
+
+
+def test_a_short_session_does_not_move_the_days_median() -> None:
+    rows = [row(blink_rate_per_min=12.0), row(blink_rate_per_min=40.0, valid_s=179.0)]
+    assert summary.median_of(rows, "blink_rate_per_min") == 12.0
+    assert summary.median_of(rows[1:], "blink_rate_per_min") is None
+
+
+def test_three_measured_minutes_are_enough() -> None:
+    assert not row(valid_s=180.0).short
+    assert row(valid_s=179.9).short
+    assert row(valid_s=None).short
+
+
+def test_a_days_coverage_weighs_sessions_by_their_length() -> None:
+    rows = [row(duration_s=60.0, valid_s=0.0), row(duration_s=540.0, valid_s=540.0)]
+    assert summary.coverage_of(rows) == pytest.approx(0.9)
+    assert summary.coverage_of([row(duration_s=None, valid_s=None)]) is None
+
+
+def test_what_is_usual_is_the_middle_half_of_four_weeks() -> None:
+    rows = [row(MONDAY - timedelta(days=n), perclos=n / 100) for n in range(1, 8)]
+    assert days.usual(rows, "perclos", MONDAY) == days.Range(0.02, 0.06)
+
+
+def test_what_is_usual_is_not_said_of_few_sessions_or_long_ago() -> None:
+    few = [row(MONDAY - timedelta(days=n), perclos=0.01) for n in range(1, 6)]
+    old = [row(MONDAY - timedelta(days=28 + n), perclos=0.01) for n in range(1, 9)]
+    assert days.usual(few + old, "perclos", MONDAY) is None
+
+
+def test_today_is_not_part_of_what_is_usual() -> None:
+    rows = [row(MONDAY, perclos=0.5) for _ in range(9)]
+    assert days.usual(rows, "perclos", MONDAY) is None
+
+
+# Periods
+
+
+def test_a_period_ends_today_and_has_all_its_days() -> None:
+    period = history.period_of("7", "", MONDAY)
+    assert (period.first, period.last, period.query) == (
+        MONDAY - timedelta(days=6),
+        MONDAY,
+        "days=7",
+    )
+    assert period.after is None
+
+
+@pytest.mark.parametrize("days_asked", ["", "0", "8", "-7", "7.0", "๗", "x" * 500])
+@pytest.mark.parametrize("until", ["", "2026-13-01", "tomorrow", "9999-12-31", "0001-01-01"])
+def test_nonsense_in_an_address_is_as_good_as_nothing(days_asked: str, until: str) -> None:
+    period = history.period_of(days_asked, until, MONDAY)
+    assert period.days == 30
+    assert date(1999, 1, 1) < period.before.first <= period.last <= MONDAY
+
+
+def test_one_can_go_to_earlier_periods_and_back() -> None:
+    period = history.period_of("30", "", MONDAY)
+    earlier = period.before
+    assert earlier.last + timedelta(days=1) == period.first
+    assert earlier.after == period
+    assert history.period_of("30", earlier.query.partition("until=")[2], MONDAY) == earlier
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (287.1, "4 min 47 s"), (4320, "1 h 12 min")],
+)
+def test_a_length_in_words(seconds: float, said: str) -> None:
+    assert words.in_words(seconds) == said
+
+
+def test_a_zone_is_said_with_what_it_means_on_that_day() -> None:
+    assert words.zone_words(BERLIN, NOON) == "Europe/Berlin, UTC+1"
+    assert words.zone_words(BERLIN, NOON - timedelta(days=120)) == "Europe/Berlin, UTC+2"
+    assert words.zone_words(ZoneInfo("Asia/Kolkata"), NOON) == "Asia/Kolkata, UTC+5:30"
+    assert words.zone_words(ZoneInfo("America/New_York"), NOON).endswith("UTC−5")  # noqa: RUF001
+    assert words.zone_words(UTC, NOON) == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "before", "after"),
+    [
+        ("Europe/Berlin", "2026-03-29T01:00Z", "01:59 UTC+1", "03:00 UTC+2"),
+        ("Europe/Berlin", "2026-10-25T01:00Z", "02:59 UTC+2", "02:00 UTC+1"),
+        ("America/New_York", "2026-03-08T07:00Z", "01:59 UTC-5", "03:00 UTC-4"),
+    ],
+)
+def test_a_zone_changes_in_the_minute_in_which_its_clocks_do(
+    name: str, change: str, before: str, after: str
+) -> None:
+    zone, moment = ZoneInfo(name), datetime.fromisoformat(change)
+    for at, said in ((moment - timedelta(minutes=1), before), (moment, after)):
+        offset = words.zone_words(zone, at).rpartition(" ")[2].replace("\N{MINUS SIGN}", "-")
+        assert f"{words.clock(at, zone)} {offset}" == said
+
+
+@given(st.integers(min_value=0, max_value=1000))
+def test_a_number_is_rounded_and_not_cut_off(thousandths: int) -> None:
+    tenths = str(thousandths / 10)  # 0.57 * 100 is 56.99999999999999
+    assert words.number(thousandths / 1000 * 100, 1) == tenths
+    assert metrics.PERCLOS.shown(thousandths / 1000) == tenths
+
+
+def test_days_near_today_have_names() -> None:
+    assert words.day_name(MONDAY, MONDAY) == "today"
+    assert words.day_name(MONDAY - timedelta(days=1), MONDAY) == "yesterday"
+    assert words.day_name(date(2026, 3, 1), MONDAY) == "Sun 1 Mar"
+    assert words.day_name(date(2025, 3, 1), MONDAY) == "Saturday 1 March 2025"
+
+
+def test_a_session_over_midnight_says_on_which_day_it_began() -> None:
+    late = replace(row(), started_at=datetime(2026, 11, 15, 22, 50, tzinfo=UTC))
+    assert history.time_span(late) == "Sun 15 Nov, 23:50 – 12:05"  # noqa: RUF001
+
+
+def test_a_clock_is_said_with_its_own_day_where_a_session_went_over_midnight() -> None:
+    start = datetime(2026, 11, 15, 22, 50, tzinfo=UTC)
+    late = replace(row(blink_rate_per_min=14.2), placed_at=start, started_at=start)
+    assert overview.last_words(late, MONDAY).startswith("Last session yesterday at 23:50")
+    period = history.period_of("7", "", MONDAY)
+    chart = history.figure(metrics.BLINK_RATE, [late], period).charts[0]
+    assert "Sun 15 Nov 23:50: 14.2" in chart
+
+
+# What is missing, and why
+
+
+def missing(
+    key: str, fps: float | None = 29.8, active: bool = False, **values: float
+) -> str | None:
+    metric = next(metric for metric in metrics.METRICS if metric.key == key)
+    found = metrics.reading(metric, {"valid_s": 290.0, **values}, fps, active)
+    assert found.value is None
+    return found.reason
+
+
+def test_null_is_not_measured_and_zero_is_zero() -> None:
+    assert metrics.PERCLOS.shown(0.0) == "0.0"
+    assert metrics.LONG_CLOSURES.shown(0) == "0"
+    assert metrics.PERCLOS.shown(None) is None
+    assert metrics.PERCLOS.shown(0.0184) == "1.8"
+
+
+def test_it_says_why_a_number_is_missing() -> None:
+    assert missing("blink_rate_per_min", valid_s=0.0) == "The eyes were not seen."
+    assert "12.4 pictures a second" in str(missing("blink_duration_median_ms", fps=12.4))
+    assert "at least 10" in str(missing("blink_count", fps=8.1))
+    assert missing("longest_closure_s", long_closure_count=0) == "There was no long closure."
+    assert missing("blink_duration_median_ms", blink_count=0) == "There was no blink to time."
+    assert missing("inter_blink_interval_median_s", blink_count=1) is not None
+    assert missing("ear_mean", active=True) == "Not known yet."
+
+
+def test_where_the_reason_is_not_known_none_is_made_up() -> None:
+    assert missing("ear_mean") is None
+    assert missing("blink_count", fps=None) is None
+
+
+def test_a_metric_of_newer_devices_is_shown_only_where_it_was_measured() -> None:
+    older = {each.metric.key for each in metrics.readings(row().values, 29.8, False)}
+    assert {"looking_down", "blink_closure_left_median", "ear_open_right"} & older == set()
+    values = row(looking_down=0.0, blink_closure_left_median=0.823).values
+    newer = {each.metric.key: each.value for each in metrics.readings(values, 29.8, False)}
+    assert newer.keys() - older == {"looking_down", "blink_closure_left_median"}
+    assert (newer["looking_down"], newer["blink_closure_left_median"]) == ("0", "82")
+
+
+# Each eye, and the gaze
+
+BOTH = {"blink_closure_left_median": 0.82, "blink_closure_right_median": 0.21}
+TYPICAL = "In a typical blink the left eye closes by 82 %, the right by 21 %."
+RIGHT_LESS = "The right eye closed less than the left."
+
+
+def test_each_eye_is_told_where_both_are_known() -> None:
+    assert eyes.eye_lines({**BOTH, "blink_count": 10}, None) == [f"{TYPICAL} {RIGHT_LESS}"]
+    assert eyes.eye_lines({**BOTH, "blink_count": 9}, None) == [TYPICAL]
+    assert eyes.eye_lines({**BOTH, "blink_count": None}, None) == [TYPICAL]
+    for name in BOTH:
+        assert eyes.eye_lines({**BOTH, "blink_count": 99, name: None}, None) == []
+    assert eyes.eye_lines({"blink_count": 99}, None) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"),
+    [
+        (0.82, 0.571, ""),
+        (0.82, 0.569, " The right eye closed less than the left."),
+        (0.57, 0.82, " The left eye closed less than the right."),
+        (0.0, 0.8, " The left eye closed less than the right."),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_only_a_clear_difference_is_named(left: float, right: float, said: str) -> None:
+    values = {"blink_closure_left_median": left, "blink_closure_right_median": right}
+    (line,) = eyes.eye_lines({**values, "blink_count": 50}, None)
+    assert line.partition(" %.")[2] == said
+
+
+def test_a_difference_needs_ten_blinks_in_which_both_eyes_were_seen() -> None:
+    both, one = [0.8] * 10 + [0.8] * 40, [0.2] * 10 + [None] * 40
+    values = {**BOTH, "blink_count": 50}
+    columns = {"closure_left": both, "closure_right": one}
+    assert eyes.eye_lines(values, columns) == [f"{TYPICAL} {RIGHT_LESS}"]
+    columns["closure_right"] = [0.2] * 9 + [None] * 41
+    assert eyes.eye_lines(values, columns) == [TYPICAL]
+
+
+def test_looking_down_is_told_and_zero_is_zero() -> None:
+    assert eyes.eye_lines({"looking_down": 0.12}, None) == ["Looking down 12 % of the time."]
+    assert eyes.eye_lines({"looking_down": 0.0}, None) == ["Looking down 0 % of the time."]
+    assert eyes.eye_lines({"looking_down": None}, None) == []
+
+
+def test_every_blink_says_how_far_each_eye_closed_where_that_is_known() -> None:
+    columns: dict[str, list[Any] | None] = {
+        "at_s": [1.0, 2.5],
+        "duration_ms": [180.0] * 2,
+        "amplitude": [0.5, 0.6],
+        "complete": [True] * 2,
+    }
+    older = session.session_page(row(), {"blinks": columns}, NOON).blinks
+    assert (older.each_eye, older.lines[0].left, older.lines[0].right) == (False, None, None)
+    columns |= {"closure_left": [0.825, None], "closure_right": None}
+    newer = session.session_page(row(), {"blinks": columns}, NOON).blinks
+    assert newer.each_eye
+    assert [(line.left, line.right) for line in newer.lines] == [("82", None), (None, None)]
+
+
+def test_what_the_device_says_of_face_picture_and_gaze_is_told_in_words() -> None:
+    second, turned, gaze = session.remarks(["second_face", "turned", "gaze_unknown", "new"])
+    assert second.startswith("A second face was in the picture")
+    assert "camera.rotate" in turned
+    assert gaze.startswith("Looking down could not be told from closed eyes.")
+
+
+def test_marks_say_what_to_know_first() -> None:
+    odd = replace(
+        row(valid_s=61.0), state="interrupted", ended_by="power_loss", date_uncertain=True
+    )
+    found = marks.marks_of(odd, NOON)
+    assert [mark.kind for mark in found] == ["uncertain", "interrupted", "short"]
+    assert "lost power" in found[1].about
+    assert marks.marks_of(row(), NOON) == []
+
+
+def test_a_session_under_way_is_live_until_its_device_falls_silent() -> None:
+    live = replace(row(valid_s=30.0), state="active", ended_at=None)
+    assert [mark.kind for mark in marks.marks_of(live, NOON + timedelta(seconds=80))] == ["live"]
+    [mark] = marks.marks_of(live, NOON + timedelta(minutes=12))
+    assert mark.text == "silent for 12 minutes"
+
+
+# Charts
+
+FRAME = charts.Frame("Blink rate", (0, 4), 20, [(0.5, "16 Nov"), (1.5, "17 Nov")])
+
+
+def lines_in(svg: str) -> list[str]:
+    _before, _between, line = svg.partition('class="series serie-2')
+    return re.findall(r'<path d="([^"]*)" class="line', line.partition("</g>")[0])
+
+
+def test_a_gap_breaks_the_line() -> None:
+    whole = [(0.5, 10.0), (1.5, 11.0), (2.5, 12.0), (3.5, 13.0)]
+    broken: list[tuple[float, float | None]] = [*whole[:2], (2.0, None), *whole[2:]]
+    assert len(lines_in(charts.dots_and_line(FRAME, charts.SMALL, line=whole))) == 1
+    assert len(lines_in(charts.dots_and_line(FRAME, charts.SMALL, line=broken))) == 2
+
+
+def test_days_without_data_are_columns_behind_the_line() -> None:
+    values = [None, 10.0, None, None, 11.0]
+    assert charts.gaps_between(values) == [(0, 1), (2, 4)]
+    assert charts.gaps_between([0.0, 1.0]) == []
+    line = [(n + 0.5, value) for n, value in enumerate(values)]
+    svg = charts.dots_and_line(FRAME, charts.SMALL, line=line, gaps=charts.gaps_between(values))
+    gaps, line_at = svg.index('class="series serie-3'), svg.index('class="series serie-2')
+    assert gaps < svg.index('class="series serie-0') < line_at
+    assert svg[gaps:].partition("</g>")[0].count('<path d="M') == 2
+
+
+def test_no_data_is_a_gap_and_zero_is_a_mark() -> None:
+    data = [charts.Bar(0, 1, None, "gap"), charts.Bar(1, 2, 0, "none"), charts.Bar(2, 3, 7, "7")]
+    svg = charts.bars(FRAME, charts.SMALL, data)
+    assert [svg.count(f'class="{kind}"') for kind in ("gap", "zero", "bar")] == [1, 1, 1]
+
+
+def test_a_chart_brings_no_style_no_script_and_no_other_address() -> None:
+    svg = charts.dots_and_line(FRAME, charts.WIDE, dots=[charts.Dot(1, 5, "x")], band=(1, 3))
+    assert not re.search(r"<style|<script|style=|xlink|<!--|href|onload", svg)
+    assert re.findall(r"https?://[^\"]*", svg) == ["http://www.w3.org/2000/svg"]
+
+
+def test_a_chart_says_what_it_shows_and_escapes_what_it_says() -> None:
+    frame = replace(FRAME, label='<b> & "you"')
+    svg = charts.dots_and_line(frame, charts.SMALL, dots=[charts.Dot(1, 5, "</svg><script>")])
+    assert 'role="img" aria-label="&lt;b&gt; &amp; &quot;you&quot;"' in svg
+    assert "<script>" not in svg
+    assert "<title>&lt;/svg&gt;&lt;script&gt;</title>" in svg
+
+
+def test_an_empty_sparkline_can_be_drawn() -> None:
+    assert "<svg" in charts.sparkline("nothing", [None] * 14, None)
+
+
+@given(st.floats(min_value=1e-6, max_value=1e9))
+def test_an_axis_ends_at_or_above_its_highest_value_after_few_steps(highest: float) -> None:
+    top, step = charts.nice_top(highest)
+    assert top >= highest * (1 - 1e-7)
+    assert 1 <= round(top / step) <= 4
+    assert charts.nice_top(top) == pytest.approx((top, step))
+
+
+@given(st.integers(min_value=0, max_value=200), st.integers(min_value=1, max_value=20))
+def test_labels_are_thinned_to_the_room_there_is(count: int, room: int) -> None:
+    ticks = [(float(n), str(n)) for n in range(count)]
+    kept = charts.thinned(ticks, room)
+    assert len(kept) <= room
+    assert kept[:1] == ticks[:1]
+
+
+def axis_labels(svg: str) -> list[str]:
+    axis = svg.partition('class="axis y')[2].partition('class="axis x')[0]
+    return re.findall(r"<text[^>]*>([^<]*)</text>", axis)
+
+
+def test_the_marks_of_an_axis_say_where_they_are() -> None:
+    minutes = [{"minute": n, "ear_mean": ear} for n, ear in enumerate([0.21, 0.25, 0.3, 0.36])]
+    chart = session.session_page(row(), {"minutes": minutes}, NOON).ear_chart
+    assert axis_labels(chart or "") == ["0.15", "0.25", "0.35", "0.45"]
+
+
+@given(
+    st.integers(min_value=0, max_value=40),
+    st.sampled_from([0.1, 0.17, 0.4, 0.8, 3, 5]),
+)
+def test_every_mark_of_an_axis_is_where_its_label_says(twentieths: int, height: float) -> None:
+    bottom = twentieths / 20
+    frame = charts.Frame("", (0, 1), bottom + height, bottom=bottom)
+    labels = axis_labels(
+        charts.dots_and_line(frame, charts.SMALL, dots=[charts.Dot(0, bottom, "")])
+    )
+    top, step = charts.nice_top(height)
+    wanted = [bottom + n * step for n in range(round(top / step) + 1)]
+    assert [float(label) for label in labels] == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-300, 1e-7])
+def test_a_value_next_to_nothing_is_drawn_as_nothing(tiny: float) -> None:
+    minutes = [{"minute": 0, "valid_s": 60, "blinks": 0, "ear_mean": tiny, "perclos": tiny}]
+    tinies = dict.fromkeys(summary.WAYS, tiny)
+    blinks = {"at_s": [tiny], "duration_ms": [tiny], "amplitude": [tiny], "complete": [True]}
+    one = row(MONDAY, **tinies | {"valid_s": 290.0})
+    page = session.session_page(one, {"minutes": minutes, "blinks": blinks}, NOON)
+    assert page.blinks.lines[0].amplitude == "0"
+    period = history.period_of("7", "", MONDAY)
+    rows = [replace(one, day=MONDAY - timedelta(days=n)) for n in range(14)]
+    for figure in history.figures(rows, period):
+        assert "<svg" in figure.charts[0]
+    assert overview.card_of_days(rows, MONDAY).spark
+
+
+def test_an_axis_for_ear_is_around_its_values() -> None:
+    assert history.ear_axis([0.294, 0.296]) == pytest.approx((0.25, 0.35))
+    assert history.ear_axis([0.01, 0.02])[0] == 0
+
+
+# A session's minutes
+
+
+def test_a_minute_the_document_leaves_out_is_a_gap() -> None:
+    document = {
+        "minutes": [
+            {"minute": 0, "valid_s": 58.0, "blinks": 0, "ear_mean": 0.3, "perclos": 0.0},
+            {"minute": 2, "valid_s": 0.0, "blinks": None, "ear_mean": None, "perclos": None},
+            {"minute": 3, "valid_s": 20.0, "blinks": 5, "ear_mean": 0.3, "perclos": 0.02},
+        ]
+    }
+    page = session.session_page(row(), document, NOON)
+    assert [minute.blinks for minute in page.minutes] == [0, None, None, 5]
+    assert [minute.why for minute in page.minutes] == [None, "no data", "no face", None]
+    assert [minute.clock for minute in page.minutes][:2] == ["12:00", "12:01"]
+    chart = page.minute_charts[0]
+    assert [chart.count(f'class="{kind}"') for kind in ("gap", "zero", "bar partly")] == [2, 1, 1]
+
+
+def test_a_session_without_minutes_has_no_chart_and_a_page() -> None:
+    page = session.session_page(row(), {}, NOON)
+    assert (page.minute_charts, page.minutes, page.blinks.known) == ([], [], False)
+
+
+def test_too_many_blinks_are_counted_rather_than_cut_off() -> None:
+    names = ("at_s", "duration_ms", "amplitude", "complete")
+    columns = {name: [1.0] * 1501 for name in names}
+    page = session.session_page(row(), {"blinks": columns}, NOON)
+    assert (page.blinks.many, page.blinks.lines) == (1501, ())
+
+
+def test_blinks_of_a_slow_camera_are_listed_without_durations() -> None:
+    columns = {
+        "at_s": [1.0, 2.5],
+        "duration_ms": [None] * 2,
+        "amplitude": [0.5, None],
+        "complete": [True, None],
+    }
+    page = session.session_page(row(), {"blinks": columns}, NOON)
+    assert [line.duration_ms for line in page.blinks.lines] == [None, None]
+    assert [line.kind for line in page.blinks.lines] == ["complete", ""]
+    assert page.blinks.charts == []
+
+
+def test_blinks_are_rounded_and_not_cut_off() -> None:
+    columns = {
+        "at_s": [1.0, 2.0, 3.0],
+        "duration_ms": [187.9, 99.99, 180.0],
+        "amplitude": [0.29, 0.57, 0.995],
+        "complete": [True] * 3,
+    }
+    blinks = session.session_page(row(), {"blinks": columns}, NOON).blinks
+    assert [line.duration_ms for line in blinks.lines] == ["188", "100", "180"]
+    assert [line.amplitude for line in blinks.lines] == ["29", "57", "100"]
+    assert "between 100 and 188 ms" in blinks.charts[0]
+
+
+def test_a_rate_of_pictures_is_rounded_where_it_is_told_and_not_where_it_falls_short() -> None:
+    page = session.session_page(replace(row(), fps=29.96), {}, NOON)
+    assert page.origin == "30.0 pictures a second"
+    reason = missing("blink_duration_median_ms", fps=14.96, blink_count=3)
+    assert "gave 14.9 pictures a second; this needs at least 15" in str(reason)
+
+
+def test_what_is_too_short_by_a_moment_is_not_said_to_be_long_enough() -> None:
+    (mark,) = marks.marks_of(row(valid_s=179.9), NOON)
+    assert "Only 2 min 59 s were measured" in mark.about
+
+
+def test_a_chart_of_very_many_sessions_shows_their_days() -> None:
+    period = history.period_of("30", "", MONDAY)
+    rows = [row(MONDAY - timedelta(days=n % 30), perclos=0.02) for n in range(401)]
+    few, many = (history.figure(metrics.PERCLOS, some, period) for some in (rows[:400], rows))
+    assert (few.kinds, many.kinds) == ({"session"}, set())
+    assert (few.charts[0].count("<circle"), many.charts[0].count("<circle")) == (430, 30)

@@ -1,0 +1,415 @@
+"""What is kept, for how long; all of it to take away; and deletion that deletes."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.db.models import ForeignKey
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from server.alerts.models import Alert, Receiver, Rule
+from server.care.access import note_look
+from server.care.models import AccessLog, AuditEntry, CareLink, Person
+from server.common.mqtt import BrokerError
+from server.devices import manage
+from server.operations import cli
+from server.retention import deletion, tidying
+from server.retention.models import Retention, Tombstone
+from server.retention.tidying import tidy
+from server.session_data.accept import accept_session
+from server.session_data.dead_letters import keep_dead_letter, retry
+from server.session_data.models import DeadLetter, SessionData
+from tests.server.conftest import PASSWORD, golden
+
+
+def stored(world, **changes) -> str:
+    document = golden("final", **changes)
+    assert accept_session(world.device, document).outcome == "stored"
+    return document["session_id"]
+
+
+def on(day: str, world) -> str:
+    return stored(world, started_at=f"{day}T10:00:00Z", ended_at=f"{day}T10:05:00Z")
+
+
+def logged_in(person) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def anna(world) -> Client:
+    return logged_in(world.anna)
+
+
+def deletions() -> list[str]:
+    return list(AuditEntry.objects.filter(event="deleted").values_list("detail", flat=True))
+
+
+# Deleting sessions
+
+
+def test_a_session_is_deleted_with_what_was_made_of_it_after_the_page_said_so(world, anna):
+    gone, stays = stored(world), stored(world)
+    for session in (gone, stays):
+        payload = json.dumps(golden("final", session_id=session)).encode()
+        keep_dead_letter("mqtt", str(world.device.pk), world.device, "bad", payload)
+        rule = Rule.objects.create(
+            receiver=world.anna, person=world.anna, kind="long_closures", closures=1
+        )
+        Alert.objects.create(
+            rule=rule, receiver=world.anna, person=world.anna, kind="long_closures",
+            cause=session, session_id=session, opened_at=timezone.now(),
+            measured={"started_at": "2026-11-22T10:00:00Z", "count": 1, "longest_s": 1.0,
+                      "closures": 1, "closure_s": None},
+        )  # fmt: skip
+        note_look(world.carl, world.anna, "session", session)
+    address = f"/account/data/delete/session/{gone}/"
+    page = anna.get(address).content.decode()
+    assert "Delete 1 session" in page
+    assert "/account/data/export/" in page
+    assert anna.post(address, {"password": "wrong"}).status_code == 400
+    assert SessionData.objects.count() == 2
+    assert anna.post(address, {"password": PASSWORD}).status_code == 302
+    assert [str(each.pk) for each in SessionData.objects.all()] == [stays]
+    assert [str(each.session_id) for each in Alert.objects.all()] == [stays]
+    assert gone not in DeadLetter.objects.get().payload
+    assert AccessLog.objects.filter(viewer=world.carl).count() == 2  # who looked stays
+    assert not AccessLog.objects.filter(session_id=gone).exists()
+    assert deletions() == ["one session: 1 sessions, 1 alerts, 1 letters"]
+
+
+def test_a_device_that_sends_a_deleted_session_again_does_not_bring_it_back(world, anna, api):
+    document = golden("final")
+    accept_session(world.device, document)
+    session = document["session_id"]
+    keep_dead_letter(
+        "mqtt", "elsewhere", None, "unknown", json.dumps(document | {"revision": 9}).encode()
+    )
+    anna.post(f"/account/data/delete/session/{session}/", {"password": PASSWORD})
+    later = document | {"revision": document["revision"] + 1}
+    for again in (document, later):
+        answer = accept_session(world.device, again)
+        assert (answer.outcome, answer.reason) == ("stale", "it was deleted")
+        by_http = api("device")("PUT", f"/api/session/{session}/", again)
+        assert (by_http.status_code, by_http.json()["outcome"]) == (200, "stale")
+    DeadLetter.objects.update(device=world.device, sender=str(world.device.pk))
+    retry(DeadLetter.objects.get())
+    assert not SessionData.objects.exists()
+    assert api("carl").get(f"/api/session/{session}/").status_code == 404
+
+
+@pytest.mark.parametrize("how", ["one", "several"])
+def test_what_is_deleted_in_the_admin_site_does_not_come_back_either(world, how):
+    documents = [golden("final") for _ in range(2)]
+    for document in documents:
+        accept_session(world.device, document)
+    ids = [document["session_id"] for document in documents]
+    root = logged_in(Person.objects.create_superuser("root", timezone="UTC"))
+    listed = "/admin/session_data/sessiondata/"
+    if how == "one":
+        for session in ids:
+            root.post(f"{listed}{session}/delete/", {"post": "yes"})
+    else:
+        form = {"action": "delete_selected", "_selected_action": ids, "post": "yes"}
+        assert root.post(listed, form).status_code == 302
+    assert not SessionData.objects.exists()
+    for document in documents:
+        again = document | {"revision": document["revision"] + 1}
+        assert accept_session(world.device, again).outcome == "stale"
+    assert deletions() == ["one session: 1 sessions, 0 alerts, 0 letters"] * 2
+    assert {each.subject for each in AuditEntry.objects.filter(event="deleted")} == {world.anna}
+
+
+def test_a_batch_asks_once_which_of_its_new_sessions_were_deleted(world):
+    accept_session(world.device, golden("final"))
+    with CaptureQueriesContext(connection) as queries:
+        accept_session(world.device, golden("final"))
+    tombs = [each for each in queries if Tombstone._meta.db_table in each["sql"]]
+    assert len(tombs) == 1
+    known = golden("started")
+    accept_session(world.device, known)
+    with CaptureQueriesContext(connection) as queries:
+        accept_session(world.device, known | {"revision": 2})
+    assert not [each for each in queries if Tombstone._meta.db_table in each["sql"]]
+
+
+def test_the_sessions_of_some_days_are_deleted_in_batches(world, anna, monkeypatch):
+    monkeypatch.setattr(deletion, "BATCH", 2)
+    inside = [on(day, world) for day in ("2026-11-02", "2026-11-03", "2026-11-04") * 2]
+    outside = [on(day, world) for day in ("2026-11-01", "2026-11-05")]
+    chosen = {"first": "2026-11-02", "last": "2026-11-04"}
+    page = anna.get("/account/data/delete/", chosen).content.decode()
+    assert "Delete 6 sessions" in page
+    anna.post("/account/data/delete/?first=2026-11-02&last=2026-11-04", {"password": PASSWORD})
+    assert {str(each.pk) for each in SessionData.objects.all()} == set(outside)
+    assert Tombstone.objects.count() == len(inside)
+    backwards = {"first": "2026-11-04", "last": "2026-11-02"}
+    assert "comes after the last" in anna.get("/account/data/delete/", backwards).content.decode()
+
+
+@pytest.mark.parametrize("who", ["carl", "ella", "otto"])
+def test_nobody_deletes_or_exports_what_is_not_theirs(world, who):
+    CareLink.objects.filter(caregiver=world.carl, ended_at=None).update(
+        may_control=True, may_get_alerts=True
+    )
+    session = stored(world)
+    other = logged_in(getattr(world, who))
+    address = f"/account/data/delete/session/{session}/"
+    assert other.get(address).status_code == 404
+    assert other.post(address, {"password": PASSWORD}).status_code == 404
+    days = "/account/data/delete/?first=2020-01-01&last=2030-01-01"
+    other.post(days, {"password": PASSWORD})
+    assert SessionData.objects.count() == 1
+    assert session not in unzipped(other.post("/account/data/export/"))["sessions.csv"]
+
+
+def test_guesses_at_the_password_are_counted(world, anna):
+    stored(world)
+    address = "/account/data/delete/account/"
+    for _ in range(10):
+        assert anna.post(address, {"password": "wrong"}).status_code == 400
+    answer = anna.post(address, {"password": PASSWORD})
+    assert "too often" in answer.content.decode()
+    assert Person.objects.filter(username="anna").exists()
+
+
+def test_whoever_is_not_logged_in_gets_nowhere(world):
+    for path in ("", "delete/", "delete/account/"):
+        assert Client().get(f"/account/data/{path}").status_code == 302
+    assert Client().post("/account/data/export/").status_code == 302
+
+
+# Deleting the account
+
+
+def test_with_the_account_everything_about_the_person_is_gone(world, anna, api):
+    session = stored(world)
+    keep_dead_letter("mqtt", str(world.device.pk), world.device, "bad", b'{"blinks": 7}')
+    Receiver.objects.create(person=world.anna, email="anna@example.org")
+    Rule.objects.create(receiver=world.carl, person=world.anna, kind="device_silent", minutes=9)
+    Retention.objects.create(person=world.anna, days=90)
+    note_look(world.carl, world.anna, "session", session)
+    page = anna.get("/account/data/delete/account/").content.decode()
+    assert "/account/data/export/" in page
+    pk = world.anna.pk
+    answer = anna.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert "The account and 1 session are gone" in answer.content.decode()
+    assert left_about(pk) == []
+    assert not DeadLetter.objects.exists()
+    assert anna.get("/account/data/").status_code == 302
+    assert api("anna").get("/api/people/").status_code == 401
+    assert api("device")("POST", "/api/session/start/", golden("started")).status_code == 401
+    assert deletions() == ["an account: 1 sessions, 1 devices, 2 links"]
+    assert Person.objects.filter(username="otto").exists()
+
+
+def test_the_operator_deletes_an_account_once_it_is_said_that_this_is_meant(
+    world, capsys, monkeypatch
+):
+    monkeypatch.setenv("BLINKLOG_SECRET_KEY", "x" * 60)
+    stored(world)
+    pk = world.anna.pk
+    assert cli.main(["delete-account", "anna"]) == 1
+    assert "1 sessions, 1 devices, 2 links: expected --for-good" in capsys.readouterr().err
+    assert cli.main(["delete-account", "anna", "--for-good"]) == 0
+    assert left_about(pk) == []
+    entry = AuditEntry.objects.get(event="deleted")
+    assert (entry.actor, entry.subject_name) == (None, "anna")
+
+
+def test_the_admin_site_deletes_no_person(world):
+    stored(world)
+    root = logged_in(Person.objects.create_superuser("root", timezone="UTC"))
+    page = f"/admin/care/person/{world.anna.pk}/delete/"
+    assert root.post(page, {"post": "yes"}).status_code == 403
+    assert SessionData.objects.filter(user=world.anna).exists()
+
+
+def left_about(pk: int) -> list[str]:
+    """Every row of every table that still points at a person."""
+    return [
+        f"{model.__name__}.{field.name}"
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if isinstance(field, ForeignKey)
+        and field.related_model is Person
+        and model._default_manager.filter(**{field.name: pk}).exists()
+    ]
+
+
+def test_while_the_broker_can_t_be_told_nothing_is_deleted(world, anna, monkeypatch, settings):
+    def away(*_):
+        raise BrokerError("is away")
+
+    stored(world)
+    monkeypatch.setattr(deletion, "revoke", away)
+    answer = anna.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert "could not be shut out" in answer.content.decode()
+    assert SessionData.objects.count() == 1
+    monkeypatch.undo()
+    settings.MQTT_ADMIN_URL = "mqtt://admin@127.0.0.1"
+    settings.MQTT_ADMIN_PASSWORD_FILE = "/nowhere"
+    answer = anna.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert "could not be shut out" in answer.content.decode()
+    assert SessionData.objects.count() == 1
+
+
+def test_what_was_refused_of_a_person_stays_theirs_when_the_device_is_given_away(world, anna):
+    keep_dead_letter("mqtt", str(world.device.pk), world.device, "bad", b"{of Anna")
+    manage.reassign(world.anna, world.device, world.otto)
+    otto = logged_in(world.otto)
+    assert "of Anna" not in "".join(unzipped(otto.post("/account/data/export/")).values())
+    assert "of Anna" in "".join(unzipped(anna.post("/account/data/export/")).values())
+    otto.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert DeadLetter.objects.count() == 1
+    anna.post("/account/data/delete/account/", {"password": PASSWORD})
+    assert not DeadLetter.objects.exists()
+
+
+# Retention
+
+
+def test_what_was_refused_is_kept_no_longer_than_sessions(world, settings):
+    for person_device in (world.device, world.other_device):
+        keep_dead_letter("mqtt", str(person_device.pk), person_device, "bad", b"{")
+    keep_dead_letter("mqtt", "stranger", None, "no such device", b"{")
+    Retention.objects.create(person=world.anna, days=10)
+    later = timezone.now() + timedelta(days=11)
+    assert tidy().others["refused documents"] == 0
+    assert tidy(later).others["refused documents"] == 1
+    assert tidy(later).others["refused documents"] == 0
+    settings.RETENTION_DAYS = 9
+    assert tidy(later).others["refused documents"] == 2
+
+
+def test_the_person_says_how_long_and_older_sessions_go_with_a_note(world, anna):
+    today = timezone.now()
+    old = on(f"{today - timedelta(days=12):%Y-%m-%d}", world)
+    young = on(f"{today - timedelta(days=8):%Y-%m-%d}", world)
+    assert tidy().sessions == 0
+    assert anna.post("/account/data/", {"days": "6"}).status_code == 400
+    assert anna.post("/account/data/", {"days": "10"}).status_code == 302
+    done = tidy()
+    assert (done.sessions, done.more) == (1, False)
+    assert [str(each.pk) for each in SessionData.objects.all()] == [young]
+    assert str(Tombstone.objects.get().pk) == old
+    assert deletions() == ["1 sessions older than 10 days"]
+    told = AuditEntry.objects.get(event="retention_changed")
+    assert (told.actor, told.detail) == (world.anna, "10 days")
+
+
+def test_the_servers_default_holds_for_whoever_has_not_chosen(world, anna, settings):
+    settings.RETENTION_DAYS = 10
+    on(f"{timezone.now() - timedelta(days=12):%Y-%m-%d}", world)
+    anna.post("/account/data/", {"days": ""})  # for ever
+    assert tidy().sessions == 0
+    Retention.objects.all().delete()
+    assert tidy().sessions == 1
+
+
+def test_one_run_is_bounded_and_says_that_there_is_more(world, monkeypatch):
+    monkeypatch.setattr(tidying, "BATCH", 2)
+    Retention.objects.create(person=world.anna, days=10)
+    for _ in range(5):
+        on(f"{timezone.now() - timedelta(days=12):%Y-%m-%d}", world)
+    assert (tidy(most=3).sessions, SessionData.objects.count()) == (3, 2)
+    assert tidy(most=3).more is False
+    assert tidy().sessions == 0
+
+
+def test_a_session_without_a_believable_date_is_as_old_as_its_arrival(world):
+    Retention.objects.create(person=world.anna, days=10)
+    clock = golden("final")["clock"] | {"synchronized": False}
+    stored(world, clock=clock, started_at="1970-01-01T00:01:00Z", ended_at="1970-01-01T00:06:00Z")
+    assert tidy().sessions == 0
+    assert tidy(timezone.now() + timedelta(days=11)).sessions == 1
+
+
+def test_a_run_with_nothing_to_do_asks_as_often_whoever_there_is(world):
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            tidy()
+        return len(queries)
+
+    asked()
+    Retention.objects.create(person=world.anna, days=10)
+    few = asked()
+    for name in ("carl", "ella", "otto"):
+        Retention.objects.create(person=getattr(world, name), days=10)
+    assert asked() == few
+
+
+# Taking it away
+
+
+def unzipped(answer) -> dict[str, str]:
+    assert answer["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_everything_is_in_the_export_as_it_came(world, anna, monkeypatch):
+    from server.retention import everything
+
+    monkeypatch.setattr(everything, "CHUNK", 2)
+    documents = [golden("final", extra={"kept": n}) for n in range(5)]
+    for document in documents:
+        accept_session(world.device, document)
+    accept_session(world.other_device, golden("final"))
+    keep_dead_letter("mqtt", str(world.device.pk), world.device, "bad", b"{nonsense")
+    note_look(world.carl, world.anna, "history")
+    files = unzipped(anna.post("/account/data/export/"))
+    found = [json.loads(text) for name, text in files.items() if name.startswith("sessions/")]
+    key = "session_id"
+    assert sorted(found, key=lambda each: each[key]) == sorted(
+        documents, key=lambda each: each[key]
+    )
+    assert {row["id"] for row in rows(files["sessions.csv"])} == {each[key] for each in documents}
+    assert [row["viewer_name"] for row in rows(files["looks.csv"])] == ["carl"]
+    assert {row["caregiver"] for row in rows(files["links.csv"])} == {"carl", "ella"}
+    assert json.loads(files["person.json"])["username"] == "anna"
+    (refused,) = [text for name, text in files.items() if name.startswith("refused/")]
+    assert json.loads(refused)["text"] == "{nonsense"
+    assert "exported" in files["audit.csv"]
+    described = set(re.findall(r"[a-z]+(?:\.csv|\.json)", files["README.txt"]))
+    assert {name for name in files if "/" not in name} - {"README.txt"} == described
+
+
+def test_no_secret_is_in_the_export(world, anna):
+    made = Receiver.objects.create(person=world.anna, webhook_url="https://hooks.example.org/x")
+    text = "".join(unzipped(anna.post("/account/data/export/")).values())
+    assert made.webhook_secret not in text
+    assert world.tokens["anna"] not in text
+    assert "pbkdf2" not in text
+    assert world.anna.password not in text
+
+
+def test_the_export_is_streamed(world, anna):
+    for _ in range(3):
+        stored(world)
+    with CaptureQueriesContext(connection) as queries:
+        answer = anna.post("/account/data/export/")
+    assert answer.streaming
+    assert not [each for each in queries if "document_json" in each["sql"]]
+    assert len(list(answer.streaming_content)) > 5
+
+
+def test_the_pages_open_in_german_too(world, anna):
+    page = anna.get("/account/data/", headers={"Accept-Language": "de"}).content.decode()
+    assert "Ihre Daten" in page
+    assert "Alles exportieren" in page
