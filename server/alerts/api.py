@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from server.alerts.audience import alerts_of, note_reading
 from server.alerts.models import Kind, Why
 from server.alerts.webhook import as_json
-from server.devices.authentication import person_of
+from server.care.authentication import person_of
 
 NEWEST = 200
 STATES = ("open", "resolved")

@@ -18,8 +18,8 @@ from server.alerts.judging import Finding, findings
 from server.alerts.models import Alert, Kind, Pass, Rule, Why
 from server.alerts.outbox import put_opened, put_resolved
 from server.common.logs import place_of
+from server.monitoring.models import Sign
 from server.monitoring.signs import ALIVE, CONSUMER
-from server.retention.models import Sign
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from server.alerts.models import Delivery, Kind, Receiver, Rule
 from server.alerts.outbox import SendError, hurry
 from server.care import guesses
 from server.care.models import Person
-from server.dashboard.views import viewer_of
+from server.care.page import viewer_of
 
 NEWEST = 50
 CONFIRM_S = 24 * 3600

@@ -7,7 +7,6 @@ people log in again and nothing is lost), and the broker's own file of identitie
 import logging
 import shutil
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from django.core.management import call_command
@@ -30,8 +29,9 @@ from server.backup.carried import Carried
 from server.backup.engines import engine
 from server.care.audit import note
 from server.care.models import AuditEvent, Person
+from server.common.version import our_version
 from server.devices.models import Device
-from server.retention.models import Sign
+from server.monitoring.models import Sign
 from server.session_data.models import SessionData
 
 log = logging.getLogger(__name__)
@@ -133,14 +133,6 @@ def restore(file: Path, *, replace: bool = False) -> Manifest:
     carried.apply()
     note(None, AuditEvent.BACKUP_RESTORED, None, f"of {manifest.made_at}")
     return manifest
-
-
-def our_version() -> str:
-    """Of the installed package."""
-    try:
-        return version("blinklog")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _room(file: Path) -> Path:

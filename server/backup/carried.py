@@ -22,8 +22,7 @@ from server.care.models import (
 )
 from server.common.batches import batched
 from server.devices.models import ClaimCode, Device, DeviceToken
-from server.retention.models import Tombstone
-from server.session_data.models import SessionData
+from server.session_data.models import SessionData, Tombstone
 
 Row = dict[str, Any]
 LINK = ("pk", "created_at")

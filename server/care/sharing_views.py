@@ -15,12 +15,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care import audit, sharing
+from server.care.authentication import person_of
 from server.care.guesses import WINDOW
 from server.care.models import CareLink, Invitation, Permission, Person
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.common.codes import LONGEST_TYPED, NotACodeError
 from server.common.paging import paged
-from server.devices.authentication import person_of
 
 
 class PermissionsSerializer(serializers.Serializer[Any]):

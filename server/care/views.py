@@ -15,11 +15,12 @@ from rest_framework.views import APIView
 from server.care import second_factor
 from server.care.access import permissions_by_person
 from server.care.audit import note
+from server.care.authentication import person_of
 from server.care.login import WINDOW, too_many_failures
 from server.care.models import AccessLog, AuditEvent, Permission, Person, PersonToken
 from server.common.paging import paged
-from server.devices.authentication import BearerAuthentication, person_of
-from server.session_data.serializers import ProblemSerializer
+from server.common.problems import ProblemSerializer
+from server.devices.authentication import BearerAuthentication
 
 NEWEST_LOOKS = 200
 

@@ -12,12 +12,9 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_exception_handler
 
 from server.common.parsing import PayloadTooLarge
-from server.session_data.serializers import first_errors
+from server.common.problems import RETRY_AFTER_S, first_errors
 
 log = logging.getLogger(__name__)
-
-# A database that restarts is back in seconds; clients add their own jitter.
-RETRY_AFTER_S = 5
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:

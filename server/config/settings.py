@@ -112,6 +112,7 @@ INSTALLED_APPS = [
     "server.dashboard",
     "server.alerts",
     "server.retention",
+    "server.monitoring",
     "server.home_assistant",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -241,7 +242,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["server.devices.fair_share.DeviceThrottle"],
-    "DEFAULT_PERMISSION_CLASSES": ["server.devices.authentication.IsPerson"],
+    "DEFAULT_PERMISSION_CLASSES": ["server.care.authentication.IsPerson"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["server.common.parsing.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -264,7 +265,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "server.session_data.models.State",
-        "OutcomeEnum": "server.session_data.serializers.OUTCOMES",
+        "OutcomeEnum": "server.common.problems.OUTCOMES",
         "CommandOutcomeEnum": "server.session_data.command_views.OUTCOMES",
     },
 }

@@ -9,12 +9,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from server.care.page import viewer_of
-from server.common.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
+from server.common.admin import BaseAdmin, TokenAdmin
 from server.common.mqtt import BrokerError
 from server.devices import manage
 from server.devices.claim import checked_label
-from server.devices.models import Command, Device, DeviceToken
-from server.session_data.commands import outcome
+from server.devices.models import Device, DeviceToken
 
 
 class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the checker alone
@@ -96,19 +95,3 @@ class DeviceTokenAdmin(TokenAdmin):
     list_display = ["prefix", "device", "created_at", "last_used_at", "revoked_at"]
     list_select_related = ["device"]
     readonly_fields = ["prefix", "device", "created_at", "last_used_at"]
-
-
-@admin.register(Command)
-class CommandAdmin(ReadOnlyAdmin):
-    """Who asked which device for what, and what became of it."""
-
-    list_display = ["asked_at", "command", "device", "person", "asked_by_name", "became"]
-    list_select_related = ["device", "person"]
-    search_fields = ["person__username", "asked_by_name"]
-    readonly_fields = ["became"]
-    show_full_result_count = False
-
-    @admin.display(description="outcome")
-    def became(self, command: Command) -> str:
-        """As the API says it."""
-        return outcome(command)

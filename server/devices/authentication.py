@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -36,27 +36,12 @@ class BearerAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-def person_of(request: Request) -> Person:
-    """The person who makes a request that only people may make."""
-    if not isinstance(request.user, Person):
-        raise PermissionDenied
-    return request.user
-
-
 def _live_token(text: str) -> Token | None:
     if text.startswith(DeviceToken.KIND):
         of_device = DeviceToken.find(text)
         return of_device if of_device and of_device.device.revoked_at is None else None
     of_person = PersonToken.find(text)
     return of_person if of_person and of_person.person.is_active else None
-
-
-class IsPerson(BasePermission):
-    """Somebody who is logged in; a device reads nothing."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002
-        """Whether they may."""
-        return isinstance(request.user, Person)
 
 
 class IsPersonOrDevice(BasePermission):

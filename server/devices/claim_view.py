@@ -17,9 +17,8 @@ from server.care.guesses import WINDOW
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.common.codes import LONGEST_TYPED, NotACodeError
 from server.common.mqtt import BrokerError
+from server.common.problems import BrokerAway, ProblemSerializer
 from server.devices.claim import claim
-from server.session_data.command_views import BrokerAway
-from server.session_data.serializers import ProblemSerializer
 
 log = logging.getLogger(__name__)
 

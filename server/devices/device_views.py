@@ -17,17 +17,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care.access import note_look, permissions, person_for
+from server.care.authentication import person_of
 from server.care.guesses import WINDOW
 from server.care.institutions import institution_of
 from server.care.models import Permission, Person
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.common.codes import LONGEST_TYPED, NotACodeError
 from server.common.mqtt import BrokerError
+from server.common.problems import BrokerAway
 from server.devices import manage, shown
-from server.devices.authentication import person_of
 from server.devices.claim import make_code
 from server.devices.models import Device
-from server.session_data.command_views import BrokerAway
 
 log = logging.getLogger(__name__)
 LONGEST_MINUTES = 24 * 60

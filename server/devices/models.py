@@ -1,4 +1,4 @@
-"""Devices, their tokens, and what they last said of themselves."""
+"""Devices, their tokens, what they last said of themselves, and their refused documents."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -153,3 +153,40 @@ class Command(models.Model):
 
     def __str__(self) -> str:
         return f"{self.command} for {self.device}"
+
+
+class DeadLetter(models.Model):
+    """A document that could not be accepted, and why. At most `MOST_KEPT` for one sender.
+
+    `person`: whom it is about, which stays so when the device is given away; null where its sender
+    is no device we know, or that account is gone.
+    """
+
+    MOST_KEPT = 50
+    LONGEST_KEPT = 256 * 1024  # a two-hour session with 5,000 blinks is 150 KB
+    LONGEST_PART = 4 * 1024  # of what is longer: enough to see what it was
+
+    device = models.ForeignKey(
+        Device, models.SET_NULL, null=True, blank=True, related_name="dead_letters"
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="dead_letters",
+    )
+    sender = models.CharField(max_length=64, help_text="The device's id, as claimed")
+    door = models.CharField(max_length=8, choices=[("http", "HTTP"), ("mqtt", "MQTT")])
+    received_at = models.DateTimeField(default=now)
+    reason = models.TextField()
+    size = models.PositiveIntegerField(help_text="Of the whole payload, in bytes")
+    payload = models.TextField(help_text="Its beginning only, where it was too long to keep")
+
+    class Meta:
+        app_label = "session_data"  # the table is older than this room
+        ordering = ["-received_at", "-id"]
+        indexes = [models.Index(fields=["sender", "-id"], name="dead_letters_of_a_sender")]
+
+    def __str__(self) -> str:
+        return f"{self.sender}: {self.reason[:60]}"

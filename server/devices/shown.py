@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from server.care.models import Person
-from server.devices.models import Device
-from server.session_data.models import DeadLetter
+from server.devices.models import DeadLetter, Device
 
 # The newest reasons; the operator has all of them.
 MOST_REASONS = 20

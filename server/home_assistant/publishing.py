@@ -13,8 +13,8 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone, translation
 
-from server.backup.backup import our_version
 from server.common.mqtt import BrokerError, Connection
+from server.common.version import our_version
 from server.devices.models import Device
 from server.home_assistant.discovery import (
     OFFLINE,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.db.models import F
 
-from server.retention.models import Tally
+from server.monitoring.models import Tally
 from server.session_data.accept import Acceptance
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import IntegrityError, close_old_connections
 from django.utils import timezone
 
-from server.retention.models import Sign
+from server.monitoring.models import Sign
 
 CONSUMER = "consumer"
 

@@ -8,12 +8,12 @@ from server.operations.cli_shared import Adder, CommandError, Options
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-    from server.session_data.models import DeadLetter
+    from server.devices.models import DeadLetter
 
 
 def list_letters(options: Options) -> None:
     """List documents that could not be accepted, newest first."""
-    from server.session_data.models import DeadLetter
+    from server.devices.models import DeadLetter
 
     for letter in DeadLetter.objects.select_related("person").iterator():
         told = _told(letter)
@@ -46,7 +46,7 @@ def drop(options: Options) -> None:
 
 def _chosen(options: Options) -> "QuerySet[DeadLetter]":
     """The one with the id, or all."""
-    from server.session_data.models import DeadLetter
+    from server.devices.models import DeadLetter
 
     if getattr(options, "all", False):
         return DeadLetter.objects.all()

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.systemd import sd_notify
@@ -47,9 +48,7 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        from server.config.wsgi import application
-
-        return application
+        return import_string(settings.WSGI_APPLICATION)
 
     def run(self) -> None:
         _Watched(self).run()

@@ -25,10 +25,9 @@ from prometheus_client.registry import REGISTRY, Collector
 from server.alerts.models import Alert
 from server.alerts.outbox import depth
 from server.care.login import client_address
-from server.devices.models import HEARD_WITHIN, Device
+from server.devices.models import HEARD_WITHIN, DeadLetter, Device
 from server.monitoring.metrics import DOCUMENTS, REQUESTS
-from server.retention.models import Sign, Tally
-from server.session_data.models import DeadLetter
+from server.monitoring.models import Sign, Tally
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 

@@ -17,10 +17,10 @@ from server.alerts.models import Alert, UsualRange
 from server.care.audit import note
 from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonToken
 from server.devices.credentials import revoke
-from server.devices.models import Device
-from server.session_data.buried import bury
+from server.devices.models import DeadLetter, Device
 from server.session_data.dead_letters import session_named
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData
+from server.session_data.tombstones import bury
 
 BATCH = 200
 

@@ -1,6 +1,4 @@
-"""How long a person's sessions are kept, what was deleted, and signs of life of the processes."""
-
-import uuid
+"""How long a person's sessions are kept."""
 
 from django.conf import settings
 from django.db import models
@@ -23,40 +21,3 @@ class Retention(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person}: {self.days or 'for ever'}"
-
-
-class Tombstone(models.Model):
-    """A session that was deleted: its id and nothing else.
-
-    A device that sends it again is answered `stale`, and nothing is stored. Ids are random, so this
-    says nothing about anybody.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    at = models.DateTimeField(default=now)
-
-    def __str__(self) -> str:
-        return str(self.id)
-
-
-class Tally(models.Model):
-    """How many documents came in by MQTT, by what became of them, since the beginning."""
-
-    outcome = models.CharField(max_length=16, primary_key=True)
-    count = models.PositiveBigIntegerField(default=0)
-
-    class Meta:
-        verbose_name_plural = "tallies"
-
-    def __str__(self) -> str:
-        return f"{self.outcome}: {self.count}"
-
-
-class Sign(models.Model):
-    """The last sign of life of a part of the server: a consumer, the timers' commands."""
-
-    name = models.CharField(max_length=64, primary_key=True)
-    at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.at:%Y-%m-%d %H:%M:%S}"

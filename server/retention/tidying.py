@@ -19,11 +19,12 @@ from server.alerts.models import Alert, Delivery
 from server.alerts.outbox import KEPT as NOTICES_KEPT
 from server.care.audit import note
 from server.care.models import AuditEvent, Person
+from server.devices.models import DeadLetter
 from server.monitoring.signs import note_sign
 from server.retention.codes import tidy as tidy_care
 from server.retention.deletion import BATCH, delete_batch
 from server.retention.models import Retention
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData
 
 # In one run: a first one over years of sessions is spread over several.
 MOST_SESSIONS = 10_000

@@ -4,7 +4,7 @@ from django.urls import path
 
 from server.retention import views
 
-app_name = "keeping"
+app_name = "retention"
 urlpatterns = [
     path("", views.data, name="data"),
     path("export/", views.export, name="export"),

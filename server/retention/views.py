@@ -37,9 +37,9 @@ def data(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         _keep_for(person, form.cleaned_data["days"])
         messages.success(request, _("Kept."))
-        return redirect("keeping:data")
+        return redirect("retention:data")
     context = {"form": form, "ranges": RangeForm(), "there": amounts(person), "kept": kept}
-    return render(request, "keeping/data.html", context, status=400 if form.errors else 200)
+    return render(request, "retention/data.html", context, status=400 if form.errors else 200)
 
 
 def _keep_for(person: Person, days: int | None) -> None:
@@ -67,7 +67,7 @@ def delete_range(request: HttpRequest) -> HttpResponse:
     form = RangeForm(request.GET)
     if not form.is_valid():
         context = {"ranges": form, "there": amounts(viewer_of(request))}
-        return render(request, "keeping/range.html", context)
+        return render(request, "retention/range.html", context)
     return _delete(request, Scope(first=form.cleaned_data["first"], last=form.cleaned_data["last"]))
 
 
@@ -87,9 +87,9 @@ def _delete(request: HttpRequest, scope: Scope) -> HttpResponse:
         done = delete_sessions(person, scope, by=person)
         text = ngettext("%(n)d session was deleted.", "%(n)d sessions were deleted.", done.sessions)
         messages.success(request, text % {"n": done.sessions})
-        return redirect("keeping:data")
+        return redirect("retention:data")
     context = {"form": form, "scope": scope, "n": scope.sessions(person).count()}
-    return render(request, "keeping/delete.html", context, status=_status(form))
+    return render(request, "retention/delete.html", context, status=_status(form))
 
 
 @form_page
@@ -106,9 +106,9 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
         else:
             request.session.flush()  # not `logout`: there is nobody left to log out
             request.user = AnonymousUser()
-            return render(request, "keeping/gone.html", {"done": done})
+            return render(request, "retention/gone.html", {"done": done})
     context = {"form": form, "there": amounts(person)}
-    return render(request, "keeping/delete_account.html", context, status=_status(form))
+    return render(request, "retention/delete_account.html", context, status=_status(form))
 
 
 def _status(form: PasswordForm) -> int:

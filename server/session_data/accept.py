@@ -23,10 +23,11 @@ from server.care.models import Person
 from server.common.days import is_uncertain, local_day, zone_of
 from server.common.fields import CANONICAL_UUID
 from server.common.parsing import UnreadableError, document_text
+from server.common.problems import first_errors
 from server.devices.models import Device
-from server.session_data.buried import DELETED, buried_among
 from server.session_data.models import METRICS, SessionData
-from server.session_data.serializers import expect_numbers, first_errors, validated
+from server.session_data.serializers import expect_numbers, validated
+from server.session_data.tombstones import DELETED, buried_among
 
 # No word of whose it is.
 NOT_YOURS = "this session id can't be used"

@@ -1,4 +1,4 @@
-"""Sessions and dead letters in the admin site.
+"""Sessions, dead letters and commands in the admin site.
 
 They say what an administrator needs to run the server: what came, from where, when. What was
 measured is not shown, and looking at one session is noted where its person can read it.
@@ -14,9 +14,11 @@ from server.care.access import note_look
 from server.care.models import Person
 from server.care.page import viewer_of
 from server.common.admin import ReadOnlyAdmin
+from server.devices.models import Command, DeadLetter
 from server.retention.deletion import Scope, delete_sessions
+from server.session_data.commands import outcome
 from server.session_data.dead_letters import retry
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData
 
 
 @admin.register(SessionData)
@@ -88,3 +90,19 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         refused = outcomes.count("rejected")
         text = f"{len(outcomes) - refused} accepted, {refused} refused again: the reasons are here"
         self.message_user(request, text, messages.WARNING if refused else messages.SUCCESS)
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnlyAdmin):
+    """Who asked which device for what, and what became of it."""
+
+    list_display = ["asked_at", "command", "device", "person", "asked_by_name", "became"]
+    list_select_related = ["device", "person"]
+    search_fields = ["person__username", "asked_by_name"]
+    readonly_fields = ["became"]
+    show_full_result_count = False
+
+    @admin.display(description="outcome")
+    def became(self, command: Command) -> str:
+        """As the API says it."""
+        return outcome(command)

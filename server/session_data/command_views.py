@@ -7,20 +7,17 @@ from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care.access import visible_people
+from server.care.authentication import person_of
 from server.care.models import Permission, Person
 from server.common.fields import instant_text
-from server.devices.authentication import person_of
+from server.common.problems import BrokerAway, Conflict
 from server.devices.models import Command, CommandName, Device
 from server.session_data.commands import BrokerAwayError, NotConnectedError, ask, outcome
-
-# A broker that restarts is back in seconds.
-RETRY_AFTER_S = 5
 
 OUTCOMES = ["sent", "obeyed", "expired", "failed"]
 
@@ -42,21 +39,6 @@ class CommandSerializer(serializers.Serializer[Any]):
     asked_by = serializers.CharField()
     asked_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
-
-
-class BrokerAway(APIException):
-    """503, as while the database is away."""
-
-    status_code = 503
-    default_code = "broker_away"
-    wait = RETRY_AFTER_S  # becomes Retry-After
-
-
-class Conflict(APIException):
-    """409: it can't be asked of things as they are."""
-
-    status_code = 409
-    default_code = "conflict"
 
 
 def shown(command: Command) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from django.utils import timezone
 from server.common.days import is_uncertain
 from server.common.fields import CANONICAL_UUID
 from server.common.parsing import UnreadableError, parse_document
-from server.devices.models import Device
+from server.devices.models import DeadLetter, Device
 from server.session_data.accept import Acceptance, Writer, accept_many, rejected
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 # Looked for in the text: what was refused may be no JSON, or not whole.

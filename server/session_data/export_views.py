@@ -17,10 +17,10 @@ from rest_framework.views import APIView
 
 from server.care import audit
 from server.care.access import note_look, person_for
+from server.care.authentication import IsPerson, person_of
 from server.care.models import AuditEvent, Permission, Person
 from server.common.days import zone_of
 from server.common.fields import instant_text, refuse
-from server.devices.authentication import IsPerson, person_of
 from server.session_data import exports, fhir
 from server.session_data.filters import (
     Asked,

@@ -1,6 +1,7 @@
-"""Sessions as they are kept, and the documents that could not be."""
+"""Sessions as they are kept, and the ids of those that were deleted."""
 
 import json
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -138,37 +139,18 @@ class SessionData(MetricColumns):
         return document
 
 
-class DeadLetter(models.Model):
-    """A document that could not be accepted, and why. At most `MOST_KEPT` for one sender.
+class Tombstone(models.Model):
+    """A session that was deleted: its id and nothing else.
 
-    `person`: whom it is about, which stays so when the device is given away; null where its sender
-    is no device we know, or that account is gone.
+    A device that sends it again is answered `stale`, and nothing is stored. Ids are random, so this
+    says nothing about anybody.
     """
 
-    MOST_KEPT = 50
-    LONGEST_KEPT = 256 * 1024  # a two-hour session with 5,000 blinks is 150 KB
-    LONGEST_PART = 4 * 1024  # of what is longer: enough to see what it was
-
-    device = models.ForeignKey(
-        Device, models.SET_NULL, null=True, blank=True, related_name="dead_letters"
-    )
-    person = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.CASCADE,
-        null=True,
-        blank=True,
-        related_name="dead_letters",
-    )
-    sender = models.CharField(max_length=64, help_text="The device's id, as claimed")
-    door = models.CharField(max_length=8, choices=[("http", "HTTP"), ("mqtt", "MQTT")])
-    received_at = models.DateTimeField(default=now)
-    reason = models.TextField()
-    size = models.PositiveIntegerField(help_text="Of the whole payload, in bytes")
-    payload = models.TextField(help_text="Its beginning only, where it was too long to keep")
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField(default=now)
 
     class Meta:
-        ordering = ["-received_at", "-id"]
-        indexes = [models.Index(fields=["sender", "-id"], name="dead_letters_of_a_sender")]
+        app_label = "keeping"  # the tables are older than this room
 
     def __str__(self) -> str:
-        return f"{self.sender}: {self.reason[:60]}"
+        return str(self.id)

@@ -26,6 +26,7 @@ from server.common.fields import (
     refuse,
     shown,
 )
+from server.common.problems import OUTCOMES
 from server.session_data.models import State
 
 SCHEMA = 1
@@ -37,7 +38,6 @@ MAX_MINUTES = 24 * 60 + 1
 MAX_EAR = 5.0  # an eye five times as high as it is wide is none; 0.3 is usual
 
 ENDED_BY = ["button", "command", "time_limit", "power_loss", "camera_fault"]
-OUTCOMES = ["stored", "duplicate", "stale", "rejected"]
 
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 
@@ -248,24 +248,6 @@ def readable_part(document: Mapping[str, Any], name: str) -> Any:
     return _readable_value(_DOCUMENT.fields[name], document.get(name))
 
 
-def first_errors(errors: Any, path: str = "", most: int = 5) -> list[str]:
-    """The errors of a document as sentences, `metrics.coverage: expected …`, at most `most`."""
-    if isinstance(errors, Mapping):
-        parts = [(f"{path}.{key}" if path else str(key), part) for key, part in errors.items()]
-    elif isinstance(errors, list) and any(isinstance(part, (Mapping, list)) for part in errors):
-        parts = [(f"{path}[{place}]", part) for place, part in enumerate(errors) if part]
-    else:
-        texts = errors if isinstance(errors, list) else [errors]
-        where = "" if path in ("", "non_field_errors") else f"{path}: "
-        return [f"{where}{text}" for text in texts][:most]
-    found: list[str] = []
-    for where, part in parts:
-        found += first_errors(part, where.removesuffix(".non_field_errors"), most - len(found))
-        if len(found) >= most:
-            break
-    return found
-
-
 class StartSerializer(serializers.Serializer[Any]):
     """What a person may say who begins a session without a device."""
 
@@ -306,20 +288,6 @@ class AcceptanceSerializer(serializers.Serializer[Any]):
     revision = serializers.IntegerField(allow_null=True)
     outcome = serializers.ChoiceField(choices=OUTCOMES)
     reason = serializers.CharField(allow_null=True)
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """What is wrong: in a sentence, and by the name of each part where there are several.
-
-    Of a document that was refused: `outcome` and `reason` as in an acceptance.
-    """
-
-    detail = serializers.CharField(required=False)
-    session_id = serializers.CharField(required=False, allow_null=True)
-    revision = serializers.IntegerField(required=False, allow_null=True)
-    outcome = serializers.ChoiceField(choices=OUTCOMES, required=False)
-    reason = serializers.CharField(required=False, allow_null=True)
-    errors = serializers.JSONField(required=False)  # type: ignore[assignment]
 
 
 class ChangesSerializer(SessionDocumentSerializer):

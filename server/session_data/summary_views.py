@@ -14,10 +14,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care.access import note_look, person_for
+from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
 from server.common.days import zone_of
 from server.common.fields import refuse
-from server.devices.authentication import IsPerson, person_of
 from server.session_data.filters import check_names, parameter, read_parameter
 from server.session_data.models import SUMMARY_COLUMNS, SessionData, State
 from server.session_data.summary import (

@@ -14,12 +14,14 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from server.care.access import note_look, permissions, person_for, visible_people
+from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
-from server.devices.authentication import IsPerson, IsPersonOrDevice, person_of
+from server.common.problems import Conflict, ProblemSerializer
+from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many, rejected
 from server.session_data.amend import FinalError, amend, first_document, new_session_id
-from server.session_data.command_views import CommandSerializer, Conflict, asked
+from server.session_data.command_views import CommandSerializer, asked
 from server.session_data.dead_letters import keep_dead_letter
 from server.session_data.filters import MOST, parameter, read_query
 from server.session_data.history import (
@@ -34,7 +36,6 @@ from server.session_data.models import SessionData, State
 from server.session_data.serializers import (
     AcceptanceSerializer,
     ChangesSerializer,
-    ProblemSerializer,
     SessionDocumentSerializer,
     StartOnDeviceSerializer,
     StartSerializer,

@@ -18,8 +18,8 @@ from server.alerts.words import ending, sentence
 from server.care.models import CareLink, Person
 from server.devices.models import HEARD_WITHIN, Device
 from server.devices.presence import note_status
+from server.monitoring.models import Sign
 from server.monitoring.signs import CONSUMER
-from server.retention.models import Sign
 from server.session_data import accept
 from server.session_data.models import SessionData
 from tests.server.conftest import golden

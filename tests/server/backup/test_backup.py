@@ -346,6 +346,6 @@ def test_the_timers_commands_say_what_they_did_and_leave_a_sign(made):
     assert (told["sessions"], told["more"]) == (0, False)
     assert place.run("tidy", "--quiet") == ""
     assert "0 rules: 0 alerts opened, 0 resolved; 0 notices sent, 0 failed" in place.run("judge")
-    signs = "from server.retention.models import Sign; print(*Sign.objects.values_list('name'))"
+    signs = "from server.monitoring.models import Sign; print(*Sign.objects.values_list('name'))"
     said = place.python("-c", f"import django; django.setup(); {signs}")
     assert all(name in said for name in ("backup", "tidy", "judge"))

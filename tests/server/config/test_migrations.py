@@ -9,7 +9,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from server.session_data.models import DeadLetter, SessionData
+from server.devices.models import DeadLetter
+from server.session_data.models import SessionData
 
 BEFORE = [("session_data", "0001_initial")]
 STARTED = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)

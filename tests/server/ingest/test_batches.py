@@ -7,10 +7,10 @@ import pytest
 from django.db import DataError, OperationalError
 
 from server.common.mqtt import Message
-from server.devices.models import Device
+from server.devices.models import DeadLetter, Device
 from server.ingest import batches
 from server.ingest.consumer import stored
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData
 from tests.server.conftest import golden
 
 

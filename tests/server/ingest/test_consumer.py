@@ -19,10 +19,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from server.common.mqtt import BrokerSettings
-from server.devices.models import Device
+from server.devices.models import DeadLetter, Device
 from server.ingest import consumer
 from server.ingest.consumer import Consumer
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData
 from tests.broker import needs_mosquitto, running_broker
 from tests.postgres import Postgres, needs_postgres
 from tests.server.conftest import golden, make_world

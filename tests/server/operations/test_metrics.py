@@ -24,9 +24,9 @@ from server.devices.models import Device
 from server.ingest.consumer import Consumer
 from server.ingest.tallies import Tallies
 from server.monitoring import signs
+from server.monitoring.models import Sign, Tally
 from server.monitoring.signs import CONSUMER, Heart, note_sign
 from server.operations import metrics_page
-from server.retention.models import Sign, Tally
 from server.session_data.accept import accept_session
 from tests.broker import needs_mosquitto, running_broker
 from tests.server.conftest import golden

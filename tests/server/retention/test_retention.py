@@ -20,13 +20,14 @@ from server.care.access import note_look
 from server.care.models import AccessLog, AuditEntry, CareLink, Person
 from server.common.mqtt import BrokerError
 from server.devices import manage
+from server.devices.models import DeadLetter
 from server.operations import cli
 from server.retention import deletion, tidying
-from server.retention.models import Retention, Tombstone
+from server.retention.models import Retention
 from server.retention.tidying import tidy
 from server.session_data.accept import accept_session
 from server.session_data.dead_letters import keep_dead_letter, retry
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData, Tombstone
 from tests.server.conftest import PASSWORD, golden
 
 

@@ -11,12 +11,12 @@ from django.utils import timezone
 from server.care.models import Person
 from server.common.fields import instant_text
 from server.devices import manage
-from server.devices.models import Device, FormerPerson
+from server.devices.models import DeadLetter, Device, FormerPerson
 from server.operations import cli
 from server.session_data import dead_letters
 from server.session_data.accept import accept_session
 from server.session_data.dead_letters import keep_dead_letter, retry
-from server.session_data.models import DeadLetter, SessionData
+from server.session_data.models import SessionData
 from tests.server.conftest import golden
 
 

@@ -5,7 +5,8 @@ import uuid
 
 import pytest
 
-from server.session_data.models import DeadLetter, SessionData
+from server.devices.models import DeadLetter
+from server.session_data.models import SessionData
 from tests.server.conftest import GOLDEN, golden
 
 

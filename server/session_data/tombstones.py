@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from server.retention.models import Tombstone
+from server.session_data.models import Tombstone
 
 DELETED = "it was deleted"
 

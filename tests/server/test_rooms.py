@@ -1,0 +1,94 @@
+"""Which room of the server may import which. A breach fails here, with the import that did it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = ROOT / "server"
+
+# From the bottom up: a room may import those above its line and itself, no others.
+# Nobody but `config` and `operations`, which join the parts, imports everything.
+ROOMS = {
+    "common": set(),
+    "care": {"common"},
+    "devices": {"common", "care"},
+    "session_data": {"common", "care", "devices"},
+    "monitoring": {"common"},
+    "home_assistant": {"common", "care", "devices", "session_data"},
+    "ingest": {"common", "devices", "session_data", "home_assistant", "monitoring"},
+    "dashboard": {"common", "care", "devices", "session_data"},
+    "alerts": {"common", "care", "devices", "session_data", "monitoring", "dashboard"},
+    "retention": {"common", "care", "devices", "session_data", "monitoring", "alerts"},
+    "backup": {"common", "care", "devices", "session_data", "monitoring"},
+    "operations": {
+        "common", "care", "devices", "session_data", "monitoring", "ingest", "alerts", "retention",
+        "backup",
+    },
+    "config": {"common", "care", "devices", "session_data", "alerts", "operations"},
+}  # fmt: skip
+# The arrows that run up, with their reasons.
+EXCEPTIONS = {
+    # Tokens are issued and revoked with a token alone, a person's or a device's.
+    ("care.views", "devices.authentication"),
+    # The admin site deletes sessions as every other way does.
+    ("session_data.admin", "retention.deletion"),
+}
+
+
+def own_imports(path: Path) -> set[str]:
+    """The server's modules that the file imports, as `room.module`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(each.name for each in node.names if each.name.startswith("server."))
+        elif isinstance(node, ast.ImportFrom) and node.module == "server":
+            found.update(f"server.{each.name}" for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("server."):
+            assert node.module is not None
+            names = (f"{node.module}.{each.name}" for each in node.names)
+            found.update(name if is_module(name) else node.module for name in names)
+    return {name.removeprefix("server.") for name in found}
+
+
+def is_module(name: str) -> bool:
+    place = ROOT / name.replace(".", "/")
+    return place.with_suffix(".py").exists() or place.is_dir()
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(SERVER.rglob("*.py")) if "migrations" not in path.parts]
+
+
+def test_every_file_has_a_room() -> None:
+    assert {path.name for path in SERVER.glob("*.py")} == {"__init__.py"}
+    assert {path.parent.name for path in SERVER.glob("*/__init__.py")} == set(ROOMS)
+
+
+def test_the_order_of_the_rooms_has_no_circle() -> None:
+    done: set[str] = set()
+    for room, below in ROOMS.items():
+        assert below <= done, room
+        done.add(room)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_own_imports_only_rooms_below_it(room: str) -> None:
+    allowed = ROOMS[room] | {room}
+    for path in modules():
+        module = ".".join(path.relative_to(SERVER).with_suffix("").parts)
+        if module.partition(".")[0] != room:
+            continue
+        for name in own_imports(path):
+            known = (module, name) in EXCEPTIONS
+            assert name.partition(".")[0] in allowed or known, f"{module} imports {name}"
+
+
+def test_every_exception_is_still_needed() -> None:
+    arrows = {
+        (".".join(path.relative_to(SERVER).with_suffix("").parts), name)
+        for path in modules()
+        for name in own_imports(path)
+    }
+    assert arrows >= EXCEPTIONS
