@@ -1,16 +1,20 @@
-"""The pages of alerts."""
+"""The addresses of alerts."""
 
-from django.urls import path
+from django.urls import include, path
 
-from server.alerts import views
+from server.alerts import pages
+from server.alerts.views import AlertsView
 
-app_name = "alerts"
+page_patterns = [
+    path("alerts/", pages.alerts, name="alerts"),
+    path("alerts/rules/new/", pages.choose, name="choose"),
+    path("alerts/rules/new/<str:username>/<str:kind>/", pages.add, name="add"),
+    path("alerts/rules/<int:rule_id>/", pages.change, name="change"),
+    path("alerts/rules/<int:rule_id>/remove/", pages.remove, name="remove"),
+    path("alerts/ways/", pages.ways, name="ways"),
+    path("alerts/ways/confirm/", pages.confirm, name="confirm"),
+]
 urlpatterns = [
-    path("", views.alerts, name="alerts"),
-    path("rules/new/", views.choose, name="choose"),
-    path("rules/new/<str:username>/<str:kind>/", views.add, name="add"),
-    path("rules/<int:rule_id>/", views.change, name="change"),
-    path("rules/<int:rule_id>/remove/", views.remove, name="remove"),
-    path("ways/", views.ways, name="ways"),
-    path("ways/confirm/", views.confirm, name="confirm"),
+    path("api/alerts/", AlertsView.as_view(), name="api-alerts"),
+    path("", include((page_patterns, "alerts"))),
 ]

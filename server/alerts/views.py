@@ -1,227 +1,68 @@
-"""The pages of alerts: what is open, what was, one's rules, and how one is told.
-
-Everything here is one's own. A rule or a person that is not is one that does not exist.
-"""
+"""`GET /api/alerts/`."""
 
 from typing import Any
-from urllib.parse import urlencode
 
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required
-from django.core import signing
-from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from server.alerts import mail
-from server.alerts.audience import alerts_of, note_reading, people_to_watch, rules_of
-from server.alerts.forms import FIELDS, ReceiverForm, RuleForm
-from server.alerts.judge import forget
-from server.alerts.listing import alert_rows, rule_rows
-from server.alerts.models import Delivery, Kind, Receiver, Rule
-from server.alerts.outbox import SendError, hurry
-from server.care import guesses
-from server.care.models import Person
-from server.care.page import viewer_of
+from server.alerts.audience import alerts_of, note_reading
+from server.alerts.models import Kind, Why
+from server.alerts.webhook import as_json
+from server.care.authentication import person_of
 
-NEWEST = 50
-CONFIRM_S = 24 * 3600
-SALT = "blinklog.alerts.email"
-# Links to confirm an address in a quarter of an hour: by whom, and to whom; and from one place, an
-# institution's. The address may be a stranger's, who is not to be flooded.
-MOST_LINKS = 5
-MOST_LINKS_FROM_ONE_PLACE = 30
+NEWEST = 200
+STATES = ("open", "resolved")
 
 
-@never_cache
-@require_safe
-@login_required
-def alerts(request: HttpRequest) -> HttpResponse:
-    """What is open, what was, and the rules."""
-    viewer = viewer_of(request)
-    mine = alerts_of(viewer)
-    open_now = list(mine.filter(resolved_at=None))
-    past = list(mine.exclude(resolved_at=None)[: NEWEST + 1])
-    note_reading(viewer, [*open_now, *past])
-    receiver = Receiver.objects.filter(person=viewer).first()
-    context = {
-        "open": alert_rows(open_now, viewer),
-        "past": alert_rows(past[:NEWEST], viewer),
-        "more": len(past) > NEWEST,
-        "rules": rule_rows(rules_of(viewer), viewer),
-        "ways": [way.label for way in receiver.ways()] if receiver else [],
-        "receiver": receiver,
-        "failing": _failing(viewer),
-    }
-    return render(request, "alerts/alerts.html", context)
+class AlertSerializer(serializers.Serializer[Any]):
+    """Something that a rule of one's own watched for, from `opened_at` until `resolved_at`."""
+
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    user = serializers.CharField(help_text="About whom")
+    name = serializers.CharField()
+    device = serializers.UUIDField(allow_null=True)
+    session_id = serializers.UUIDField(allow_null=True)
+    opened_at = serializers.DateTimeField()
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    why = serializers.ChoiceField(choices=Why.choices, allow_null=True)
+    heading = serializers.CharField()
+    text = serializers.CharField(help_text="What was measured, in the language of the request")
+    measured = serializers.DictField()
+    page = serializers.URLField(allow_null=True)
 
 
-def _failing(viewer: Person) -> list[str]:
-    """By which ways the newest notices did not get through."""
-    troubled = Delivery.objects.filter(alert__receiver=viewer, sent_at=None, attempts__gt=0)
-    return sorted(set(troubled.values_list("way", flat=True)[:NEWEST]))
+class AlertsSerializer(serializers.Serializer[Any]):
+    """The newest first; `has_more` says that there are older ones."""
+
+    has_more = serializers.BooleanField()
+    results = AlertSerializer(many=True)
 
 
-@never_cache
-@require_safe
-@login_required
-def choose(request: HttpRequest) -> HttpResponse:
-    """About whom, and about what, a new rule is to be."""
-    viewer = viewer_of(request)
-    people = list(people_to_watch(viewer))
-    username, kind = request.GET.get("person", ""), request.GET.get("kind", "")
-    if username in {person.username for person in people} and kind in Kind.values:
-        return redirect("alerts:add", username, kind)
-    return render(
-        request, "alerts/choose.html", {"people": people, "kinds": Kind.choices, "viewer": viewer}
+class AlertsView(APIView):
+    """`GET /api/alerts/`."""
+
+    @extend_schema(
+        operation_id="alerts",
+        parameters=[OpenApiParameter("state", str, enum=STATES, description="Both without it")],
+        responses=AlertsSerializer,
     )
-
-
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def add(request: HttpRequest, username: str, kind: str) -> HttpResponse:
-    """A new rule."""
-    viewer = viewer_of(request)
-    person = people_to_watch(viewer).filter(username=username.replace("\x00", "")).first()
-    if person is None or kind not in Kind.values:
-        raise Http404
-    rule = Rule(receiver=viewer, person=person, kind=kind)
-    return _rule_form(request, rule)
-
-
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def change(request: HttpRequest, rule_id: int) -> HttpResponse:
-    """One's own rule."""
-    return _rule_form(request, _rule(request, rule_id))
-
-
-def _rule(request: HttpRequest, rule_id: int) -> Rule:
-    found = rules_of(viewer_of(request)).filter(pk=rule_id).first()
-    if found is None:
-        raise Http404
-    return found
-
-
-def _rule_form(request: HttpRequest, rule: Rule) -> HttpResponse:
-    form = RuleForm(request.POST or None, instance=rule, kind=Kind(rule.kind))
-    if request.method == "POST" and form.is_valid():
-        if refusal := _refusal(form.save(commit=False)):
-            form.add_error(None, refusal)
-        else:
-            _keep(rule)
-            messages.success(request, _("The rule is kept. It is looked at every minute."))
-            return redirect("alerts:alerts")
-    context = {"form": form, "rule": rule, "is_you": rule.person_id == rule.receiver_id}
-    return render(request, "alerts/rule.html", context, status=400 if form.errors else 200)
-
-
-def _refusal(rule: Rule) -> str | None:
-    """Why a valid rule is not kept all the same."""
-    mine = Rule.objects.filter(receiver=rule.receiver)
-    if rule.pk is None and mine.count() >= Rule.MOST:
-        return _("You have %(n)d rules: remove one first.") % {"n": Rule.MOST}
-    limits = {name: getattr(rule, name) for name in FIELDS[Kind(rule.kind)]}
-    same = mine.filter(person=rule.person, kind=rule.kind, **limits).exclude(pk=rule.pk)
-    return _("You have this rule already.") if same.exists() else None
-
-
-def _keep(rule: Rule) -> None:
-    with transaction.atomic():
-        if rule.pk is not None:
-            forget(rule)
-        rule.changed_at = timezone.now()
-        rule.save()
-
-
-@never_cache
-@login_required
-@require_POST
-def remove(request: HttpRequest, rule_id: int) -> HttpResponse:
-    """End a rule. What it has told of stays among the past alerts."""
-    rule = _rule(request, rule_id)
-    with transaction.atomic():
-        forget(rule)
-        rule.delete()
-    messages.success(request, _("The rule is removed."))
-    return redirect("alerts:alerts")
-
-
-# How one is told
-
-
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def ways(request: HttpRequest) -> HttpResponse:
-    """E-mail, webhook and quiet hours."""
-    viewer = viewer_of(request)
-    receiver, _made = Receiver.objects.get_or_create(
-        person=viewer, defaults={"email": viewer.email}
-    )
-    form = ReceiverForm(request.POST or None, instance=receiver)
-    if request.method == "POST" and form.is_valid():
-        receiver = form.save()
-        hurry(receiver)
-        _ask_to_confirm(request, receiver)
-        return redirect("alerts:ways")
-    shown = Receiver.objects.get(pk=receiver.pk)
-    context = {"form": form, "receiver": shown, "mail_configured": mail.configured()}
-    return render(request, "alerts/ways.html", context, status=400 if form.errors else 200)
-
-
-def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
-    """Say that it is kept; an address that nobody has confirmed gets its link."""
-    if not receiver.by_email or receiver.email == receiver.confirmed_email:
-        messages.success(request, _("Kept."))
-        return
-    limits = {
-        f"confirm\0{receiver.person_id}": MOST_LINKS,
-        f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
-        f"confirm from\0{guesses.client_address(request)}": MOST_LINKS_FROM_ONE_PLACE,
-    }
-    if guesses.too_many(limits):
-        messages.error(
-            request,
-            _(
-                "Kept, but too many links were asked for. Please wait a quarter of an hour, then "
-                "keep this form again for another one."
-            ),
-        )
-        return
-    guesses.note(limits)
-    token = signing.dumps({"person": receiver.person_id, "email": receiver.email}, salt=SALT)
-    link = request.build_absolute_uri(f"{reverse('alerts:confirm')}?{urlencode({'t': token})}")
-    try:
-        mail.send_confirmation(receiver.email, link)
-    except SendError:
-        messages.error(request, _("Kept, but the link to confirm the address could not be sent."))
-    else:
-        told = _("A link was sent to %(email)s: open it to be told there.")
-        messages.success(request, told % {"email": receiver.email})
-
-
-@never_cache
-@require_safe
-@login_required
-def confirm(request: HttpRequest) -> HttpResponse:
-    """Whoever opens the link that was sent there, logged in, owns the address."""
-    viewer = viewer_of(request)
-    try:
-        told: dict[str, Any] = signing.loads(request.GET.get("t", ""), salt=SALT, max_age=CONFIRM_S)
-    except signing.BadSignature:
-        told = {}
-    mine = Receiver.objects.filter(person=viewer, email=told.get("email", ""))
-    good = bool(told) and told.get("person") == viewer.pk
-    if good and mine.update(confirmed_email=told["email"]):
-        messages.success(request, _("The address is confirmed."))
-    else:
-        messages.error(request, _("This link is too old, or not for you. Ask for a new one below."))
-    return redirect("alerts:ways")
+    def get(self, request: Request) -> Response:
+        """One's own alerts, the newest 200."""
+        alerts = alerts_of(person_of(request))
+        for name in request.query_params:
+            if name != "state":
+                raise ValidationError({name[:40]: ["expected state"]})
+        state = request.query_params.get("state")
+        if state not in (None, *STATES):
+            raise ValidationError({"state": [f"expected one of {', '.join(STATES)}"]})
+        if state is not None:
+            alerts = alerts.filter(resolved_at__isnull=state == "open")
+        found = list(alerts[: NEWEST + 1])
+        note_reading(person_of(request), found)
+        results = [as_json(alert) for alert in found[:NEWEST]]
+        return Response({"has_more": len(found) > NEWEST, "results": results})

@@ -266,7 +266,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "server.session_data.models.State",
         "OutcomeEnum": "server.common.problems.OUTCOMES",
-        "CommandOutcomeEnum": "server.session_data.command_views.OUTCOMES",
+        "CommandOutcomeEnum": "server.session_data.commands.views.OUTCOMES",
     },
 }
 

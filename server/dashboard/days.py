@@ -9,7 +9,13 @@ from datetime import date, timedelta
 from statistics import quantiles
 
 from server.dashboard.rows import SessionRow
-from server.session_data.summary import Counts, by_day, counts_of, of_long_enough, value_of
+from server.session_data.summary.statistics import (
+    Counts,
+    by_day,
+    counts_of,
+    of_long_enough,
+    value_of,
+)
 
 # Fewer sessions than this don't show what is usual: quartiles of four numbers are three of them.
 SESSIONS_FOR_USUAL = 6

@@ -35,7 +35,7 @@ from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, COVERAGE, EAR, LONG_CLOSURES, PERCLOS, Metric, Text
 from server.dashboard.overview import usual_words
 from server.dashboard.rows import SessionRow
-from server.session_data.summary import Counts, Spread, change, least_days, spread_of
+from server.session_data.summary.statistics import Counts, Spread, change, least_days, spread_of
 
 RANGES = (7, 30, 90)
 DEFAULT_RANGE = 30

@@ -15,7 +15,7 @@ from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, MEASURED, PERCLOS, Reading, reading
 from server.dashboard.rows import SessionRow
 from server.devices.models import Command, CommandName, Device
-from server.session_data.commands import outcome
+from server.session_data.commands.ask import outcome
 
 HIGHLIGHTS = (BLINK_RATE, PERCLOS, MEASURED)
 # Of a device that is there, "last seen" is told only when that was a while ago.

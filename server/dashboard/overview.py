@@ -16,7 +16,7 @@ from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
 from server.dashboard.rows import SessionRow
-from server.session_data.summary import median_of, total_of
+from server.session_data.summary.statistics import median_of, total_of
 
 SPARK_DAYS = 14
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from uuid import UUID
 
-from server.session_data.summary import is_short
+from server.session_data.summary.statistics import is_short
 
 # A session under way is heard of every few seconds; after this long its device is called silent.
 SILENT_AFTER = timedelta(seconds=90)

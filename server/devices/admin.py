@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from server.care.page import viewer_of
+from server.care.pages.base import viewer_of
 from server.common.admin import BaseAdmin, TokenAdmin
 from server.common.mqtt import BrokerError
 from server.devices import manage

@@ -16,7 +16,7 @@ from server.care.access import note_looks, people_seen
 from server.care.forms import CodeForm
 from server.care.institutions import administered_by
 from server.care.models import Permission, Person
-from server.care.page import action, add_errors, form_page, read_page, viewer_of
+from server.care.pages.base import action, add_errors, form_page, read_page, viewer_of
 from server.care.words import moment_words, zone_of
 from server.care.wrong_codes import note_wrong, too_many_wrong
 from server.common.codes import NotACodeError, grouped

@@ -1,17 +1,33 @@
-"""/api/device/."""
+"""The addresses of devices."""
 
-from django.urls import path
+from django.urls import include, path
 
-from server.devices import device_views as views
-from server.devices.claim_view import ClaimView
+from server.devices import pages, views
 
+page_patterns = [
+    path("devices/", pages.devices, name="devices"),
+    path("devices/codes/<int:code_id>/withdraw/", pages.withdraw_code, name="code-withdraw"),
+    path("devices/codes/for/<str:username>/", pages.member_code, name="member-code"),
+    path("devices/<uuid:device_id>/", pages.device, name="device"),
+    path("devices/<uuid:device_id>/rename/", pages.rename, name="rename"),
+    path("devices/<uuid:device_id>/rotate/", pages.rotate, name="rotate"),
+    path("devices/<uuid:device_id>/revoke/", pages.revoke, name="revoke"),
+    path("devices/<uuid:device_id>/give/", pages.give, name="give"),
+]
 urlpatterns = [
-    path("", views.DevicesView.as_view(), name="device-list"),
-    path("managed/", views.ManagedDevicesView.as_view(), name="device-managed"),
-    path("claim/", ClaimView.as_view(), name="device-claim"),
-    path("claim-codes/", views.CodesView.as_view(), name="device-codes"),
-    path("<uuid:device_id>/", views.DeviceView.as_view(), name="device"),
-    path("<uuid:device_id>/rotate/", views.RotateView.as_view(), name="device-rotate"),
-    path("<uuid:device_id>/reassign/", views.ReassignView.as_view(), name="device-reassign"),
-    path("<uuid:device_id>/refused/", views.RefusalsView.as_view(), name="device-refused"),
+    path("api/device/", views.DevicesView.as_view(), name="device-list"),
+    path("api/device/managed/", views.ManagedDevicesView.as_view(), name="device-managed"),
+    path("api/device/claim/", views.ClaimView.as_view(), name="device-claim"),
+    path("api/device/claim-codes/", views.CodesView.as_view(), name="device-codes"),
+    path("api/device/<uuid:device_id>/", views.DeviceView.as_view(), name="device"),
+    path("api/device/<uuid:device_id>/rotate/", views.RotateView.as_view(), name="device-rotate"),
+    path(
+        "api/device/<uuid:device_id>/reassign/",
+        views.ReassignView.as_view(),
+        name="device-reassign",
+    ),
+    path(
+        "api/device/<uuid:device_id>/refused/", views.RefusalsView.as_view(), name="device-refused"
+    ),
+    path("", include((page_patterns, "devices"))),
 ]

@@ -1,8 +1,10 @@
-"""Below the pages of devices."""
+"""The address of Home Assistant's page, below a device's."""
 
 from django.urls import path
 
-from server.home_assistant import views
+from server.home_assistant import pages
 
 app_name = "home_assistant"
-urlpatterns = [path("", views.home_assistant, name="device")]
+urlpatterns = [
+    path("devices/<uuid:device_id>/home-assistant/", pages.home_assistant, name="device"),
+]

@@ -19,7 +19,7 @@ from server.common.fields import instant_text
 from server.devices.models import Command, Device
 from server.retention.deletion import letters_of
 from server.retention.tidying import days_kept
-from server.session_data.exports import line, over, sessions_as_csv
+from server.session_data.export.lines import line, over, sessions_as_csv
 from server.session_data.history import sessions_of
 from server.session_data.models import SessionData
 

@@ -1,14 +1,18 @@
-"""The pages of one's own data."""
+"""The addresses of one's own data."""
 
 from django.urls import path
 
-from server.retention import views
+from server.retention import pages
 
 app_name = "retention"
 urlpatterns = [
-    path("", views.data, name="data"),
-    path("export/", views.export, name="export"),
-    path("delete/", views.delete_range, name="delete-range"),
-    path("delete/session/<uuid:session_id>/", views.delete_session, name="delete-session"),
-    path("delete/account/", views.delete_everything, name="delete-account"),
+    path("account/data/", pages.data, name="data"),
+    path("account/data/export/", pages.export, name="export"),
+    path("account/data/delete/", pages.delete_range, name="delete-range"),
+    path(
+        "account/data/delete/session/<uuid:session_id>/",
+        pages.delete_session,
+        name="delete-session",
+    ),
+    path("account/data/delete/account/", pages.delete_everything, name="delete-account"),
 ]

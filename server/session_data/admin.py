@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse
 
 from server.care.access import note_look
 from server.care.models import Person
-from server.care.page import viewer_of
+from server.care.pages.base import viewer_of
 from server.common.admin import ReadOnlyAdmin
 from server.devices.models import Command, DeadLetter
 from server.retention.deletion import Scope, delete_sessions
-from server.session_data.commands import outcome
+from server.session_data.commands.ask import outcome
 from server.session_data.dead_letters import retry
 from server.session_data.models import SessionData
 

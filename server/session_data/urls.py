@@ -1,16 +1,18 @@
-"""/api/session/."""
+"""The addresses of sessions, and of the commands that start and stop them."""
 
 from django.urls import path
 
-from server.session_data.export_views import ExportView
-from server.session_data.summary_views import SummaryView
+from server.session_data.commands.views import CommandView
+from server.session_data.export.views import ExportView
+from server.session_data.summary.views import SummaryView
 from server.session_data.views import EndView, HistoryView, SessionView, StartView
 
 urlpatterns = [
-    path("start/", StartView.as_view(), name="session-start"),
-    path("history/", HistoryView.as_view(), name="session-history"),
-    path("summary/", SummaryView.as_view(), name="session-summary"),
-    path("export/", ExportView.as_view(), name="session-export"),
-    path("<uuid:session_id>/", SessionView.as_view(), name="session"),
-    path("<uuid:session_id>/end/", EndView.as_view(), name="session-end"),
+    path("api/session/start/", StartView.as_view(), name="session-start"),
+    path("api/session/history/", HistoryView.as_view(), name="session-history"),
+    path("api/session/summary/", SummaryView.as_view(), name="session-summary"),
+    path("api/session/export/", ExportView.as_view(), name="session-export"),
+    path("api/session/<uuid:session_id>/", SessionView.as_view(), name="session"),
+    path("api/session/<uuid:session_id>/end/", EndView.as_view(), name="session-end"),
+    path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
 ]

@@ -21,7 +21,7 @@ from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many, rejected
 from server.session_data.amend import FinalError, amend, first_document, new_session_id
-from server.session_data.command_views import CommandSerializer, asked
+from server.session_data.commands.views import CommandSerializer, asked
 from server.session_data.dead_letters import keep_dead_letter
 from server.session_data.filters import MOST, parameter, read_query
 from server.session_data.history import (

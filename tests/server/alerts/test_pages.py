@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Receiver, Rule
-from server.alerts.views import MOST_LINKS
+from server.alerts.pages import MOST_LINKS
 from server.care.models import AccessLog, CareLink
 from server.devices.models import Device
 

@@ -11,8 +11,8 @@ from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care import second_factor, sharing
-from server.care.login_pages import HALF
 from server.care.models import AuditEntry, Invitation, Permission, Person, PersonToken
+from server.care.pages.login import HALF
 from server.operations import cli
 from tests.server.conftest import PASSWORD, Api
 from tests.server.session_data.test_accept_races import in_threads

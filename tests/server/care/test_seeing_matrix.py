@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from server.care.models import Person
-from server.session_data import commands
 from server.session_data.accept import accept_session
+from server.session_data.commands import ask as commands
 from tests.server.care.test_sharing_matrix import PEOPLE, as_if_alone, filled, only
 from tests.server.conftest import golden
 

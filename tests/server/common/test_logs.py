@@ -11,7 +11,7 @@ from django.db import DataError
 from django.test import Client
 
 from server.common.logs import logging_settings
-from server.dashboard import views
+from server.dashboard import pages as views
 from server.ingest import consumer
 from server.ingest.consumer import stored
 from server.session_data import accept

@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from server.config.wsgi import application
-from server.session_data import commands
 from server.session_data.accept import accept_session
+from server.session_data.commands import ask as commands
 from tests.server.conftest import golden
 
 schema = from_wsgi("/api/schema/?format=json", application)

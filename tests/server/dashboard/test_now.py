@@ -15,8 +15,8 @@ from django.utils import timezone, translation
 from server.care.access import note_looks
 from server.care.models import AccessLog, CareLink, Permission, Person
 from server.devices.models import Command, Device
-from server.session_data import commands
 from server.session_data.accept import accept_session
+from server.session_data.commands import ask as commands
 from server.session_data.models import SessionData
 from tests.server.conftest import golden
 from tests.server.dashboard.test_pages import measured, words_of

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from server.common import words
 from server.dashboard import charts, days, eyes, history, marks, metrics, overview, session
 from server.dashboard.rows import SessionRow
-from server.session_data import summary
+from server.session_data.summary import statistics as summary
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = date(2026, 11, 16)

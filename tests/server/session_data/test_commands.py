@@ -14,9 +14,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from server.care.models import AccessLog
 from server.devices.models import Command, Device
-from server.session_data import commands
 from server.session_data.accept import accept_own, accept_session
 from server.session_data.amend import first_document
+from server.session_data.commands import ask as commands
 from server.session_data.models import SessionData
 from tests.broker import needs_mosquitto, running_broker
 from tests.server.conftest import golden

@@ -15,8 +15,9 @@ from fhir.resources.R4B.bundle import Bundle
 from server.care.models import AccessLog, AuditEntry, AuditEvent, CareLink
 from server.dashboard.metrics import METRICS as SHOWN
 from server.devices.models import Device
-from server.session_data import exports, fhir
 from server.session_data.accept import Writer, accept_many, accept_own
+from server.session_data.export import fhir
+from server.session_data.export import lines as exports
 from server.session_data.history import COLUMNS, sessions_of
 from server.session_data.models import METRICS, SessionData
 from tests.server.conftest import golden

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from server.care.models import CareLink
-from server.session_data import summary
 from server.session_data.accept import Writer, accept_many
+from server.session_data.summary import statistics as summary
 from tests.server.conftest import golden
 from tests.server.session_data.test_history import explained
 

@@ -19,7 +19,7 @@ from server.care.audit import note
 from server.care.forms import PasswordForm
 from server.care.login import note_failure, too_many_failures
 from server.care.models import AuditEvent, Person
-from server.care.page import action, form_page, viewer_of
+from server.care.pages.base import action, form_page, viewer_of
 from server.common.mqtt import BrokerError
 from server.retention.deletion import Scope, amounts, delete_account, delete_sessions
 from server.retention.everything import everything

@@ -17,7 +17,7 @@ from server.care.models import Permission, Person
 from server.common.fields import instant_text
 from server.common.problems import BrokerAway, Conflict
 from server.devices.models import Command, CommandName, Device
-from server.session_data.commands import BrokerAwayError, NotConnectedError, ask, outcome
+from server.session_data.commands.ask import BrokerAwayError, NotConnectedError, ask, outcome
 
 OUTCOMES = ["sent", "obeyed", "expired", "failed"]
 

@@ -22,7 +22,7 @@ from server.care import second_factor
 from server.care.accounts import sign_up_mode
 from server.care.login import WINDOW, too_many_failures
 from server.care.models import Person
-from server.care.page import open_page
+from server.care.pages.base import open_page
 
 HALF = "half_logged_in"
 HALF_S = 300

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from server.care import audit, sharing
 from server.care.forms import InvitationForm, PermissionsForm
 from server.care.models import AccessLog, CareLink, Permission, Person
-from server.care.page import action, form_page, read_page, viewer_of
+from server.care.pages.base import action, form_page, read_page, viewer_of
 from server.care.words import given_words, log_lines, look_lines
 from server.common.codes import grouped
 from server.common.paging import paged

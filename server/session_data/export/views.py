@@ -21,7 +21,8 @@ from server.care.authentication import IsPerson, person_of
 from server.care.models import AuditEvent, Permission, Person
 from server.common.days import zone_of
 from server.common.fields import instant_text, refuse
-from server.session_data import exports, fhir
+from server.session_data.export import fhir
+from server.session_data.export import lines as exports
 from server.session_data.filters import (
     Asked,
     check_names,
@@ -30,8 +31,8 @@ from server.session_data.filters import (
     read_parameter,
 )
 from server.session_data.history import sessions_of
-from server.session_data.summary import by_day, day_summary, each_day
-from server.session_data.summary_views import LONGEST, DaySerializer, briefs, day_answer
+from server.session_data.summary.statistics import by_day, day_summary, each_day
+from server.session_data.summary.views import LONGEST, DaySerializer, briefs, day_answer
 from server.session_data.told import SessionEntrySerializer
 
 TYPES = {

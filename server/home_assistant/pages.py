@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from server.care.page import form_page, viewer_of
+from server.care.pages.base import form_page, viewer_of
 from server.devices.models import Device
 from server.home_assistant.models import Shown
 

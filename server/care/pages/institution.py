@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from server.care import institutions, sharing
 from server.care.forms import MemberForm
 from server.care.models import Institution, Person
-from server.care.page import action, add_errors, form_page, read_page, viewer_of
+from server.care.pages.base import action, add_errors, form_page, read_page, viewer_of
 from server.care.words import given_words, log_lines
 from server.common.codes import grouped
 from server.common.paging import paged

@@ -20,7 +20,7 @@ from server.common.days import zone_of
 from server.common.fields import refuse
 from server.session_data.filters import check_names, parameter, read_parameter
 from server.session_data.models import SUMMARY_COLUMNS, SessionData, State
-from server.session_data.summary import (
+from server.session_data.summary.statistics import (
     WAYS,
     Counts,
     DaySummary,

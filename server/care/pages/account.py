@@ -24,7 +24,7 @@ from server.care.forms import (
 from server.care.institutions import administered_by
 from server.care.login import note_failure, too_many_failures
 from server.care.models import AuditEvent, Person, PersonToken
-from server.care.page import action, add_errors, form_page, viewer_of
+from server.care.pages.base import action, add_errors, form_page, viewer_of
 from server.care.words import moment_words, zone_of
 
 

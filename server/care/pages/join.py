@@ -19,9 +19,9 @@ from server.care import guesses, sharing
 from server.care.accounts import activate, may_sign_up, sign_up, sign_up_mode
 from server.care.forms import CodeForm, NewPasswordForm, SignUpForm
 from server.care.login import WINDOW
-from server.care.login_pages import entered
 from server.care.models import Activation, Invitation, Person
-from server.care.page import action, add_errors, open_page, viewer_of
+from server.care.pages.base import action, add_errors, open_page, viewer_of
+from server.care.pages.login import entered
 from server.care.words import given_words
 from server.care.wrong_codes import note_wrong, too_many_wrong
 from server.common.codes import NotACodeError, normalised

@@ -1,24 +1,25 @@
-"""Which page shows whose data to whom. A person one may not see is a person who does not exist.
+"""The dashboard's pages, and its buttons that start and stop sessions.
 
-Every page with somebody's data says so in that person's access log before it is rendered.
+A person whom the viewer may not see is answered 404, like one who does not exist. Every page with
+somebody's data is noted in that person's access log before it is rendered.
 """
 
-from collections.abc import Callable
+import contextlib
 from datetime import datetime, timedelta
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from server.care.access import note_look, note_looks, people_seen, permissions, person_for
 from server.care.models import Permission, Person
+from server.care.pages.base import action, read_page, viewer_of
 from server.common.words import zone_words
 from server.dashboard import history, overview, read
 from server.dashboard.days import USUAL_DAYS
@@ -26,22 +27,10 @@ from server.dashboard.marks import marks_of
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
-
-P = ParamSpec("P")
-Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
-
-
-def page(view: Page[P]) -> Page[P]:
-    """For people who are logged in, read-only, kept by no cache: what it shows is about health."""
-
-    @never_cache
-    @require_safe
-    @login_required
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        return view(request, *args, **kwargs)
-
-    return cast(Page[P], wrapped)
+from server.devices.models import CommandName, Device
+from server.session_data.amend import new_session_id
+from server.session_data.commands.ask import BrokerAwayError, NotConnectedError, ask
+from server.session_data.models import SessionData, State
 
 
 @require_safe
@@ -51,18 +40,13 @@ def favicon(_request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(static("dashboard/icon.svg"))
 
 
-def viewer_of(request: HttpRequest) -> Person:
-    """Who is logged in."""
-    return cast(Person, request.user)
-
-
-@page
+@read_page
 def people(request: HttpRequest) -> HttpResponse:
     """Everybody the viewer may see, today at a glance."""
     return render(request, "dashboard/people.html", _people(request))
 
 
-@page
+@read_page
 def people_live(request: HttpRequest) -> HttpResponse:
     """The part of that page which keeps itself fresh."""
     return render(request, "dashboard/parts/people.html", _people(request))
@@ -76,7 +60,7 @@ def _people(request: HttpRequest) -> dict[str, Any]:
     return {"cards": cards, "alone": len(seen) == 1, "version": f"{now:%H%M%S}"}
 
 
-@page
+@read_page
 def person(request: HttpRequest, username: str) -> HttpResponse:
     """One person: what is going on now, and their history over a period; each where permitted."""
     viewer, now = viewer_of(request), timezone.now()
@@ -131,7 +115,7 @@ def _past(
     }
 
 
-@page
+@read_page
 def person_now(request: HttpRequest, username: str) -> HttpResponse:
     """The part of that page which keeps itself fresh."""
     viewer, now = viewer_of(request), timezone.now()
@@ -144,13 +128,13 @@ def person_now(request: HttpRequest, username: str) -> HttpResponse:
     return render(request, "dashboard/parts/now.html", context)
 
 
-@page
+@read_page
 def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """One session."""
     return render(request, "dashboard/session.html", _session(request, session_id))
 
 
-@page
+@read_page
 def session_live(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """The part of that page which keeps itself fresh while the session goes on."""
     return render(request, "dashboard/parts/session.html", _session(request, session_id))
@@ -176,3 +160,47 @@ def _session(request: HttpRequest, session_id: UUID) -> dict[str, Any]:
         and (found.device.person_id, found.device.revoked_at) == (found.user_id, None)
         and Permission.CONTROL in permissions(viewer, found.user),
     }
+
+
+@action
+def start(request: HttpRequest, username: str, device_id: UUID) -> HttpResponse:
+    """Ask one of the person's devices to start a session."""
+    viewer = viewer_of(request)
+    person = person_for(viewer, username, Permission.CONTROL)
+    device = Device.objects.filter(person=person, pk=device_id, revoked_at=None).first()
+    if device is None:
+        raise Http404
+    return _asked(viewer, device, CommandName.START, new_session_id(), person)
+
+
+@action
+def stop(request: HttpRequest, username: str, session_id: UUID) -> HttpResponse:
+    """Ask the device that measures the person's session to end it.
+
+    One that is over, or that no device measures any more, is left as it is: the page says so.
+    """
+    viewer = viewer_of(request)
+    person = person_for(viewer, username, Permission.CONTROL)
+    sessions = SessionData.objects.filter(user=person).select_related("device__person")
+    session = sessions.filter(pk=session_id).first()
+    if session is None:
+        raise Http404
+    device = session.device
+    if device is None or device.revoked_at or device.person_id != person.pk:
+        return _back(person)
+    if session.state != State.ACTIVE:
+        return _back(person)
+    return _asked(viewer, device, CommandName.STOP, session_id, person)
+
+
+def _asked(
+    viewer: Person, device: Device, name: CommandName, session_id: UUID, person: Person
+) -> HttpResponse:
+    # What fails is on record, and the panel shows the record.
+    with contextlib.suppress(BrokerAwayError, NotConnectedError):
+        ask(viewer, device, name, session_id)
+    return _back(person)
+
+
+def _back(person: Person) -> HttpResponse:
+    return redirect(reverse("dashboard:person", args=[person.username]) + "#now")
