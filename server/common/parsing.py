@@ -119,7 +119,7 @@ def document_size(document: Mapping[str, Any]) -> int:
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON as `parse_json` takes it."""
+    """JSON as `parse_json` takes it; an object comes with its text."""
 
     def parse(
         self,
@@ -129,7 +129,9 @@ class BoundedJSONParser(JSONParser):
     ) -> Any:
         """The value; `PayloadTooLarge` or `ParseError` otherwise."""
         try:
-            return parse_json(stream.read(MAX_DOCUMENT_BYTES + 1))
+            raw = stream.read(MAX_DOCUMENT_BYTES + 1)
+            value = parse_json(raw)
+            return Received(value, raw.decode()) if isinstance(value, dict) else value
         except TooLargeError as error:
             raise PayloadTooLarge from error
         except UnreadableError as error:

@@ -14,6 +14,7 @@ from server.devices.models import DeadLetter, Device
 from server.session_data.accept import Acceptance, Writer, accept_many, rejected
 from server.session_data.models import SessionData
 
+UNKNOWN = "no such device, or revoked"
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 # Looked for in the text: what was refused may be no JSON, or not whole.
 NAMED = re.compile(rf'"session_id"\s*:\s*"({CANONICAL_UUID.pattern})"')
@@ -107,7 +108,7 @@ def retry(letter: DeadLetter) -> Acceptance:
 def _accept(letter: DeadLetter) -> Acceptance:
     device = letter.device or _claimed(letter.sender)
     if device is None or device.revoked_at:
-        return rejected(None, "no such device, or revoked")
+        return rejected(None, UNKNOWN)
     payload = letter.payload.encode()
     if len(payload) != letter.size or REPLACED in letter.payload:
         return rejected(None, "it was not kept as it came, being too long or no text")

@@ -19,10 +19,9 @@ from server.care.models import Permission, Person
 from server.common.problems import Conflict, ProblemSerializer
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
-from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many, rejected
-from server.session_data.amend import FinalError, amend, first_document, new_session_id
+from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
+from server.session_data.amend import FinalError, first_document, new_session_id
 from server.session_data.commands.views import CommandSerializer, asked
-from server.session_data.dead_letters import keep_dead_letter
 from server.session_data.filters import MOST, parameter, read_query
 from server.session_data.history import (
     COLUMNS,
@@ -33,6 +32,7 @@ from server.session_data.history import (
     sessions_of,
 )
 from server.session_data.models import SessionData, State
+from server.session_data.receive import by_http, receive, receive_changes, refuse
 from server.session_data.serializers import (
     AcceptanceSerializer,
     ChangesSerializer,
@@ -56,19 +56,26 @@ def object_of(request: Request) -> dict[str, Any]:
     """The request's JSON object; `ValidationError` for other JSON."""
     if not isinstance(request.data, Mapping):
         raise ValidationError(f"expected a JSON object, found {type(request.data).__name__}")
-    return dict(request.data)
+    return request.data
 
 
-def answer(writer: Writer, document: Mapping[str, Any], acceptance: Acceptance) -> Response:
-    """What became of `document`, with the status that fits; a device's refused one is kept."""
-    if writer.device:
-        writer.device.touch()
+def received(writer: Writer, document: Mapping[str, Any]) -> Response:
+    """Take a whole document."""
+    (acceptance,) = receive([by_http(writer, document)])
+    assert acceptance is not None
+    return answer(acceptance)
+
+
+def refused(writer: Writer, document: Mapping[str, Any], reason: str) -> Response:
+    """Refuse a document that the request itself contradicts."""
+    return answer(refuse(by_http(writer, document), reason))
+
+
+def answer(acceptance: Acceptance) -> Response:
+    """Say what became of a document, with the status that fits."""
     body = acceptance.answer()
     if acceptance.outcome != "rejected":
         return Response(body, status=201 if acceptance.created else 200)
-    if writer.device:
-        payload = json.dumps(document).encode()
-        keep_dead_letter("http", str(writer.device.pk), writer.device, acceptance.reason, payload)
     if acceptance.reason == NOT_YOURS:
         return Response(body, status=404)
     return Response({**body, "errors": acceptance.errors}, status=400)
@@ -105,7 +112,7 @@ class StartView(APIView):
         writer = writer_of(request)
         body = object_of(request)
         if writer.device:
-            return answer(writer, body, accept_many([(writer, body)])[0])
+            return received(writer, body)
         if "device" in body:
             return start_on_device(writer.person, body)
         wished = StartSerializer(data=body)
@@ -140,10 +147,10 @@ class SessionView(APIView):
         document = object_of(request)
         if document.get("session_id") != str(session_id):
             reason = "session_id: expected the one in the address"
-            return answer(writer, document, rejected(document, reason))
+            return refused(writer, document, reason)
         if not writer.device and not is_own(writer.person, session_id):
             return missing(writer, session_id)
-        return answer(writer, document, accept_many([(writer, document)])[0])
+        return received(writer, document)
 
     @extend_schema(
         operation_id="session_patch",
@@ -211,20 +218,21 @@ def change(
     writer: Writer, session_id: UUID, changes: dict[str, Any], *, end: bool = False
 ) -> Response:
     """Merge and take `changes`. A device's first word of a session may be its end."""
-    if changes.setdefault("session_id", str(session_id)) != str(session_id):
+    changes = {"session_id": str(session_id), **changes}
+    if changes["session_id"] != str(session_id):
         reason = "session_id: expected the one in the address"
-        return answer(writer, changes, rejected(changes, reason))
+        return refused(writer, changes, reason)
     if end and changes.get("state") == State.ACTIVE:
-        return answer(writer, changes, rejected(changes, "state: expected ended or interrupted"))
+        return refused(writer, changes, "state: expected ended or interrupted")
     try:
-        return answer(writer, changes, amend(writer, session_id, changes, end=end))
+        return answer(receive_changes(by_http(writer, changes), session_id, end=end))
     except FinalError:
         reason = "the session is over; a revision higher than the kept one would change it"
         kept = SessionData.objects.values_list("revision", flat=True).get(pk=session_id)
         return Response(Acceptance(str(session_id), kept, "stale", reason).answer(), status=409)
     except SessionData.DoesNotExist:
         if end and writer.device and "started_at" in changes:
-            return answer(writer, changes, accept_many([(writer, changes)])[0])
+            return received(writer, changes)
         return missing(writer, session_id)
 
 

@@ -8,8 +8,8 @@ from django.db import DataError, OperationalError
 
 from server.common.mqtt import Message
 from server.devices.models import DeadLetter, Device
-from server.ingest import batches
 from server.ingest.consumer import stored
+from server.session_data import receive
 from server.session_data.models import SessionData
 from tests.server.conftest import golden
 
@@ -112,14 +112,14 @@ def test_while_the_database_is_away_nothing_is_answered(world, monkeypatch):
 
 def spoil(monkeypatch, document, error):
     """Make every batch with `document` in it fail so."""
-    real = batches.read_many
+    real = receive.read_many
 
     def read_many(documents):
         if document is None or any(each == document for _, each in documents):
             raise error
         return real(documents)
 
-    monkeypatch.setattr(batches, "read_many", read_many)
+    monkeypatch.setattr(receive, "read_many", read_many)
 
 
 # Presence

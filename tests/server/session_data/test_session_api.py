@@ -340,3 +340,16 @@ def test_every_golden_document_comes_back_with_its_numbers(api, name):
     assert detail["quality"] == document["quality"]
     for key in ("clock", "camera", "agent"):
         assert detail[key] == document[key]
+
+
+@pytest.mark.parametrize("name", ["stored", "refused"])
+def test_a_document_is_kept_as_it_was_written(api, name):
+    document = golden("final", **({"state": "odd"} if name == "refused" else {}))
+    text = json.dumps(document, indent=2)
+    path = address(document)
+    api("device").client.put(path, text, content_type="application/json")
+    kept = {
+        "stored": SessionData.objects.values_list("document_json", flat=True),
+        "refused": DeadLetter.objects.values_list("payload", flat=True),
+    }[name]
+    assert list(kept) == [text]
