@@ -11,7 +11,7 @@ from server.alerts.models import Kind, Pass, Rule, UsualRange
 from server.alerts.timely import COLUMNS
 from server.alerts.usual import TRUST_COLUMNS, metrics_to_trust, trusted, usual_ranges
 from server.care.models import Person
-from server.common.days import LONGEST_SESSION, zone_of
+from server.common.days import LONGEST_SESSION
 from server.devices.models import Device
 from server.session_data.models import SessionData, State
 
@@ -25,7 +25,7 @@ STILL_UNDER_WAY = timedelta(minutes=10)
 # A range is judged by what was finished since the last pass, and a little before: what it was
 # before that, the passes before have said.
 OVERLAP = timedelta(minutes=5)
-LONGEST_PAUSE = timedelta(hours=2)
+LONGEST_LOOK_BACK = timedelta(hours=2)
 
 
 @dataclass
@@ -63,13 +63,13 @@ def gather(rules: Iterable[Rule], now: datetime, last: Pass) -> Facts:
         facts.under_way = _under_way(watched, now)
     ranged = {kind: people[kind] for kind in METRIC if people[kind]}
     if ranged:
-        _gather_ranges(facts, ranged, max(last.at, now - LONGEST_PAUSE) - OVERLAP)
+        _gather_ranges(facts, ranged, max(last.at, now - LONGEST_LOOK_BACK) - OVERLAP)
     return facts
 
 
 def today_of(person: Person, now: datetime) -> date:
     """The day in the person's own zone."""
-    return now.astimezone(zone_of(person.timezone, None, "UTC")).date()
+    return now.astimezone(person.zone).date()
 
 
 def _measured_days(people: Mapping[int, Person], now: datetime) -> set[tuple[int, date]]:

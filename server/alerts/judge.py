@@ -24,7 +24,7 @@ from server.monitoring.signs import ALIVE, CONSUMER
 log = logging.getLogger(__name__)
 
 # A timer runs a pass each minute; a longer pause than this was the server being off.
-LONGEST_PAUSE = timedelta(minutes=5)
+OFF_AFTER = timedelta(minutes=5)
 # Without another measurement to compare: after this an alert is history.
 OLD = timedelta(days=7)
 ONLY = 1  # the key of the one `Pass`
@@ -63,7 +63,7 @@ def _last_pass(now: datetime) -> Pass:
     last, made = Pass.objects.get_or_create(pk=ONLY, defaults={"at": now, "since": now})
     if made:  # of a server that begins: it may have been listening for long
         last.at = last.since = now - timedelta(days=1)
-    elif now - last.at > LONGEST_PAUSE:
+    elif now - last.at > OFF_AFTER:
         last.since = now
     heard = Sign.objects.filter(pk=CONSUMER).values_list("at", flat=True).first()
     if heard is not None and now - heard > ALIVE:

@@ -8,7 +8,6 @@ from uuid import UUID
 from server.alerts.facts import METRIC, Facts, Row, today_of
 from server.alerts.models import Kind, Measured, Rule
 from server.alerts.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
-from server.common.days import zone_of
 from server.common.fields import instant_text
 from server.devices.models import HEARD_WITHIN, Device
 
@@ -67,7 +66,7 @@ def missing_session(rule: Rule, facts: Facts) -> Iterator[Finding]:
     today = today_of(rule.person, facts.now)
     if rule.by is None or str(today.isoweekday()) not in rule.weekdays:
         return
-    zone = zone_of(rule.person.timezone, None, "UTC")
+    zone = rule.person.zone
     deadline = datetime.combine(today, rule.by, zone)
     if facts.now < deadline or rule.changed_at > deadline:
         return

@@ -12,7 +12,6 @@ from server.alerts.usual import DAYS_NEEDED, SESSIONS_NEEDED
 from server.alerts.words import ending, heading, moment, rule_sentence, sentence
 from server.care.access import visible_people
 from server.care.models import Person
-from server.common.days import zone_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class RuleRow:
 
 def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
     """In the viewer's language and zone."""
-    zone = zone_of(viewer.timezone, None, "UTC")
+    zone = viewer.zone
     open_to = set(visible_people(viewer).values_list("pk", flat=True)) if alerts else set()
 
     def at(when: datetime | None) -> str:

@@ -16,7 +16,6 @@ from server.alerts.audience import may_be_told
 from server.alerts.models import Alert, Delivery, Notice, Receiver, Why
 from server.alerts.quiet import quiet_until
 from server.care.access import note_look
-from server.common.days import zone_of
 from server.common.logs import place_of
 
 log = logging.getLogger(__name__)
@@ -25,8 +24,8 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
 # 1, 2, 4 ... minutes apart, an hour at most: ten tries take four hours.
 MOST_TRIES = 10
-FIRST_PAUSE = timedelta(minutes=1)
-LONGEST_PAUSE = timedelta(hours=1)
+FIRST_RETRY_PAUSE = timedelta(minutes=1)
+LONGEST_RETRY_PAUSE = timedelta(hours=1)
 # A timer runs a pass each minute; what is not sent in this time waits for the next one.
 SENDING_S = 40.0
 MOST_IN_A_PASS = 500
@@ -131,7 +130,7 @@ def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
         return _drop(delivery, now, "told on the page alone")
     if reason := _reason_to_drop(delivery, receiver):
         return _drop(delivery, now, reason)
-    zone = zone_of(delivery.alert.receiver.timezone, None, "UTC")
+    zone = delivery.alert.receiver.zone
     when = quiet_until(now, zone, receiver.quiet_from, receiver.quiet_until)
     if when > now:
         _free(now).filter(pk=pk).update(due_at=when)
@@ -182,7 +181,7 @@ def _failed(delivery: Delivery, error: SendError) -> str:
     if error.permanent or delivery.attempts >= MOST_TRIES:
         _drop(delivery, now, str(error)[:200])
         return "failed"
-    pause = min(FIRST_PAUSE * 2 ** (delivery.attempts - 1), LONGEST_PAUSE)
+    pause = min(FIRST_RETRY_PAUSE * 2 ** (delivery.attempts - 1), LONGEST_RETRY_PAUSE)
     _waiting().filter(pk=delivery.pk).update(
         due_at=now + pause, claimed_until=None, problem=str(error)[:200]
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 from server.alerts.models import UsualRange
 from server.care.models import Person
-from server.common.days import zone_of
 from server.session_data.models import SessionData, State
 from server.session_data.told import quality_of
 
@@ -85,7 +84,7 @@ def usual_ranges(
     }
     computed = 0
     for (pk, metric), person in by_key.items():
-        today = now.astimezone(zone_of(person.timezone, None, "UTC")).date()
+        today = now.astimezone(person.zone).date()
         known = kept.get((pk, metric))
         if known is not None and known.day == today:
             continue

@@ -7,17 +7,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from server.alerts.models import Alert, Kind, Rule, Why
-from server.common.days import zone_of
 from server.common.words import clock, in_words, weekday_and_day
 from server.dashboard.metrics import BLINK_RATE, PERCLOS
 
 SHOWN = {Kind.BLINK_RATE: BLINK_RATE, Kind.PERCLOS: PERCLOS}
 ISO_DAYS = "1234567"
-
-
-def zone_of_alert(alert: Alert) -> tzinfo:
-    """The measured person's: their day is what is spoken of."""
-    return zone_of(alert.person.timezone, None, "UTC")
 
 
 def moment(when: datetime, zone: tzinfo) -> str:
@@ -63,14 +57,14 @@ def _silent(alert: Alert) -> str:
         "the rule."
     ) % {
         "device": told["device"],
-        "since": moment(datetime.fromisoformat(told["since"]), zone_of_alert(alert)),
+        "since": moment(datetime.fromisoformat(told["since"]), alert.person.zone),
         "span": in_words(told["minutes"] * 60),
     }
 
 
 def _closures(alert: Alert) -> str:
     told = alert.measured
-    begun = moment(datetime.fromisoformat(told["started_at"]), zone_of_alert(alert))
+    begun = moment(datetime.fromisoformat(told["started_at"]), alert.person.zone)
     if told["count"]:
         text = ngettext(
             "The session under way since %(begun)s has %(n)s long closure (half a second or "
@@ -102,7 +96,7 @@ def _limits(count: int | None, length_s: float | None) -> str:
 
 def _outside(alert: Alert) -> str:
     told, metric = alert.measured, SHOWN[Kind(alert.kind)]
-    numbers = {name: metric.shown(told[name]) for name in ("value", "low", "high", "median")}
+    numbers = {name: metric.formatted(told[name]) for name in ("value", "low", "high", "median")}
     return _(
         "%(metric)s of the session that ended on %(ended)s: %(value)s %(unit)s. The rule's range "
         "is %(low)s to %(high)s, around the median %(median)s of %(n)s sessions in the four weeks "
@@ -111,7 +105,7 @@ def _outside(alert: Alert) -> str:
         **numbers,
         "metric": metric.name,
         "unit": metric.unit,
-        "ended": moment(datetime.fromisoformat(told["ended_at"]), zone_of_alert(alert)),
+        "ended": moment(datetime.fromisoformat(told["ended_at"]), alert.person.zone),
         "n": told["sessions"],
     }
 

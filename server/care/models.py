@@ -2,7 +2,7 @@
 
 import zoneinfo
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from server.common.codes import HashedCode
+from server.common.days import zone_of
 from server.common.tokens import HashedToken
 
 
@@ -43,6 +44,11 @@ class Person(AbstractUser):
     def label(self) -> str:
         """How this person is called on a page."""
         return self.get_full_name() or self.username
+
+    @property
+    def zone(self) -> tzinfo:
+        """The person's time zone; UTC if this machine no longer knows its name."""
+        return zone_of(self.timezone, None, "UTC")
 
 
 class Permission(models.TextChoices):

@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Permission, Person
-from server.common import days
 from server.common.words import clock, day_name
 
 # What `note_look` was told: by whom, so that a new one shows as it is until it has words.
@@ -47,11 +46,6 @@ def given_words(permissions: Collection[Permission]) -> str:
     return ", ".join(str(each.label) for each in Permission if each in permissions)
 
 
-def zone_of(person: Person) -> tzinfo:
-    """The zone that the person set; UTC where this machine does not know it any more."""
-    return days.zone_of(person.timezone, None, "UTC")
-
-
 def moment_words(moment: datetime, zone: tzinfo) -> str:
     """`"today, 10:15"`."""
     today = timezone.now().astimezone(zone).date()
@@ -60,7 +54,7 @@ def moment_words(moment: datetime, zone: tzinfo) -> str:
 
 def look_lines(looks: Iterable[AccessLog], reader: Person) -> list[Line]:
     """The access log."""
-    zone = zone_of(reader)
+    zone = reader.zone
     return [
         Line(
             when=_span(look, zone),
@@ -79,7 +73,7 @@ def _span(look: AccessLog, zone: tzinfo) -> str:
 
 def log_lines(entries: Iterable[AuditEntry], reader: Person) -> list[Line]:
     """The audit log."""
-    zone = zone_of(reader)
+    zone = reader.zone
     return [
         Line(
             when=moment_words(entry.at, zone),

@@ -19,7 +19,7 @@ MAX_COUNT = 2**31 - 1  # what an integer column holds on PostgreSQL
 CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value as an error shows it: short, and harmless wherever it is printed."""
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
@@ -30,7 +30,7 @@ def shown(value: object) -> str:
 
 def refuse(expected: str, found: object) -> NoReturn:
     """Raise the one kind of sentence that all fields say."""
-    raise ValidationError(f"expected {expected}, found {shown(found)}")
+    raise ValidationError(f"expected {expected}, found {quoted(found)}")
 
 
 class Number(serializers.FloatField):

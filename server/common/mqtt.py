@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +20,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from server.common.secret_files import read_secret
 
 SESSIONS = "$share/blinklog/blinklog/1/devices/+/sessions"
 STATUS = "blinklog/1/devices/+/status"
@@ -96,7 +97,7 @@ def _settings(name: str, address: str, password_file: str) -> BrokerSettings:
             f"{name}_URL: expected mqtt://[user[:password]@]host[:port], or mqtts:"
         )
     secure = url.scheme == "mqtts"
-    password = _password(name, password_file)
+    password = read_secret(f"{name}_PASSWORD_FILE", password_file)
     return BrokerSettings(
         host=url.hostname,
         port=port or (8883 if secure else 1883),
@@ -104,15 +105,6 @@ def _settings(name: str, address: str, password_file: str) -> BrokerSettings:
         username=unquote(url.username) if url.username else None,
         password=password or (unquote(url.password) if url.password else None),
     )
-
-
-def _password(name: str, file: str) -> str | None:
-    if not file:
-        return None
-    try:
-        return Path(file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"{name}_PASSWORD_FILE: {error}") from error
 
 
 def _tls() -> ssl.SSLContext:

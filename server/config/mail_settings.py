@@ -1,10 +1,11 @@
 """Django's settings for mail, out of one address."""
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from server.common.secret_files import read_secret
 
 NAME = "BLINKLOG_EMAIL_URL"
 EXPECTED = "expected smtp+starttls://[user@]host[:port], smtps:, smtp: or file:///folder"
@@ -32,7 +33,9 @@ def mail_settings(address: str, password_file: str) -> dict[str, Any]:
         return {"EMAIL_BACKEND": backend, "EMAIL_FILE_PATH": unquote(url.path)}
     if url.scheme not in PORTS or not url.hostname:
         raise ImproperlyConfigured(f"{NAME}: {EXPECTED}, found {url.scheme or 'none'}:")
-    password = _password(password_file) or unquote(url.password or "")
+    password = read_secret("BLINKLOG_EMAIL_PASSWORD_FILE", password_file) or unquote(
+        url.password or ""
+    )
     if password and url.scheme == "smtp" and url.hostname not in HERE:
         raise ImproperlyConfigured(f"{NAME}: expected smtp+starttls: or smtps: with a password")
     return {
@@ -45,12 +48,3 @@ def mail_settings(address: str, password_file: str) -> dict[str, Any]:
         "EMAIL_USE_SSL": url.scheme == "smtps",
         "EMAIL_TIMEOUT": WAIT_S,
     }
-
-
-def _password(file: str) -> str:
-    if not file:
-        return ""
-    try:
-        return Path(file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"BLINKLOG_EMAIL_PASSWORD_FILE: {error}") from error

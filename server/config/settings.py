@@ -12,6 +12,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from server.common.logs import logging_settings
+from server.common.secret_files import read_secret
 from server.config.mail_settings import mail_settings
 
 BASE_DIR = Path(__file__).resolve().parent
@@ -53,13 +54,9 @@ def _networks(name: str) -> list[IPv4Network | IPv6Network]:
 
 
 def _secret(name: str) -> str:
-    if not (file := os.environ.get(name, "")):
-        return ""
-    try:
-        secret = Path(file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"{name}: {error}") from error
-    if len(secret) < 16:
+    file = os.environ.get(name, "")
+    secret = read_secret(name, file)
+    if file and len(secret) < 16:
         raise ImproperlyConfigured(f"{name}: expected 16 characters or more")
     return secret
 

@@ -13,7 +13,7 @@ BLINKS_TO_COMPARE = 10
 
 def eye_lines(values: Values, columns: Columns | None) -> list[str]:
     """Return the sentences for a session with these metrics and columns of blinks."""
-    looking_down = LOOKING_DOWN.shown(values.get(LOOKING_DOWN.key))
+    looking_down = LOOKING_DOWN.formatted(values.get(LOOKING_DOWN.key))
     gaze = _("Looking down %(share)s %% of the time.") % {"share": looking_down}
     return [*_closing(values, columns), *([gaze] if looking_down is not None else [])]
 
@@ -26,7 +26,9 @@ def _closing(values: Values, columns: Columns | None) -> list[str]:
     sentence = _(
         "In a typical blink the left eye closes by %(left)s %%, the right by %(right)s %%."
     )
-    said = [sentence % {"left": CLOSURE_LEFT.shown(left), "right": CLOSURE_RIGHT.shown(right)}]
+    said = [
+        sentence % {"left": CLOSURE_LEFT.formatted(left), "right": CLOSURE_RIGHT.formatted(right)}
+    ]
     enough = blinks_of_both(values, columns) >= BLINKS_TO_COMPARE
     if enough and left - right >= CLEAR_DIFFERENCE:
         said.append(_("The right eye closed less than the left."))

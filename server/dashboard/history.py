@@ -168,7 +168,7 @@ def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure
     return Figure(
         metric=metric,
         unit=_("a day") if of_days else metric.unit,
-        value=metric.shown(now.middle),
+        value=metric.formatted(now.middle),
         middle=_middle(metric, now),
         change=change_words(metric, spread_of(known(before)), now, period.days),
         usual=usual_words(metric, span),
@@ -187,7 +187,7 @@ def _middle(metric: Metric, spread: Spread) -> str | None:
 
 def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
     """How the median of a period differs from the period's before, or why that can't be said."""
-    words: dict[str, object] = {"n": days, "before": metric.shown(before.middle)}
+    words: dict[str, object] = {"n": days, "before": metric.formatted(before.middle)}
     if now.middle is None:
         return ""
     if before.middle is None:
@@ -215,7 +215,7 @@ def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
 
 def _day_line(metric: Metric, day: Day) -> DayLine:
     return DayLine(
-        weekday_and_day(day.day), metric.shown(day.value), day.sessions, _kinds(day.counts)
+        weekday_and_day(day.day), metric.formatted(day.value), day.sessions, _kinds(day.counts)
     )
 
 
@@ -245,7 +245,7 @@ def _line(row: SessionRow, now: datetime) -> Line:
         time=time_span(row),
         marks=marks_of(row, now),
         length=None if length is None else in_words(length),
-        cells=[(metric, metric.shown(row.values.get(metric.key))) for metric in shown],
+        cells=[(metric, metric.formatted(row.values.get(metric.key))) for metric in shown],
     )
 
 
@@ -310,7 +310,10 @@ def _label(metric: Metric, days: Sequence[Day]) -> str:
     words = {"name": metric.name, "first": short_day(days[0].day), "last": short_day(days[-1].day)}
     if not values:
         return _("%(name)s from %(first)s to %(last)s, by day.") % words
-    words |= {"low": metric.shown(min(values)) or "", "high": metric.shown(max(values)) or ""}
+    words |= {
+        "low": metric.formatted(min(values)) or "",
+        "high": metric.formatted(max(values)) or "",
+    }
     words |= {"n": str(len(values)), "all": str(len(days))}
     return (
         _(
@@ -331,7 +334,7 @@ def _dots(metric: Metric, rows: Sequence[SessionRow], first: date) -> list[Dot]:
 
 def _dot(metric: Metric, row: SessionRow, value: float, first: date) -> Dot:
     when = f"{weekday_and_day(row.placed_day)} {clock(row.placed_at, row.zone)}"
-    text = f"{when}: {metric.shown(value)} {metric.unit}"
+    text = f"{when}: {metric.formatted(value)} {metric.unit}"
     return Dot(_place(row, first), value * metric.scale, text, _dot_marks(row))
 
 

@@ -39,7 +39,7 @@ class Metric:
     is_time: bool = False
     is_optional: bool = False
 
-    def shown(self, value: float | None) -> str | None:
+    def formatted(self, value: float | None) -> str | None:
         """The number in the reader's language, without its unit; `None` stays `None`."""
         if value is None:
             return None
@@ -249,9 +249,9 @@ def readings(values: Values, fps: float | None, active: bool) -> list[Reading]:
 
 def reading(metric: Metric, values: Values, fps: float | None, active: bool) -> Reading:
     """One metric of one session."""
-    shown = metric.shown(values.get(metric.key))
-    if shown is not None:
-        return Reading(metric, shown, None)
+    text = metric.formatted(values.get(metric.key))
+    if text is not None:
+        return Reading(metric, text, None)
     return Reading(metric, None, why_missing(metric, values, fps, active))
 
 

@@ -90,7 +90,7 @@ def now_of(
     """What is going on with the person, as far as it is `given`; `rows` are those under way."""
     if Permission.LIVE not in given:
         return Now((), (), None)
-    zone, may_control = read.zone_of_person(person), Permission.CONTROL in given
+    zone, may_control = person.zone, Permission.CONTROL in given
     devices = read.devices_of([person]).get(person.pk, [])
     today = now.astimezone(zone).date()
     busy = {row.device_id for row in rows if not row.silent_for(now)}

@@ -95,7 +95,7 @@ def cards(
 
 
 def _today(person: Person, now: datetime) -> date:
-    return now.astimezone(read.zone_of_person(person)).date()
+    return now.astimezone(person.zone).date()
 
 
 def card_of_days(rows: Sequence[SessionRow], today: date) -> Days:
@@ -114,7 +114,7 @@ def glance(
     metric: Metric, of_today: Sequence[SessionRow], rows: Sequence[SessionRow], today: date
 ) -> Glance:
     """Today's median of a metric, beside the middle half of the four weeks before."""
-    value = metric.shown(median_of(of_today, metric.key))
+    value = metric.formatted(median_of(of_today, metric.key))
     return Glance(metric, value, usual_words(metric, usual(rows, metric.key, today)))
 
 
@@ -123,8 +123,8 @@ def usual_words(metric: Metric, span: Range | None) -> str | None:
     if span is None:
         return None
     return _("%(low)s to %(high)s") % {
-        "low": metric.shown(span.low),
-        "high": metric.shown(span.high),
+        "low": metric.formatted(span.low),
+        "high": metric.formatted(span.high),
     }
 
 
@@ -149,7 +149,7 @@ def _spark(rows: Sequence[SessionRow], today: date) -> SafeString | None:
     span = usual(rows, BLINK_RATE.key, today)
     label = _("Blink rate of the last %(days)d days, between %(low)s and %(high)s a minute") % {
         "days": SPARK_DAYS,
-        "low": BLINK_RATE.shown(min(known)),
-        "high": BLINK_RATE.shown(max(known)),
+        "low": BLINK_RATE.formatted(min(known)),
+        "high": BLINK_RATE.formatted(max(known)),
     }
     return sparkline(label, values, (span.low, span.high) if span else None)

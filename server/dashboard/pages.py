@@ -29,8 +29,15 @@ from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
 from server.devices.models import CommandName, Device
 from server.session_data.amend import new_session_id
-from server.session_data.commands.ask import BrokerAwayError, NotConnectedError, ask
-from server.session_data.models import SessionData, State
+from server.session_data.commands.ask import (
+    BrokerAwayError,
+    NotConnectedError,
+    ask,
+    device_measuring,
+    device_to_start,
+    session_to_stop,
+)
+from server.session_data.models import State
 
 
 @require_safe
@@ -64,26 +71,26 @@ def _people(request: HttpRequest) -> dict[str, Any]:
 def person(request: HttpRequest, username: str) -> HttpResponse:
     """One person: what is going on now, and their history over a period; each where permitted."""
     viewer, now = viewer_of(request), timezone.now()
-    shown, given = _person_seen(viewer, username)
-    newest = read.newest([shown])
-    zone = read.zone_of_person(shown)
+    subject, given = _person_seen(viewer, username)
+    newest = read.newest([subject])
+    zone = subject.zone
     context = {
-        "person": shown,
-        "is_you": shown == viewer,
+        "person": subject,
+        "is_you": subject == viewer,
         "zone": zone_words(zone, now),
         "sees_past": Permission.HISTORY in given,
         "sees_now": Permission.LIVE in given,
-        "now": now_of(shown, given, newest.live.get(shown.pk, ()), now),
+        "now": now_of(subject, given, newest.live.get(subject.pk, ()), now),
     }
-    note_look(viewer, shown, "history" if Permission.HISTORY in given else "live")
+    note_look(viewer, subject, "history" if Permission.HISTORY in given else "live")
     if Permission.HISTORY in given:
         period = history.period_of(
             request.GET.get("days", ""),
             request.GET.get("until", ""),
             now.astimezone(zone).date(),
         )
-        last = newest.over.get(shown.pk)
-        context |= _past(shown, period, last, request.GET.get("cursor", ""), now)
+        last = newest.over.get(subject.pk)
+        context |= _past(subject, period, last, request.GET.get("cursor", ""), now)
     return render(request, "dashboard/person.html", context)
 
 
@@ -97,12 +104,12 @@ def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permi
 
 
 def _past(
-    shown: Person, period: history.Period, last: SessionRow | None, cursor: str, now: datetime
+    subject: Person, period: history.Period, last: SessionRow | None, cursor: str, now: datetime
 ) -> dict[str, Any]:
     """What the page shows of the person's history."""
     back = timedelta(days=max(period.days, USUAL_DAYS))
-    rows = read.rows_between(shown, period.first - back, period.last)
-    listed = read.listed(shown, period.first, period.last, cursor)
+    rows = read.rows_between(subject, period.first - back, period.last)
+    listed = read.listed(subject, period.first, period.last, cursor)
     return {
         "period": period,
         "ranges": [history.Period(days, period.last, period.today) for days in history.RANGES],
@@ -119,12 +126,12 @@ def _past(
 def person_now(request: HttpRequest, username: str) -> HttpResponse:
     """The part of that page which keeps itself fresh."""
     viewer, now = viewer_of(request), timezone.now()
-    shown = person_for(viewer, username, Permission.LIVE)
-    newest = read.newest([shown])
-    given = permissions(viewer, shown)
-    panel = now_of(shown, given, newest.live.get(shown.pk, ()), now)
-    note_look(viewer, shown, "live")
-    context = {"person": shown, "now": panel, "sees_now": True}
+    subject = person_for(viewer, username, Permission.LIVE)
+    newest = read.newest([subject])
+    given = permissions(viewer, subject)
+    panel = now_of(subject, given, newest.live.get(subject.pk, ()), now)
+    note_look(viewer, subject, "live")
+    context = {"person": subject, "now": panel, "sees_now": True}
     return render(request, "dashboard/parts/now.html", context)
 
 
@@ -166,40 +173,33 @@ def _session(request: HttpRequest, session_id: UUID) -> dict[str, Any]:
 def start(request: HttpRequest, username: str, device_id: UUID) -> HttpResponse:
     """Ask one of the person's devices to start a session."""
     viewer = viewer_of(request)
-    person = person_for(viewer, username, Permission.CONTROL)
-    device = Device.objects.filter(person=person, pk=device_id, revoked_at=None).first()
-    if device is None:
+    device = device_to_start(viewer, device_id)
+    if device is None or device.person.username != username:
         raise Http404
-    return _asked(viewer, device, CommandName.START, new_session_id(), person)
+    return _asked(viewer, device, CommandName.START, new_session_id())
 
 
 @action
 def stop(request: HttpRequest, username: str, session_id: UUID) -> HttpResponse:
     """Ask the device that measures the person's session to end it.
 
-    One that is over, or that no device measures any more, is left as it is: the page says so.
+    A session that is over, or that no device measures any more, stays as it is: the page says so.
     """
     viewer = viewer_of(request)
-    person = person_for(viewer, username, Permission.CONTROL)
-    sessions = SessionData.objects.filter(user=person).select_related("device__person")
-    session = sessions.filter(pk=session_id).first()
-    if session is None:
+    session = session_to_stop(viewer, session_id)
+    if session is None or session.user.username != username:
         raise Http404
-    device = session.device
-    if device is None or device.revoked_at or device.person_id != person.pk:
-        return _back(person)
-    if session.state != State.ACTIVE:
-        return _back(person)
-    return _asked(viewer, device, CommandName.STOP, session_id, person)
+    device = device_measuring(session)
+    if device is None or session.state != State.ACTIVE:
+        return _back(session.user)
+    return _asked(viewer, device, CommandName.STOP, session_id)
 
 
-def _asked(
-    viewer: Person, device: Device, name: CommandName, session_id: UUID, person: Person
-) -> HttpResponse:
+def _asked(viewer: Person, device: Device, name: CommandName, session_id: UUID) -> HttpResponse:
     # What fails is on record, and the panel shows the record.
     with contextlib.suppress(BrokerAwayError, NotConnectedError):
         ask(viewer, device, name, session_id)
-    return _back(person)
+    return _back(device.person)
 
 
 def _back(person: Person) -> HttpResponse:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from server.dashboard.rows import SessionRow
 from server.devices.models import Device
 from server.session_data.filters import Asked
 from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, sessions_of
-from server.session_data.models import METRICS, SessionData, State
+from server.session_data.models import METRICS, OVER, SessionData, State
 from server.session_data.serializers import validated
 from server.session_data.told import quality_of
 
@@ -24,7 +24,6 @@ from server.session_data.told import quality_of
 PAGE = 25
 # Sessions under way that a page shows of a person.
 MOST_LIVE = 3
-OVER = (State.ENDED, State.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -141,11 +140,6 @@ def document_of(session: SessionData) -> Mapping[str, Any]:
         return {**validated(document), "quality": quality_of(document)}
     except ValidationError:
         return {}
-
-
-def zone_of_person(person: Person) -> tzinfo:
-    """The zone by whose days a person lives."""
-    return zone_of(person.timezone, None, "UTC")
 
 
 def _within(first: date, last: date) -> Q:

@@ -163,8 +163,8 @@ def _minute(row: SessionRow, number: int, each: Mapping[str, Any] | None) -> Min
         clock=since_start(offset) if row.date_uncertain else at,
         seen="" if seen is None else in_words(seen),
         blinks=values.get("blinks"),
-        ear=EAR.shown(values.get("ear_mean")),
-        perclos=PERCLOS.shown(values.get("perclos")),
+        ear=EAR.formatted(values.get("ear_mean")),
+        perclos=PERCLOS.formatted(values.get("perclos")),
         why=_why(row, each),
     )
 

@@ -17,11 +17,11 @@ from server.care.forms import CodeForm
 from server.care.institutions import administered_by
 from server.care.models import Permission, Person
 from server.care.pages.base import action, add_errors, form_page, read_page, viewer_of
-from server.care.words import moment_words, zone_of
+from server.care.words import moment_words
 from server.care.wrong_codes import note_wrong, too_many_wrong
 from server.common.codes import NotACodeError, grouped
 from server.common.mqtt import BrokerError
-from server.devices import manage, shown
+from server.devices import manage, representation
 from server.devices.claim import make_code
 from server.devices.models import ClaimCode, Device
 
@@ -53,7 +53,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     live = [p for p in people if Permission.LIVE in given[p.pk]]
     found = Device.objects.filter(person__in=live).select_related("person")
     note_looks(viewer, live, "devices")
-    zone = zone_of(viewer)
+    zone = viewer.zone
     lines = [_line(each, zone) for each in found]
     context = {
         "form": form,
@@ -83,7 +83,7 @@ def _code_made(request: HttpRequest, viewer: Person, person: Person, label: str)
         "person": person,
         "is_own": person == viewer,
         "code": grouped(text),
-        "until": moment_words(made.expires_at, zone_of(viewer)),
+        "until": moment_words(made.expires_at, viewer.zone),
         "address": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "devices/code.html", context)
@@ -121,7 +121,7 @@ def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
 
 
 def _device(viewer: Person, found: Device, **more: Any) -> dict[str, Any]:
-    zone = zone_of(viewer)
+    zone = viewer.zone
     institution = administered_by(viewer)
     return {
         "device": found,
@@ -131,7 +131,7 @@ def _device(viewer: Person, found: Device, **more: Any) -> dict[str, Any]:
         "tokens": found.tokens.filter(revoked_at=None).count(),
         "refused": [
             {"when": moment_words(each.received_at, zone), "reason": each.reason}
-            for each in shown.refused(viewer, found)
+            for each in representation.refused(viewer, found)
         ],
         "rename_form": LabelForm(initial={"label": found.label}),
         "give_form": CodeForm(),

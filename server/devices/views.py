@@ -26,7 +26,7 @@ from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.common.codes import LONGEST_TYPED, NotACodeError
 from server.common.mqtt import BrokerError
 from server.common.problems import BrokerAway, ProblemSerializer
-from server.devices import manage, shown
+from server.devices import manage, representation
 from server.devices.claim import claim, make_code
 from server.devices.models import Device
 
@@ -169,7 +169,7 @@ class DevicesView(APIView):
         is_live = Permission.LIVE in permissions(viewer, person)
         devices = Device.objects.filter(person=person).select_related("person")
         note_look(viewer, person, "devices")
-        told = [shown.presence(each, is_live=is_live) for each in devices]
+        told = [representation.presence(each, is_live=is_live) for each in devices]
         return Response(PresencesSerializer({"results": told}).data)
 
 
@@ -181,7 +181,9 @@ class ManagedDevicesView(APIView):
         """The devices that one manages: one's own, and those of one's institution's members."""
         devices = manage.managed_by(person_of(request))
         return Response(
-            PresencesSerializer({"results": [shown.presence(each) for each in devices]}).data
+            PresencesSerializer(
+                {"results": [representation.presence(each) for each in devices]}
+            ).data
         )
 
 
@@ -213,7 +215,7 @@ class DeviceView(APIView):
     def get(self, request: Request, device_id: UUID) -> Response:
         """One that one manages."""
         device = manage.managed_device(person_of(request), device_id)
-        return Response(DeviceSerializer(shown.details(device)).data)
+        return Response(DeviceSerializer(representation.details(device)).data)
 
     @extend_schema(
         operation_id="device_rename", request=RenameSerializer, responses=DeviceSerializer
@@ -226,7 +228,7 @@ class DeviceView(APIView):
             manage.rename(viewer, device, valid(RenameSerializer(data=request.data))["label"])
         except ModelError as error:
             raise refusal(error) from None
-        return Response(DeviceSerializer(shown.details(device)).data)
+        return Response(DeviceSerializer(representation.details(device)).data)
 
     @extend_schema(operation_id="device_revoke", responses={204: None})
     def delete(self, request: Request, device_id: UUID) -> Response:
@@ -298,7 +300,9 @@ class RefusalsView(APIView):
         """Why its documents were refused."""
         viewer = person_of(request)
         device = manage.managed_device(viewer, device_id)
-        return Response(RefusalsSerializer({"results": shown.refused(viewer, device)}).data)
+        return Response(
+            RefusalsSerializer({"results": representation.refused(viewer, device)}).data
+        )
 
 
 def broker_away(error: Exception, what: str) -> BrokerAway:

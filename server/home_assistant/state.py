@@ -11,7 +11,7 @@ from server.common.fields import instant_text
 from server.devices.models import Device
 from server.home_assistant.discovery import IDLE, MEASURING
 from server.home_assistant.models import Shown
-from server.session_data.models import SessionData, State
+from server.session_data.models import OVER, SessionData, State
 
 # As the pages have it: of a session under way something is heard every few seconds.
 UNDER_WAY = timedelta(seconds=90)
@@ -26,7 +26,6 @@ COLUMNS = (
     "perclos",
     "coverage",
 )
-OVER = (State.ENDED, State.INTERRUPTED)
 
 Row = dict[str, Any]
 

@@ -17,9 +17,9 @@ from django.utils.translation import ngettext
 
 from server.care.audit import note
 from server.care.forms import PasswordForm
-from server.care.login import note_failure, too_many_failures
 from server.care.models import AuditEvent, Person
 from server.care.pages.base import action, form_page, viewer_of
+from server.care.pages.passwords import knows_password
 from server.common.mqtt import BrokerError
 from server.retention.deletion import Scope, amounts, delete_account, delete_sessions
 from server.retention.everything import everything
@@ -83,7 +83,7 @@ def delete_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 def _delete(request: HttpRequest, scope: Scope) -> HttpResponse:
     person = viewer_of(request)
     form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _knows(request, form):
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         done = delete_sessions(person, scope, by=person)
         text = ngettext("%(n)d session was deleted.", "%(n)d sessions were deleted.", done.sessions)
         messages.success(request, text % {"n": done.sessions})
@@ -97,7 +97,7 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
     """The account, and all there is about its owner."""
     person = viewer_of(request)
     form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _knows(request, form):
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         try:
             account = Person.objects.get(pk=person.pk)  # not the request's, which stands in for it
             done = delete_account(account, by=account)
@@ -113,17 +113,3 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
 
 def _status(form: PasswordForm) -> int:
     return 400 if form.errors else 200
-
-
-def _knows(request: HttpRequest, form: PasswordForm) -> bool:
-    """Whether that is the person's password; wrong ones count like those at the log-in."""
-    person = viewer_of(request)
-    if too_many_failures(request, person.username):
-        text = _("That was wrong too often. Please wait a quarter of an hour, then try again.")
-        form.add_error("password", text)
-        return False
-    if person.check_password(form.cleaned_data["password"]):
-        return True
-    note_failure(request, person.username)
-    form.add_error("password", _("That is not your password."))
-    return False

@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
 from server.common.days import placed_within, zone_of
-from server.common.fields import refuse, shown
+from server.common.fields import quoted, refuse
 from server.session_data.history import Cursor
 from server.session_data.models import State
 
@@ -95,7 +95,7 @@ def check_names(query: QueryDict, names: Sequence[str] = PARAMETERS) -> None:
     for name, texts in query.lists():
         if name not in names:
             expected = f"expected one of {', '.join(names)}"
-            raise ValidationError({shown(name).strip("'"): expected})
+            raise ValidationError({quoted(name).strip("'"): expected})
         if len(texts) > 1:
             raise ValidationError({name: f"expected it once, found it {len(texts)} times"})
 

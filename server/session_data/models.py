@@ -19,6 +19,9 @@ class State(models.TextChoices):
     INTERRUPTED = "interrupted"
 
 
+# The states of a session that is over.
+OVER = (State.ENDED, State.INTERRUPTED)
+
 # What a summary is made of, beside whose session it is and of which day.
 SUMMARY_COLUMNS = (
     "state",

@@ -23,8 +23,8 @@ from server.common.fields import (
     SessionId,
     StrictSerializer,
     Text,
+    quoted,
     refuse,
-    shown,
 )
 from server.common.problems import OUTCOMES
 from server.session_data.models import State
@@ -264,7 +264,7 @@ class StartSerializer(serializers.Serializer[Any]):
         """Nothing else."""
         for name in self.initial_data:
             if name not in self.fields:
-                raise ValidationError({shown(name).strip("'"): "expected started_at or timezone"})
+                raise ValidationError({quoted(name).strip("'"): "expected started_at or timezone"})
         return attrs
 
 
@@ -277,7 +277,7 @@ class StartOnDeviceSerializer(serializers.Serializer[Any]):
         """A device begins by its own clock and zone."""
         for name in self.initial_data:
             if name != "device":
-                raise ValidationError({shown(name).strip("'"): "expected device alone"})
+                raise ValidationError({quoted(name).strip("'"): "expected device alone"})
         return attrs
 
 

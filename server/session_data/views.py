@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from server.care.access import note_look, permissions, person_for, visible_people
+from server.care.access import note_look, permissions, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
 from server.common.problems import Conflict, ProblemSerializer
@@ -21,6 +21,7 @@ from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
 from server.session_data.amend import FinalError, first_document, new_session_id
+from server.session_data.commands.ask import device_measuring, device_to_start, session_to_stop
 from server.session_data.commands.views import CommandSerializer, asked
 from server.session_data.filters import MOST, parameter, read_query
 from server.session_data.history import (
@@ -123,7 +124,7 @@ class StartView(APIView):
         )
         if accepted[0].outcome != "stored":
             raise ValidationError(accepted[0].reason)
-        return Response(shown_session(writer.person, session_id), status=201)
+        return Response(session_detail(writer.person, session_id), status=201)
 
 
 class SessionView(APIView):
@@ -134,7 +135,7 @@ class SessionView(APIView):
     @extend_schema(operation_id="session", responses=SessionDetailSerializer)
     def get(self, request: Request, session_id: UUID) -> Response:
         """One session, with its minutes and blinks."""
-        return Response(shown_session(person_of(request), session_id))
+        return Response(session_detail(person_of(request), session_id))
 
     @extend_schema(
         operation_id="session_put",
@@ -191,9 +192,7 @@ def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
     """Ask a device that `person` may start; `Http404` for any other."""
     wished = StartOnDeviceSerializer(data=body)
     wished.is_valid(raise_exception=True)
-    whose = visible_people(person, Permission.CONTROL).order_by()
-    ours = Device.objects.filter(person__in=whose, revoked_at=None)
-    device = ours.select_related("person").filter(pk=wished.validated_data["device"]).first()
+    device = device_to_start(person, wished.validated_data["device"])
     if device is None:
         raise Http404
     return asked(person, device, CommandName.START, new_session_id())
@@ -201,15 +200,13 @@ def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
 
 def stop_on_device(person: Person, session_id: UUID) -> Response:
     """Ask the device that measures a session to end it; 409 where there is none to ask."""
-    whose = visible_people(person, Permission.CONTROL).order_by()
-    sessions = SessionData.objects.filter(user__in=whose).select_related("device__person")
-    session = sessions.filter(pk=session_id).first()
+    session = session_to_stop(person, session_id)
     if session is None:
         raise Http404
-    device = session.device
     if session.state != State.ACTIVE:
         raise Conflict("the session is over")
-    if device is None or device.revoked_at or device.person_id != session.user_id:
+    device = device_measuring(session)
+    if device is None:
         raise Conflict("no device measures this session any more")
     return asked(person, device, CommandName.STOP, session_id)
 
@@ -250,7 +247,7 @@ def missing(writer: Writer, session_id: UUID) -> Response:
     raise Http404
 
 
-def shown_session(viewer: Person, session_id: UUID) -> dict[str, Any]:
+def session_detail(viewer: Person, session_id: UUID) -> dict[str, Any]:
     """As `SessionDetailSerializer` describes it; `Http404` if `viewer` may not see it."""
     sessions = readable_by(viewer).filter(pk=session_id)
     row = sessions.values(*COLUMNS, "document_json", "user_id", "user__username").first()

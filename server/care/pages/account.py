@@ -22,10 +22,10 @@ from server.care.forms import (
     SecondFactorCodeForm,
 )
 from server.care.institutions import administered_by
-from server.care.login import note_failure, too_many_failures
 from server.care.models import AuditEvent, Person, PersonToken
 from server.care.pages.base import action, add_errors, form_page, viewer_of
-from server.care.words import moment_words, zone_of
+from server.care.pages.passwords import knows_password
+from server.care.words import moment_words
 
 
 @form_page
@@ -37,7 +37,7 @@ def account(request: HttpRequest) -> HttpResponse:
         form.instance.save(update_fields=list(form.fields))
         messages.success(request, _("Kept."))
         return redirect("care:account")
-    viewer, zone = viewer_of(request), zone_of(viewer_of(request))
+    viewer, zone = viewer_of(request), viewer_of(request).zone
     context = {
         "form": form,
         "second_factor": second_factor.is_on(viewer),
@@ -60,7 +60,7 @@ def password(request: HttpRequest) -> HttpResponse:
     """A new password; every other browser has to log in again."""
     person = viewer_of(request)
     form = ChangePasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _knows(request, form, "old"):
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "old"):
         try:
             change_password(person, form.cleaned_data["password"])
         except ValidationError as error:
@@ -80,7 +80,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
         return redirect("care:account")
     form = SecondFactorCodeForm(request.POST or None)
     device = second_factor.begin(person)
-    if request.method == "POST" and form.is_valid() and _knows(request, form, "password"):
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         codes = second_factor.confirm(person, form.cleaned_data["code"])
         if codes is not None:
             return render(request, "care/recovery_codes.html", {"codes": codes})
@@ -94,7 +94,7 @@ def second_factor_off(request: HttpRequest) -> HttpResponse:
     """Turn it off, for who knows the password."""
     person = viewer_of(request)
     form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _knows(request, form, "password"):
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         second_factor.turn_off(person, person)
         messages.success(request, _("The second factor is off: the password alone is asked for."))
         return redirect("care:account")
@@ -108,7 +108,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
     if not second_factor.is_on(person):
         return redirect("care:account")
     form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _knows(request, form, "password"):
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         codes = second_factor.new_recovery_codes(person)
         return render(request, "care/recovery_codes.html", {"codes": codes})
     return render(request, "care/new_recovery_codes.html", {"form": form})
@@ -123,20 +123,6 @@ def revoke_app(request: HttpRequest, token_id: int) -> HttpResponse:
     note(person, AuditEvent.TOKEN_REVOKED, person, token.prefix)
     messages.success(request, _("The app is shut out."))
     return redirect("care:account")
-
-
-def _knows(request: HttpRequest, form: Any, field: str) -> bool:
-    """Whether that is the person's password; wrong ones count like those at the log-in."""
-    person = viewer_of(request)
-    if too_many_failures(request, person.username):
-        text = _("That was wrong too often. Please wait a quarter of an hour, then try again.")
-        form.add_error(field, text)
-        return False
-    if person.check_password(form.cleaned_data[field]):
-        return True
-    note_failure(request, person.username)
-    form.add_error(field, _("That is not your password."))
-    return False
 
 
 def _picture(text: str) -> SafeString:

@@ -17,10 +17,11 @@ from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from server.care.access import note_look
-from server.care.models import Person
+from server.care.access import note_look, visible_people
+from server.care.models import Permission, Person
 from server.common.fields import instant_text
 from server.common.mqtt import BrokerError, broker_settings, connected, device_topic
 from server.devices.models import Command, CommandName, Device
@@ -45,6 +46,30 @@ class BrokerAwayError(Exception):
 
 class NotConnectedError(Exception):
     """The broker has it from the device that it is not there."""
+
+
+def device_to_start(asker: Person, device_id: UUID) -> Device | None:
+    """Return the device, if `asker` may start sessions of its person and it is not revoked."""
+    ours = Device.objects.filter(person__in=_controlled_by(asker), revoked_at=None)
+    return ours.select_related("person").filter(pk=device_id).first()
+
+
+def session_to_stop(asker: Person, session_id: UUID) -> SessionData | None:
+    """Return the session, if `asker` may stop its person's sessions."""
+    sessions = SessionData.objects.filter(user__in=_controlled_by(asker))
+    return sessions.select_related("user", "device__person").filter(pk=session_id).first()
+
+
+def device_measuring(session: SessionData) -> Device | None:
+    """Return the device that can end the session: not revoked, and still its person's."""
+    device = session.device
+    if device is None or device.revoked_at or device.person_id != session.user_id:
+        return None
+    return device
+
+
+def _controlled_by(asker: Person) -> QuerySet[Person]:
+    return visible_people(asker, Permission.CONTROL).order_by()
 
 
 def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Command:

@@ -41,7 +41,7 @@ class CommandSerializer(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
-def shown(command: Command) -> dict[str, Any]:
+def command_data(command: Command) -> dict[str, Any]:
     """As `CommandSerializer` describes it."""
     return {
         "id": str(command.pk),
@@ -66,7 +66,7 @@ def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) ->
     except NotConnectedError as error:
         raise Conflict(f"the command was not sent: {error}") from error
     where = reverse("command", args=[command.pk])
-    return Response(shown(command), status=202, headers={"Location": where})
+    return Response(command_data(command), status=202, headers={"Location": where})
 
 
 class CommandView(APIView):
@@ -80,4 +80,4 @@ class CommandView(APIView):
         command = commands.select_related("person").filter(pk=command_id).first()
         if command is None:
             raise Http404
-        return Response(shown(command))
+        return Response(command_data(command))

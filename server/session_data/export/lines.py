@@ -13,12 +13,11 @@ from typing import Any
 from django.db.models import QuerySet
 
 from server.session_data.history import Row, page_of
-from server.session_data.models import METRICS, SessionData, State
+from server.session_data.models import METRICS, OVER, SessionData
 from server.session_data.summary.statistics import WAYS, is_short
 from server.session_data.summary.views import Brief
 from server.session_data.told import entry
 
-OVER = (State.ENDED, State.INTERRUPTED)
 # Rows read at once: a few hundred kilobytes.
 CHUNK = 500
 

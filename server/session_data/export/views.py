@@ -19,7 +19,6 @@ from server.care import audit
 from server.care.access import note_look, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import AuditEvent, Permission, Person
-from server.common.days import zone_of
 from server.common.fields import instant_text, refuse
 from server.session_data.export import fhir
 from server.session_data.export import lines as exports
@@ -160,7 +159,7 @@ def _days(person: Person, form: str, asked: Asked) -> Iterator[str]:
 
 
 def _span(person: Person, asked: Asked) -> tuple[date, date]:
-    today = timezone.now().astimezone(zone_of(person.timezone, None, "UTC")).date()
+    today = timezone.now().astimezone(person.zone).date()
     last = today if asked.last is None else asked.last
     first = last - timedelta(days=USUAL_DAYS - 1) if asked.first is None else asked.first
     if type(first) is not date or type(last) is not date:

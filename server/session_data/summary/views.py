@@ -16,7 +16,6 @@ from rest_framework.views import APIView
 from server.care.access import note_look, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
-from server.common.days import zone_of
 from server.common.fields import refuse
 from server.session_data.filters import check_names, parameter, read_parameter
 from server.session_data.models import SUMMARY_COLUMNS, SessionData, State
@@ -177,7 +176,7 @@ class SummaryView(APIView):
         """A person's days and periods: what was measured, how it spreads, and how it changed."""
         viewer = person_of(request)
         person = person_for(viewer, request.query_params.get("user"), Permission.HISTORY)
-        today = timezone.now().astimezone(zone_of(person.timezone, None, "UTC")).date()
+        today = timezone.now().astimezone(person.zone).date()
         spans = _spans(request.query_params, today)
         days = by_day(briefs(person, *_reach(spans)), *_reach(spans))
         note_look(viewer, person, "summary")

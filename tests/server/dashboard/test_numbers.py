@@ -175,7 +175,7 @@ def test_a_zone_changes_in_the_minute_in_which_its_clocks_do(
 def test_a_number_is_rounded_and_not_cut_off(thousandths: int) -> None:
     tenths = str(thousandths / 10)  # 0.57 * 100 is 56.99999999999999
     assert words.number(thousandths / 1000 * 100, 1) == tenths
-    assert metrics.PERCLOS.shown(thousandths / 1000) == tenths
+    assert metrics.PERCLOS.formatted(thousandths / 1000) == tenths
 
 
 def test_days_near_today_have_names() -> None:
@@ -212,10 +212,10 @@ def missing(
 
 
 def test_null_is_not_measured_and_zero_is_zero() -> None:
-    assert metrics.PERCLOS.shown(0.0) == "0.0"
-    assert metrics.LONG_CLOSURES.shown(0) == "0"
-    assert metrics.PERCLOS.shown(None) is None
-    assert metrics.PERCLOS.shown(0.0184) == "1.8"
+    assert metrics.PERCLOS.formatted(0.0) == "0.0"
+    assert metrics.LONG_CLOSURES.formatted(0) == "0"
+    assert metrics.PERCLOS.formatted(None) is None
+    assert metrics.PERCLOS.formatted(0.0184) == "1.8"
 
 
 def test_it_says_why_a_number_is_missing() -> None:

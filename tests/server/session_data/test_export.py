@@ -141,7 +141,7 @@ FIGURES = ("blink_rate_per_min", "ear_mean", "perclos", "long_closure_count", "c
 
 def shown(key, value):
     metric = next(metric for metric in SHOWN if metric.key == key)
-    text = metric.shown(value)
+    text = metric.formatted(value)
     return "no data" if text is None else text
 
 
