@@ -69,7 +69,7 @@ def test_a_person_without_a_password_can_not_log_in(run):
 
 @pytest.mark.parametrize(("again", "read"), [("a secret", "a secret"), ("another", "found two")])
 def test_at_a_terminal_a_password_is_asked_for_twice_and_not_shown(again, read):
-    program = "import argparse; from server.operations.cli_accounts import read_password as read;"
+    program = "import argparse; from server.care.management.shared import read_password as read;"
     program += "print(read(argparse.Namespace(password_file=None, password_stdin=True)))"
     end, theirs = os.openpty()
     command = [sys.executable, "-c", program]

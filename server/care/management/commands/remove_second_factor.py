@@ -1,0 +1,28 @@
+"""`blink-server remove-second-factor`."""
+
+import argparse
+
+from django.core.management.base import CommandError
+
+from server.care.management.shared import person_named
+from server.common.commands import Options, ServerCommand
+
+
+class Command(ServerCommand):
+    """Let somebody who lost phone and recovery codes in by the password alone again."""
+
+    help = "Let somebody who lost phone and recovery codes in by the password alone again."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_argument("name", help="user name")
+
+    def run(self, options: Options) -> None:
+        """Run the command."""
+        from server.care import second_factor
+
+        person = person_named(options.name)
+        if not second_factor.is_on(person):
+            raise CommandError(f"{person.username} has no second factor")
+        second_factor.turn_off(person, None)
+        self.say(f"{person.username} logs in by the password alone")

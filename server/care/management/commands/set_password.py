@@ -1,0 +1,38 @@
+"""`blink-server set-password`."""
+
+import argparse
+
+from django.core.management.base import CommandError
+
+from server.care.management.shared import add_password_options, person_named, read_password
+from server.common.commands import Options, ServerCommand
+
+
+class Command(ServerCommand):
+    """Give somebody who forgot theirs another password; their browsers are logged out."""
+
+    help = "Give somebody who forgot theirs another password; their browsers are logged out."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_argument("name", help="user name")
+        add_password_options(parser)
+
+    def run(self, options: Options) -> None:
+        """Run the command."""
+        from django.core.exceptions import ValidationError
+
+        from server.care.accounts import set_checked_password
+        from server.care.audit import note
+        from server.care.models import AuditEvent
+
+        person, password = person_named(options.name), read_password(options)
+        if password is None:
+            raise CommandError("expected --password-file or --password-stdin")
+        try:
+            set_checked_password(person, password)
+        except ValidationError as error:
+            raise CommandError("; ".join(error.messages)) from error
+        person.save(update_fields=["password"])
+        note(None, AuditEvent.PASSWORD_CHANGED, person, "by the operator")
+        self.say(f"changed the password of {person.username}")

@@ -1,0 +1,1 @@
+"""Commands of `blink-server` that belong to this app."""

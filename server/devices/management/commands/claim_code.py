@@ -1,0 +1,50 @@
+"""`blink-server claim-code`."""
+
+import argparse
+from datetime import timedelta
+
+from django.core.management.base import CommandError
+
+from server.care.management.shared import person_named
+from server.common.commands import Options, ServerCommand
+
+LONGEST_MINUTES = 24 * 60  # of a claim code
+
+
+class Command(ServerCommand):
+    """Make a code with which `blink-agent enrol` makes itself a device of a person, once."""
+
+    help = "Make a code with which `blink-agent enrol` makes itself a device of a person, once."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_argument(
+            "--person", required=True, metavar="NAME", help="whose device it will be"
+        )
+        parser.add_argument("--label", required=True, help="such as Kitchen")
+        parser.add_argument("--minutes", type=_minutes, default=60, help="how long it works (60)")
+        parser.add_argument("--json", action="store_true")
+
+    def run(self, options: Options) -> None:
+        """Run the command."""
+        from django.core.exceptions import ValidationError
+
+        from server.common.codes import grouped
+        from server.devices.claim import make_code
+
+        life = timedelta(minutes=options.minutes)
+        try:
+            made, text = make_code(person_named(options.person), options.label, None, life)
+        except ValidationError as error:
+            raise CommandError("; ".join(error.messages)) from error
+        expires = made.expires_at.isoformat(timespec="seconds")
+        told = {"code": text, "label": made.label, "person": options.person, "expires_at": expires}
+        sentence = f"{grouped(text)}  until {expires}, for {made.label} of {options.person}"
+        self.tell(options, told, sentence)
+
+
+def _minutes(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= LONGEST_MINUTES:
+        raise argparse.ArgumentTypeError(f"expected 1 to {LONGEST_MINUTES}, found {number}")
+    return number

@@ -1,0 +1,21 @@
+"""`blink-server migrate`."""
+
+import argparse
+
+from server.common.commands import Options, ServerCommand
+
+
+class Command(ServerCommand):
+    """Make the database, or bring it up to date."""
+
+    help = "Make the database, or bring it up to date."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_argument("--quiet", action="store_true")
+
+    def run(self, options: Options) -> None:
+        """Run the command."""
+        from django.core.management import call_command
+
+        call_command("migrate", interactive=False, verbosity=0 if options.quiet else 1)

@@ -1,0 +1,39 @@
+"""`blink-server delete-account`."""
+
+import argparse
+
+from django.core.management.base import CommandError
+
+from server.care.management.shared import person_named
+from server.common.commands import Options, ServerCommand
+
+
+class Command(ServerCommand):
+    """Delete a person's account with everything about them, for good."""
+
+    help = "Delete a person's account with everything about them, for good."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("--for-good", action="store_true", help="without it nothing is deleted")
+
+    def run(self, options: Options) -> None:
+        """Run the command."""
+        from django.core.exceptions import ImproperlyConfigured
+
+        from server.common.mqtt import BrokerError
+        from server.retention.deletion import amounts, delete_account
+
+        person = person_named(options.name)
+        there = amounts(person)
+        found = f"{there.sessions} sessions, {there.devices} devices, {there.links} links"
+        if not options.for_good:
+            raise CommandError(f"{options.name} has {found}: expected --for-good to delete them")
+        try:
+            delete_account(person, by=None)
+        except (BrokerError, ImproperlyConfigured) as error:
+            raise CommandError(
+                f"the broker could not be told; nothing was deleted: {error}"
+            ) from error
+        self.say(f"deleted {options.name}: {found}")

@@ -1,0 +1,31 @@
+"""`blink-server tidy`."""
+
+import argparse
+
+from server.common.commands import Options, ServerCommand
+
+
+class Command(ServerCommand):
+    """Delete what nobody wants kept any longer: by each person's retention, and used codes."""
+
+    help = "Delete what nobody wants kept any longer: by each person's retention, and used codes."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_argument(
+            "--quiet", action="store_true", help="say nothing if nothing was deleted"
+        )
+        parser.add_argument("--json", action="store_true")
+
+    def run(self, options: Options) -> None:
+        """Run the command."""
+        from server.retention.tidying import tidy
+
+        done = tidy()
+        others = {name: n for name, n in done.others.items() if n}
+        if options.quiet and not done.sessions and not others:
+            return
+        parts = [f"{done.sessions} sessions", *(f"{n} {name}" for name, n in others.items())]
+        more = "; there is more, for the next run" if done.more else ""
+        told = {"sessions": done.sessions, **done.others, "more": done.more}
+        self.tell(options, told, f"deleted {', '.join(parts)}{more}")
