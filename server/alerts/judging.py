@@ -20,8 +20,8 @@ class Finding:
     """What a rule says of one cause.
 
     `opens`: it holds, and an alert is to be opened. Otherwise one that is open stays so: it holds
-    but came late, or there is nothing new to judge by. A cause without a finding holds no more;
-    where `inside` is given, since that session.
+    but came late, or there is nothing new to judge by. No finding means that the condition
+    has cleared; `inside` is when.
     """
 
     rule: Rule

@@ -1,1 +1,5 @@
-"""Back up and restore the database while the server runs."""
+"""Back up and restore the database while the server runs.
+
+Imports `session_data`, `devices`, `care`, `monitoring` and `common`. Begin with backup.py;
+carried.py keeps deletions and revocations over a restore.
+"""

@@ -1,7 +1,8 @@
-"""What a backup from before must not bring back: what was deleted, ended or withdrawn here since.
+"""Re-apply deletions and revocations after a restore.
 
-Read before the database is replaced, done again after it. Rows are the same where what is random or
-exact to the microsecond is: of another installation's backup none is, and all of it comes.
+They are read before the database is replaced, and applied after it. Two rows count as the same if
+their random ids or exact times are equal; a backup of another installation has none of these, so
+all of it is restored.
 """
 
 from dataclasses import dataclass, field

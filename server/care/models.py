@@ -70,7 +70,7 @@ COLUMNS = {
 
 
 class Permitting(models.Model):
-    """Which permissions are given. Who is let in sees; what acts is given expressly."""
+    """The permissions given. Viewing is on by default; control and alerts must be granted."""
 
     may_see_history = models.BooleanField(default=True)
     may_see_live = models.BooleanField(default=True)

@@ -56,7 +56,7 @@ def details(device: Device) -> dict[str, Any]:
 def refused(viewer: Person, device: Device) -> list[Refused]:
     """Why documents of the device about its person were refused, newest first.
 
-    For who manages it for somebody else without what was found in them: that may be measured.
+    For institution admins the offending values are removed; they may be measurements.
     """
     letters = DeadLetter.objects.filter(device=device, person=device.person_id)
     rows = letters.order_by("-received_at", "-id").values_list("received_at", "reason")

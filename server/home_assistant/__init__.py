@@ -1,5 +1,5 @@
-"""Home Assistant: where its person has opted in, a device's session and last numbers appear there.
+"""Home Assistant: a device's session and last numbers, where its person has opted in.
 
-The consumer publishes, because it has a connection to the broker: what Home Assistant is to know of
-a device (MQTT discovery), and its state, all retained. Opting out removes them from the broker.
+Imports `session_data`, `devices`, `care` and `common`. Begin with publishing.py: the consumer
+publishes retained MQTT discovery and state messages; opting out removes them from the broker.
 """

@@ -1,1 +1,4 @@
-"""Request counts and signs of life, for whoever operates the server."""
+"""What an operator can watch: request counts, MQTT tallies, signs of life of each process.
+
+Imports no other room. Begin with signs.py; metrics.py counts requests for Prometheus.
+"""

@@ -1,12 +1,10 @@
-"""The one room behind both doors: session documents become rows, by the revision rule.
+"""Store session documents; a higher revision replaces a lower one, anything else is a no-op.
 
-    a higher revision replaces a lower one; anything else is a no-op
+This holds for finished sessions too: a device may correct a start date after the end. The order in
+which the documents of a session arrive does not matter, nor by which door and how often: the row
+ends as the highest revision.
 
-That holds for finished sessions too: a device may correct a start date after the end. Whatever
-order the documents of a session come in, by whichever door and however often, the row ends as its
-highest revision.
-
-A session belongs to whoever wrote it first: a device and the person it had then, or a person alone.
+A session belongs to its first writer: a device and the person it had then, or a person alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,9 +91,9 @@ class _Entry:
     columns: dict[str, Any] = field(repr=False)
 
     def measured(self) -> int | None:
-        """The key of whom: what a device brings from before it was given away is not the next's.
+        """Return the primary key of the person measured; `None` if that account is gone.
 
-        `None` where that account is gone.
+        Sessions begun before a device was reassigned belong to the former person.
         """
         device = self.writer.device
         if device is None or self.columns["date_uncertain"]:

@@ -1,6 +1,6 @@
 """Sessions whose writer does not send whole documents: changes to one, its end, a person's first.
 
-Each makes the next whole document and hands it to the one room, `accept.py`.
+Each makes the next whole document and hands it to `accept.py`.
 """
 
 import secrets

@@ -62,7 +62,7 @@ def _claimed(sender: str) -> Device | None:
 
 
 def _person_of(device: Device, text: str, now: datetime) -> int | None:
-    """The key of whom a refused document is about: whom `accept` would take it for.
+    """Return the primary key of the person a refused document is about, as `accept` would.
 
     `None` where that account is gone.
     """

@@ -1,4 +1,4 @@
-"""The HTTP door: /api/session/."""
+"""The REST API of sessions: the HTTP door, and one's history."""
 
 import json
 from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""Tests of the server, in the rooms of server/; what they share is in conftest.py."""

@@ -1,1 +1,1 @@
-"""Commands of `blink-server` that belong to this app."""
+"""Commands of `blink-server`, one file each. They import their models where they run."""
