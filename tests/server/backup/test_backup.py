@@ -175,6 +175,7 @@ def places(request, tmp_path) -> Iterator[tuple[Place, Place]]:
         postgres.remove()
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_before_a_backup_began_is_in_it_and_comes_back(places, tmp_path):
     one, two = places
     one.run("migrate", "--quiet")
@@ -320,6 +321,7 @@ def test_what_a_killed_backup_left_is_removed_by_a_later_one(db, tmp_path):
     assert set(tmp_path.iterdir()) == {under_way, mine, made}
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_a_backup_writes_over_nothing_and_leaves_nothing_half_made(
     made, tmp_path, tmp_path_factory

@@ -58,7 +58,7 @@ def test_the_description_is_valid_and_without_warnings(capsys):
 
 @schema.include(path_regex="^/api/(?!auth)").parametrize()
 @BOUNDED
-@pytest.mark.parametrize("who", ["anna", "device"])
+@pytest.mark.parametrize("who", ["device", pytest.param("anna", marks=pytest.mark.slow)])
 def test_whatever_is_asked_the_answer_is_as_described(case, who, world):
     """With a session that is there for every second address."""
     document = golden("checkpoint", session_id="0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")

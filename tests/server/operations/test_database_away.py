@@ -94,6 +94,7 @@ def goes_and_comes_back(serving, go, come_back):
     assert serving.process.poll() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
 def test_a_locked_sqlite_file_is_waited_for_and_then_said_to_be_away(tmp_path):
     path = tmp_path / "blinklog.sqlite3"

@@ -193,6 +193,7 @@ def test_while_the_database_is_away_the_numbers_say_so(db, allowed, monkeypatch)
     assert found["blinklog_database_up", ()] == 0
 
 
+@pytest.mark.slow
 def test_whichever_worker_is_asked_answers_for_all(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BLINKLOG_")}
     environment = kept | {

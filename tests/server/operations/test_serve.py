@@ -94,6 +94,7 @@ def test_a_worker_whose_threads_all_hang_is_replaced(tmp_path: Path) -> None:
         assert worker(port) != before
 
 
+@pytest.mark.slow
 def test_a_client_that_stops_sending_or_taking_keeps_no_thread(tmp_path: Path) -> None:
     with serving(tmp_path, request_timeout_s=600, client_timeout_s=1) as port:
         before = worker(port)
