@@ -4,7 +4,7 @@ import ctypes
 import os
 import time
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Clock:
     With `trusted` the wall clock is believed without a time service.
     """
 
-    trusted: bool = False
+    trusted: bool = field(default=False, kw_only=True)
 
     def now(self) -> datetime:
         """The wall clock, in UTC."""

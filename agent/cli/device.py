@@ -54,7 +54,9 @@ def _status(options: argparse.Namespace) -> int:
     """A store that can't be opened is what one wants to be told, too."""
     settings = config.load(options.config)
     report = status.report(
-        settings, lambda: cli_parts.open_store(settings), Clock(settings.session.trust_clock)
+        settings,
+        lambda: cli_parts.open_store(settings),
+        Clock(trusted=settings.session.trust_clock),
     )
     if options.json:
         print(json.dumps(report, indent=2))

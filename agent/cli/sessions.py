@@ -38,7 +38,7 @@ def _stop(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace, name: str) -> int:
     """Exit status 1 where nobody is there to obey."""
     settings = config.load(options.config)
-    clock = Clock(settings.session.trust_clock)
+    clock = Clock(trusted=settings.session.trust_clock)
     with cli_parts.open_store(settings) as store:
         store.add_command(
             {

@@ -19,7 +19,7 @@ from agent.watch.loop import Limits, Watch, afterwards, fault_shown, try_camera
 
 def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
     """Until `stopping` is set."""
-    clock = Clock(settings.session.trust_clock)
+    clock = Clock(trusted=settings.session.trust_clock)
     with (
         contextlib.closing(_controls(settings)) as panel,
         fault_shown(panel, stopping),

@@ -63,3 +63,12 @@ def test_ids_are_of_version_7_and_sort_by_time() -> None:
 
 def test_a_clock_before_1970_still_gives_an_id() -> None:
     assert uuid7(datetime(1969, 1, 1, tzinfo=UTC)).version == 7
+
+
+def test_a_clock_that_somebody_vouches_for_needs_no_time_service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clock, "TIMESYNC_FLAG", tmp_path / "missing")
+    monkeypatch.setattr(clock, "_kernel_synchronized", lambda: False)
+    assert not Clock().synchronized()
+    assert Clock(trusted=True).synchronized()

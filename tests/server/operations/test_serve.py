@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.broker import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
