@@ -53,11 +53,8 @@ def add_commands(command: AddCommand) -> None:
 def _status(options: argparse.Namespace) -> int:
     """A store that can't be opened is what one wants to be told, too."""
     settings = config.load(options.config)
-    report = status.report(
-        settings,
-        lambda: cli_parts.open_store(settings),
-        Clock(trusted=settings.session.trust_clock),
-    )
+    clock = Clock(trusted=settings.session.trust_clock)
+    report = status.report(settings, lambda: cli_parts.open_store(settings), clock)
     if options.json:
         print(json.dumps(report, indent=2))
     else:
