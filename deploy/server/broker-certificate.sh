@@ -66,7 +66,7 @@ names() { openssl x509 -noout -ext subjectAltName -in server.crt | tail -n 1 | s
 # sign NAMES: what server.csr asks for, for as long as the authority lives.
 sign() {
   local days=$((($(moment end < ca.crt) - $(date +%s) - 60) / 86400))  # openssl counts from when it signs
-  [ "$days" -gt 0 ] || die "$PWD/ca.crt has ended: docs/operating.md says how its successor is made"
+  [ "$days" -gt 0 ] || die "$PWD/ca.crt has ended: see docs/operating-server.md, \"The broker's certificate\""
   printf 'subjectAltName=%s\nauthorityKeyIdentifier=keyid\n' "$1" > extensions
   openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days "$days" -extfile extensions \
     -out server.crt.new 2>/dev/null
@@ -109,7 +109,7 @@ look_at() {
   if [ "$soon" -gt "$notice_s" ]; then soon=$notice_s; fi
   if [ $((ends - $(date +%s))) -lt "$soon" ]; then
     echo "$1 ends on $(day "$ends"); then no device gets through to the broker any more:" \
-      "docs/operating.md, \"The broker's certificate\", says what to do" >&2
+      "see docs/operating-server.md, \"The broker's certificate\"" >&2
     failed=yes
   else
     say "$1 is good until $(day "$ends")"

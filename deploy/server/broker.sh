@@ -11,7 +11,7 @@ check_broker() {
     dpkg --verify mosquitto 2>/dev/null | grep -o '/etc/mosquitto/mosquitto.conf'
   ) || true
   [ -z "$found" ] || die "expected a Mosquitto that nobody uses yet, found one that is set up by ${found//$'\n'/, }:" \
-    "move that away, or run without --broker and use what there is (docs/operating.md, \"The broker\");" \
+    "move that away, or run without --broker and use what there is (docs/operating-server.md, \"The broker\");" \
     "nothing was changed"
 }
 

@@ -388,7 +388,7 @@ def test_retry_names_a_session_it_does_not_know(tmp_path: Path) -> None:
 
 
 def test_every_command_is_in_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (ROOT / "docs" / "operating.md").read_text()
+    text = (ROOT / "docs" / "operating-device.md").read_text()
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     commands = re.findall(r"^    ([a-z-]+)  ", capsys.readouterr().out, re.MULTILINE)
