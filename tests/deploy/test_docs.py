@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ INSTALLING = (ROOT / "docs" / "install.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = ("install.sh", "install-server.sh", "wheel-house")
 INTERNAL = {"--undo", "--help"}
-MODULES = {"agent": "agent.cli.main", "server": "server.cli"}
+PROGRAMS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 
 def options(script: str) -> set[str]:
@@ -25,10 +26,11 @@ def options(script: str) -> set[str]:
 
 
 @cache
-def command_help(program: str, command: str) -> str:
-    """Return the --help of `blink-PROGRAM COMMAND`."""
+def command_help(program: str, *command: str) -> str:
+    """Return the --help of `blink-PROGRAM COMMAND`, or of the program without a command."""
+    module = PROGRAMS[f"blink-{program}"].split(":")[0]
     done = subprocess.run(
-        [sys.executable, "-m", MODULES[program], command, "--help"],
+        [sys.executable, "-m", module, *command, "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -79,14 +81,7 @@ def test_every_option_of_a_script_on_the_pages_exists() -> None:
 
 def test_every_command_of_the_server_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "operating-server.md").read_text()
-    told = subprocess.run(
-        [sys.executable, "-m", "server.cli", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    commands = re.findall(r"^    ([a-z-]+)\b", told, re.MULTILINE)
+    commands = re.findall(r"^    ([a-z-]+)\b", command_help("server"), re.MULTILINE)
     assert len(commands) > 20
     assert [each for each in commands if f"`{each}" not in text] == []
 
