@@ -17,7 +17,7 @@ from agent import __version__, config
 from agent.enrol.claim import Broker, Identity, broker_of, checked_code, checked_url, claim
 from agent.enrol.toml_edit import Value, with_keys
 from agent.errors import AgentError, ConfigError
-from agent.system.together import Together
+from agent.system.files import FileTransaction
 
 PUBLIC, PRIVATE = 0o644, 0o600
 CA_NAME, MQTT_CA_NAME = "ca.crt", "mqtt-ca.crt"
@@ -88,7 +88,7 @@ def enrol(wish: Wish, waiting: Callable[[], int]) -> Enrolled:
     modes = {token: PRIVATE, password: PRIVATE}
     modes |= {place.beside(name): PUBLIC for name in authorities}
     modes[place.file] = place.file.stat().st_mode & 0o777 if place.file.exists() else PUBLIC
-    with Together(modes) as files:
+    with FileTransaction(modes) as files:
         identity = claim(url, code, __version__, wish.ca or _trusted(place))
         broker, problem = _broker(identity, wish)
         for name, certificates in authorities.items():

@@ -10,7 +10,7 @@ from agent.offline.overlay import Lids, write_overlay
 from agent.offline.plot import write_plot
 from agent.offline.replay import Video, frames_of
 from agent.records import FaceLandmarks, Frame
-from agent.system.whole_file import whole_file
+from agent.system.files import atomic_file
 
 
 class LidKeeper:
@@ -65,7 +65,7 @@ def pictures(source: Path, plot: Path | None, overlay: Path | None = None) -> It
     """
     with ExitStack() as stack:
         new_plot, new_overlay = (
-            path and stack.enter_context(whole_file(path, suffix, besides=source))
+            path and stack.enter_context(atomic_file(path, suffix, source=source))
             for path, suffix in ((plot, ".png"), (overlay, ".mp4"))
         )
         yield Pictures(source.name, new_plot, new_overlay)

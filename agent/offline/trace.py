@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TextIO
 from agent.errors import TraceError
 from agent.measure.session import LONGEST_S
 from agent.records import Blink, EyeSample
-from agent.system.whole_file import whole_file
+from agent.system.files import atomic_file
 
 COLUMNS = (
     "frame", "time_s", "ear_left", "ear_right", "ear", "face_score", "iris", "lower_lid"
@@ -118,7 +118,7 @@ def new_trace(path: Path | None, video: Path) -> Iterator[TraceWriter | None]:
     if path is None:
         yield None
         return
-    with whole_file(path, ".csv", besides=video) as new, new.open("w", newline="") as file:
+    with atomic_file(path, ".csv", source=video) as new, new.open("w", newline="") as file:
         yield TraceWriter(file)
 
 

@@ -218,7 +218,7 @@ def test_replay_never_writes_over_the_video_it_reads(clip: Path, tmp_path: Path)
     video.write_bytes(clip.read_bytes())
     done = blink_agent("replay", video, "--overlay", tmp_path / "." / "video.mp4", home=tmp_path)
     assert done.returncode == 1
-    assert "found the file that is read" in done.stderr
+    assert "found the file that is being read" in done.stderr
     assert video.read_bytes() == clip.read_bytes()
 
 

@@ -274,6 +274,6 @@ def test_a_whole_trace_takes_its_place(trace: Path) -> None:
 def test_a_trace_never_takes_the_video_s_place(tmp_path: Path) -> None:
     video = tmp_path / "video.csv"
     video.write_bytes(b"pictures")
-    with pytest.raises(AgentError, match="the file that is read"), new_trace(video, video):
+    with pytest.raises(AgentError, match="the file that is being read"), new_trace(video, video):
         pass
     assert video.read_bytes() == b"pictures"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError, CameraError
-from agent.system.whole_file import whole_file
+from agent.system.files import atomic_file
 
 
 def names(folder: Path) -> list[str]:
@@ -14,7 +14,7 @@ def names(folder: Path) -> list[str]:
 
 def test_the_file_appears_when_all_of_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "out.png"
-    with whole_file(path, ".png") as new:
+    with atomic_file(path, ".png") as new:
         new.write_bytes(b"all of it")
         assert not path.exists()
         assert new.suffix == ".png"
@@ -30,7 +30,7 @@ def test_a_failure_leaves_nothing_behind_and_the_old_file_as_it_was(
     path.write_bytes(b"old")
 
     def write() -> None:
-        with whole_file(path, ".png") as new:
+        with atomic_file(path, ".png") as new:
             new.write_bytes(b"half of")
             raise fault
 
@@ -44,7 +44,7 @@ def test_a_full_disk_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "out.png"
     with (
         pytest.raises(AgentError, match=r"out\.png: can't be written: No space left on device"),
-        whole_file(path, ".png"),
+        atomic_file(path, ".png"),
     ):
         raise OSError(28, "No space left on device")
     assert names(tmp_path) == []
@@ -56,8 +56,8 @@ def test_a_full_disk_is_explained(tmp_path: Path) -> None:
         ("missing/out.png", "can't be written: No such file"),
         ("out.jpg", r"expected a name that ends in \.png"),
         ("folder.png", "expected a file to write, found a folder"),
-        ("video.png", "expected a file to write, found the file that is read"),
-        ("same/../video.png", "found the file that is read"),
+        ("video.png", "expected a file to write, found the file that is being read"),
+        ("same/../video.png", "found the file that is being read"),
     ],
 )
 def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, says: str) -> None:
@@ -68,7 +68,7 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, sa
     begun = False
     with (
         pytest.raises(AgentError, match=says),
-        whole_file(tmp_path / name, ".png", besides=source),
+        atomic_file(tmp_path / name, ".png", source=source),
     ):
         begun = True
     assert not begun
