@@ -4,7 +4,7 @@
 
 Runs the real watch and sync, with mock pins, a looping portrait in place of a camera, and a server
 that answers. Their store is on an ext4 of its own behind a loop device, whose counter tells what
-reaches the card, with the file system's own journal; that needs root. Beside it stands what the
+reaches the card, with the file system's own journal; that needs root. Worker it stands what the
 kernel charges the two processes with. After each phase everything is flushed.
 """
 

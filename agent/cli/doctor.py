@@ -14,8 +14,8 @@ from agent.health import check_network as doctor_network
 from agent.health import check_services as doctor_services
 from agent.health.doctor import Check, Finding, ok
 from agent.sync import Transport
-from agent.system.process_lock import process_of
-from agent.system.units import units
+from agent.system.process_lock import lock_owner
+from agent.system.systemd import units
 
 QUICK_S = 10.0
 INFERENCE_S = 60.0  # an emulated machine takes a third of a second for each
@@ -86,7 +86,7 @@ def _kept(settings: AgentConfig) -> list[Check]:
 
 def _watching(settings: AgentConfig) -> int | None:
     """Who has camera and pins now."""
-    return process_of(settings.store_path, "watch")
+    return lock_owner(settings.store_path, "watch")
 
 
 def configuration(finding: Finding) -> Check:

@@ -10,7 +10,7 @@ from agent.cli.doctor import contact
 from agent.config import DEFAULT_FILE, AgentConfig
 from agent.enrol.enrol import Enrolled, Wish, enrol
 from agent.health.doctor import examine
-from agent.system import units
+from agent.system import systemd
 
 CLOCKS_APART_S = 120.0
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         if result.finding.mend:
             print(f"  {result.finding.mend}")
     if file == DEFAULT_FILE:
-        print(f"Delivery: {units.restart(units.SYNC)}")
+        print(f"Delivery: {systemd.restart(systemd.SYNC)}")
     else:
         print("Delivery: start blink-agent sync anew with this configuration")
     print("Next: press the button for a session; blink-agent status shows what becomes of it.")

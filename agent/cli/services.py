@@ -16,7 +16,7 @@ from agent.config import AgentConfig
 from agent.errors import ConfigError, ControlsError
 from agent.store.store import Store
 from agent.system import systemd
-from agent.system.process_lock import running
+from agent.system.process_lock import process_lock
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def _sync(options: argparse.Namespace) -> int:
 
 def _deliver_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
     ways = cli_parts.transports(settings, lasting=True)
-    with cli_parts.open_store(settings) as store, running(settings.store_path, "sync"):
+    with cli_parts.open_store(settings) as store, process_lock(settings.store_path, "sync"):
         if not ways:
             _wait_for_enrolment(store, stopping)
             return
@@ -87,7 +87,7 @@ def _tried_seldom(stopping: threading.Event) -> Iterator[None]:
     try:
         yield
     except (ConfigError, ControlsError) as error:
-        if systemd.looks_on():
+        if systemd.supervises():
             log.error("%s (ends in %g s)", error, SELDOM_S)
             systemd.status(f"fault: {error}")
             systemd.watchdog()

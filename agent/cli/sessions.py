@@ -12,7 +12,7 @@ from agent.cli.delivery import AddCommand
 from agent.clock import Clock
 from agent.errors import AgentError
 from agent.measure.document import iso_utc
-from agent.system.process_lock import process_of
+from agent.system.process_lock import lock_owner
 
 COMMAND_LIFE = timedelta(seconds=30)  # a start that comes later than this surprises somebody
 
@@ -47,7 +47,7 @@ def _command(options: argparse.Namespace, name: str) -> int:
                 "expires_at": iso_utc(clock.now() + COMMAND_LIFE),
             }
         )
-    if process_of(settings.store_path, "watch") is not None:
+    if lock_owner(settings.store_path, "watch") is not None:
         return 0
     seconds = f"{COMMAND_LIFE.total_seconds():.0f} s"
     print(f"blink-agent watch does not run: forgotten in {seconds}", file=sys.stderr)

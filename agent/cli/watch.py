@@ -12,8 +12,8 @@ from agent.config import AgentConfig
 from agent.controls.panel import Controls, open_controls
 from agent.errors import StoreError
 from agent.store.store import Store
-from agent.system.process_lock import running
-from agent.system.worker import Beside
+from agent.system.process_lock import process_lock
+from agent.system.worker import Worker
 from agent.watch.loop import Limits, Watch, afterwards, fault_shown, try_camera
 
 
@@ -24,9 +24,9 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
         contextlib.closing(_controls(settings)) as panel,
         fault_shown(panel, stopping),
         cli_parts.open_store(settings) as store,
-        running(settings.store_path, "watch"),
+        process_lock(settings.store_path, "watch"),
         fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
-        contextlib.closing(_beside(settings)) as beside,
+        contextlib.closing(_worker(settings)) as worker,
         _camera(settings, store) as camera,
     ):
         tracker = cli_eyes.tracker(settings)
@@ -35,7 +35,7 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
             camera,
             lambda session_id: cli_eyes.recording(tracker, clock, camera, session_id),
             store,
-            beside,
+            worker,
             panel,
             clock,
             Limits(
@@ -47,9 +47,9 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
         ).run(stopping)
 
 
-def _beside(settings: AgentConfig) -> Beside[Store]:
+def _worker(settings: AgentConfig) -> Worker[Store]:
     """The thread that waits for the disk, with a store of its own."""
-    return Beside(lambda: contextlib.closing(Store(settings.store_path)))
+    return Worker(lambda: contextlib.closing(Store(settings.store_path)))
 
 
 @contextlib.contextmanager

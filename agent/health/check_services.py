@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agent.health.doctor import Finding, bad, off, ok
-from agent.system.units import Unit
+from agent.system.systemd import Unit
 
 RESTARTS = 10  # since the boot: more is no accident
 

@@ -19,8 +19,8 @@ from agent.errors import AgentError, StoreError
 from agent.face.manifest import read_manifest
 from agent.measure.document import iso_utc
 from agent.store.store import Store, StoredSession
-from agent.system.process_lock import process_of
-from agent.system.units import units
+from agent.system.process_lock import lock_owner
+from agent.system.systemd import units
 
 NONE = {"sessions": 0, "pending": 0, "parked": 0, "delivered": 0}
 LISTED = 20  # sessions that wait, by name; the count has them all
@@ -99,7 +99,7 @@ def _doing(path: Path, kept: Report) -> Report:
     """`state`: starting, ready, measuring, finishing, fault, stopped, `not running`, or, to a user
     who may not look, `unknown`."""
     try:
-        process, sync = process_of(path, "watch"), process_of(path, "sync")
+        process, sync = lock_owner(path, "watch"), lock_owner(path, "sync")
     except AgentError:
         names = ("since", "session_id", "watch_process", "sync_process")
         return {"state": "unknown", **dict.fromkeys(names)}

@@ -1,4 +1,4 @@
-"""The operating system: systemd, process locks, file owners, whole files, worker threads.
+"""The operating system: systemd, process locks, file owners, atomic writes, worker threads.
 
-Imports the standard library alone.
+Imports only the standard library.
 """

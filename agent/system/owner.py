@@ -1,4 +1,4 @@
-"""Root among the device's files: what it makes there has to stay the services' own."""
+"""File ownership for commands run as root: the files they create must belong to the services."""
 
 import contextlib
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def acting_as_owner(path: Path) -> Iterator[None]:
-    """Inside, root is who owns the folder of `path`; anybody else stays who they are.
+    """Inside the block, root acts as the owner of the folder of `path`. Other users do nothing.
 
-    `sudo blink-agent status` would otherwise leave files beside the store that lock `watch` out.
+    Otherwise `sudo blink-agent status` could leave files next to the store that `watch` can't open.
     """
     if os.geteuid() != 0:
         yield

@@ -1,6 +1,6 @@
-"""Which of the services runs: each holds a lock beside the store for as long as it lives.
+"""A lock file per service, next to the store. It tells which services are running.
 
-The kernel lets go of it however the process ends, so nobody is ever thought to run who doesn't.
+The kernel releases the lock however the process ends, so there are no stale locks.
 """
 
 import contextlib
@@ -19,15 +19,17 @@ FLOCK = "hhqqi4x"  # struct flock of fcntl(2) on 64-bit Linux: type, whence, sta
 
 
 @contextlib.contextmanager
-def running(store: Path, name: str) -> Iterator[None]:
-    """This process is `name` for the store at `store`. Raises AgentError where another one is.
+def process_lock(store: Path, name: str) -> Iterator[None]:
+    """Hold the lock of the service `name` for the store at `store`.
 
-    A disk that has no room for the lock keeps nobody from working.
+    Raises AgentError if another process holds it. If the lock file can't be created, as on a full
+    disk, log a warning and go on without it.
     """
+    path = _lock_path(store, name)
     try:
-        file = os.open(_lock(store, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        log.warning("%s: %s: status can't tell that this runs", _lock(store, name), error.strerror)
+        log.warning("%s: %s: status can't tell that %s is running", path, error.strerror, name)
         yield
         return
     try:
@@ -35,32 +37,34 @@ def running(store: Path, name: str) -> Iterator[None]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise AgentError(
-                f"expected to be the only blink-agent {name} here, found process"
-                f" {process_of(store, name)}"
+                f"blink-agent {name} is already running here, as process {lock_owner(store, name)}"
             ) from None
         yield
     finally:
         os.close(file)
 
 
-def process_of(store: Path, name: str) -> int | None:
-    """The process that is `name` now, or None. Asks only: a lock of its own could be in the way.
+def lock_owner(store: Path, name: str) -> int | None:
+    """Return the id of the process that holds the lock of the service `name`, or None.
 
-    Raises AgentError where this user may not know.
+    This only queries the lock: taking it, even briefly, could block the service.
+
+    Raises AgentError if this user may not read the lock file.
     """
+    path = _lock_path(store, name)
     try:
-        file = os.open(_lock(store, name), os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
-        raise AgentError(f"{_lock(store, name)}: no permission: use sudo") from error
+        raise AgentError(f"{path}: no permission: use sudo") from error
     except OSError:
         return None
     try:
-        asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, *_, process = struct.unpack(FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+        query = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, *_, process = struct.unpack(FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, query))
         return None if kind == fcntl.F_UNLCK else process
     finally:
         os.close(file)
 
 
-def _lock(store: Path, name: str) -> Path:
+def _lock_path(store: Path, name: str) -> Path:
     return store.with_name(f"{store.name}.{name}")

@@ -1,4 +1,4 @@
-"""A thread that waits, so that whoever asks it does not have to."""
+"""A thread that makes blocking calls on behalf of others."""
 
 import contextlib
 import logging
@@ -18,52 +18,54 @@ OPEN_S = 60.0  # a large store on a slow card; less than TimeoutStartSec
 CLOSE_S = 5.0
 
 
-class Beside(Generic[S]):
-    """Makes calls one after the other, in a thread of its own, with a thing of its own.
+class Worker(Generic[S]):
+    """A thread with a resource of its own, which makes calls one after the other.
 
-    `opened` opens the thing there, `close` closes it there. A call that hangs keeps nobody from
-    ending: its thread is left behind, which an executor of concurrent.futures would wait for at
-    exit. Raises what `opened` does, and TimeoutError after OPEN_S.
+    The thread enters the context manager that `opened` returns, and leaves it on `close`. A call
+    that hangs does not block the exit of the process: its daemon thread is abandoned.
+    (concurrent.futures would wait for it.)
+
+    Raises what `opened` raises, and TimeoutError after OPEN_S.
     """
 
     def __init__(self, opened: Callable[[], AbstractContextManager[S]]) -> None:
         self._calls: queue.SimpleQueue[Callable[[S], None] | None] = queue.SimpleQueue()
         opening: Future[None] = Future()
         self._thread = threading.Thread(
-            target=self._run, args=[opened, opening], name="beside", daemon=True
+            target=self._run, args=[opened, opening], name="worker", daemon=True
         )
         self._thread.start()
         opening.result(OPEN_S)
 
-    def begin(self, call: Callable[[S], T]) -> Future[T]:
-        """Has `call` made, and returns at once: the future will have its result or its error."""
+    def submit(self, call: Callable[[S], T]) -> Future[T]:
+        """Queue `call` and return at once. The future gets its result or its exception."""
         future: Future[T] = Future()
 
-        def fulfil(thing: S) -> None:
+        def run(resource: S) -> None:
             try:
-                future.set_result(call(thing))
-            except BaseException as error:  # it is for whoever looks into the future
+                future.set_result(call(resource))
+            except BaseException as error:  # raised again by future.result()
                 future.set_exception(error)
 
-        self._calls.put(fulfil)
+        self._calls.put(run)
         return future
 
     def close(self) -> None:
-        """Ends the thread after the calls that have begun. Twice is once."""
+        """End the thread once the queued calls are done. Calling it again does nothing."""
         self._calls.put(None)
         self._thread.join(CLOSE_S)
         if self._thread.is_alive():
-            log.warning("a call hangs: it is left behind")
+            log.warning("a call hangs: its thread is abandoned")
 
     def _run(
         self, opened: Callable[[], AbstractContextManager[S]], opening: "Future[None]"
     ) -> None:
         with contextlib.ExitStack() as stack:
             try:
-                thing = stack.enter_context(opened())
+                resource = stack.enter_context(opened())
             except BaseException as error:
                 opening.set_exception(error)
                 return
             opening.set_result(None)
             for call in iter(self._calls.get, None):
-                call(thing)
+                call(resource)

@@ -43,10 +43,10 @@ class Store(Protocol):
         """Remembers a fact for `status`."""
 
 
-class Beside(Protocol):
+class Worker(Protocol):
     """Another thread, with a store of its own."""
 
-    def begin(self, call: Callable[[Store], T]) -> "Future[T]":
+    def submit(self, call: Callable[[Store], T]) -> "Future[T]":
         """Has `call` made there, and returns at once."""
 
 
@@ -67,16 +67,16 @@ class Checkpoints:
     """
 
     def __init__(
-        self, recording: Recording, beside: Beside, clock: Clock, checkpoint_s: float
+        self, recording: Recording, worker: Worker, clock: Clock, checkpoint_s: float
     ) -> None:
         self.kept = True  # whether the newest checkpoint is
         self._recording = recording
-        self._beside = beside
+        self._worker = worker
         self._clock = clock
         self._checkpoint_s = checkpoint_s
         self._late = False
         self._looked_s = self._kept_s = recording.age_s
-        self._asked = beside.begin(self._look)
+        self._asked = worker.submit(self._look)
 
     def after_frame(self) -> bool:
         """Takes the store's answer and asks again; says whether a command ends the session."""
@@ -95,7 +95,7 @@ class Checkpoints:
             self._kept_s = age_s
             self._see_if_late()
             write = partial(self._write, document=self._recording.document(), late=self._late)
-        self._asked = self._beside.begin(write if due else self._look)
+        self._asked = self._worker.submit(write if due else self._look)
         return self._is_stop(answer.command)
 
     def settle(self) -> None:

@@ -18,7 +18,7 @@ from agent.measure.recording import Recording
 from agent.records import Frame
 from agent.system import systemd
 from agent.watch import checkpoints
-from agent.watch.checkpoints import Beside, Checkpoints, keep, note
+from agent.watch.checkpoints import Checkpoints, Worker, keep, note
 from agent.watch.idle import Idle
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Watch:
         camera: Camera,
         record: Callable[[str | None], Recording],
         store: Store,
-        beside: Beside,
+        worker: Worker,
         controls: Controls,
         clock: Clock,
         limits: Limits,
@@ -105,7 +105,7 @@ class Watch:
         self._camera = camera
         self._record = record
         self._store = store
-        self._beside = beside
+        self._worker = worker
         self._controls = controls
         self._clock = clock
         self._limits = limits
@@ -147,7 +147,7 @@ class Watch:
         log.info("session %s started", recording.session_id)
         systemd.status("measuring")
         note(self._store, {"state": "measuring", "session_id": recording.session_id})
-        writing = Checkpoints(recording, self._beside, self._clock, self._limits.checkpoint_s)
+        writing = Checkpoints(recording, self._worker, self._clock, self._limits.checkpoint_s)
         try:
             ended_by = self._measure(recording, writing, stopping)
             self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")

@@ -27,7 +27,7 @@ from agent.measure.document import Document
 from agent.measure.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store.store import Store
-from agent.system.worker import Beside
+from agent.system.worker import Worker
 from agent.watch.loop import Limits, Watch
 from bench.mesh_face import mesh_face
 
@@ -158,12 +158,12 @@ def main(arguments: list[str]) -> int:
     camera = QuickCamera(float(pace_ms) / 1000)
     clock = QuickClock(camera)
     store = JournaledStore(Path(path), Path(journal))
-    beside = Beside(lambda: contextlib.closing(JournaledStore(Path(path), Path(journal))))
+    worker = Worker(lambda: contextlib.closing(JournaledStore(Path(path), Path(journal))))
     watch = Watch(
         camera,
         lambda session_id: _recording(clock, session_id),
         store,
-        beside,
+        worker,
         Presses(int(sessions), stopping),
         clock,
         Limits(
@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> int:
         ),
     )
     watch.run(stopping)
-    beside.close()
+    worker.close()
     store.close()
     return 0
 

@@ -20,7 +20,7 @@ from agent.enrol import claim
 from agent.enrol.claim import checked_code, checked_url
 from agent.errors import ConfigError
 from agent.store.store import Store
-from agent.system import units
+from agent.system import systemd
 from agent.transport import request as reach
 from tests.agent.documents import document
 from tests.agent.folders import let_everybody_in
@@ -451,18 +451,18 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(units, "SYSTEMD", tmp_path)
+    monkeypatch.setattr(systemd, "SYSTEMD", tmp_path)
     assert shutil.which("systemctl") == str(program)
     return folder / "told"
 
 
 def test_delivery_begins_anew_where_systemd_runs_it(systemctl: Path) -> None:
-    assert units.restart(units.SYNC) == "blinklog-sync.service started anew"
+    assert systemd.restart(systemd.SYNC) == "blinklog-sync.service restarted"
     assert systemctl.read_text().splitlines()[-1] == "restart blinklog-sync.service"
 
 
 def test_without_systemd_one_is_told_to_do_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(units, "SYSTEMD", tmp_path / "none")
-    assert "start blink-agent sync by yourself" in units.restart(units.SYNC)
+    monkeypatch.setattr(systemd, "SYSTEMD", tmp_path / "none")
+    assert "start blink-agent sync yourself" in systemd.restart(systemd.SYNC)

@@ -34,8 +34,8 @@ from agent.health import check_network as doctor_network
 from agent.health import check_services as doctor_services
 from agent.health.doctor import Check, Finding, bad, examine, looked, off, ok
 from agent.store.store import Store
-from agent.system import units
-from agent.system.units import Unit
+from agent.system import systemd
+from agent.system.systemd import Unit
 from scripts.portrait import Portrait, Schedule, write_video
 from tests.agent.servers import TOKEN, Api, Handler, History, running_api, silent_port
 from tests.broker import Broker, needs_mosquitto, running_broker
@@ -463,7 +463,7 @@ def test_no_broker_is_nothing_to_mend(tmp_path: Path) -> None:
 # The services
 
 
-WELL = Unit(units.SYNC, True, "active", "running", "enabled", 0, "success")
+WELL = Unit(systemd.SYNC, True, "active", "running", "enabled", 0, "success")
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         program.chmod(0o755)
 
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(units, "SYSTEMD", tmp_path)
+    monkeypatch.setattr(systemd, "SYSTEMD", tmp_path)
     return does
 
 
@@ -507,8 +507,8 @@ def test_systemd_is_asked_for_both(systemctl: Callable[[str], None]) -> None:
         "printf 'Result=watchdog\\nNRestarts=3\\nLoadState=loaded\\nActiveState=active\\n'\n"
         "printf 'SubState=running\\nUnitFileState=enabled\\n'"
     )
-    watch, sync = units.units() or []
-    assert (watch.name, sync.name) == (units.WATCH, units.SYNC)
+    watch, sync = systemd.units() or []
+    assert (watch.name, sync.name) == (systemd.WATCH, systemd.SYNC)
     assert watch.text() == "active (running), enabled, 3 restarts, ended by watchdog"
 
 
@@ -519,9 +519,9 @@ def test_systemd_is_asked_for_both(systemctl: Callable[[str], None]) -> None:
 def test_a_systemd_that_does_not_answer_is_a_finding(
     systemctl: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, script: str, says: str
 ) -> None:
-    monkeypatch.setattr(units, "SHOW_S", 0.2)
+    monkeypatch.setattr(systemd, "SHOW_S", 0.2)
     systemctl(script)
-    finding = found(lambda: doctor_services.services(units.units()))
+    finding = found(lambda: doctor_services.services(systemd.units()))
     assert finding.state == "bad"
     assert says in finding.found
 

@@ -60,8 +60,8 @@ def store(path: Path) -> Iterator[Store]:
 SERVICE = """
 import sys, time
 from pathlib import Path
-from agent.system.process_lock import running
-with running(Path(sys.argv[1]), sys.argv[2]):
+from agent.system.process_lock import process_lock
+with process_lock(Path(sys.argv[1]), sys.argv[2]):
     print("runs", flush=True)
     time.sleep(60)
 """

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError
-from agent.system.process_lock import process_of, running
+from agent.system.process_lock import lock_owner, process_lock
 
 SERVICE = """
 import sys, time
 from pathlib import Path
-from agent.system.process_lock import running
-with running(Path(sys.argv[1]), "watch"):
+from agent.system.process_lock import process_lock
+with process_lock(Path(sys.argv[1]), "watch"):
     print("runs", flush=True)
     time.sleep(60)
 """
@@ -31,21 +31,23 @@ def service(store: Path) -> subprocess.Popen[str]:
 
 def test_a_service_is_known_until_it_ends_however_it_ends(tmp_path: Path) -> None:
     store = tmp_path / "agent.sqlite3"
-    assert process_of(store, "watch") is None
+    assert lock_owner(store, "watch") is None
     with service(store) as process:
-        assert process_of(store, "watch") == process.pid
-        assert process_of(store, "sync") is None
+        assert lock_owner(store, "watch") == process.pid
+        assert lock_owner(store, "sync") is None
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert process_of(store, "watch") is None
+    assert lock_owner(store, "watch") is None
 
 
 def test_a_second_one_is_told_of_the_first(tmp_path: Path) -> None:
     store = tmp_path / "agent.sqlite3"
     with service(store) as process:
         with (
-            pytest.raises(AgentError, match=f"only blink-agent watch here.*{process.pid}"),
-            running(store, "watch"),
+            pytest.raises(
+                AgentError, match=f"blink-agent watch is already running here.*{process.pid}"
+            ),
+            process_lock(store, "watch"),
         ):
             pass
         process.kill()
@@ -53,13 +55,13 @@ def test_a_second_one_is_told_of_the_first(tmp_path: Path) -> None:
 
 def test_asking_is_never_in_the_way(tmp_path: Path) -> None:
     store = tmp_path / "agent.sqlite3"
-    with running(store, "watch"):
+    with process_lock(store, "watch"):
         pass
-    assert process_of(store, "watch") is None
-    with running(store, "watch"), running(store, "sync"):
+    assert lock_owner(store, "watch") is None
+    with process_lock(store, "watch"), process_lock(store, "sync"):
         pass
 
 
 def test_no_place_for_the_lock_keeps_nobody_from_working(tmp_path: Path) -> None:
-    with running(tmp_path / "nowhere" / "agent.sqlite3", "watch"):
+    with process_lock(tmp_path / "nowhere" / "agent.sqlite3", "watch"):
         pass

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.system import worker as beside
-from agent.system.worker import Beside
+from agent.system import worker
+from agent.system.worker import Worker
 
 
 class Thing:
@@ -29,16 +29,16 @@ class Thing:
 
 def test_a_thing_is_opened_used_and_closed_in_one_thread_that_is_not_ours() -> None:
     thing = Thing()
-    with contextlib.closing(Beside(thing.opened)) as there:
-        assert there.begin(Thing.touch).result(10) == 2
-    assert thing.threads == ["beside"] * 3
+    with contextlib.closing(Worker(thing.opened)) as there:
+        assert there.submit(Thing.touch).result(10) == 2
+    assert thing.threads == ["worker"] * 3
 
 
 def test_whoever_asks_goes_on_and_is_answered_in_order() -> None:
     free = threading.Event()
-    with contextlib.closing(Beside(Thing().opened)) as there:
-        first = there.begin(lambda _: free.wait(10))
-        second = there.begin(Thing.touch)
+    with contextlib.closing(Worker(Thing().opened)) as there:
+        first = there.submit(lambda _: free.wait(10))
+        second = there.submit(Thing.touch)
         assert not first.done()
         free.set()
         assert second.result(10) == 2
@@ -46,9 +46,9 @@ def test_whoever_asks_goes_on_and_is_answered_in_order() -> None:
 
 
 def test_an_error_is_for_who_asked_and_the_next_is_answered() -> None:
-    with contextlib.closing(Beside(Thing().opened)) as there:
-        wrong = there.begin(lambda _: 1 // 0)
-        assert there.begin(Thing.touch).result(10) == 2
+    with contextlib.closing(Worker(Thing().opened)) as there:
+        wrong = there.submit(lambda _: 1 // 0)
+        assert there.submit(Thing.touch).result(10) == 2
         assert isinstance(wrong.exception(), ZeroDivisionError)
 
 
@@ -57,16 +57,16 @@ def test_what_can_not_be_opened_is_said_at_once() -> None:
         raise OSError("read-only")
 
     with pytest.raises(OSError, match="read-only"):
-        Beside(opened)
+        Worker(opened)
 
 
 def test_a_call_that_hangs_keeps_nobody_from_ending(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(beside, "CLOSE_S", 0.05)
+    monkeypatch.setattr(worker, "CLOSE_S", 0.05)
     free = threading.Event()
-    there = Beside(Thing().opened)
-    there.begin(lambda _: free.wait(10))
+    there = Worker(Thing().opened)
+    there.submit(lambda _: free.wait(10))
     there.close()
-    assert "left behind" in caplog.text
+    assert "abandoned" in caplog.text
     free.set()

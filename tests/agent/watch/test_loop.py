@@ -24,7 +24,7 @@ from agent.measure.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store.store import Store
 from agent.system import systemd
-from agent.system.worker import Beside
+from agent.system.worker import Worker
 from agent.watch import checkpoints
 from agent.watch import loop as watch
 from agent.watch.loop import Limits, Watch, fault_shown, try_camera
@@ -133,7 +133,7 @@ class AtOnce:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def begin(self, call: Callable[[Store], T]) -> "Future[T]":
+    def submit(self, call: Callable[[Store], T]) -> "Future[T]":
         future: Future[T] = Future()
         future.set_result(call(self._store))
         return future
@@ -142,7 +142,7 @@ class AtOnce:
 class Never:
     """Another thread that hangs."""
 
-    def begin(self, call: Callable[[Store], T]) -> "Future[T]":
+    def submit(self, call: Callable[[Store], T]) -> "Future[T]":
         return Future()
 
 
@@ -151,7 +151,7 @@ class Device:
     """A whole device without its hardware."""
 
     store: Store
-    beside: checkpoints.Beside
+    worker: checkpoints.Worker
     clock: SteppedClock = field(default_factory=SteppedClock)
     panel: Panel = field(default_factory=Panel)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -172,7 +172,7 @@ class Device:
             self.camera,
             self.record,
             self.store,
-            self.beside,
+            self.worker,
             self.panel,
             self.clock,
             Limits(**bounds),
@@ -208,10 +208,10 @@ def device(tmp_path: Path) -> Iterator[Device]:
 @pytest.fixture
 def threaded(device: Device, tmp_path: Path) -> Iterator[Device]:
     """With the thread that it has in earnest."""
-    beside = Beside(lambda: contextlib.closing(Store(tmp_path / "agent.sqlite3")))
-    device.beside = beside
+    worker = Worker(lambda: contextlib.closing(Store(tmp_path / "agent.sqlite3")))
+    device.worker = worker
     yield device
-    beside.close()
+    worker.close()
 
 
 def stop_when_done(device: Device) -> None:
@@ -327,7 +327,7 @@ def test_a_store_that_hangs_costs_no_frames_and_starves_the_watchdog(
     monkeypatch.setattr(checkpoints, "SETTLE_S", 0.05)
     fed: list[float] = []
     monkeypatch.setattr(systemd, "watchdog", lambda: fed.append(device.clock.passed_s))
-    device.beside = Never()
+    device.worker = Never()
     device.panel.presses = ["start"]
     device.power_off_at(40)
     with pytest.raises(StoreError, match="did not answer"):
