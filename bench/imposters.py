@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 
 from agent.errors import ModelError
-from agent.face import models, packaged_files
+from agent.face import model_files, models
 from agent.face.landmarks import FaceTracker, open_tracker
-from agent.face.packaged_files import PackagedFile
+from agent.face.model_files import PackagedFile
 from agent.records import FaceLandmarks, Frame
 from bench.drawn_faces import (
     HEIGHT,
@@ -182,9 +182,9 @@ def kinds(portrait: Portrait, photograph: Pixels) -> list[Kind]:
 
 def load_cat(cache: Path) -> Pixels:
     """The photograph, fetched into `cache` if it isn't there. Raises ModelError."""
-    file = packaged_files.read(Path(__file__).with_suffix(".toml"), PackagedFile)["cat"]
-    packaged_files.fetch_files([file], cache)
-    content = np.frombuffer(packaged_files.verified(file, cache), np.uint8)
+    file = model_files.read_files(Path(__file__).with_suffix(".toml"), PackagedFile)["cat"]
+    model_files.fetch_files([file], cache)
+    content = np.frombuffer(model_files.verified(file, cache), np.uint8)
     return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
 
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.face import models, packaged_files
-from agent.face.packaged_files import PackagedFile
+from agent.face import model_files, models
+from agent.face.model_files import PackagedFile
 from scripts.eyelids import ZOOM, Eye
 from scripts.spectacles import Spectacles
 
@@ -230,9 +230,9 @@ def load_portrait(cache: Path | None = None) -> Portrait:
     """The portrait, fetched into `cache` if it isn't there. Raises ModelError."""
     cache = cache or models.default_cache()
     manifest = Path(__file__).with_name("portrait.toml")
-    file = packaged_files.read(manifest, PackagedFile)["astronaut"]
-    packaged_files.fetch_files([file], cache)
-    content = np.frombuffer(packaged_files.verified(file, cache), np.uint8)
+    file = model_files.read_files(manifest, PackagedFile)["astronaut"]
+    model_files.fetch_files([file], cache)
+    content = np.frombuffer(model_files.verified(file, cache), np.uint8)
     return Portrait(np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8))
 
 

@@ -9,7 +9,7 @@ from agent.config import AgentConfig
 from agent.face import models
 from agent.face.crops import Region
 from agent.face.landmarks import FaceTracker, open_tracker
-from agent.face.manifest import read_manifest
+from agent.face.model_files import read_manifest
 from agent.measure.recording import Recording, Tracker
 
 

@@ -18,8 +18,8 @@ from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.errors import AgentError, ModelError, StoreError
 from agent.face import models
-from agent.face.manifest import read_manifest
 from agent.face.mesh import AttentionMesh, load_models
+from agent.face.model_files import read_manifest
 from agent.health import check_camera as doctor_eyes
 from agent.measure.document import Document
 from agent.measure.recording import Recording

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import ModelError
-from agent.face.manifest import ModelFile, Shape, read_manifest
 from agent.face.mapped_memory import release
-from agent.face.packaged_files import fetch_files, opened
+from agent.face.model_files import ModelFile, Shape, fetch_files, opened, read_manifest
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 """The same interpreter under its new and its old name, in the order they are tried."""

