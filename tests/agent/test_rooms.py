@@ -43,7 +43,7 @@ ROOMS = {
 """
 
 LIBRARIES = {
-    "cv2": {"capture", "camera", "face", "offline"},
+    "cv2": {"camera", "face", "offline"},
     "picamera2": {"camera/pi"},
     "ai_edge_litert": {"face/models"},  # one interpreter under its two names
     "tflite_runtime": {"face/models"},
@@ -52,7 +52,7 @@ LIBRARIES = {
     "paho": {"transport/mqtt", "transport/mqtt_connection"},
     "requests": {"transport/http", "transport/request"},
     "urllib3": {"transport/http", "transport/request"},
-    "numpy": {"records", "ear", "capture", "camera", "face", "measure", "offline", "health", "cli"},
+    "numpy": {"records", "ear", "camera", "face", "measure", "offline", "health", "cli"},
 }
 """The outside libraries, and the rooms or files that may import them."""
 

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import capture
 from agent.camera import video_file
 from agent.camera.containers import FileFacts
 from agent.camera.pace import Pace
@@ -395,7 +394,7 @@ def odd(film: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ReplayCame
 
     def make(times_ms: list[float | None], fps: float = 25, count: float = 0) -> ReplayCamera:
         video = lambda *_: OddVideo(times_ms, fps, count)  # noqa: E731
-        monkeypatch.setattr(capture.cv2, "VideoCapture", video)
+        monkeypatch.setattr(cv2, "VideoCapture", video)
         # The film's own end is another one's.
         monkeypatch.setattr(video_file, "read_facts", lambda _: FileFacts("other", 1, 1))
         return ReplayCamera(film)
@@ -510,7 +509,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(capture, "time", clock)
+    monkeypatch.setattr("agent.camera.replay.time", clock)
     return clock
 
 
@@ -666,7 +665,7 @@ class V4L2:
 @pytest.fixture
 def v4l2(monkeypatch: pytest.MonkeyPatch) -> Iterator[V4L2]:
     device = V4L2()
-    monkeypatch.setattr(capture.cv2, "VideoCapture", device)
+    monkeypatch.setattr(cv2, "VideoCapture", device)
     yield device
     device.open_gate.set()
     device.ticks.release(100)
@@ -742,7 +741,7 @@ def test_a_usb_camera_s_frames_have_the_kernel_s_time_where_there_is_one(
     cases = (400_000, 399_900, 399.9), (500_000, 0, 500), (600_000, 1.7e12, 600), (7e5, 701e3, 700)
     for now_ms, stamp_ms, expected_s in cases:
         clock = SimpleNamespace(monotonic=lambda now_s=now_ms / 1000: now_s)
-        monkeypatch.setattr(capture, "time", clock)
+        monkeypatch.setattr("agent.camera.usb.time", clock)
         v4l2.stamp_ms = stamp_ms
         v4l2.give()
         frame = usb.read(5.0)
@@ -770,7 +769,7 @@ def test_a_usb_camera_that_is_not_there_is_named(v4l2: V4L2) -> None:
 def test_a_usb_camera_that_does_not_open_in_time_is_given_up(
     v4l2: V4L2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "OPEN_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("agent.camera.usb.OPEN_TIMEOUT_S", 0.05)
     v4l2.open_gate.clear()
     with pytest.raises(CameraError, match="did not open in time"):
         UsbCamera("/dev/video7", 640, 480, 30).start()
@@ -783,7 +782,7 @@ def test_a_usb_camera_that_does_not_let_go_is_given_up(
     v4l2: V4L2, usb: UsbCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as impatient:
-        impatient.setattr(capture, "STOP_TIMEOUT_S", 0.05)
+        impatient.setattr("agent.camera.usb.STOP_TIMEOUT_S", 0.05)
         with pytest.raises(CameraError, match="did not stop"):
             usb.stop()
 
