@@ -5,18 +5,16 @@ returns the newest frame, and frames that were not read in time are dropped and 
 has a timeout: a camera that hangs or is unplugged raises CameraError.
 """
 
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from agent.camera.pi import PiCamera
 from agent.camera.replay import ReplayCamera
 from agent.camera.usb import UsbCamera
+from agent.config import CameraConfig
 from agent.errors import CameraError
 from agent.records import Frame
 
 __all__ = ["Camera", "ReplayCamera", "UsbCamera", "open_camera"]
-
-Source = Literal["picamera2", "usb", "replay"]
 
 
 class Camera(Protocol):
@@ -49,24 +47,12 @@ class Camera(Protocol):
         """Release the device or file for good."""
 
 
-def open_camera(
-    source: Source,
-    *,
-    device: str = "/dev/video0",
-    file: Path | None = None,
-    loop: bool = False,
-    width: int = 640,
-    height: int = 480,
-    fps: float = 30.0,
-) -> Camera:
-    """Open the camera that `source` names. A replayed file plays in real time.
-
-    Raises CameraError.
-    """
-    if source == "picamera2":
-        return PiCamera(width, height, fps)
-    if source == "usb":
-        return UsbCamera(device, width, height, fps)
-    if file is None:
+def open_camera(config: CameraConfig) -> Camera:
+    """Open the configured camera. A replayed file plays in real time. Raises CameraError."""
+    if config.source == "picamera2":
+        return PiCamera(config.width, config.height, config.fps)
+    if config.source == "usb":
+        return UsbCamera(config.device, config.width, config.height, config.fps)
+    if config.file is None:
         raise CameraError("source 'replay': expected a video file, found none")
-    return ReplayCamera(file, realtime=True, loop=loop, fps=fps)
+    return ReplayCamera(config.file, realtime=True, loop=config.loop, fps=config.fps)

@@ -14,17 +14,8 @@ from agent.measure.recording import Recording, Tracker
 
 
 def camera(settings: AgentConfig) -> Camera:
-    """The camera that is configured."""
-    wish = settings.camera
-    return open_camera(
-        wish.source,
-        device=wish.device,
-        file=wish.file,
-        loop=wish.loop,
-        width=wish.width,
-        height=wish.height,
-        fps=wish.fps,
-    )
+    """Open the configured camera. Raises CameraError."""
+    return open_camera(settings.camera)
 
 
 def tracker(settings: AgentConfig) -> FaceTracker:

@@ -9,7 +9,7 @@ from agent.cli import delivery as cli_parts
 from agent.cli import measuring as cli_eyes
 from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.controls.panel import Controls, open_controls
+from agent.controls.panel import open_controls
 from agent.errors import StoreError
 from agent.store.store import Store
 from agent.system.process_lock import process_lock
@@ -21,7 +21,7 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
     """Until `stopping` is set."""
     clock = Clock(trusted=settings.session.trust_clock)
     with (
-        contextlib.closing(_controls(settings)) as panel,
+        contextlib.closing(open_controls(settings.controls)) as panel,
         fault_shown(panel, stopping),
         cli_parts.open_store(settings) as store,
         process_lock(settings.store_path, "watch"),
@@ -68,15 +68,3 @@ def _camera(settings: AgentConfig, store: Store) -> Iterator[Camera]:
 def _tell_fault(store: Store, problem: str) -> None:
     with contextlib.suppress(StoreError):  # which may be the very fault
         store.note("watch", {"state": "fault", "problem": problem})
-
-
-def _controls(settings: AgentConfig) -> Controls:
-    wish = settings.controls
-    return open_controls(
-        wish.pins,
-        wish.button_gpio,
-        wish.led_gpio,
-        wish.long_press_s,
-        input_device=wish.input_device,
-        input_key=wish.input_key,
-    )

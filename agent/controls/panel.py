@@ -7,9 +7,9 @@ answers a press by itself, whatever the rest of the device is busy with.
 
 import signal
 import time
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from agent.config import ControlsConfig
 from agent.controls.light import Light, LightState
 from agent.controls.presses import Action, Contact, Presses, Source
 from agent.controls.usb_button import EvdevButton
@@ -70,22 +70,14 @@ class GpioControls:
     SIGUSR2 releases it. Raises ControlsError where the pins can't be used.
     """
 
-    def __init__(
-        self,
-        button_gpio: int,
-        led_gpio: int,
-        long_press_s: float,
-        *,
-        usb: Source | None = None,
-        mock: bool = False,
-    ) -> None:
-        self._button, self._led = _pins(button_gpio, led_gpio, mock)
+    def __init__(self, config: ControlsConfig, usb: Source | None = None) -> None:
+        self._button, self._led = _open_pins(config)
         self._light = Light(lambda lit: self._led.on() if lit else self._led.off())
         contact = Contact(lambda: bool(self._button.is_active))
         sources: list[Source] = [contact] if usb is None else [contact, usb]
-        self._presses = Presses(sources, long_press_s, self._light.answer)
+        self._presses = Presses(sources, config.long_press_s, self._light.answer)
         self._button.when_activated = self._button.when_deactivated = contact.edge
-        if mock:
+        if config.pins == "mock":
             _press_by_signal(self._button.pin)
 
     def action(self, timeout_s: float) -> Action | None:
@@ -105,35 +97,28 @@ class GpioControls:
         self._led.close()
 
 
-def open_controls(
-    pins: Literal["gpio", "mock", "none"],
-    button_gpio: int,
-    led_gpio: int,
-    long_press_s: float,
-    *,
-    input_device: Path | None = None,
-    input_key: int | None = None,
-) -> Controls:
-    """The controls that the configuration names. Raises ControlsError."""
-    usb = None if input_device is None else EvdevButton(input_device, input_key)
-    if pins != "none":
-        return GpioControls(button_gpio, led_gpio, long_press_s, usb=usb, mock=pins == "mock")
-    return NoControls() if usb is None else UsbControls(usb, long_press_s)
+def open_controls(config: ControlsConfig) -> Controls:
+    """Open the configured controls. Raises ControlsError."""
+    device = config.input_device
+    usb = None if device is None else EvdevButton(device, config.input_key)
+    if config.pins != "none":
+        return GpioControls(config, usb)
+    return NoControls() if usb is None else UsbControls(usb, config.long_press_s)
 
 
-def _pins(button_gpio: int, led_gpio: int, mock: bool) -> tuple[Any, Any]:
-    """The button's and the light's, opened."""
+def _open_pins(config: ControlsConfig) -> tuple[Any, Any]:
+    """Open the pins of the button and of the LED."""
     import gpiozero
 
-    factory = _mock_factory() if mock else None
+    factory = _mock_factory() if config.pins == "mock" else None
     try:
         # Not a Button: that wakes ten times a second to see if it is held.
-        button = gpiozero.DigitalInputDevice(button_gpio, pull_up=True, pin_factory=factory)
-        return button, gpiozero.LED(led_gpio, pin_factory=factory)
+        button = gpiozero.DigitalInputDevice(config.button_gpio, pull_up=True, pin_factory=factory)
+        return button, gpiozero.LED(config.led_gpio, pin_factory=factory)
     except Exception as error:  # lgpio's own is no standard type
         raise ControlsError(
-            f"expected a button on GPIO {button_gpio} and a light on GPIO {led_gpio}, found:"
-            f" {error}; without any, set [controls] pins"
+            f"expected a button on GPIO {config.button_gpio} and a light on GPIO {config.led_gpio},"
+            f" found: {error}; if there are none, set [controls] pins"
         ) from error
 
 

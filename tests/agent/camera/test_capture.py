@@ -21,6 +21,7 @@ from agent.camera import video_file
 from agent.camera.containers import FileFacts
 from agent.camera.pace import Pace
 from agent.capture import ReplayCamera, UsbCamera, open_camera
+from agent.config import CameraConfig
 from agent.errors import CameraError
 from agent.records import Frame
 from tests.agent.videos import damaged
@@ -303,7 +304,7 @@ def test_a_bare_stream_is_refused_without_a_rate(bare: Path) -> None:
 def test_a_bare_stream_in_place_of_a_camera_is_refused(bare: Path) -> None:
     """`camera.fps` is how many are wanted, and has a default: it says nothing about a file."""
     with pytest.raises(CameraError, match="bare stream of pictures"):
-        open_camera("replay", file=bare, fps=30)
+        open_camera(CameraConfig("replay", file=bare, fps=30))
 
 
 @pytest.mark.parametrize("rate", [15, 60, 29.97, 500])
@@ -808,12 +809,12 @@ def test_a_real_file_that_is_no_camera_is_refused(tmp_path: Path) -> None:
 
 def test_the_source_chooses_the_camera(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", picamera2)
-    assert open_camera("picamera2").source == "picamera2"
-    assert open_camera("usb", device="/dev/video3").source == "usb"
-    replay = open_camera("replay", file=film, loop=True)
+    assert open_camera(CameraConfig("picamera2")).source == "picamera2"
+    assert open_camera(CameraConfig("usb", device="/dev/video3")).source == "usb"
+    replay = open_camera(CameraConfig("replay", file=film, loop=True))
     assert replay.source == "replay"
     with pytest.raises(CameraError, match="expected a video file"):
-        open_camera("replay")
+        open_camera(CameraConfig("replay"))
 
 
 # Whoever is slow gets fresh frames: those that came meanwhile are counted, not queued
@@ -842,7 +843,7 @@ def test_a_usb_camera_queues_nothing(v4l2: V4L2, usb: UsbCamera, behind: int) ->
 
 
 def test_a_replay_in_place_of_a_camera_is_paced_like_one(film: Path, clock: Clock) -> None:
-    camera = open_camera("replay", file=film)
+    camera = open_camera(CameraConfig("replay", file=film))
     camera.start()
     for _ in range(FRAMES):
         camera.read(1.0)

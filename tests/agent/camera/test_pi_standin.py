@@ -134,7 +134,7 @@ def test_every_call_of_ours_is_one_that_picamera2_takes(version: str) -> None:
 
 def calls_of_ours() -> Any:
     """Whose method, its name, and the call, or None where it is handed on to be called bare."""
-    tree = ast.parse((ROOT / "agent" / "picamera.py").read_text())
+    tree = ast.parse((ROOT / "agent" / "camera" / "pi.py").read_text())
     called = {id(each.func): each for each in ast.walk(tree) if isinstance(each, ast.Call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):

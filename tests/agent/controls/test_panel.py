@@ -5,12 +5,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gpiozero.pins.mock import MockPin
 
+from agent.config import ControlsConfig
 from agent.controls import presses
 from agent.controls.light import LIGHT, LightState, lit_share
 from agent.controls.panel import GpioControls, NoControls, UsbControls, open_controls
@@ -18,13 +20,14 @@ from agent.controls.presses import DEBOUNCE_S, Contact
 from agent.errors import ControlsError
 
 LONG_S = 0.5
+MOCK = ControlsConfig(pins="mock", long_press_s=LONG_S)
 
 
 class Panel:
     """Controls with a finger on the button."""
 
     def __init__(self) -> None:
-        self.controls = GpioControls(17, 27, LONG_S, mock=True)
+        self.controls = GpioControls(MOCK)
         button: Any = self.controls._button
         led: Any = self.controls._led
         self.contact: MockPin = button.pin
@@ -180,7 +183,7 @@ def test_a_button_that_is_stuck_keeps_the_other_one_from_nothing(
 
 
 def test_closing_ends_all_threads_and_puts_the_light_out() -> None:
-    controls = GpioControls(17, 27, LONG_S, mock=True)
+    controls = GpioControls(MOCK)
     led: Any = controls._led
     pin = led.pin
     controls.show("measuring")
@@ -191,7 +194,7 @@ def test_closing_ends_all_threads_and_puts_the_light_out() -> None:
 
 def test_pins_that_cannot_be_used_are_said_with_what_was_expected() -> None:
     with pytest.raises(ControlsError, match="expected a button on GPIO 17 and a light on GPIO 17"):
-        GpioControls(17, 17, LONG_S, mock=True)
+        GpioControls(replace(MOCK, led_gpio=17))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -207,7 +210,7 @@ def test_a_dead_button_thread_ends_the_process(panel: Panel) -> None:
 
 
 def test_without_controls_there_is_never_a_press() -> None:
-    controls = open_controls("none", 17, 27, 1.5)
+    controls = open_controls(ControlsConfig("none"))
     assert isinstance(controls, NoControls)
     controls.show("ready")
     assert controls.action(0.01) is None
@@ -215,7 +218,7 @@ def test_without_controls_there_is_never_a_press() -> None:
 
 
 def test_a_usb_button_works_without_pins_too(tmp_path: Path) -> None:
-    controls = open_controls("none", 17, 27, 1.5, input_device=tmp_path / "unplugged")
+    controls = open_controls(ControlsConfig("none", input_device=tmp_path / "unplugged"))
     assert isinstance(controls, UsbControls)
     assert controls.action(0.01) is None
     controls.close()

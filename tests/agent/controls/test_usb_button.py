@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from agent.config import ControlsConfig
 from agent.controls import usb_button as evdev_button
 from agent.controls.panel import GpioControls
 from agent.controls.presses import Action, Presses
@@ -194,7 +195,9 @@ def test_what_is_no_input_device_is_said_once_and_looked_for_again(
 
 def test_pedal_and_button_work_side_by_side(pedal: Pedal) -> None:
     before = [signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGUSR2)]
-    controls = GpioControls(17, 27, LONG_S, usb=EvdevButton(pedal.path), mock=True)
+    controls = GpioControls(
+        ControlsConfig(pins="mock", long_press_s=LONG_S), EvdevButton(pedal.path)
+    )
     pin: Any = controls._button.pin
     try:
         assert tap(pedal, controls._presses) == "start"
