@@ -44,7 +44,7 @@ def transports(settings: AgentConfig, *, lasting: bool = False) -> list[Transpor
 
 
 @contextlib.contextmanager
-def delivery(store: Store, ways: Sequence[Transport]) -> Iterator[Sync]:
+def open_sync(store: Store, ways: Sequence[Transport]) -> Iterator[Sync]:
     """Delivers from `store` over `ways`, until the block ends. Raises ConfigError for no way."""
     if not ways:
         raise ConfigError(NOWHERE)

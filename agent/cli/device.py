@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import config
-from agent.cli import delivery as cli_parts
+from agent.cli import delivery
 from agent.cli.delivery import AddCommand
 from agent.clock import Clock
 from agent.errors import ConfigError
@@ -54,7 +54,7 @@ def _status(options: argparse.Namespace) -> int:
     """A store that can't be opened is what one wants to be told, too."""
     settings = config.load(options.config)
     clock = Clock(trusted=settings.session.trust_clock)
-    report = status.report(settings, lambda: cli_parts.open_store(settings), clock)
+    report = status.report(settings, lambda: delivery.open_store(settings), clock)
     if options.json:
         print(json.dumps(report, indent=2))
     else:
@@ -108,7 +108,7 @@ def _config(options: argparse.Namespace) -> None:
     settings = config.load(options.config)
     for section, key, default, _ in config.settings():
         value = getattr(getattr(settings, section), key)
-        print(f"{section}.{key} = {cli_parts.plain(value)}{'' if value == default else '  # set'}")
+        print(f"{section}.{key} = {delivery.plain(value)}{'' if value == default else '  # set'}")
     print(f"# the store is {settings.store_path}")
     print(f"# the models are in {settings.model.cache or models.default_cache()}")
     print(f"# the secrets are {settings.token_path} and {settings.password_path}")

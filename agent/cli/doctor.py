@@ -1,17 +1,12 @@
 """What `blink-agent doctor` looks at, joined to this device's configuration."""
 
 from agent.camera.pi import OPEN_TIMEOUT_S, STOP_TIMEOUT_S
-from agent.cli import delivery as cli_parts
-from agent.cli import measuring as cli_eyes
+from agent.cli import delivery, measuring
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.config import settings as every_key
 from agent.face import models
-from agent.health import check_camera as doctor_eyes
-from agent.health import check_controls as doctor_hands
-from agent.health import check_disk as doctor_disk
-from agent.health import check_network as doctor_network
-from agent.health import check_services as doctor_services
+from agent.health import check_camera, check_controls, check_disk, check_network, check_services
 from agent.health.doctor import Check, Finding, ok
 from agent.sync import Transport
 from agent.system.process_lock import lock_owner
@@ -33,9 +28,9 @@ def checks(settings: AgentConfig) -> list[Check]:
         *_eyes(settings),
         *_hands(settings),
         *_kept(settings),
-        Check("credentials", QUICK_S, lambda: doctor_network.credentials(settings)),
+        Check("credentials", QUICK_S, lambda: check_network.credentials(settings)),
         *contact(settings),
-        Check("services", QUICK_S, lambda: doctor_services.services(units())),
+        Check("services", QUICK_S, lambda: check_services.services(units())),
     ]
 
 
@@ -45,19 +40,19 @@ def _eyes(settings: AgentConfig) -> list[Check]:
         Check(
             "camera",
             2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s + INFERENCE_S,
-            lambda: doctor_eyes.camera(
+            lambda: check_camera.camera(
                 wish,
-                lambda: cli_eyes.camera(settings),
+                lambda: measuring.camera(settings),
                 _watching(settings),
-                lambda: cli_eyes.tracker(settings),
+                lambda: measuring.tracker(settings),
             ),
             "switch it off and look at the camera's cable",
         ),
         Check(
             "model",
             INFERENCE_S,
-            lambda: doctor_eyes.model(cache, settings.model.threads, wish.fps),
-            doctor_eyes.MODELS,
+            lambda: check_camera.model(cache, settings.model.threads, wish.fps),
+            check_camera.MODELS,
         ),
     ]
 
@@ -65,9 +60,9 @@ def _eyes(settings: AgentConfig) -> list[Check]:
 def _hands(settings: AgentConfig) -> list[Check]:
     wish = settings.controls
     return [
-        Check("button", QUICK_S, lambda: doctor_hands.button(wish, _watching(settings))),
-        Check("light", QUICK_S, lambda: doctor_hands.light(wish, _watching(settings))),
-        Check("usb button", QUICK_S, lambda: doctor_hands.input_button(wish.input_device)),
+        Check("button", QUICK_S, lambda: check_controls.button(wish, _watching(settings))),
+        Check("light", QUICK_S, lambda: check_controls.light(wish, _watching(settings))),
+        Check("usb button", QUICK_S, lambda: check_controls.input_button(wish.input_device)),
     ]
 
 
@@ -77,10 +72,10 @@ def _kept(settings: AgentConfig) -> list[Check]:
         Check(
             "store",
             STORE_S,
-            lambda: doctor_disk.store(path, lambda: cli_parts.open_store(settings)),
+            lambda: check_disk.store(path, lambda: delivery.open_store(settings)),
         ),
-        Check("disk", QUICK_S, lambda: doctor_disk.disk(path)),
-        Check("clock", QUICK_S, lambda: doctor_disk.clock(Clock())),
+        Check("disk", QUICK_S, lambda: check_disk.disk(path)),
+        Check("clock", QUICK_S, lambda: check_disk.clock(Clock())),
     ]
 
 
@@ -105,20 +100,20 @@ def contact(settings: AgentConfig) -> list[Check]:
     """The two that reach beyond this device."""
 
     def broker_ways() -> list[Transport]:
-        way = cli_parts.mqtt(settings, lasting=False)
+        way = delivery.mqtt(settings, lasting=False)
         return [] if way is None else [way]
 
     return [
         Check(
             "broker",
             NETWORK_S,
-            lambda: doctor_network.broker(settings, broker_ways()),
-            doctor_network.AGAIN,
+            lambda: check_network.broker(settings, broker_ways()),
+            check_network.AGAIN,
         ),
         Check(
             "server",
             NETWORK_S + settings.server.timeout_s,
-            lambda: doctor_network.server(settings),
-            doctor_network.AGAIN,
+            lambda: check_network.server(settings),
+            check_network.AGAIN,
         ),
     ]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent import config
-from agent.cli import delivery as cli_parts
+from agent.cli import delivery
 from agent.cli.doctor import contact
 from agent.config import DEFAULT_FILE, AgentConfig
 from agent.enrol.enrol import Enrolled, Wish, enrol
@@ -60,7 +60,7 @@ def _undelivered(settings: AgentConfig) -> int:
         settings.store_path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return 0
-    with cli_parts.open_store(settings) as store:
+    with delivery.open_store(settings) as store:
         counts = store.counts()
     return counts["pending"] + counts["parked"]
 

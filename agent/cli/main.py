@@ -12,10 +12,7 @@ import sys
 from pathlib import Path
 
 from agent import __version__, config
-from agent.cli import device as cli_device
-from agent.cli import offline as cli_measure
-from agent.cli import services as cli_services
-from agent.cli import sessions as cli_sessions
+from agent.cli import device, offline, services, sessions
 from agent.cli.delivery import Run
 from agent.errors import AgentError
 
@@ -56,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for kind in (cli_services, cli_sessions, cli_device, cli_measure):
+    for kind in (services, sessions, device, offline):
         kind.add_commands(command)
     return parser
 

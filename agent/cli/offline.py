@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import config
-from agent.cli import delivery as cli_parts
+from agent.cli import delivery
 from agent.cli.delivery import AddCommand
 from agent.clock import Clock
 from agent.config import AgentConfig
@@ -54,7 +54,7 @@ def add_commands(command: AddCommand) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     from agent.capture import ReplayCamera
-    from agent.cli import measuring as cli_eyes
+    from agent.cli import measuring
     from agent.offline.pictures import pictures
     from agent.offline.replay import replay
 
@@ -62,8 +62,8 @@ def _replay(options: argparse.Namespace) -> int:
     video, clock = ReplayCamera(options.video, rate=options.fps), Clock()
     with contextlib.ExitStack() as stack:
         drawn = stack.enter_context(pictures(options.video, options.plot, options.overlay))
-        recording = cli_eyes.recording(
-            drawn.watching(cli_eyes.tracker(settings)), clock, video, None
+        recording = measuring.recording(
+            drawn.watching(measuring.tracker(settings)), clock, video, None
         )
         trace = stack.enter_context(new_trace(options.trace, options.video))
         replayed = replay(video, recording, trace)
@@ -77,18 +77,18 @@ def _replay(options: argparse.Namespace) -> int:
         print(f"{replayed.frames} frames at {replayed.fps:.2f} a second")
         _print_blinks(replayed.blinks, replayed.document["quality"])
         for name, value in metrics.items():
-            print(f"{name:30} {cli_parts.plain(value)}")
+            print(f"{name:30} {delivery.plain(value)}")
     return _deliver(settings, replayed.document) if options.deliver else 0
 
 
 def _deliver(settings: AgentConfig, document: dict[str, Any]) -> int:
-    ways = cli_parts.transports(settings)
-    with cli_parts.open_store(settings) as store:
+    ways = delivery.transports(settings)
+    with delivery.open_store(settings) as store:
         store.put(document)
-        with cli_parts.delivery(store, ways) as sync:
+        with delivery.open_sync(store, ways) as sync:
             if sync.once(settings.server.timeout_s):
                 return 0
-        _warn(f"kept, not delivered yet: {cli_parts.delivery_report(store)}")
+        _warn(f"kept, not delivered yet: {delivery.delivery_report(store)}")
     return 1
 
 

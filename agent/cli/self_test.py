@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.cli import measuring as cli_eyes
+from agent.cli import measuring
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.errors import AgentError, ModelError, StoreError
 from agent.face import models
 from agent.face.mesh import AttentionMesh, load_models
 from agent.face.model_files import read_manifest
-from agent.health import check_camera as doctor_eyes
+from agent.health import check_camera
 from agent.measure.document import Document
 from agent.measure.recording import Recording
 from agent.records import Frame
@@ -63,14 +63,14 @@ def check_models(settings: AgentConfig) -> None:
             if not np.isfinite(interpreter.tensor(detail["index"])()).all():
                 raise ModelError(f"{name}: expected numbers, found NaN or infinity")
         print(f"{name}: an inference took {took_ms:.1f} ms")
-    look_ms, glance_ms = doctor_eyes.times_ms(AttentionMesh(load_models(cache)), rounds=3)
+    look_ms, glance_ms = check_camera.times_ms(AttentionMesh(load_models(cache)), rounds=3)
     print(f"a look at the face takes {look_ms:.1f} ms, at the eyes alone {glance_ms:.1f} ms")
 
 
 def _measured(settings: AgentConfig) -> Document:
     """A session of nothing but grey: no face, and a document that says so."""
     parts = {"source": "self-test", "width": 640, "height": 480}
-    recording = Recording(cli_eyes.tracker(settings), Clock(), camera=parts, agent={})
+    recording = Recording(measuring.tracker(settings), Clock(), camera=parts, agent={})
     for number in range(FRAMES):
         recording.add(Frame(number / 30, np.full((480, 640, 3), 128, np.uint8)))
     return recording.finish("command")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent import config
-from agent.cli import delivery as cli_parts
+from agent.cli import delivery
 from agent.cli.delivery import AddCommand
 from agent.config import AgentConfig
 from agent.errors import ConfigError, ControlsError
@@ -47,22 +47,22 @@ def _sync(options: argparse.Namespace) -> int:
             _deliver_for_good(config.load(options.config), stopping)
         return 0
     settings = config.load(options.config)
-    ways = cli_parts.transports(settings)
-    with cli_parts.open_store(settings) as store:
-        with cli_parts.delivery(store, ways) as sync:
+    ways = delivery.transports(settings)
+    with delivery.open_store(settings) as store:
+        with delivery.open_sync(store, ways) as sync:
             if sync.once(ONCE_S):
                 return 0
-        print(cli_parts.delivery_report(store), file=sys.stderr)
+        print(delivery.delivery_report(store), file=sys.stderr)
         return 1
 
 
 def _deliver_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
-    ways = cli_parts.transports(settings, lasting=True)
-    with cli_parts.open_store(settings) as store, process_lock(settings.store_path, "sync"):
+    ways = delivery.transports(settings, lasting=True)
+    with delivery.open_store(settings) as store, process_lock(settings.store_path, "sync"):
         if not ways:
             _wait_for_enrolment(store, stopping)
             return
-        with cli_parts.delivery(store, ways) as sync:
+        with delivery.open_sync(store, ways) as sync:
             systemd.ready()
             sync.run(stopping)
             systemd.stopping()
@@ -71,9 +71,9 @@ def _deliver_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
 def _wait_for_enrolment(store: Store, stopping: threading.Event) -> None:
     """Not an error: a device may measure for weeks before it is somebody's. `enrol` starts the
     service anew."""
-    log.warning("nothing is delivered: %s", cli_parts.NOWHERE)
+    log.warning("nothing is delivered: %s", delivery.NOWHERE)
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    store.note("delivery", {"ok": False, "at": at, "problem": cli_parts.NOWHERE, "enrolled": False})
+    store.note("delivery", {"ok": False, "at": at, "problem": delivery.NOWHERE, "enrolled": False})
     systemd.ready()
     while not stopping.wait(ALIVE_S):
         systemd.watchdog()

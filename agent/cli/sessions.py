@@ -7,7 +7,7 @@ import uuid
 from datetime import timedelta
 
 from agent import config
-from agent.cli import delivery as cli_parts
+from agent.cli import delivery
 from agent.cli.delivery import AddCommand
 from agent.clock import Clock
 from agent.errors import AgentError
@@ -39,7 +39,7 @@ def _command(options: argparse.Namespace, name: str) -> int:
     """Exit status 1 where nobody is there to obey."""
     settings = config.load(options.config)
     clock = Clock(trusted=settings.session.trust_clock)
-    with cli_parts.open_store(settings) as store:
+    with delivery.open_store(settings) as store:
         store.add_command(
             {
                 "id": str(uuid.uuid4()),
@@ -55,7 +55,7 @@ def _command(options: argparse.Namespace, name: str) -> int:
 
 
 def _sessions(options: argparse.Namespace) -> None:
-    with cli_parts.open_store(config.load(options.config)) as store:
+    with delivery.open_store(config.load(options.config)) as store:
         found = store.sessions(1000)
     if options.json:
         print(json.dumps([each.document for each in found], indent=2))
@@ -71,6 +71,6 @@ def _sessions(options: argparse.Namespace) -> None:
 
 
 def _retry(options: argparse.Namespace) -> None:
-    with cli_parts.open_store(config.load(options.config)) as store:
+    with delivery.open_store(config.load(options.config)) as store:
         if not store.retry(options.session_id):
             raise AgentError(f"expected a refused session's id, found {options.session_id!r}")

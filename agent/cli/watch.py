@@ -5,8 +5,7 @@ import threading
 from collections.abc import Iterator
 
 from agent.capture import Camera
-from agent.cli import delivery as cli_parts
-from agent.cli import measuring as cli_eyes
+from agent.cli import delivery, measuring
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.controls.panel import open_controls
@@ -23,17 +22,17 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
     with (
         contextlib.closing(open_controls(settings.controls)) as panel,
         fault_shown(panel, stopping),
-        cli_parts.open_store(settings) as store,
+        delivery.open_store(settings) as store,
         process_lock(settings.store_path, "watch"),
         fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
         contextlib.closing(_worker(settings)) as worker,
         _camera(settings, store) as camera,
     ):
-        tracker = cli_eyes.tracker(settings)
+        tracker = measuring.tracker(settings)
         try_camera(camera, settings.camera.timeout_s)
         Watch(
             camera,
-            lambda session_id: cli_eyes.recording(tracker, clock, camera, session_id),
+            lambda session_id: measuring.recording(tracker, clock, camera, session_id),
             store,
             worker,
             panel,
@@ -60,7 +59,7 @@ def _camera(settings: AgentConfig, store: Store) -> Iterator[Camera]:
     with contextlib.suppress(StoreError):  # a full disk keeps nobody from starting
         if (store.noted("watch") or {}).get("state") != "fault":
             store.note("watch", {"state": "starting"})
-    camera = cli_eyes.camera(settings)
+    camera = measuring.camera(settings)
     with afterwards(camera.close):
         yield camera
 

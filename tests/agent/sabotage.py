@@ -15,7 +15,7 @@ from agent import capture
 from agent.cli import main as cli
 from agent.store import file as store_file
 from agent.transport import mqtt_connection
-from agent.watch import loop as watch
+from agent.watch import loop
 
 
 def hang() -> None:
@@ -51,7 +51,7 @@ def arm(part: str, file: Path) -> None:
 
 if __name__ == "__main__":
     arm(sys.argv[1], Path(sys.argv[2]))
-    watch.FAULT_S = 0.5  # nobody looks at the light here
+    loop.FAULT_S = 0.5  # nobody looks at the light here
     store_file.WAIT_S = 1.0
     mqtt_connection.KEEPALIVE_S, mqtt_connection.STUCK_S, mqtt_connection.HANG_S = 1, 4.0, 0.5
     sys.exit(cli.main(sys.argv[3:]))

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.camera import pi as picamera
-from agent.camera.pi import PiCamera
+from agent.camera.pi import PiCamera, _unpadded
 from agent.errors import CameraError
 from tests.standins.picamera2 import Picamera2, i420, padded
 
@@ -65,7 +64,7 @@ def test_a_stride_that_is_rounded_up_is_cropped_in_every_plane(
     width: int, height: int, padding: int
 ) -> None:
     picture = i420(width, height)
-    cropped = picamera._unpadded(padded(picture, width + padding), width, height)
+    cropped = _unpadded(padded(picture, width + padding), width, height)
     np.testing.assert_array_equal(cropped, picture)
     assert cropped.flags.c_contiguous
 
@@ -109,7 +108,7 @@ def test_a_pi_s_camera_that_hangs_ends_in_an_error(pi: type[Picamera2]) -> None:
 def test_a_call_that_never_comes_back_ends_in_an_error_all_the_same(
     pi: type[Picamera2], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picamera, "GRACE_S", 0.05)
+    monkeypatch.setattr("agent.camera.pi.GRACE_S", 0.05)
     camera = PiCamera(64, 48, 30)
     camera.start()
     monkeypatch.setattr(pi, "hangs", frozenset(["capture_request"]))
@@ -133,8 +132,8 @@ def test_a_frame_that_is_lost_is_given_back_and_an_error(pi: type[Picamera2]) ->
 def test_no_call_to_a_pi_s_camera_waits_for_ever(
     pi: type[Picamera2], monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(picamera, "STOP_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(picamera, "OPEN_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("agent.camera.pi.STOP_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("agent.camera.pi.OPEN_TIMEOUT_S", 0.05)
     camera = PiCamera(64, 48, 30)
     monkeypatch.setattr(pi, "hangs", frozenset([call]))
     with pytest.raises(CameraError, match=f"did not {call} within"):

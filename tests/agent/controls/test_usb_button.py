@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from agent.config import ControlsConfig
-from agent.controls import usb_button as evdev_button
+from agent.controls import usb_button
 from agent.controls.panel import GpioControls
 from agent.controls.presses import Action, Presses
 from agent.controls.usb_button import EvdevButton
@@ -64,7 +64,7 @@ class Pedal:
 def pedal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pedal]:
     pedal = Pedal(tmp_path / "usb-pedal-event-kbd")
     monkeypatch.setattr(fcntl, "ioctl", pedal.ioctl)
-    monkeypatch.setattr(evdev_button, "RETRY_S", 0.05)
+    monkeypatch.setattr(usb_button, "RETRY_S", 0.05)
     yield pedal
     if pedal.path.exists():
         pedal.unplug()
@@ -180,7 +180,7 @@ def test_a_device_that_never_stops_talking_keeps_nobody(pedal: Pedal) -> None:
 def test_what_is_no_input_device_is_said_once_and_looked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(evdev_button, "RETRY_S", 0.0)
+    monkeypatch.setattr(usb_button, "RETRY_S", 0.0)
     caplog.set_level("INFO")
     path = tmp_path / "file"
     path.write_bytes(b"")

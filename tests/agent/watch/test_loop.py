@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from agent.cli import measuring as cli_eyes
-from agent.cli import watch as cli_watch
+from agent.cli import measuring, watch
 from agent.config import AgentConfig
 from agent.controls.panel import Action, LightState
 from agent.errors import CameraError, ConfigError, ControlsError, StoreError
@@ -25,8 +24,7 @@ from agent.records import FaceLandmarks, Frame
 from agent.store.store import Store
 from agent.system import systemd
 from agent.system.worker import Worker
-from agent.watch import checkpoints
-from agent.watch import loop as watch
+from agent.watch import checkpoints, loop
 from agent.watch.loop import Limits, Watch, fault_shown, try_camera
 from tests.agent.documents import document
 
@@ -388,8 +386,8 @@ def test_a_camera_that_hangs_and_does_not_stop_either_is_said_to_hang(
 
     monkeypatch.setattr(device.camera, "stop", fails("did not stop within 5 s"))
     monkeypatch.setattr(device.camera, "close", fails("did not close within 5 s"), raising=False)
-    monkeypatch.setattr(cli_eyes, "camera", lambda settings: device.camera)
-    opened = partial(cli_watch._camera, AgentConfig(), device.store)
+    monkeypatch.setattr(measuring, "camera", lambda settings: device.camera)
+    opened = partial(watch._camera, AgentConfig(), device.store)
     device.panel.presses = ["start"]
     device.at(3, fails("no frame within 3 s"))
     with pytest.raises(CameraError, match="no frame"), opened():
@@ -695,7 +693,7 @@ def test_a_long_press_is_seen_at_the_next_frame(device: Device) -> None:
 def test_what_ends_the_process_is_shown_as_a_fault_before(
     device: Device, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "FAULT_S", 0.05)
+    monkeypatch.setattr(loop, "FAULT_S", 0.05)
     told: list[str] = []
     with (
         pytest.raises(SystemExit) as ended,
@@ -719,7 +717,7 @@ def test_a_stop_does_not_wait_for_a_fault_to_be_seen(device: Device) -> None:
     begun_s = time.monotonic()
     with pytest.raises(SystemExit), fault_shown(device.panel, device.stopping):
         raise StoreError("read-only")
-    assert time.monotonic() - begun_s < watch.FAULT_S / 2
+    assert time.monotonic() - begun_s < loop.FAULT_S / 2
 
 
 def test_a_camera_is_tried_before_it_is_called_ready(device: Device) -> None:
