@@ -1,11 +1,11 @@
-"""The agent: from a camera to a delivered session document.
+"""The agent: it reads a camera, measures blinks and delivers session documents.
 
     camera -> Frame -> FaceLandmarks -> EyeSample -> Blink -> Session -> store -> sync -> server
 
-Every arrow is one call that passes on one value. `ear` and `measure` are pure: no clock, no I/O, no
-logging; time arrives with the data. Hardware, files and sockets live at the edge, each outside
-library in one room. `cli` joins the parts: `cli.delivery` for all commands, `cli.measuring` for
-those that look at eyes. Every room's `__init__.py` says what lives there.
+Each arrow is one call that passes on one value. `ear` and `measure` are pure: no clock, no I/O, no
+logging; time comes with the data. Hardware, files and sockets are at the edge, and each third-party
+library is imported in one room only. `cli` joins the parts: `cli.delivery` for all commands,
+`cli.measuring` for those that measure. Each room's `__init__.py` says what it contains.
 """
 
 __version__ = "0.1.0"

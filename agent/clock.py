@@ -1,4 +1,4 @@
-"""The two clocks: the wall's, which may be wrong, and the monotonic one, which only counts."""
+"""The wall clock, which may be wrong, and the monotonic clock, which only counts seconds."""
 
 import ctypes
 import os
@@ -13,39 +13,40 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LOCALTIME = Path("/etc/localtime")
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
-_TIMEX_BYTES = 512  # struct timex is 208 bytes; the kernel fills it in
+_TIMEX_BYTES = 512  # more than struct timex, which is 208 bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Both clocks of this machine. Tests pass their own.
+    """Both clocks of this machine. Tests pass in their own.
 
-    With `trusted` the wall clock is believed without a time service.
+    With `trusted`, the wall clock is believed without a time service.
     """
 
     trusted: bool = field(default=False, kw_only=True)
 
     def now(self) -> datetime:
-        """The wall clock, in UTC."""
+        """Return the wall clock's time, in UTC."""
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
-        """Seconds since some moment of this boot."""
+        """Return the monotonic clock's time, in seconds since an arbitrary moment of this boot."""
         return time.monotonic()
 
     def synchronized(self) -> bool:
-        """Whether the wall clock can be believed: the time service, or the kernel, says so."""
+        """Return whether the wall clock is trusted, or reported as synchronised by the time service
+        or the kernel."""
         return self.trusted or TIMESYNC_FLAG.exists() or _kernel_synchronized()
 
     def boot_id(self) -> str:
-        """Which boot this is: monotonic times of another boot mean nothing."""
+        """Return the id of this boot. Monotonic times of different boots can't be compared."""
         try:
             return BOOT_ID.read_text().strip()
         except OSError:
             return "unknown"
 
     def timezone(self) -> str:
-        """The zone's name, as Europe/Berlin; UTC where it can't be known."""
+        """Return the name of the local time zone, such as Europe/Berlin; UTC if it is unknown."""
         named = os.environ.get("TZ", "").removeprefix(":")
         link = str(LOCALTIME.resolve()).partition("/zoneinfo/")[2]
         for name in (named, link):
@@ -54,7 +55,7 @@ class Clock:
         return "UTC"
 
     def utc_offset_minutes(self, moment: datetime) -> int:
-        """Local time's distance from UTC at `moment`."""
+        """Return the offset of local time from UTC at `moment`, in minutes."""
         offset = moment.astimezone(zoneinfo.ZoneInfo(self.timezone())).utcoffset()
         return 0 if offset is None else round(offset.total_seconds() / 60)
 
@@ -68,7 +69,7 @@ def _is_zone(name: str) -> bool:
 
 
 def _kernel_synchronized() -> bool:
-    """Asks adjtimex(2) with no change wanted: it answers for chrony and ntpd as well."""
+    """Ask the kernel with adjtimex(2), changing nothing. This covers chrony and ntpd too."""
     try:
         adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
     except (OSError, AttributeError):

@@ -1,8 +1,8 @@
-"""AgentConfig: from a TOML file, then the environment, then systemd's credentials; validated once.
+"""AgentConfig: read from a TOML file, overridden by the environment, validated once.
 
-Every key is a field below, with its default, its unit in the name or the text, and its range. A
-key nobody knows is refused with the nearest name. `BLINKLOG_AGENT_CAMERA_FPS=15` is `fps` of
-`[camera]`.
+Secrets come from files, which systemd may provide as credentials. Every key is a field below, with
+its default, its description and its range. Unknown keys are rejected; the error suggests the
+nearest name. `BLINKLOG_AGENT_CAMERA_FPS=15` overrides `fps` in `[camera]`.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ from typing import Any, Literal
 from agent.errors import ConfigError
 
 DEFAULT_FILE = Path("/etc/blinklog/agent.toml")
-DEVICE_STATE = Path("/var/lib/blinklog")  # the services' state directory, where there is a device
+DEVICE_STATE = Path("/var/lib/blinklog")  # the services' state directory on a device
 PREFIX = "BLINKLOG_AGENT_"
 
 
 def _key(default: Any, about: str, low: float = -math.inf, high: float = math.inf) -> Any:
-    """A field with its sentence for the docs and its range, ends included."""
+    """Return a field with its description for the docs and its range, both ends included."""
     return field(default=default, metadata={"about": about, "low": low, "high": high})
 
 
@@ -35,26 +35,29 @@ class CameraConfig:
 
     source: Literal["picamera2", "usb", "replay"] = _key("picamera2", "which camera")
     device: str = _key(
-        "/dev/video0", "the USB camera's device file; its name below `/dev/v4l/by-id/` lasts"
+        "/dev/video0", "the USB camera's device file; its name in `/dev/v4l/by-id/` is stable"
     )
     file: Path | None = _key(
         None,
-        "the video that `replay` shows in place of a camera; a bare stream (`.h264`, `.mjpeg`) has"
-        " no times and is refused",
+        "the video that `replay` plays instead of a camera; a raw stream (`.h264`, `.mjpeg`) has no"
+        " timestamps and is rejected",
     )
-    loop: bool = _key(False, "whether `replay` begins again at the video's end")
+    loop: bool = _key(False, "whether `replay` starts again at the end of the video")
     width: int = _key(640, "width of the picture in pixels", 160, 1920)
     height: int = _key(480, "height of the picture in pixels", 120, 1080)
     fps: float = _key(
-        30.0, "frames a second, also of a replayed file; below 15 durations are not measured", 1, 60
+        30.0,
+        "frames per second, also for a replayed file; below 15, durations are not measured",
+        1,
+        60,
     )
     rotate: Literal[0, 90, 180, 270] = _key(
         0,
-        "degrees clockwise by which the picture has to be turned to be upright: 0, 90, 180 or 270",
+        "degrees clockwise to rotate the picture so that it is upright: 0, 90, 180 or 270",
     )
-    flip: bool = _key(False, "whether the picture, once upright, is mirrored left to right")
-    timeout_s: float = _key(  # with what follows it has to end before the watchdog does us
-        3.0, "seconds without a frame until the camera counts as hung", 0.5, 15
+    flip: bool = _key(False, "whether the upright picture is mirrored left to right")
+    timeout_s: float = _key(  # this and what follows must take less than WatchdogSec
+        3.0, "seconds without a frame until the camera is considered hung", 0.5, 15
     )
 
 
@@ -63,18 +66,20 @@ class ModelConfig:
     """[model]"""
 
     cache: Path | None = _key(
-        None, "folder of the models; without it `/opt/blinklog/models`, or the user's cache"
+        None, "folder of the models; default `/opt/blinklog/models`, or the user's cache"
     )
-    threads: int = _key(1, "threads for an inference", 1, 8)
+    threads: int = _key(1, "threads per inference", 1, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
     """[session]"""
 
-    limit_minutes: float = _key(120.0, "minutes after which a session ends by itself", 0.1, 24 * 60)
+    limit_minutes: float = _key(
+        120.0, "minutes after which a session ends automatically", 0.1, 24 * 60
+    )
     checkpoint_s: float = _key(
-        10.0, "seconds between checkpoints: what a power cut can cost", 1, 60
+        10.0, "seconds between checkpoints: the most that a power cut can lose", 1, 60
     )
     trust_clock: bool = _key(
         False,
@@ -87,16 +92,16 @@ class ControlsConfig:
     """[controls]"""
 
     pins: Literal["gpio", "mock", "none"] = _key(
-        "gpio", "`mock`: gpiozero's own stand-in, pressed by SIGUSR1 and released by SIGUSR2"
+        "gpio", "`mock`: gpiozero's mock pins, pressed by SIGUSR1 and released by SIGUSR2"
     )
-    button_gpio: int = _key(17, "GPIO number of the button, switching to ground", 0, 27)
+    button_gpio: int = _key(17, "GPIO number of the button, which connects it to ground", 0, 27)
     led_gpio: int = _key(27, "GPIO number of the status light", 0, 27)
-    long_press_s: float = _key(1.5, "seconds of pressing that end a session", 0.5, 10)
+    long_press_s: float = _key(1.5, "seconds to hold the button to end a session", 0.5, 10)
     input_device: Path | None = _key(
-        None, "foot switch or USB button that works as the button too, below `/dev/input/by-id/`"
+        None, "foot switch or USB button to use as well, in `/dev/input/by-id/`"
     )
     input_key: int | None = _key(
-        None, "code of its only key that counts; without it all do", 1, 767
+        None, "code of the only key to use on it; default all keys", 1, 767
     )
 
 
@@ -105,40 +110,44 @@ class StoreConfig:
     """[store]"""
 
     path: Path | None = _key(
-        None, "the database file; without it `/var/lib/blinklog/agent.sqlite3`, or the user's own"
+        None,
+        "the database file; default `/var/lib/blinklog/agent.sqlite3`, or in the user's state"
+        " folder",
     )
-    keep_sessions: int = _key(1000, "delivered sessions kept on the device", 0, 1_000_000)
+    keep_sessions: int = _key(1000, "delivered sessions to keep on the device", 0, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """[server]"""
 
-    url: str | None = _key(None, "the server's address, such as https://blinklog.example.org")
-    device: str | None = _key(None, "this device's id, as the server gave it")
+    url: str | None = _key(None, "the server's URL, such as https://blinklog.example.org")
+    device: str | None = _key(None, "this device's id, assigned by the server")
     token_file: Path | None = _key(
-        None, "file with the API token; without it `api-token`, from systemd or beside this file"
+        None, "file with the API token; default `api-token`, from systemd or next to this file"
     )
-    ca_file: Path | None = _key(None, "certificates to trust in place of the system's")
-    timeout_s: float = _key(10.0, "seconds to wait for an answer", 1, 120)
+    ca_file: Path | None = _key(None, "CA certificates to trust instead of the system's")
+    timeout_s: float = _key(10.0, "seconds to wait for a response", 1, 120)
 
 
 @dataclass(frozen=True, slots=True)
 class MqttConfig:
     """[mqtt]"""
 
-    host: str | None = _key(None, "the broker's name; without it sessions go over HTTP alone")
+    host: str | None = _key(
+        None, "the broker's host name; without it, sessions are sent over HTTP only"
+    )
     port: int = _key(8883, "the broker's port", 1, 65535)
-    tls: bool = _key(True, "whether the connection is encrypted")
-    ca_file: Path | None = _key(None, "certificates to trust in place of the system's")
+    tls: bool = _key(True, "whether to encrypt the connection")
+    ca_file: Path | None = _key(None, "CA certificates to trust instead of the system's")
     password_file: Path | None = _key(
-        None, "file with the password; without it `mqtt-password`, from systemd or beside this file"
+        None, "file with the password; default `mqtt-password`, from systemd or next to this file"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """All sections. Build it with `load`."""
+    """All sections. Create it with `load`."""
 
     camera: CameraConfig = CameraConfig()
     model: ModelConfig = ModelConfig()
@@ -147,12 +156,15 @@ class AgentConfig:
     store: StoreConfig = StoreConfig()
     server: ServerConfig = ServerConfig()
     mqtt: MqttConfig = MqttConfig()
-    file: Path = DEFAULT_FILE  # where it was read from, or would have been
+    file: Path = DEFAULT_FILE  # the file it was read from, or the default
 
     @property
     def store_path(self) -> Path:
-        """Where the store is: as said, else the device's, for its services and for whoever asks
-        what they do; else, where this is no device, in the user's own state directory."""
+        """Path of the store.
+
+        It is `store.path` if set, else a file in the device's state directory, which services and
+        commands share, else one in the user's state directory.
+        """
         if self.store.path is not None:
             return self.store.path
         if state := os.environ.get("STATE_DIRECTORY"):
@@ -164,35 +176,38 @@ class AgentConfig:
 
     @property
     def api_token(self) -> str | None:
-        """The device's token, or None where there is none yet."""
+        """The device's API token, or None. Raises ConfigError if its file can't be read."""
         return _secret(self.token_path, named=self.server.token_file is not None)
 
     @property
     def token_path(self) -> Path:
-        """Where the token is, or would be."""
+        """Path of the API token. The file may not exist."""
         return self.server.token_file or self._secret_path("api-token")
 
     @property
     def mqtt_password(self) -> str | None:
-        """The device's password for the broker, or None."""
+        """The device's MQTT password, or None. Raises ConfigError if its file can't be read."""
         return _secret(self.password_path, named=self.mqtt.password_file is not None)
 
     @property
     def password_path(self) -> Path:
-        """Where the broker's password is, or would be."""
+        """Path of the MQTT password. The file may not exist."""
         return self.mqtt.password_file or self._secret_path("mqtt-password")
 
     def _secret_path(self, name: str) -> Path:
-        """A service has its secrets from systemd; a person, who is root then, reads them where
-        systemd does: beside the configuration."""
+        """Return the default path of a secret.
+
+        A service gets its secrets from systemd. Commands, which need root for it, read the files
+        that systemd reads: they are next to the configuration.
+        """
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         return (Path(folder) if folder else self.file.parent) / name
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> AgentConfig:
-    """The configuration of `file` (default /etc/blinklog/agent.toml, where there is one).
+    """Load the configuration from `file`, by default /etc/blinklog/agent.toml if it exists.
 
-    Raises ConfigError that names the key, what was expected and what was found.
+    Raises ConfigError with the key, what was expected and what was found.
     """
     environ = os.environ if environ is None else environ
     path = file_of(file, environ)
@@ -201,13 +216,13 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 
 
 def file_of(named: Path | None, environ: Mapping[str, str] | None = None) -> Path:
-    """The file that is read: as named, else as the environment says, else the device's."""
+    """Return the file to read: `named`, else $BLINKLOG_CONFIG, else the default."""
     environ = os.environ if environ is None else environ
     return named or Path(environ.get("BLINKLOG_CONFIG", DEFAULT_FILE))
 
 
 def parse(text: str, file: Path, environ: Mapping[str, str] | None = None) -> AgentConfig:
-    """The configuration that `text`, the content of `file`, means. Raises ConfigError."""
+    """Parse `text`, the content of `file`. Raises ConfigError."""
     values = _from_environment(environ or {}, _from_text(text, file))
     sections: dict[str, Any] = {}
     for name, kind in _sections().items():
@@ -218,7 +233,7 @@ def parse(text: str, file: Path, environ: Mapping[str, str] | None = None) -> Ag
 
 
 def settings() -> Iterator[tuple[str, str, Any, str]]:
-    """Section, key, default and meaning of every setting, for the docs and their test."""
+    """Yield section, key, default and description of every setting, for the docs and their test."""
     for section, kind in _sections().items():
         for each in dataclasses.fields(kind):
             yield section, each.name, each.default, each.metadata["about"]
@@ -231,18 +246,18 @@ def _sections() -> dict[str, type]:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text("utf-8")  # as TOML is, whatever the locale
+        return path.read_text("utf-8")  # TOML's encoding, independent of the locale
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
+        raise ConfigError(f"{path}: invalid TOML: {error}") from error
 
 
 def _from_text(text: str, path: Path) -> dict[str, dict[str, Any]]:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
+        raise ConfigError(f"{path}: invalid TOML: {error}") from error
     for name, section in values.items():
         _known(name, _sections(), "section")
         if not isinstance(section, dict):
@@ -280,12 +295,12 @@ def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
 def _known(name: str, names: Mapping[str, Any], what: str) -> None:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+        hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(names)}"
         raise ConfigError(f"unknown {what}: {name!r}{hint}")
 
 
 def _value(name: str, kind: Any, value: Any) -> Any:
-    """`value` as `kind`. Text from the environment may stand for a number or a truth."""
+    """Return `value` converted to `kind`. The environment gives numbers and booleans as text."""
     if typing.get_origin(kind) is Literal:
         return _choice(name, typing.get_args(kind), value)
     if isinstance(kind, types.UnionType):
@@ -297,7 +312,7 @@ def _value(name: str, kind: Any, value: Any) -> Any:
 
 
 def _choice(name: str, choices: tuple[Any, ...], value: Any) -> Any:
-    """`value` as one of `choices`, which are of one type."""
+    """Return `value` as one of `choices`, which have one type."""
     try:
         chosen = _CONVERT[type(choices[0])](value)
     except (TypeError, ValueError):
@@ -337,7 +352,7 @@ def _text(value: object) -> str:
 def _path(value: object) -> Path:
     try:
         return Path(_text(value)).expanduser()
-    except RuntimeError as error:  # ~somebody who isn't here
+    except RuntimeError as error:  # ~user for an unknown user
         raise ValueError(str(error)) from error
 
 
@@ -346,13 +361,16 @@ _SAY = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "text",
     Path: "a path",
 }
 
 
 def _secret(file: Path, *, named: bool) -> str | None:
-    """A secret from its file, never from the command line; one that was `named` must be there."""
+    """Return the secret in `file`, or None. Secrets never come from the command line.
+
+    Raises ConfigError if the file can't be read, or is missing although the configuration names it.
+    """
     try:
         return file.read_text("utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
@@ -362,13 +380,13 @@ def _secret(file: Path, *, named: bool) -> str | None:
 
 
 def _check(config: AgentConfig) -> None:
-    """What one key alone can't show."""
+    """Validate settings that depend on each other."""
     if config.camera.source == "replay" and config.camera.file is None:
         raise ConfigError("camera.file: expected a video file for source 'replay', found none")
     controls = config.controls
     if controls.pins != "none" and controls.button_gpio == controls.led_gpio:
         raise ConfigError(
-            "controls.led_gpio: expected another GPIO than the button's, found"
+            "controls.led_gpio: expected a different GPIO from the button's, found"
             f" {controls.led_gpio} for both"
         )
     url = config.server.url
@@ -376,5 +394,5 @@ def _check(config: AgentConfig) -> None:
         raise ConfigError(f"server.url: expected https://… or http://…, found {url!r}")
     if config.mqtt.host is not None and config.server.device is None:
         raise ConfigError(
-            "server.device: expected this device's id, as the broker is set; found none"
+            "server.device: expected this device's id, because [mqtt] host is set; found none"
         )

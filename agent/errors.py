@@ -1,24 +1,24 @@
-"""The agent's few errors: one base, each also a standard type."""
+"""The agent's exceptions: one base class, each subclass also a standard type."""
 
 
 class AgentError(Exception):
-    """Something the agent can explain: the message says what was expected and what was found."""
+    """An error the agent can explain. The message says what was expected and what was found."""
 
 
 class ConfigError(AgentError, ValueError):
-    """A setting that can't work."""
+    """A configuration value is invalid."""
 
 
 class CameraError(AgentError, OSError):
-    """The camera or the video can't be opened, or stopped giving frames."""
+    """The camera or the video can't be opened, or no longer delivers frames."""
 
 
 class ModelError(AgentError, RuntimeError):
-    """A model file is missing, has the wrong hash or shape, or no runtime can run it."""
+    """A model file is missing, has the wrong hash or tensor shapes, or no runtime can run it."""
 
 
 class ControlsError(AgentError, OSError):
-    """The button's or the light's pins can't be used."""
+    """The GPIO pins of the button or the light can't be used."""
 
 
 class StoreError(AgentError, OSError):
@@ -30,7 +30,10 @@ class TraceError(AgentError, ValueError):
 
 
 class DeliveryError(AgentError, OSError):
-    """A transport could not deliver. `retry_after_s` is the server's own wish, in seconds."""
+    """A transport failed to deliver.
+
+    `retry_after_s` is the delay that the server asked for, in seconds, or None.
+    """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)

@@ -1,8 +1,8 @@
-"""Delivery: what is pending in the store goes over the first transport that gets it acknowledged.
+"""Delivery: send pending documents over the first transport that gets them acknowledged.
 
-A document counts as delivered when the server says that its database committed it, and not before.
+A document counts as delivered once the server says that its database committed it, and not before.
 Every document may be sent any number of times, over any transport, in any order: the server's
-revision rule makes the rest a no-op.
+revision rule makes repeats a no-op.
 """
 
 import logging
@@ -20,71 +20,72 @@ log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
-POLL_S = 0.25  # how often the store is asked for news: a start is on its way within a second
-BATCH = 8  # documents in flight: enough to hide a round trip, little to send twice
+POLL_S = 0.25  # how often the store is polled for changes: a start is sent within a second
+BATCH = 8  # documents in flight: enough to hide a round trip, few enough to resend
 ACK_S = 5.0  # a commit takes milliseconds; a late acknowledgement still counts
-BASE_S = 1.0  # ceiling of the first delay
-CAP_S = 300.0  # ceiling of all delays: what a person waits at most once the server is back
-RETRY_AFTER_CAP_S = 3600.0  # a server's wish for longer is taken for an error
-REPORT_S = 60.0  # a successful delivery is noted once a minute: every note wears the SD card
-LOOK_S = 60.0  # a look into the store without news, should one ever be missed
-ONCE_FAILURES = 2  # in a row end `once`
+BASE_S = 1.0  # upper limit of the first delay
+CAP_S = 300.0  # upper limit of all delays: the longest wait once the server is back
+RETRY_AFTER_CAP_S = 3600.0  # a longer delay requested by a server is assumed to be a mistake
+REPORT_S = 60.0  # success is noted at most once a minute: every write wears the SD card
+LOOK_S = 60.0  # check the store this often even without a change, in case one was missed
+ONCE_FAILURES = 2  # consecutive failures that end `once`
 
 
 class Transport(Protocol):
-    """A way to the server."""
+    """A connection to the server, over HTTP or MQTT."""
 
     name: str
 
     def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
-        """Sends documents; yields what the server says of each as it comes.
+        """Send documents and yield the server's acknowledgements as they arrive.
 
-        Waits at most `timeout_s` for the next word. With no documents it only keeps its connection,
-        or finds out whether what it failed with is over. Raises DeliveryError where this way does
-        not work now.
+        Waits at most `timeout_s` seconds for each acknowledgement. Without documents it only keeps
+        the connection alive, or checks whether an earlier failure is over. Raises DeliveryError if
+        the transport does not work now.
         """
 
     def commands(self) -> list[Document]:
-        """The commands that have come since the last call, unchecked."""
+        """Return the commands received since the last call, not yet validated."""
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
 
 
 class Store(Protocol):
-    """What delivery needs of the store."""
+    """The part of the store that delivery needs."""
 
     def pending(self, limit: int, skip: Iterable[tuple[str, int]] = ()) -> list[Document]:
-        """Documents that are not acknowledged."""
+        """Return up to `limit` unacknowledged documents, without the revisions in `skip`."""
 
     def acknowledge(self, session_id: str, revision: int) -> bool:
-        """Notes what the server has."""
+        """Mark a revision as stored by the server."""
 
     def park(self, session_id: str, revision: int, reason: str) -> bool:
-        """Stops sending a revision."""
+        """Stop sending a revision."""
 
     def add_command(self, command: Document) -> bool:
-        """Keeps a command; ValueError if it is none."""
+        """Store a command. Raises ValueError if it is invalid."""
 
     def note(self, key: str, value: Any) -> None:
-        """Remembers a fact for `status`."""
+        """Record a fact for `status`."""
 
     def noted(self, key: str) -> Any:
-        """What was noted last."""
+        """Return the fact last recorded under `key`."""
 
     def counts(self) -> Mapping[str, int]:
-        """How many sessions are pending."""
+        """Return how many sessions are pending, among other counts."""
 
     def data_version(self) -> object:
-        """Changes when another process has written."""
+        """Return a value that changes when another process has written to the store."""
 
 
 class Backoff:
-    """When a transport may be tried again.
+    """The retry delay of one transport.
 
-    After each failure in a row the ceiling doubles, and the delay is drawn evenly below it (full
-    jitter): a fleet that lost its server together does not come back together. A try that was
-    hurried does not count: how often sessions come says nothing about how long the trouble lasts.
+    The upper limit of the delay doubles with each consecutive failure. The delay is drawn uniformly
+    below it (full jitter), so that many devices that lost the same server do not all return at
+    once. A failure of a hurried attempt does not double it: how often sessions arrive says nothing
+    about how long the outage will last.
     """
 
     def __init__(
@@ -100,18 +101,22 @@ class Backoff:
         self._hurried = False
 
     def ready(self) -> bool:
-        """Whether the delay is over."""
+        """Return whether the delay is over."""
         return self._clock() >= self._until_s
 
     @property
     def wait_s(self) -> float:
-        """How long it still is until the next try."""
+        """Seconds until the next attempt."""
         return max(0.0, self._until_s - self._clock())
 
     def failed(self, retry_after_s: float | None = None) -> None:
-        """Begins a delay. A server's own wish is the least of it, and can't be hurried."""
+        """Start a delay.
+
+        `retry_after_s`, the delay that the server asked for, is added to it. Such a delay can't be
+        cut short by `hurry`.
+        """
         now_s = self._clock()
-        if now_s - self._until_s > CAP_S:  # a trouble of its own, long after the last
+        if now_s - self._until_s > CAP_S:  # a new outage, long after the last one
             self._failures = 0
         delay_s = self._draw(0, min(CAP_S, BASE_S * 2 ** min(self._failures, 30)))
         if retry_after_s is not None:
@@ -122,13 +127,14 @@ class Backoff:
         self._hurried = False
 
     def succeeded(self) -> None:
-        """The next failure is the first again."""
+        """Reset the delay, so that the next failure counts as the first."""
         self._until_s = self._clock()
         self._failures = 0
         self._may_hurry, self._hurried = True, False
 
     def hurry(self) -> None:
-        """There is something new: ends the delay, but not two in a row."""
+        """End the delay, because there is something new to send. Two delays in a row can't be
+        ended."""
         if self._may_hurry and not self.ready():
             self._until_s = self._clock()
             self._may_hurry, self._hurried = False, True
@@ -140,8 +146,8 @@ Lane = tuple[Transport, Backoff]
 class Sync:
     """Delivers from `store` over `transports`, the preferred one first.
 
-    `alive` is called between any two waits, for a watchdog: the longest of them is a transport's
-    own limit for one document.
+    `alive` is called between any two waits, to ping a watchdog. The longest wait is a transport's
+    own timeout for one document.
     """
 
     def __init__(
@@ -163,37 +169,39 @@ class Sync:
         self._news = _News(store, clock)
         self._report = _Report(store, clock)
         self._work = True  # whether there may be something to send
-        self._tried: set[tuple[str, int]] = set()  # sent in this round, not acknowledged
-        self._ignored = False  # whether the server passed over any of those without a word
+        self._tried: set[tuple[str, int]] = set()  # sent in this round but not acknowledged
+        self._ignored = False  # whether any of those got no answer from a working transport
 
     def run(self, stop: threading.Event) -> None:
-        """Delivers until `stop` is set.
+        """Deliver until `stop` is set.
 
-        The failure policy. A transport that fails waits its own backoff; the others go on. A
-        document that nobody acknowledges waits its turn behind all others, so that a bad one can't
-        hold up the rest. A document that the server rejects is parked with the reason. Refused
-        credentials, a dead network and a full disk mean the same here: keep everything, say so in
-        `noted("delivery")`, try again later. Anything unforeseen ends the process, and systemd
-        starts it anew: the store knows what was delivered.
+        The failure policy: a transport that fails waits for its own backoff; the others go on. A
+        document that is not acknowledged waits until all others had their turn, so that a bad one
+        can't block the rest. A document that the server rejects is parked with the reason. Invalid
+        credentials, a dead network and a full disk are handled alike: keep everything, report it in
+        `noted("delivery")` and retry later. Any unexpected error ends the process, and systemd
+        restarts it: the store knows what was delivered.
         """
-        said = ""
+        logged = ""
         while not stop.is_set():
             try:
                 progress = self._step()
-                self._alive()  # not after a StoreError: a store stuck for good is for the watchdog
-                said = ""
+                self._alive()  # not after a StoreError: the watchdog handles a store that is stuck
+                logged = ""
             except StoreError as error:
-                if said != (said := str(error)):  # once, not four times a second
-                    log.error("the store failed: %s", said)
+                if logged != (logged := str(error)):  # log it once, not four times a second
+                    log.error("the store failed: %s", logged)
                 self._fail_all()
                 progress = False
             if not progress:
                 stop.wait(self._poll_s)
 
     def once(self, timeout_s: float = 60.0) -> bool:
-        """Delivers what is pending now, over all transports; says whether all of it went.
+        """Deliver what is pending now, over all transports. Return whether everything was
+        delivered.
 
-        Gives up after two failures in a row or `timeout_s`. Raises StoreError.
+        Gives up after `ONCE_FAILURES` consecutive failures or `timeout_s` seconds. Raises
+        StoreError.
         """
         end_s = time.monotonic() + timeout_s
         failures = 0
@@ -202,12 +210,12 @@ class Sync:
         return self._store.counts()["pending"] == 0
 
     def close(self) -> None:
-        """Closes the transports."""
+        """Close the transports."""
         for transport, _ in self._lanes:
             transport.close()
 
     def _step(self) -> bool:
-        """Sends one batch over the transports that are ready; says whether it got any further."""
+        """Send one batch over the transports that are ready. Return whether there was progress."""
         if self._news.any():
             self._work = True
             if self._store.pending(1, skip=self._tried):
@@ -220,11 +228,11 @@ class Sync:
         return self._attempt(self._batch() if self._work else [], lanes)
 
     def _batch(self) -> list[Document]:
-        """What to send next. When everything has had its turn, what is left begins again."""
+        """Return the documents to send next. Once all have been tried, start over with the rest."""
         batch = self._store.pending(BATCH, skip=self._tried)
         if not batch and self._tried:
             self._tried.clear()
-            if self._ignored:  # sent, and no word on it: not again at once
+            if self._ignored:  # sent but not answered: wait before sending them again
                 self._ignored = False
                 self._fail_all()
                 return []
@@ -233,7 +241,7 @@ class Sync:
         return batch
 
     def _attempt(self, batch: list[Document], lanes: Sequence[Lane]) -> bool:
-        """Hands a batch from one transport to the next until all of it is acknowledged."""
+        """Pass a batch from one transport to the next until all of it is acknowledged."""
         left = {_key(document): document for document in batch}
         failed = False
         for transport, backoff in lanes:
@@ -247,8 +255,8 @@ class Sync:
             else:
                 if acknowledged or not (batch or self._work):
                     self._report.works(transport.name)
-        # A transport that failed may have failed over the first of them, and not have come to the
-        # others; one that did not fail has passed over all that are left.
+        # A failed transport may have failed because of the first document and not have reached the
+        # others. A transport that did not fail has tried all that are left.
         self._tried.update(list(left)[:1] if failed else left)
         self._ignored |= bool(left) and not failed
         if batch:
@@ -258,7 +266,7 @@ class Sync:
     def _deliver(
         self, transport: Transport, backoff: Backoff, left: dict[tuple[str, int], Document]
     ) -> int:
-        """Takes what is acknowledged out of `left`; returns how many words came."""
+        """Remove acknowledged documents from `left`. Return the number of acknowledgements."""
         count = 0
         for acknowledgement in transport.deliver(list(left.values()), self._ack_s):
             self._record(acknowledgement)
@@ -271,11 +279,11 @@ class Sync:
     def _record(self, acknowledgement: Acknowledgement) -> None:
         session_id, revision = acknowledgement.session_id, acknowledgement.revision
         if acknowledgement.outcome == "rejected":
-            log.warning("session %s revision %d is rejected: see status", session_id, revision)
+            log.warning("session %s revision %d was rejected: see status", session_id, revision)
             self._store.park(session_id, revision, acknowledgement.reason or "no reason given")
             return
-        if acknowledgement.outcome == "stale":  # the server will never take a lower one
-            log.info("session %s: the server is beyond revision %d", session_id, revision)
+        if acknowledgement.outcome == "stale":  # the server never accepts a lower revision
+            log.info("session %s: the server has a newer revision than %d", session_id, revision)
         self._store.acknowledge(session_id, revision)
 
     def _take_commands(self) -> None:
@@ -283,9 +291,9 @@ class Sync:
             for command in transport.commands():
                 try:
                     known = not self._store.add_command(command)
-                    log.info("command over %s%s", transport.name, ", known already" * known)
+                    log.info("command over %s%s", transport.name, ", already known" * known)
                 except ValueError as error:
-                    log.warning("no command over %s: %s", transport.name, error)
+                    log.warning("invalid command over %s: %s", transport.name, error)
 
     def _fail_all(self) -> None:
         for _, backoff in self._lanes:
@@ -293,7 +301,7 @@ class Sync:
 
 
 class _News:
-    """Tells when another process has written to the store."""
+    """Detects writes to the store by other processes."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
@@ -310,21 +318,21 @@ class _News:
 
 
 class _Report:
-    """Keeps `noted("delivery")` true, and the log short: what changes is said once.
+    """Keeps `noted("delivery")` up to date and the log short: only changes are logged.
 
-    The note: `ok`, whether nothing is stuck; `at`, when that was found, to the minute; `problem`,
-    what is wrong with which transport, or null; `contact`, when the server last acknowledged
-    anything, and `next_try`, when a transport that failed is tried again, to the minute both, or
-    null.
+    Fields of the note: `ok`, whether everything could be delivered; `at`, when that was determined;
+    `problem`, what is wrong with which transport, or null; `contact`, when the server last
+    acknowledged anything, or null; `next_try`, when a failed transport is tried again, or null. The
+    times are accurate to a minute.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
         self._problems: dict[str, str] = {}
-        self._fresh = True  # whether what is noted is an earlier process's
-        self._said: tuple[bool, str | None, bool] | None = None
-        self._said_s = clock()
+        self._fresh = True  # whether the note is still that of an earlier process
+        self._reported: tuple[bool, str | None, bool] | None = None
+        self._reported_s = clock()
         self._ok = True
         self._count = 0
         self._contact: str | None = None
@@ -342,7 +350,7 @@ class _Report:
             log.info("%s works again", name)
             self._note()
         elif self._fresh and not self._problems:
-            # As that this device was nobody's yet: else it stands until there is a session to send.
+            # Such as "not enrolled", which would otherwise stay until there is a session to send.
             if (self._store.noted("delivery") or {}).get("problem"):
                 self._note()
             self._fresh = False
@@ -358,20 +366,20 @@ class _Report:
         problem = "; ".join(f"{name}: {text}" for name, text in self._problems.items()) or None
         now_s = self._clock()
         news = self._ok, problem, self._contact is not None
-        if news == self._said and now_s - self._said_s < REPORT_S:
+        if news == self._reported and now_s - self._reported_s < REPORT_S:
             return
-        self._said, self._said_s = news, now_s
+        self._reported, self._reported_s = news, now_s
         if self._count:
             log.info("delivered %d, %d to go", self._count, self._store.counts()["pending"])
             self._count = 0
-        if self._contact is None:  # not since this process began, but before
+        if self._contact is None:  # no contact yet in this process: keep the earlier time
             self._contact = (self._store.noted("delivery") or {}).get("contact")
         note = {"ok": self._ok, "at": _moment(), "problem": problem, "contact": self._contact}
         self._store.note("delivery", {**note, "next_try": self._next_try if problem else None})
 
 
 def _moment(later_s: float = 0.0) -> str:
-    """The wall clock, `later_s` from now."""
+    """Return the wall clock's time `later_s` seconds from now, as ISO 8601 in UTC."""
     return (datetime.now(UTC) + timedelta(seconds=later_s)).isoformat(timespec="seconds")
 
 

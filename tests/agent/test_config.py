@@ -63,10 +63,10 @@ def test_a_picture_can_be_said_to_be_turned_and_mirrored(tmp_path: Path, degrees
         ('[server]\nurl = "example.org"\n', "server.url: expected https://"),
         ('[mqtt]\nhost = "broker"\n', "server.device: expected this device's id"),
         ("camera = 3\n", "camera: expected a section"),
-        ("[camera\n", "is not TOML"),
-        ('[server]\ndevice = ""\n', "server.device: expected a text"),
+        ("[camera\n", "invalid TOML"),
+        ('[server]\ndevice = ""\n', "server.device: expected text"),
         ('[model]\ncache = "~nobody-here/models"\n', "model.cache: expected a path"),
-        ("[controls]\nled_gpio = 17\n", "controls.led_gpio: expected another GPIO"),
+        ("[controls]\nled_gpio = 17\n", "controls.led_gpio: expected a different GPIO"),
     ],
 )
 def test_what_cannot_work_is_refused_with_expected_and_found(

@@ -554,7 +554,7 @@ def test_commands_go_into_the_store_and_nonsense_does_not(
     sync._step()
     assert store.take_command(now) == command
     assert store.take_command(now) is None
-    assert caplog.text.count("no command over way") == 2
+    assert caplog.text.count("invalid command over way") == 2
 
 
 def test_commands_are_taken_while_delivery_waits(store: Store, way: Way, clock: Clock) -> None:
