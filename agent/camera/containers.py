@@ -1,9 +1,10 @@
-"""What the bytes of a video file say about its length, read without decoding a picture.
+"""Read a video container's own information about its length, without decoding any picture.
 
-OpenCV tells neither the container nor whether a file is whole, and its frame count is a guess for
-most containers: it counts what an edit list hides, and sound that outlasts the pictures. So the few
-fields that do answer are read here: ISO 14496-12 (MP4, QuickTime), RIFF (AVI) and EBML (Matroska,
-WebM; RFC 8794). Streams such as MPEG-TS say nothing about their end.
+OpenCV reports neither the container nor whether a file is complete, and its frame count is a guess
+for most containers: it also counts pictures hidden by an edit list and sound that outlasts the
+pictures. This module therefore reads the few fields that answer these questions: ISO 14496-12 (MP4,
+QuickTime), RIFF (AVI) and EBML (Matroska, WebM; RFC 8794). Streams such as MPEG-TS don't record
+their end.
 """
 
 import math
@@ -28,29 +29,31 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34\x02\x05\x01\x01", "other"),  # ASF, MXF
     (rb"\x00\x00\x01\xba", "other"),  # MPEG program stream
 )
-"""How the containers begin that hold a time for each picture, or (AVI) a rate for all."""
+"""First bytes of the containers that store a time for each picture or (AVI) one rate for all."""
 
 _TS_PACKETS = (188, 192, 204)
 _TS_REPEATS = 5
-"""Bytes of a packet of MPEG-TS, each of which begins with 0x47; so many in a row are no chance."""
+"""Packet lengths of MPEG-TS in bytes, and how many packets in a row must begin with 0x47 to rule
+out chance."""
 
 _HEAD = 64 * 1024
 _MOOV_BYTES = 32 * 1024 * 1024
-"""The index of a day of pictures has half of that."""
+"""Largest index to read. The index of a day of video is half as large."""
 
-_RIFF_SLACK = 16  # some writers count the header in, or forget a padding byte
+_RIFF_SLACK = 16  # some writers count the header, or omit a padding byte
 _DAY_S = 24 * 3600.0
-"""Writers that never came back to fill in a length leave 2**30 pictures: more than this is none."""
+"""Upper limit for a believable length. Writers that never fill it in leave 2**30 pictures."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file says about itself.
+    """What a file's container says about the file.
 
-    kind: its container; None for a bare stream of pictures, which has no times.
-    size: bytes in the file. claimed: bytes that should be there, `size` where it doesn't say.
-    broken_at: the byte at which the structure stops making sense, or None.
-    last_picture_s: when the last picture begins, in seconds after the first, or None.
+    - kind: the container; None for a raw stream of pictures, which has no timestamps.
+    - size: size of the file in bytes.
+    - claimed: size the file should have, in bytes; `size` if the container doesn't say.
+    - broken_at: offset in bytes at which the structure becomes invalid, or None.
+    - last_picture_s: start of the last picture, in seconds after the first, or None.
     """
 
     kind: Kind | None
@@ -61,7 +64,7 @@ class FileFacts:
 
 
 def read_facts(path: Path) -> FileFacts:
-    """Read the facts about a file. Raises CameraError where it can't be read or is empty."""
+    """Read the facts about a file. Raises CameraError if it can't be read or is empty."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -93,7 +96,7 @@ def _kind(head: bytes) -> Kind | None:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Recordings may begin within a packet."""
+    """Return whether this is MPEG-TS. Recordings may start in the middle of a packet."""
     return any(
         head[first : first + length * _TS_REPEATS : length] == b"\x47" * _TS_REPEATS
         for length in _TS_PACKETS
@@ -111,22 +114,22 @@ def _iso_facts(file: BinaryIO, size: int) -> FileFacts:
         start = file.read(16)
         box = _iso_header(start)
         if box is None:
-            end += 8 if len(start) < 8 and any(start) else 0  # cut within a header
+            end += 8 if len(start) < 8 and any(start) else 0  # truncated inside a header
             break
         name, header, length = box
-        length = length or size - end  # 0 is "to the end of the file"
+        length = length or size - end  # 0 means "to the end of the file"
         fragments = fragments or name == b"moof"
         if name == b"moov" and end + length <= size and length <= _MOOV_BYTES:
             file.seek(end + header)
             last_picture_s = _iso_last_picture_s(file.read(length - header))
         end += length
-    broken = fragments and end < size  # elsewhere, writers pad or append what is theirs
+    broken = fragments and end < size  # without fragments, writers may pad or append private data
     claimed = max(size, end)
     return FileFacts("iso", size, claimed, end if broken else None, last_picture_s)
 
 
 def _iso_header(data: bytes) -> tuple[bytes, int, int] | None:
-    """A box's name, and the length of its header and of all of it; None for what is no box."""
+    """Return a box's name, the length of its header and its total length; None if it is no box."""
     name, header = data[4:8], 8
     if not re.fullmatch(rb"[\x20-\x7e\xa9]{4}", name):
         return None
@@ -137,7 +140,7 @@ def _iso_header(data: bytes) -> tuple[bytes, int, int] | None:
 
 
 def _iso_last_picture_s(moov: bytes) -> float | None:
-    """From the tables of the one video track; None where they don't say or make no sense."""
+    """Read it from the tables of the only video track; None if they are missing or invalid."""
     try:
         tracks = [box for name, box in _iso_boxes(moov) if name == b"trak"]
         videos = [track for track in tracks if _iso_find(track, b"mdia", b"hdlr")[8:12] == b"vide"]
@@ -150,14 +153,17 @@ def _iso_last_picture_s(moov: bytes) -> float | None:
 
 
 def _iso_track_s(track: bytes, movie_scale: int) -> float | None:
-    """The track's clock has its own ticks; lengths in the edit list are in those of the movie."""
+    """Return the start of the track's last picture, in seconds after the first, or None.
+
+    Times in the track are in its own ticks; lengths in the edit list are in the movie's ticks.
+    """
     scale = _iso_timescale(_iso_find(track, b"mdia", b"mdhd"))
     table = _iso_find(track, b"mdia", b"minf", b"stbl", b"stts")
     runs = np.frombuffer(table, ">u4", offset=8).reshape(-1, 2).astype(np.int64)
-    if not runs[:, 0].any():  # the pictures are in fragments
+    if not runs[:, 0].any():  # fragments hold the pictures
         return None
     last = int(runs.prod(axis=1).sum() - runs[-1, 1])
-    edits = [edit for edit in _iso_edits(track) if edit[1] >= 0]  # -1 waits before the first
+    edits = [edit for edit in _iso_edits(track) if edit[1] >= 0]  # -1 is an initial pause
     if len(edits) > 1:
         return None
     if edits:
@@ -168,7 +174,7 @@ def _iso_track_s(track: bytes, movie_scale: int) -> float | None:
 
 
 def _iso_edits(track: bytes) -> list[tuple[int, int]]:
-    """Each with its length in the movie's ticks, and where it begins in the track's."""
+    """Return each edit's length, in the movie's ticks, and its start, in the track's ticks."""
     table = _iso_find(track, b"edts", b"elst")
     if not table:
         return []
@@ -178,12 +184,12 @@ def _iso_edits(track: bytes) -> list[tuple[int, int]]:
 
 
 def _iso_timescale(header: bytes) -> int:
-    """Ticks a second, of an `mvhd` or `mdhd`."""
+    """Return the ticks per second from an `mvhd` or `mdhd` box."""
     return int(struct.unpack_from(">I", header, 20 if header[0] else 12)[0])
 
 
 def _iso_find(data: bytes, *names: bytes) -> bytes:
-    """The content of a box by its path of names, the first of each; b"" where there is none."""
+    """Return the content of the first box at a path of names; b"" if there is none."""
     for name in names:
         data = next((box for found, box in _iso_boxes(data) if found == name), b"")
     return data
@@ -208,7 +214,7 @@ def _avi_facts(head: bytes, size: int) -> FileFacts:
 
 
 def _avi_last_picture_s(head: bytes) -> float | None:
-    """From the header of the video stream: how many pictures it has, at which rate."""
+    """Read it from the video stream's header: the number of pictures and their rate."""
     at = head.find(b"vids")
     if at < 8 or head[at - 8 : at - 4] != b"strh" or len(head) < at + 36:
         return None
@@ -223,7 +229,7 @@ _SEGMENT = 0x18538067
 
 
 def _matroska_facts(file: BinaryIO, size: int) -> FileFacts:
-    """Walks over the elements of the segment: there are a few, and one for some seconds of film."""
+    """Walk over the segment's elements: a handful, plus one for every few seconds of video."""
     end = 0
     while end < size:
         file.seek(end)
@@ -234,15 +240,18 @@ def _matroska_facts(file: BinaryIO, size: int) -> FileFacts:
         if name == _SEGMENT:
             if length is not None and end + header + length > size:
                 return FileFacts("matroska", size, end + header + length)
-            length = 0  # go on within it
-        if length is None:  # written without going back: as long as it is
+            length = 0  # continue with its children
+        if length is None:  # a live recording: its length was never filled in
             break
         end += header + length
     return FileFacts("matroska", size, max(size, end))
 
 
 def _matroska_element(data: bytes) -> tuple[int, int, int | None] | None:
-    """An element's id, and the length of its header and of its content, None if not known."""
+    """Return an element's id, the length of its header, and the length of its content.
+
+    The latter is None if unknown. Returns None if there is no valid element.
+    """
     if not data or not data[0] & 0xF0:
         return None
     ids = 9 - data[0].bit_length()

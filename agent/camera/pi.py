@@ -1,4 +1,4 @@
-"""A Raspberry Pi's own camera, through picamera2, which only its constructor imports."""
+"""The Raspberry Pi's own camera, through picamera2, which is imported only in the constructor."""
 
 import queue
 import threading
@@ -13,16 +13,18 @@ from agent.errors import CameraError
 from agent.records import Frame
 
 OPEN_TIMEOUT_S = 15.0
-"""A cold sensor takes seconds to begin, as USB cameras do; OpenCV gives up on these after ten."""
+"""A cold sensor, like a USB camera, takes seconds to start; OpenCV gives up on USB cameras after
+ten."""
 
 GRACE_S = 1.0
-"""picamera2 bounds its own waits; beyond that it hangs in a call that has no bound."""
+"""picamera2 has timeouts of its own. If a call takes this much longer, it hangs in code without
+one."""
 
-WILD_S = 3600.0
-"""A longer gap is no frames, but a time that can't be true: whoever takes the frame will say so."""
+MAX_GAP_S = 3600.0
+"""A longer gap is an invalid timestamp, not lost frames. The consumer of the frame reports it."""
 
 STOP_TIMEOUT_S = 5.0
-"""A healthy camera stops within a few frames; one that was unplugged never does."""
+"""A working camera stops within a few frames; an unplugged one never does."""
 
 
 T = TypeVar("T")
@@ -30,9 +32,9 @@ _Work = queue.SimpleQueue[Callable[[], None] | None]
 
 
 class PiCamera:
-    """A Pi's camera through picamera2. Frames are I420; their time is the sensor's, monotonic.
+    """A Pi camera through picamera2. Frames are I420, with the sensor's monotonic timestamps.
 
-    `frames_dropped` counts the gaps in the sensor's own times: the frame rate is fixed.
+    The frame rate is fixed, so `frames_dropped` is computed from gaps between the timestamps.
     """
 
     source = "picamera2"
@@ -45,56 +47,56 @@ class PiCamera:
         self._camera = self._calls.bounded(
             lambda: _open_picamera(width, height, fps), OPEN_TIMEOUT_S, "open"
         )
-        # What libcamera made of the wish: it rounds sizes to what the hardware can do.
+        # The actual size: libcamera rounds it to what the hardware supports.
         self.width, self.height = self._camera.camera_configuration()["lores"]["size"]
 
     def check(self) -> None:
-        """Can't be told: its ribbon is plugged with the power off."""
+        """Do nothing: a ribbon cable is not unplugged while the power is on."""
 
     def start(self) -> None:
-        """Begin to give frames. Raises CameraError."""
+        """Start capturing. Raises CameraError."""
         self._last_s = None
         self.frames_dropped = 0
         self._calls.bounded(self._start, OPEN_TIMEOUT_S, "start")
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The newest frame. Raises CameraError."""
+        """Return the newest frame. Raises CameraError."""
         try:
             frame = self._calls.bounded(
-                lambda: self._request(timeout_s), timeout_s + GRACE_S, "give a frame"
+                lambda: self._request(timeout_s), timeout_s + GRACE_S, "deliver a frame"
             )
         except CameraError as error:
             if not isinstance(error.__cause__, TimeoutError):
                 raise
-            # What waits in picamera2 for a frame that never comes keeps `stop` waiting behind it.
-            self._calls.bounded(self._camera.cancel_all_and_flush, STOP_TIMEOUT_S, "give up")
+            # A pending wait for a frame inside picamera2 would block `stop`.
+            self._calls.bounded(self._camera.cancel_all_and_flush, STOP_TIMEOUT_S, "cancel")
             raise CameraError(f"the Pi's camera: no frame within {timeout_s:g} s") from error
         if self._last_s is not None:
             gap_s = frame.time_s - self._last_s
-            if gap_s <= WILD_S:
+            if gap_s <= MAX_GAP_S:
                 self.frames_dropped += max(0, round(gap_s / self._period_s) - 1)
         self._last_s = frame.time_s
         return frame
 
     def stop(self) -> None:
-        """Stop giving frames. Raises CameraError where picamera2 would wait for ever."""
+        """Stop capturing. Raises CameraError if picamera2 doesn't stop in time."""
         self._calls.bounded(self._camera.stop, STOP_TIMEOUT_S, "stop")
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
         try:
             self._calls.bounded(self._camera.close, STOP_TIMEOUT_S, "close")
         finally:
             self._calls.end()
 
     def _start(self) -> None:
-        # Said at each start: picamera2 forgets a configuration's controls with the first.
+        # Repeated at each start: picamera2 applies a configuration's controls only once.
         self._camera.set_controls({"FrameDurationLimits": _durations_us(1 / self._period_s)})
         self._camera.start()
 
     def _request(self, timeout_s: float) -> Frame:
-        """Picture and time of one request: they belong together."""
-        # Without `wait` a camera that timed out inside libcamera is waited for for ever.
+        """Return picture and timestamp of the same request."""
+        # Without `wait`, this would block forever after a timeout inside libcamera.
         request = self._camera.capture_request(wait=timeout_s)
         try:
             time_s = request.get_metadata()["SensorTimestamp"] / 1e9
@@ -109,13 +111,13 @@ def _open_picamera(width: int, height: int, fps: float) -> Any:
         from picamera2 import Picamera2  # imports libcamera, which only a Pi has
     except ImportError as error:
         raise CameraError(
-            "source 'picamera2': expected the system's package python3-picamera2 and an"
-            f" environment that sees it, found none ({error})"
+            "source 'picamera2': expected the system package python3-picamera2 and a virtual"
+            f" environment with access to it, found none ({error})"
         ) from error
     try:
         camera = Picamera2()
-        # The small second stream is what is measured. There has to be a main one: twice the size
-        # makes libcamera choose a sensor mode with a wide view instead of a cropped one.
+        # Only the small second stream is measured, but a main stream is required. Twice the size
+        # makes libcamera choose a sensor mode with the full field of view, not a cropped one.
         twice = 2 if width <= 800 else 1
         configuration = camera.create_video_configuration(
             main={"size": (twice * width, twice * height), "format": "YUV420"},
@@ -129,9 +131,9 @@ def _open_picamera(width: int, height: int, fps: float) -> Any:
 
 
 def _unpadded(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """An I420 picture without its rows' padding: (height * 3 / 2, width) from (.., stride).
+    """Remove the row padding of an I420 picture: (.., stride) to (height * 3 / 2, width).
 
-    Chroma rows are half as long: two lie in a row of the array, each with its own padding.
+    Chroma rows are half as long, so each row of the array holds two of them, each with its padding.
     """
     stride = array.shape[1]
     if stride == width:
@@ -142,25 +144,31 @@ def _unpadded(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
 
 
 def _durations_us(fps: float) -> tuple[int, int]:
-    """The shortest and the longest time for a frame, in microseconds: a fixed rate."""
+    """Return the minimum and maximum frame duration in microseconds; equal, for a fixed rate."""
     return round(1e6 / fps), round(1e6 / fps)
 
 
 class _Calls:
-    """Calls into picamera2, made by a thread of their own: with the camera unplugged or hung some
-    never return. A thread that hangs is left behind, and the next call gets another."""
+    """Makes calls into picamera2 with a timeout, in a separate thread.
+
+    If the camera is unplugged or hung, some calls never return. The thread is then abandoned, and
+    the next call gets a new one.
+    """
 
     def __init__(self) -> None:
         self._work: _Work | None = None
 
     def bounded(self, call: Callable[[], T], timeout_s: float, what: str) -> T:
-        """What it returns. Raises CameraError if it fails, or not within `timeout_s` seconds."""
+        """Make `call` and return its result.
+
+        Raises CameraError if it fails or takes longer than `timeout_s` seconds.
+        """
         future: Future[T] = Future()
 
         def run() -> None:
             try:
                 future.set_result(call())
-            except Exception as error:  # told to the caller below, whatever it is
+            except Exception as error:  # raised again in the caller's thread
                 future.set_exception(error)
 
         self._thread().put(run)
@@ -175,7 +183,7 @@ class _Calls:
             raise CameraError(f"the Pi's camera did not {what} within {timeout_s:g} s") from None
 
     def end(self) -> None:
-        """Ends the thread as soon as it returns."""
+        """End the thread once its current call returns."""
         if self._work is not None:
             self._work.put(None)
             self._work = None

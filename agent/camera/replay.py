@@ -1,4 +1,4 @@
-"""A video file as a camera."""
+"""A video file in place of a camera."""
 
 import logging
 import math
@@ -14,18 +14,21 @@ log = logging.getLogger(__name__)
 
 
 class ReplayCamera:
-    """A video file as a camera: any that OpenCV reads. Frames are BGR, at the video's own times.
+    """A camera that plays a video file, in any format that OpenCV reads.
 
-    With `realtime` a frame comes when it is due, and those that it is too late for are dropped and
-    counted. With `loop` the video begins again at its end, while time goes on. With `fps` no more
-    frames a second are given than that: at 15, every second one of a video of 30, none dropped.
-    `rate` is the number of pictures a second of a bare stream, which has no times of its own.
+    Frames are BGR and keep the video's timestamps.
 
-    A picture that can't be decoded is a dropped frame. A file that ends early is read as far as it
-    goes; `ends_early` then says what is missing.
+    With `realtime` each frame is returned when it is due; frames that are already late are dropped
+    and counted. With `loop` the video starts again at its end, while time goes on. `fps` limits the
+    frame rate: at 15, every second frame of a 30 fps video is returned, and none count as dropped.
+    `rate` is the frame rate of a raw stream, which has no timestamps.
 
-    Raises CameraError for a file that is missing, empty or no video, and where `rate` is missing or
-    not wanted; from `read`, where no picture can be decoded or times don't go on.
+    A frame that can't be decoded counts as dropped. A truncated file is read as far as possible;
+    `ends_early` then says what is missing.
+
+    Raises CameraError if the file is missing, empty or not a video, if `rate` is missing for a raw
+    stream, or if it is given for a file with timestamps. `read` raises it if no frame can be
+    decoded or the timestamps don't increase.
     """
 
     source = "replay"
@@ -40,39 +43,40 @@ class ReplayCamera:
         rate: float | None = None,
     ) -> None:
         self._path = path
-        self._asked_fps = fps
+        self._max_fps = fps
         self._realtime = realtime
         self._loop = loop
         self._rate = rate
-        self._video = self._opened()
+        self._video = self._open()
         self._video.close()
         self.width, self.height = self._video.width, self._video.height
         self.frames_dropped = 0
 
     @property
     def fps(self) -> float:
-        """Frames a second of the video, or as many as were asked for."""
-        return min(self._video.fps, self._asked_fps)
+        """The video's frame rate, or the requested one if that is lower."""
+        return min(self._video.fps, self._max_fps)
 
     @property
     def ends_early(self) -> str | None:
-        """What is missing at the end of the video, once that was reached; None if nothing is."""
+        """What is missing at the end of the video, once that was reached; None if it is
+        complete."""
         return self._video.ends_early
 
     def check(self) -> None:
         """Do nothing: a file can't be unplugged."""
 
     def start(self) -> None:
-        """Begin at the first frame."""
+        """Open the video at its first frame."""
         self._video.close()
-        self._video = self._opened()
-        self._pace = Pace(self._asked_fps)
+        self._video = self._open()
+        self._pace = Pace(self._max_fps)
         self._loops_s = 0.0
         self._began_s: float | None = None
         self.frames_dropped = 0
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The next frame, or None after the last; in `realtime`, the frame that is due."""
+        """Return the next frame, or with `realtime` the frame that is due; None after the last."""
         deadline_s = time.monotonic() + timeout_s
         while self._advance():
             late = self._realtime and self._late() and time.monotonic() < deadline_s
@@ -85,24 +89,24 @@ class ReplayCamera:
         return None
 
     def stop(self) -> None:
-        """Close the file; `start` opens it again."""
+        """Close the file. `start` opens it again."""
         self._video.close()
 
     close = stop
 
-    def _opened(self) -> VideoFile:
-        # In place of a camera it is small: FFmpeg keeps frames for each of its threads.
+    def _open(self) -> VideoFile:
+        # One thread in real time saves memory: FFmpeg buffers frames for each of its threads.
         return VideoFile(self._path, 1 if self._realtime else 0, self._rate)
 
     def _advance(self) -> bool:
-        """Go to the next frame that the pace takes; False at the end."""
+        """Advance to the next frame to return. Return False at the end."""
         while self._next():
             if self._pace.takes(self._loops_s + self._video.time_s):
                 return True
         return False
 
     def _next(self) -> bool:
-        if self._advanced():
+        if self._advance_file():
             return True
         if self._realtime and self._video.ends_early:
             log.warning("%s ends early: %s", self._path, self._video.ends_early)
@@ -110,27 +114,27 @@ class ReplayCamera:
             return False
         self._loops_s += self._video.time_s + 1 / self._video.fps
         self._video.close()
-        self._video = self._opened()
-        return self._advanced()
+        self._video = self._open()
+        return self._advance_file()
 
-    def _advanced(self) -> bool:
+    def _advance_file(self) -> bool:
         advanced = self._video.advance()
         self.frames_dropped += self._video.skipped
         return advanced
 
     def _due_s(self) -> float:
-        """When the frame is due, on the monotonic clock: the first one is at once."""
+        """Return when the frame is due, on the monotonic clock. The first frame is due at once."""
         time_s = self._loops_s + self._video.time_s
         if self._began_s is None:
             self._began_s = time.monotonic() - time_s
         return self._began_s + time_s
 
     def _late(self) -> bool:
-        """Whether the next frame is due already."""
+        """Return whether the frame after this one is due already."""
         return time.monotonic() > self._due_s() + 1 / self.fps
 
     def _wait_until_due(self, deadline_s: float) -> None:
         due_s = self._due_s()
         time.sleep(max(0.0, min(due_s, deadline_s) - time.monotonic()))
         if due_s > deadline_s:
-            raise CameraError(f"{self._path}: no frame in time, the next one is due later")
+            raise CameraError(f"{self._path}: no frame in time: the next one is due later")

@@ -1,4 +1,4 @@
-"""A USB camera: V4L2, through OpenCV."""
+"""A USB camera, through V4L2 and OpenCV."""
 
 import threading
 import time
@@ -14,11 +14,11 @@ from agent.records import Frame
 
 
 class UsbCamera:
-    """A V4L2 camera through OpenCV. Frames are BGR; their time is the kernel's, monotonic.
+    """A V4L2 camera. Frames are BGR, with the kernel's monotonic timestamps.
 
-    OpenCV's reads can block for long, so they happen in a thread of their own, which keeps the
-    newest frame; `frames_dropped` counts those that were replaced unread. A driver may give more
-    frames than it was asked for: what is beyond `fps` is left out.
+    OpenCV's reads can block for a long time. A separate thread therefore reads, and keeps only the
+    newest frame; `frames_dropped` counts frames that were replaced unread. Some drivers deliver
+    more frames than requested: those beyond `fps` are skipped.
     """
 
     source = "usb"
@@ -28,16 +28,16 @@ class UsbCamera:
         self._fps = fps
         self.width, self.height = width, height
         self.frames_dropped = 0
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def check(self) -> None:
-        """Raises CameraError where the device's file is gone, as an unplugged camera's is."""
+        """Raise CameraError if the device file is missing, as after unplugging the camera."""
         if not Path(self._device).exists():
             raise CameraError(f"{self._device}: the camera has been unplugged")
 
     def start(self) -> None:
-        """Open the device and begin to read. Raises CameraError when it does not open in time."""
+        """Open the device and start reading. Raises CameraError if it does not open in time."""
         self._frame: Frame | None = None
         self._fault: str | None = None
         self._streaming = False
@@ -45,16 +45,16 @@ class UsbCamera:
         self.frames_dropped = 0
         self._thread = threading.Thread(target=self._run, name="usb-camera", daemon=True)
         self._thread.start()
-        with self._news:
-            self._news.wait_for(lambda: self._streaming or self._fault, OPEN_TIMEOUT_S)
+        with self._changed:
+            self._changed.wait_for(lambda: self._streaming or self._fault, OPEN_TIMEOUT_S)
             if not self._streaming:
                 self._stopping.set()
                 raise CameraError(f"{self._device}: {self._fault or 'did not open in time'}")
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The newest frame not yet read. Raises CameraError."""
-        with self._news:
-            self._news.wait_for(lambda: self._frame or self._fault, timeout_s)
+        """Return the newest unread frame. Raises CameraError."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._frame or self._fault, timeout_s)
             frame, self._frame = self._frame, None
             if frame is None:
                 raise CameraError(
@@ -63,7 +63,7 @@ class UsbCamera:
             return frame
 
     def stop(self) -> None:
-        """Stop reading and let go of the device."""
+        """Stop reading and release the device."""
         if self._thread is None:
             return
         self._stopping.set()
@@ -75,12 +75,12 @@ class UsbCamera:
     close = stop
 
     def _run(self) -> None:
-        """The reading thread. Any failure is a fault that `read` reports; it never tries again."""
+        """Read frames in the thread. `read` reports any failure; there is no retry here."""
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         try:
             self._read_all(capture)
         except (cv2.error, CameraError) as error:
-            self._announce(fault=str(error))
+            self._publish(fault=str(error))
         finally:
             capture.release()
 
@@ -92,10 +92,10 @@ class UsbCamera:
         while not self._stopping.is_set():
             ok, pixels = capture.read()
             if not ok:
-                raise CameraError("stopped giving frames")
+                raise CameraError("no more frames")
             time_s = _kernel_time_s(capture)
             if pace.takes(time_s):
-                self._announce(Frame(time_s, np.asarray(pixels, np.uint8)))
+                self._publish(Frame(time_s, np.asarray(pixels, np.uint8)))
 
     def _configure(self, capture: cv2.VideoCapture) -> None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self.width)
@@ -103,21 +103,21 @@ class UsbCamera:
         capture.set(cv2.CAP_PROP_FPS, self._fps)
         self.width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         self.height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        with self._news:
+        with self._changed:
             self._streaming = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def _announce(self, frame: Frame | None = None, fault: str | None = None) -> None:
-        with self._news:
+    def _publish(self, frame: Frame | None = None, fault: str | None = None) -> None:
+        with self._changed:
             if frame is not None:
                 self.frames_dropped += self._frame is not None
                 self._frame = frame
             self._fault = fault
-            self._news.notify_all()
+            self._changed.notify_all()
 
 
 def _kernel_time_s(capture: cv2.VideoCapture) -> float:
-    """When the buffer was filled, if the driver says so on the monotonic clock; else now."""
+    """Return when the buffer was filled, if the driver gives a monotonic timestamp; else now."""
     now_s = time.monotonic()
     stamped_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
     return stamped_s if now_s - 1.0 < stamped_s <= now_s else now_s

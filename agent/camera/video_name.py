@@ -1,4 +1,4 @@
-"""A file's name as OpenCV's FFmpeg takes it."""
+"""File names in the form that OpenCV's FFmpeg accepts."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from agent.errors import CameraError
 
 
 def ffmpeg_name(path: Path) -> str:
-    """Return the absolute path: FFmpeg takes `10:15.mp4` for a protocol called `10`.
+    """Return the absolute path, because FFmpeg takes `10:15.mp4` for a protocol called `10`.
 
     Raises CameraError for a name that is not UTF-8: OpenCV crashes on it.
     """

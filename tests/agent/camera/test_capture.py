@@ -119,7 +119,7 @@ def test_a_file_that_is_missing_or_a_folder_is_refused(tmp_path: Path) -> None:
         (b"Dear diary, today I blinked.", "not a video"),
         (bytes(range(256)) * 200, "not a video"),
         (b"\0\0\0\x18ftypmp42" + bytes(12), "not a video"),
-        (b"\0\0\0\x01ftypmp42\xff\xff\xff\xff\xff\xff\xff\xff", "cut short"),
+        (b"\0\0\0\x01ftypmp42\xff\xff\xff\xff\xff\xff\xff\xff", "truncated"),
         (b"RIFF\xff\xff\xff\xffAVI ", "not a video"),
     ],
 )
@@ -139,7 +139,7 @@ def test_an_mp4_that_was_cut_is_refused_before_it_is_measured(tmp_path: Path, sh
     content = write(tmp_path / "whole.mp4", 100, code="mp4v").read_bytes()
     path = tmp_path / "cut.mp4"
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(CameraError, match=r"cut short: expected at least \d+ bytes, found \d+"):
+    with pytest.raises(CameraError, match=r"truncated: expected at least \d+ bytes, found \d+"):
         ReplayCamera(path)
 
 
@@ -149,7 +149,7 @@ def test_an_mp4_that_was_cut_after_its_tables_is_read(tmp_path: Path) -> None:
     path.write_bytes(content[: int(len(content) * 0.99)])
     camera = ReplayCamera(path)
     assert len(frames_of(camera)) == 100
-    assert "cut short" in (camera.ends_early or "")
+    assert "truncated" in (camera.ends_early or "")
 
 
 def test_a_video_that_ends_early_is_read_to_its_end_and_says_so(tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_a_video_that_ends_early_is_read_to_its_end_and_says_so(tmp_path: Path) 
     last_s = (len(frames) - 1) / FPS
     assert frames[-1].time_s == pytest.approx(last_s)
     assert camera.ends_early == (
-        f"cut short: expected at least {len(content)} bytes, found {len(content) * 6 // 10};"
-        f" its last picture is at {last_s:.2f} s"
+        f"truncated: expected at least {len(content)} bytes, found {len(content) * 6 // 10};"
+        f" its last frame is at {last_s:.2f} s"
     )
 
 
@@ -181,7 +181,7 @@ def test_a_clip_with_its_index_first_that_was_cut_is_read_to_its_end(
     path.write_bytes(content[: len(content) // 2])
     camera = ReplayCamera(path)
     assert 200 < len(frames_of(camera)) < 260
-    assert "cut short: expected at least 1632292 bytes" in (camera.ends_early or "")
+    assert "truncated: expected at least 1632292 bytes" in (camera.ends_early or "")
 
 
 def test_what_is_damaged_in_the_middle_of_a_clip_is_dropped(clips: Path, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_file_that_was_laid_out_whole_but_never_filled_ends_early(
     path.write_bytes(content)
     camera = ReplayCamera(path)
     assert 150 < len(frames_of(camera)) < 260
-    assert "pictures are missing: expected them until 19.56 s" in (camera.ends_early or "")
+    assert "frames are missing: expected frames until 19.56 s" in (camera.ends_early or "")
 
 
 @pytest.mark.parametrize("bad", [{8, 9}, {0}, {3, 7, 15}, set(range(1, 18))])
@@ -232,7 +232,7 @@ def test_pictures_missing_at_the_end_are_said_and_are_no_dropped_frames(tmp_path
     assert len(frames_of(camera)) == 39
     assert camera.frames_dropped == 1
     assert camera.ends_early == (
-        "pictures are missing: expected them until 2.36 s; its last picture is at 1.56 s"
+        "frames are missing: expected frames until 2.36 s; its last frame is at 1.56 s"
     )
 
 
@@ -245,7 +245,7 @@ def test_a_long_stretch_that_can_not_be_decoded_is_passed_over(tmp_path: Path) -
 
 def test_a_video_of_which_nothing_can_be_decoded_is_refused(tmp_path: Path) -> None:
     path = damaged(write(tmp_path / "film.avi"), set(range(FRAMES)))
-    with pytest.raises(CameraError, match="no picture in it can be decoded"):
+    with pytest.raises(CameraError, match="no frame in it can be decoded"):
         frames_of(ReplayCamera(path))
 
 
@@ -268,12 +268,12 @@ def test_a_part_of_it_ends_early_or_can_not_be_read(tmp_path: Path, name: str) -
     path = tmp_path / name
     path.write_bytes(content[: len(content) * 9 // 10])
     if name.endswith("mp4"):  # the index, which comes last, is missing
-        with pytest.raises(CameraError, match="cut short: expected at least"):
+        with pytest.raises(CameraError, match="truncated: expected at least"):
             ReplayCamera(path)
     else:
         camera = ReplayCamera(path)
         frames_of(camera)
-        assert "cut short" in (camera.ends_early or "")
+        assert "truncated" in (camera.ends_early or "")
 
 
 # A bare stream, which has no times
@@ -297,13 +297,13 @@ def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_a_bare_stream_is_refused_without_a_rate(bare: Path) -> None:
-    with pytest.raises(CameraError, match=r"bare stream of pictures: .*replay --fps N"):
+    with pytest.raises(CameraError, match=r"raw stream: .*replay --fps N"):
         ReplayCamera(bare)
 
 
 def test_a_bare_stream_in_place_of_a_camera_is_refused(bare: Path) -> None:
     """`camera.fps` is how many are wanted, and has a default: it says nothing about a file."""
-    with pytest.raises(CameraError, match="bare stream of pictures"):
+    with pytest.raises(CameraError, match="raw stream"):
         open_camera(CameraConfig("replay", file=bare, fps=30))
 
 
@@ -327,7 +327,7 @@ def test_a_damaged_picture_of_a_bare_stream_keeps_its_turn(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["trimmed.mp4", "later.mkv"])
 def test_a_rate_for_a_video_with_times_is_refused(name: str) -> None:
-    with pytest.raises(CameraError, match="has times of its own: leave out --fps"):
+    with pytest.raises(CameraError, match="has timestamps: leave out --fps"):
         ReplayCamera(INPUTS / name, rate=30)
 
 
@@ -446,7 +446,7 @@ def test_times_begin_with_the_first_picture(
 def test_a_container_without_times_is_refused(
     odd: Callable[..., ReplayCamera], times_ms: list[float]
 ) -> None:
-    with pytest.raises(CameraError, match="expected a later time for each picture, found none"):
+    with pytest.raises(CameraError, match="expected increasing timestamps, found none"):
         frames_of(odd(times_ms))
 
 
@@ -458,7 +458,7 @@ def test_what_follows_after_times_that_jump_back_is_missing(
     camera = odd(one + one)
     assert len(frames_of(camera)) == 200
     assert camera.frames_dropped == 0
-    assert "its times jump back" in (camera.ends_early or "")
+    assert "its timestamps jump back" in (camera.ends_early or "")
     assert camera.read(1.0) is None
 
 
@@ -487,7 +487,7 @@ def test_a_container_s_own_count_is_not_believed(
 
 
 def test_not_one_frame_is_an_error(odd: Callable[..., ReplayCamera]) -> None:
-    with pytest.raises(CameraError, match="no picture in it can be decoded"):
+    with pytest.raises(CameraError, match="no frame in it can be decoded"):
         frames_of(odd([]))
 
 
@@ -725,7 +725,7 @@ def test_a_usb_camera_that_hangs_ends_in_an_error(usb: UsbCamera) -> None:
         usb.read(0.05)
 
 
-@pytest.mark.parametrize(("fault", "message"), [("unplugged", "stopped giving"), ("broken", "sel")])
+@pytest.mark.parametrize(("fault", "message"), [("unplugged", "no more frames"), ("broken", "sel")])
 def test_a_usb_camera_that_is_unplugged_ends_in_an_error(
     v4l2: V4L2, usb: UsbCamera, fault: str, message: str
 ) -> None:

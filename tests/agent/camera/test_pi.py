@@ -112,7 +112,7 @@ def test_a_call_that_never_comes_back_ends_in_an_error_all_the_same(
     camera = PiCamera(64, 48, 30)
     camera.start()
     monkeypatch.setattr(pi, "hangs", frozenset(["capture_request"]))
-    with pytest.raises(CameraError, match=r"did not give a frame within 0\.1 s"):
+    with pytest.raises(CameraError, match=r"did not deliver a frame within 0\.1 s"):
         camera.read(0.05)
     camera.stop()
     assert pi.instances[0].calls == ["start", "stop"], "by another thread than the one that hangs"
@@ -167,7 +167,7 @@ def test_without_a_camera_or_picamera2_it_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    with pytest.raises(CameraError, match="expected the system's package python3-picamera2"):
+    with pytest.raises(CameraError, match="expected the system package python3-picamera2"):
         PiCamera(640, 480, 30)
 
     def none_connected() -> None:

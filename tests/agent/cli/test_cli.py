@@ -133,7 +133,7 @@ def test_replay_refuses_a_truncated_video_without_an_index(clip: Path, tmp_path:
     half.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     done = blink_agent("replay", half, "--json", home=tmp_path)
     assert done.returncode != 0
-    assert "cut short" in done.stderr
+    assert "truncated" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_video_that_ends_early_is_measured_and_drawn_and_said_to(tmp_path: Pat
     plot, overlay = tmp_path / "plot.png", tmp_path / "overlay.mp4"
     done = blink_agent("replay", cut, "--json", "--plot", plot, "--overlay", overlay, home=tmp_path)
     answer = answered(done)
-    said = f"cut short: expected at least {len(whole)} bytes, found {len(whole) // 2}"
+    said = f"truncated: expected at least {len(whole)} bytes, found {len(whole) // 2}"
     assert said in answer["ends_early"]
     assert f"blink-agent: {cut}: ends early: {answer['ends_early']}\n" in done.stderr
     assert 30 < answer["frames"] < 60
@@ -251,7 +251,7 @@ def test_a_video_of_which_nothing_can_be_decoded_leaves_no_picture(tmp_path: Pat
     plot, overlay = tmp_path / "plot.png", tmp_path / "overlay.mp4"
     done = blink_agent("replay", broken, "--plot", plot, "--overlay", overlay, home=tmp_path)
     assert done.returncode == 1
-    assert "no picture in it can be decoded" in done.stderr
+    assert "no frame in it can be decoded" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"whole.avi", "damaged.avi"}
 
 
@@ -260,13 +260,13 @@ def test_a_bare_stream_needs_its_rate(tmp_path: Path) -> None:
     done = blink_agent("replay", stream, "--json", home=tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "say how many there are a second (blink-agent replay --fps N)" in done.stderr
+    assert "give its frame rate (blink-agent replay --fps N)" in done.stderr
     answer = answered(blink_agent("replay", stream, "--json", "--fps", "10", home=tmp_path))
     assert (answer["frames"], answer["fps"]) == (20, 10)
     assert answer["document"]["metrics"]["duration_s"] == pytest.approx(1.9)
     done = blink_agent("replay", INPUTS / "trimmed.mp4", "--fps", "10", home=tmp_path)
     assert done.returncode == 1
-    assert "has times of its own: leave out --fps" in done.stderr
+    assert "has timestamps: leave out --fps" in done.stderr
 
 
 def test_names_with_colons_are_names(tmp_path: Path) -> None:

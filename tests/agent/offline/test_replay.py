@@ -92,7 +92,7 @@ def test_a_video_that_ends_early_is_measured_and_says_so(
     done = replayed(path, new_tracker())
     assert done.document["metrics"]["blink_count"] == 1
     assert done.document["metrics"]["duration_s"] == pytest.approx(4, abs=0.6)
-    assert (done.ends_early or "").startswith("cut short: expected at least")
+    assert (done.ends_early or "").startswith("truncated: expected at least")
     assert done.as_json()["ends_early"] == done.ends_early
 
 
