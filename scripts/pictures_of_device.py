@@ -27,7 +27,7 @@ LEFT, TOP, ROW = 330.0, 74.0, 58.0
 
 MEANING: dict[LightState, tuple[str, str]] = {
     "ready": ("one wink", "ready: a short press starts a session"),
-    "waiting": ("two winks", "ready; something waits for the network"),
+    "unsent": ("two winks", "ready; something waits for the network"),
     "fault": ("three flashes", "a fault: see blink-agent doctor"),
     "measuring": ("steadily lit", "measuring"),
     "unseen": ("calm, on and off", "measuring, and can't see your eyes"),

@@ -1,4 +1,5 @@
-"""Button and light.
+"""The button and the light.
 
-Start with `panel`. `presses` and `light` are pure state tables; only `panel` imports gpiozero.
+Start with `panel`. `presses` and `light` do not depend on any hardware library; only `panel`
+imports gpiozero.
 """

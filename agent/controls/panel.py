@@ -1,8 +1,8 @@
-"""The button and the status light, on gpiozero; its mock pins stand in where there is no hardware.
+"""The button and the status light, through gpiozero. Its mock pins replace missing hardware.
 
-A short press starts a session, a long press ends it, on a contact or on a USB button
-(`presses`). The light says what the device is doing in patterns, not in colours (`light`), and
-answers a press by itself, whatever the rest of the device is busy with.
+A short press starts a session, a long press ends it; the button is a GPIO contact or a USB button
+(`presses`). The light shows the device's state in patterns, not colours (`light`). It confirms a
+press by itself, even while the rest of the device is busy.
 """
 
 import signal
@@ -17,57 +17,57 @@ from agent.errors import ControlsError
 
 
 class Controls(Protocol):
-    """What the loop of `watch` needs from the person's side."""
+    """The button and light, as the loop of `watch` needs them."""
 
     def action(self, timeout_s: float) -> Action | None:
-        """The next press, waiting at most `timeout_s` seconds for one."""
+        """Return the next action, or None after `timeout_s` seconds."""
 
     def show(self, state: LightState) -> None:
-        """Shows `state` from now on."""
+        """Show `state` on the light from now on."""
 
     def close(self) -> None:
-        """Lets go of the pins."""
+        """Release the pins."""
 
 
 class NoControls:
-    """Neither button nor light: the device is used by command."""
+    """No button and no light: the device is controlled by commands only."""
 
     def action(self, timeout_s: float) -> Action | None:
-        """Waits, and never has a press."""
+        """Wait `timeout_s` seconds and return None."""
         if timeout_s > 0:
             time.sleep(timeout_s)
         return None
 
     def show(self, state: LightState) -> None:
-        """Shows nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Has nothing to let go of."""
+        """Do nothing."""
 
 
 class UsbControls:
-    """A USB button alone, and no light."""
+    """A USB button without a light."""
 
     def __init__(self, button: Source, long_press_s: float) -> None:
         self._presses = Presses([button], long_press_s)
 
     def action(self, timeout_s: float) -> Action | None:
-        """The next press, waiting at most `timeout_s` seconds for one."""
+        """Return the next action, or None after `timeout_s` seconds."""
         return self._presses.next(timeout_s)
 
     def show(self, state: LightState) -> None:
-        """Shows nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Lets go of the button."""
+        """Release the button."""
         self._presses.close()
 
 
 class GpioControls:
-    """A button to ground on `button_gpio` and an LED on `led_gpio` (Broadcom numbers).
+    """A button to ground and an LED, on the configured GPIOs (Broadcom numbers).
 
-    `usb` is a second button. `mock` takes gpiozero's mock pins: SIGUSR1 presses the button and
-    SIGUSR2 releases it. Raises ControlsError where the pins can't be used.
+    `usb` is a second button. With pins `mock`, gpiozero's mock pins are used: SIGUSR1 presses the
+    button and SIGUSR2 releases it. Raises ControlsError if the pins can't be used.
     """
 
     def __init__(self, config: ControlsConfig, usb: Source | None = None) -> None:
@@ -75,21 +75,21 @@ class GpioControls:
         self._light = Light(lambda lit: self._led.on() if lit else self._led.off())
         contact = Contact(lambda: bool(self._button.is_active))
         sources: list[Source] = [contact] if usb is None else [contact, usb]
-        self._presses = Presses(sources, config.long_press_s, self._light.answer)
+        self._presses = Presses(sources, config.long_press_s, self._light.feedback)
         self._button.when_activated = self._button.when_deactivated = contact.edge
         if config.pins == "mock":
             _press_by_signal(self._button.pin)
 
     def action(self, timeout_s: float) -> Action | None:
-        """The next press, waiting at most `timeout_s` seconds for one."""
+        """Return the next action, or None after `timeout_s` seconds."""
         return self._presses.next(timeout_s)
 
     def show(self, state: LightState) -> None:
-        """Shows `state` from now on."""
+        """Show `state` on the light from now on."""
         self._light.show(state)
 
     def close(self) -> None:
-        """Lets go of the pins and puts the light out."""
+        """Release the pins and switch the light off."""
         self._button.when_activated = self._button.when_deactivated = None
         self._presses.close()
         self._light.close()
@@ -112,10 +112,10 @@ def _open_pins(config: ControlsConfig) -> tuple[Any, Any]:
 
     factory = _mock_factory() if config.pins == "mock" else None
     try:
-        # Not a Button: that wakes ten times a second to see if it is held.
+        # Not a gpiozero.Button: it wakes up ten times a second to see if it is held.
         button = gpiozero.DigitalInputDevice(config.button_gpio, pull_up=True, pin_factory=factory)
         return button, gpiozero.LED(config.led_gpio, pin_factory=factory)
-    except Exception as error:  # lgpio's own is no standard type
+    except Exception as error:  # lgpio's error is not a standard type
         raise ControlsError(
             f"expected a button on GPIO {config.button_gpio} and a light on GPIO {config.led_gpio},"
             f" found: {error}; if there are none, set [controls] pins"
@@ -129,6 +129,6 @@ def _mock_factory() -> Any:
 
 
 def _press_by_signal(pin: Any) -> None:
-    """SIGUSR1 closes the contact of a mock button and SIGUSR2 opens it."""
+    """Make SIGUSR1 press a mock button and SIGUSR2 release it."""
     signal.signal(signal.SIGUSR1, lambda *_: pin.drive_low())
     signal.signal(signal.SIGUSR2, lambda *_: pin.drive_high())

@@ -1,16 +1,16 @@
-"""Presses of a button: one state machine for a contact on a GPIO and for a key of a USB button.
+"""Button presses: one state machine for a contact on a GPIO and a key of a USB button.
 
-    up --down, and still after DEBOUNCE_S--> pressed --up, and still--> "start", up
-                                                |
-                                                +--long enough--> "stop", held --up, and still--> up
-                                                |
-                                                +--unplugged--> up
+    up --down, stable for DEBOUNCE_S--> pressed --up, stable--> "start", up
+                                           |
+                                           +--long enough--> "stop", held --up, stable--> up
+                                           |
+                                           +--unplugged--> up
 
-    held for STUCK_S more --> stuck --up, and still--> up
+    held for another STUCK_S --> stuck --up, stable--> up
 
-A long press counts as soon as it is long enough, so that the light can answer while the finger is
-still down; a short one when it is let go. A plug that is pulled is no press. A button that is stuck
-keeps neither the other one nor the light.
+A long press counts as soon as it is long enough, so that the light can react while the button is
+still down. A short press counts on release. Unplugging a button is not a press. A stuck button
+blocks neither the other button nor the light.
 """
 
 import contextlib
@@ -30,66 +30,69 @@ log = logging.getLogger(__name__)
 Action = Literal["start", "stop"]
 
 DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more than ten
-QUIET_S = 1.0  # how soon a button that was plugged in again is looked for
-HELD_S = 0.05  # how soon a release is seen whose edge was lost
-STUCK_S = 10.0  # nobody means a press that lasts so much longer than a long one
+QUIET_S = 1.0  # how often to look for a button that was plugged in again
+HELD_S = 0.05  # how often to poll a pressed button, in case the edge of its release was lost
+STUCK_S = 10.0  # beyond a long press; nobody presses this long on purpose
 
 
 class Source(Protocol):
-    """Something to press."""
+    """A button."""
 
     def fileno(self) -> int:
-        """A file that can be read when there is news; -1 while there is none to wait for."""
+        """Return a file descriptor that is readable after a change; -1 while there is none."""
 
     def down(self) -> bool | None:
-        """Whether it is pressed, with all news read; None while it is not there."""
+        """Read all changes and return whether the button is pressed; None while it is missing."""
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Release the button."""
 
 
 class Contact:
-    """A contact whose edges come as calls of `edge`, from any thread; `level` reads it."""
+    """A contact. `edge` is called on each change, from any thread; `level` reads its state."""
 
     def __init__(self, level: Callable[[], bool]) -> None:
         self._level = level
-        self._news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._changes = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def edge(self) -> None:
-        """It opened or closed: any number of times."""
-        with contextlib.suppress(OSError):  # closed meanwhile
-            os.eventfd_write(self._news, 1)
+        """Signal that the contact opened or closed. Repeated calls are harmless."""
+        with contextlib.suppress(OSError):  # closed in the meantime
+            os.eventfd_write(self._changes, 1)
 
     def fileno(self) -> int:
-        """Readable after an edge."""
-        return self._news
+        """Return a file descriptor that is readable after an edge."""
+        return self._changes
 
     def down(self) -> bool:
-        """Whether it is closed."""
-        with contextlib.suppress(BlockingIOError):  # no edge since
-            os.eventfd_read(self._news)
+        """Return whether the contact is closed."""
+        with contextlib.suppress(BlockingIOError):  # no edge since the last call
+            os.eventfd_read(self._changes)
         return self._level()
 
     def close(self) -> None:
-        """Lets go of the file."""
-        news, self._news = self._news, -1
-        if news >= 0:
-            os.close(news)
+        """Close the file descriptor."""
+        changes, self._changes = self._changes, -1
+        if changes >= 0:
+            os.close(changes)
 
 
 class Presses:
-    """Watches `sources` in a thread of its own; `answer` is told of each press as it begins and
-    ends, within DEBOUNCE_S."""
+    """Watches `sources` in its own thread.
+
+    `feedback` is called with True when a press begins and with False when it ends, within
+    DEBOUNCE_S.
+    """
 
     def __init__(
         self,
         sources: Sequence[Source],
         long_press_s: float,
-        answer: Callable[[bool], None] = lambda _: None,
+        feedback: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._sources = sources
         self._long_press_s = long_press_s
-        self._answer = answer
+        self._feedback = feedback
         self._stuck: set[Source] = set()
         self._end = Contact(lambda: True)
         self._closed = threading.Event()
@@ -98,9 +101,9 @@ class Presses:
         self._thread.start()
 
     def next(self, timeout_s: float) -> Action | None:
-        """The next press, waiting at most `timeout_s` seconds for one.
+        """Return the next action, or None after `timeout_s` seconds.
 
-        Raises ControlsError where nobody watches the button any more.
+        Raises ControlsError if the thread that watches the button has died.
         """
         try:
             return self._actions.get(timeout=max(0.0, timeout_s))
@@ -110,7 +113,7 @@ class Presses:
         raise ControlsError("the thread that watches the button died")
 
     def close(self) -> None:
-        """Ends the thread, then lets go of the sources."""
+        """End the thread, then release the sources."""
         self._closed.set()
         self._end.edge()
         self._thread.join(QUIET_S + 1)
@@ -128,8 +131,8 @@ class Presses:
             self._wait(self._sources, QUIET_S)
 
     def _follow(self, source: Source) -> None:
-        """From a press to its end."""
-        self._answer(True)
+        """Follow a press to its end."""
+        self._feedback(True)
         until_s = time.monotonic() + self._long_press_s
         while (pressed := self._pressed(source)) and time.monotonic() < until_s:
             self._wait([source], min(HELD_S, max(0.0, until_s - time.monotonic())))
@@ -141,11 +144,12 @@ class Presses:
             pressed = self._pressed(source)
         if pressed:
             self._stuck.add(source)
-            log.warning("a button does not come up again: is it stuck?")
-        self._answer(False)
+            log.warning("a button is held down for too long: is it stuck?")
+        self._feedback(False)
 
     def _pressed(self, source: Source) -> bool | None:
-        """Whether it still is, once its contact has come to rest; None where it is gone."""
+        """Return whether the button is still pressed, once it no longer bounces; None if it is
+        missing."""
         if self._closed.is_set():
             return None
         return source.down() or self._settled(source)
@@ -155,7 +159,7 @@ class Presses:
         return source.down()
 
     def _wait(self, sources: Sequence[Source], timeout_s: float) -> None:
-        """For news of one of them, or for the end."""
+        """Wait for a change of one of `sources`, or for the end."""
         poll = select.poll()
         for each in (self._end, *sources):
             if each.fileno() >= 0:

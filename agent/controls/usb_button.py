@@ -1,8 +1,8 @@
-"""A foot switch or USB button: any device that types keys, read as the kernel's input events.
+"""A foot switch or USB button: any device that sends key presses, read as kernel input events.
 
-Read here with Python alone, because nothing that could do it comes as a wheel, and what is needed
-is small: fixed records of 24 bytes, and one request that takes the device for us, so that its keys
-never reach a console (linux/input.h; Documentation/input/event-codes).
+No wheel on PyPI can do this, so it is done in Python. Little is needed: fixed records of 24 bytes,
+and one ioctl that grabs the device, so that its keys never reach a console (linux/input.h;
+Documentation/input/event-codes).
 """
 
 import fcntl
@@ -17,49 +17,51 @@ log = logging.getLogger(__name__)
 
 _EVENT = struct.Struct("@llHHi")  # struct input_event: time in s and us, type, code, value
 _EV_SYN, _SYN_DROPPED, _EV_KEY = 0, 3, 1
-_UP, _DOWN = 0, 1  # and 2, a key that repeats itself
+_UP, _DOWN = 0, 1  # 2 is auto-repeat
 _KEY_BYTES = 96  # a bit for each of KEY_MAX + 1 = 768 keys
 _GRAB = 0x40044590  # EVIOCGRAB
 _HELD = 0x80004518 | _KEY_BYTES << 16  # EVIOCGKEY(96): the keys that are down
 
-RETRY_S = 1.0  # how soon a button that was plugged in is there
-TAP_S = 0.05  # some pedals type their key and let go of it at once: a press lasts at least as long
+RETRY_S = 1.0  # how often to look for a button that is not plugged in
+TAP_S = 0.05  # shortest press: some pedals send press and release at once
 READ_EVENTS = 64
-READS = 16  # at a time: a device that floods us must not keep us
+READS = 16  # reads per call: a device that floods us must not block us
 
 
 class EvdevButton:
-    """The input device at `path`, such as a name below /dev/input/by-id/, for as long as it is
-    plugged in. Each of its keys counts, or `key` alone (a code of linux/input-event-codes.h)."""
+    """The input device at `path`, such as a name in /dev/input/by-id/, while it is plugged in.
+
+    Each of its keys counts, or only `key` (a code of linux/input-event-codes.h).
+    """
 
     def __init__(self, path: Path, key: int | None = None) -> None:
         self._path = path
         self._key = key
         self._file = -1
-        self._keys: set[int] = set()  # that are down
+        self._keys: set[int] = set()  # keys that are down
         self._tapped_s = 0.0
         self._try_s = 0.0
-        self._said: str | None = None
+        self._logged: str | None = None
 
     def fileno(self) -> int:
-        """Readable when a key went down or up; -1 while it is unplugged."""
+        """Return a file descriptor that is readable after a key event; -1 while unplugged."""
         return self._file
 
     def down(self) -> bool | None:
-        """Whether a key is down, or was just now; None while it is unplugged."""
+        """Return whether a key is down or was just tapped; None while the device is unplugged."""
         if self._file < 0 and not self._open():
             return None
         try:
             for kind, code, value in self._events():
                 self._take(kind, code, value)
         except OSError as error:
-            self._say(f"is gone ({error.strerror})")
+            self._log(f"was unplugged ({error.strerror})")
             self.close()
             return None
         return bool(self._keys) or time.monotonic() < self._tapped_s
 
     def close(self) -> None:
-        """Lets go of the device."""
+        """Release the device."""
         file, self._file = self._file, -1
         self._keys.clear()
         self._tapped_s = 0.0
@@ -74,14 +76,15 @@ class EvdevButton:
             self._file = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             fcntl.ioctl(self._file, _GRAB, 1)
         except OSError as error:
-            self._say(f"can't be used as a button: {error.strerror}")
+            self._log(f"can't be used as a button: {error.strerror}")
             self.close()
             return False
-        self._say("is a button")
+        self._log("is used as a button")
         return True
 
     def _events(self) -> Iterator[tuple[int, int, int]]:
-        """What has come: type, code and value of each event. Raises OSError where it is gone."""
+        """Yield type, code and value of each pending event. Raises OSError if the device is
+        missing."""
         for _ in range(READS):
             try:
                 data = os.read(self._file, READ_EVENTS * _EVENT.size)
@@ -94,7 +97,7 @@ class EvdevButton:
                 yield kind, code, value
 
     def _take(self, kind: int, code: int, value: int) -> None:
-        if kind == _EV_SYN and code == _SYN_DROPPED:  # the kernel's buffer ran over: ask
+        if kind == _EV_SYN and code == _SYN_DROPPED:  # the kernel's buffer overflowed
             self._keys &= self._really_down()
         elif kind == _EV_KEY and self._key in (None, code):
             log.debug("%s: key %d, value %d", self._path, code, value)
@@ -108,8 +111,8 @@ class EvdevButton:
         bits = fcntl.ioctl(self._file, _HELD, bytes(_KEY_BYTES))
         return {number for number in range(8 * _KEY_BYTES) if bits[number // 8] >> number % 8 & 1}
 
-    def _say(self, what: str) -> None:
-        """In the log, once: it is looked for every second."""
-        if what != self._said:
-            self._said = what
+    def _log(self, what: str) -> None:
+        """Log `what` unless it was logged last: the device is looked for every second."""
+        if what != self._logged:
+            self._logged = what
             log.info("%s %s", self._path, what)

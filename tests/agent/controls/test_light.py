@@ -71,7 +71,7 @@ def test_no_pattern_hurts_the_eyes(state: LightState) -> None:
         assert all(sum(pair) >= 0.3 for pair in zip(pattern[::2], pattern[1::2], strict=True))
 
 
-@pytest.mark.parametrize("state", ["ready", "waiting", "fault", "finishing", "unseen"])
+@pytest.mark.parametrize("state", ["ready", "unsent", "fault", "finishing", "unseen"])
 def test_the_light_plays_what_the_table_says(light: Light, led: Led, state: LightState) -> None:
     light.show(state)
     pattern = LIGHT[state]
@@ -105,10 +105,10 @@ def test_a_press_turns_over_even_a_wink(light: Light, led: Led) -> None:
     light.show("unseen")
     while not led.told:
         time.sleep(0.001)
-    light.answer(True)
+    light.feedback(True)
     while len(led.told) < 2:
         time.sleep(0.001)
-    light.answer(False)
+    light.feedback(False)
     while len(led.told) < 3:
         time.sleep(0.001)
     assert [lit for lit, _ in groupby(lit for _, lit in led.told[:3])] == [True, False, True]

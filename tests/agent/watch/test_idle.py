@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.controls.light import LightState
 from agent.store import file as store_file
 from agent.store.store import Store
-from agent.watch.idle import LOOK_S, REFUSED_S, WAITING_S, Idle
+from agent.watch.idle import LOOK_S, REFUSED_S, UNSENT_S, Idle
 from tests.agent.documents import document
 
 
@@ -52,13 +52,13 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 def test_a_device_with_nothing_to_deliver_is_ready(room: Room) -> None:
     assert room.idle.light() == "ready"
-    assert room.after(10 * WAITING_S) == "ready"
+    assert room.after(10 * UNSENT_S) == "ready"
 
 
 def test_a_session_that_is_not_delivered_for_a_while_waits_until_it_is(room: Room) -> None:
     room.store.put(session := document(7))
     assert room.after(LOOK_S) == "ready", "delivery takes a moment"
-    assert room.after(WAITING_S) == "waiting"
+    assert room.after(UNSENT_S) == "unsent"
     room.store.acknowledge(session["session_id"], 7)
     assert room.after(LOOK_S) == "ready"
 
@@ -68,19 +68,19 @@ def test_a_backlog_that_gets_on_does_not_wait(room: Room) -> None:
     for each in backlog:
         room.store.put(each)
     for each in backlog:
-        assert room.after(WAITING_S / 2) == "ready"
+        assert room.after(UNSENT_S / 2) == "ready"
         room.store.acknowledge(each["session_id"], 7)
 
 
 def test_what_the_server_refused_does_not_wait_for_a_network(room: Room) -> None:
     room.store.put(session := document(7))
     room.store.park(session["session_id"], 7, "blinks: expected columns of one length")
-    assert room.after(2 * WAITING_S) == "ready"
+    assert room.after(2 * UNSENT_S) == "ready"
 
 
 def test_a_device_that_was_never_enrolled_waits(room: Room) -> None:
     room.store.note("delivery", {"ok": False, "problem": "enrol it", "enrolled": False})
-    assert room.after(LOOK_S) == "waiting"
+    assert room.after(LOOK_S) == "unsent"
     room.store.note("delivery", {"ok": True, "problem": None})
     assert room.after(LOOK_S) == "ready"
 
@@ -96,7 +96,7 @@ def test_looking_writes_nothing(room: Room) -> None:
     with_others = Store(room.store._file.path)
     with_others.data_version()
     before = with_others.data_version()
-    room.after(WAITING_S)
+    room.after(UNSENT_S)
     assert with_others.data_version() == before
     with_others.close()
 
