@@ -13,7 +13,7 @@ from agent.errors import StoreError
 from agent.store.store import Store
 from agent.system.process_lock import process_lock
 from agent.system.worker import Worker
-from agent.watch.loop import Limits, Watch, afterwards, fault_shown, try_camera
+from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
 
 
 def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
@@ -21,10 +21,10 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
     clock = Clock(trusted=settings.session.trust_clock)
     with (
         contextlib.closing(open_controls(settings.controls)) as panel,
-        fault_shown(panel, stopping),
+        showing_faults(panel, stopping),
         delivery.open_store(settings) as store,
         process_lock(settings.store_path, "watch"),
-        fault_shown(panel, stopping, lambda problem: _tell_fault(store, problem)),
+        showing_faults(panel, stopping, lambda problem: _tell_fault(store, problem)),
         contextlib.closing(_worker(settings)) as worker,
         _camera(settings, store) as camera,
     ):
@@ -60,7 +60,7 @@ def _camera(settings: AgentConfig, store: Store) -> Iterator[Camera]:
         if (store.noted("watch") or {}).get("state") != "fault":
             store.note("watch", {"state": "starting"})
     camera = measuring.camera(settings)
-    with afterwards(camera.close):
+    with on_exit(camera.close):
         yield camera
 
 

@@ -1,4 +1,4 @@
-"""The loop of `blink-agent watch`: waits for the button, measures a session, keeps it."""
+"""The loop of `blink-agent watch`: wait for the button, measure a session, save it."""
 
 import contextlib
 import itertools
@@ -18,63 +18,67 @@ from agent.measure.recording import Recording
 from agent.records import Frame
 from agent.system import systemd
 from agent.watch import checkpoints
-from agent.watch.checkpoints import Checkpoints, Worker, keep, note
+from agent.watch.checkpoints import Checkpoints, Worker, note, save
 from agent.watch.idle import Idle
 
 log = logging.getLogger(__name__)
 
-IDLE_S = 0.5  # how soon a command is seen; a press is seen at once
-UNSEEN_S = 2.0  # longer than any blink, so that the light does not flicker with the eyes
-FAULT_S = 10.0  # the light shows a fault so long before the process ends: less than any WatchdogSec
+IDLE_S = 0.5  # how often to look for commands; a press is noticed at once
+UNSEEN_S = 2.0  # longer than any blink, so that blinks don't change the light
+FAULT_S = 10.0  # how long to show a fault before the process exits; less than any WatchdogSec
 
 DEVICE_FAULTS = (CameraError, ModelError, StoreError, ControlsError)
 
 
 class Camera(Protocol):
-    """What the loop needs of a camera."""
+    """The camera, as the loop needs it."""
 
     frames_dropped: int
 
     def check(self) -> None:
-        """Raises CameraError where it has been unplugged."""
+        """Raise CameraError if the camera was unplugged."""
 
     def start(self) -> None:
-        """Begins to give frames."""
+        """Start capturing."""
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The newest frame, or None at the end of a recording."""
+        """Return the newest frame, or None at the end of a video."""
 
     def stop(self) -> None:
-        """Ends what `start` began."""
+        """Stop capturing."""
 
 
-class Kept(Protocol):
+class Stored(Protocol):
     """A session in the store."""
 
     @property
     def document(self) -> Document:
-        """Its newest document."""
+        """The session's newest document."""
 
 
 class Store(checkpoints.Store, Protocol):
-    """What the loop needs of the store."""
+    """The part of the store that the loop needs."""
 
     def unfinished(self) -> list[Document]:
-        """The sessions still marked active."""
+        """Return the documents of sessions that are still marked active."""
 
-    def newest(self) -> Iterable[Kept]:
-        """All sessions, newest first, a few in memory at a time."""
+    def newest(self) -> Iterable[Stored]:
+        """Yield all sessions, newest first, with only a few in memory at a time."""
 
     def noted(self, key: str) -> Any:
-        """What was noted last."""
+        """Return the fact last recorded under `key`."""
 
     def oldest_pending(self) -> int | None:
-        """Which finished session has waited longest for its delivery."""
+        """Return a number that identifies the longest unsent finished session, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds in seconds, and how many delivered sessions stay."""
+    """Time limits in seconds, and how many delivered sessions to keep.
+
+    `session_s` is the longest session, `checkpoint_s` the time between checkpoints, `frame_s` the
+    timeout for a frame.
+    """
 
     session_s: float
     checkpoint_s: float
@@ -83,13 +87,13 @@ class Limits:
 
 
 class Watch:
-    """Owns the camera, the controls and the writing of sessions.
+    """Owns the camera and the controls, and writes the sessions.
 
-    The failure policy: a camera that stops giving frames ends its session as `camera_fault` and
-    then the process, so that systemd starts both anew; one that is unplugged between two sessions
-    ends the process, too. A store that can't be written refuses new sessions and shows a fault; one
-    that fails during a session shows it too, and is tried again at the next checkpoint. What ends
-    the process is on the light before: see `fault_shown`.
+    The failure policy: a camera that stops delivering frames ends its session as `camera_fault`,
+    then the process, so that systemd restarts both. A camera that is unplugged between two sessions
+    also ends the process. If the store can't be written, new sessions are refused and the light
+    shows a fault. If it fails during a session, the light shows a fault and the next checkpoint
+    tries again. The light shows a fault before the process exits: see `showing_faults`.
     """
 
     def __init__(
@@ -110,10 +114,10 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._idle = Idle(store, clock)
-        self._believed = False  # whether the wall clock is, and all sessions have their date
+        self._dated = False  # whether all sessions of this boot have their true date
 
     def run(self, stopping: threading.Event) -> None:
-        """Measures session after session until `stopping` is set."""
+        """Measure session after session until `stopping` is set."""
         self._close_interrupted()
         self._store.note("watch", {"state": "ready"})
         systemd.ready()
@@ -122,16 +126,16 @@ class Watch:
             systemd.watchdog()
             self._camera.check()
             self._controls.show(self._idle.light())
-            self._believe_clock()
-            wanted, session_id = self._wanted(IDLE_S)
-            if wanted == "start":
+            self._correct_dates()
+            action, session_id = self._next_action(IDLE_S)
+            if action == "start":
                 self._session(session_id, stopping)
         systemd.stopping()
-        self._controls.show("off")  # nothing is ready from here on
+        self._controls.show("off")  # no longer ready
         self._store.note("watch", {"state": "stopped"})
 
-    def _wanted(self, timeout_s: float) -> tuple[str | None, str | None]:
-        """What button or command ask for, and the session's id where a command gave one."""
+    def _next_action(self, timeout_s: float) -> tuple[str | None, str | None]:
+        """Return the action that the button or a command requests, and the command's session id."""
         action = self._controls.action(timeout_s)
         if action is not None:
             return action, None
@@ -141,29 +145,29 @@ class Watch:
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
         self._controls.show("starting")
         recording = self._record(session_id)
-        if not keep(self._store, recording.document()):
+        if not save(self._store, recording.document()):
             self._idle.refused()
             return
         log.info("session %s started", recording.session_id)
         systemd.status("measuring")
         note(self._store, {"state": "measuring", "session_id": recording.session_id})
-        writing = Checkpoints(recording, self._worker, self._clock, self._limits.checkpoint_s)
+        saving = Checkpoints(recording, self._worker, self._clock, self._limits.checkpoint_s)
         try:
-            ended_by = self._measure(recording, writing, stopping)
+            ended_by = self._measure(recording, saving, stopping)
             self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
         except CameraError:
             self._end(recording, "camera_fault")
             raise
-        writing.settle()
+        saving.finish()
 
     def _measure(
-        self, recording: Recording, writing: Checkpoints, stopping: threading.Event
+        self, recording: Recording, saving: Checkpoints, stopping: threading.Event
     ) -> EndedBy:
-        """Measures until something ends the session; returns what did."""
+        """Measure until something ends the session. Return what ended it."""
         camera = self._camera
         camera.start()
-        systemd.watchdog()  # a cold camera may have taken half of its time
-        with afterwards(camera.stop):
+        systemd.watchdog()  # a cold camera may have used up half of the watchdog's time
+        with on_exit(camera.stop):
             while not stopping.is_set():
                 frame = camera.read(self._limits.frame_s)
                 if frame is None:
@@ -171,66 +175,69 @@ class Watch:
                 recording.frames_dropped = camera.frames_dropped
                 recording.add(frame)
                 seen: LightState = "measuring" if recording.unseen_s <= UNSEEN_S else "unseen"
-                self._controls.show(seen if writing.kept else "fault")
+                self._controls.show(seen if saving.saved else "fault")
                 if self._controls.action(0) == "stop":
                     return "button"
                 if recording.age_s >= self._limits.session_s:
                     return "time_limit"
-                if writing.after_frame():
+                if saving.after_frame():
                     return "command"
             return "power_loss"
 
     def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")
         document = recording.finish(ended_by, state=state)
-        if not keep(self._store, document):
+        if not save(self._store, document):
             raise StoreError("the finished session could not be written to the store")
-        systemd.watchdog()  # a slow card may have taken most of its time
+        systemd.watchdog()  # a slow card may have used up most of the watchdog's time
         log.info("session %s %s by %s", recording.session_id, state, ended_by)
         self._store.prune(self._limits.keep_sessions)
         note(self._store, {"state": "ready"})
         systemd.status("ready")
 
-    def _believe_clock(self) -> None:
-        """Whenever the wall clock comes to be right, earlier sessions of this boot get their date.
+    def _correct_dates(self) -> None:
+        """Once the wall clock is synchronised, give earlier sessions of this boot their true date.
 
-        Under chrony and ntpd that may be more than once: hours after the network went, their clock
-        is no longer called right.
+        With chrony and ntpd this may happen more than once: they stop calling their clock
+        synchronised some hours after the network is lost.
         """
         if not self._clock.synchronized():
-            self._believed = False
+            self._dated = False
             return
-        if self._believed:
+        if self._dated:
             return
         booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
         boot_id = self._clock.boot_id()
-        newest = (kept.document for kept in self._store.newest())
+        newest = (stored.document for stored in self._store.newest())
         for document in itertools.takewhile(lambda it: it["clock"]["boot_id"] == boot_id, newest):
             clock = document["clock"]
             if not clock["synchronized"] and document["state"] != "active":
                 began_at = booted_at + timedelta(seconds=clock["monotonic_start_s"])
                 self._store.put(with_true_time(document, began_at))
-        self._believed = True  # by now: a store that failed is asked again
+        self._dated = True  # only now: after a StoreError, try again
 
     def _close_interrupted(self) -> None:
-        """A session still active at the start was cut off: it ends with what was checkpointed."""
+        """Close sessions that are still active at the start, as of their last checkpoint."""
         for document in self._store.unfinished():
-            if not keep(self._store, interrupted(document)):
+            if not save(self._store, interrupted(document)):
                 raise StoreError("an interrupted session could not be closed in the store")
             log.warning("session %s was interrupted", document["session_id"])
 
 
 def try_camera(camera: Camera, timeout_s: float) -> None:
-    """One frame, so that `ready` is true where the camera is. Raises CameraError."""
+    """Read one frame, so that `ready` implies a working camera. Raises CameraError."""
     camera.start()
-    with afterwards(camera.stop):
+    with on_exit(camera.stop):
         camera.read(timeout_s)
 
 
 @contextlib.contextmanager
-def afterwards(end: Callable[[], None]) -> Iterator[None]:
-    """Has `end` done when the block is. Where both fail, what failed first is what is told: a
-    camera that hangs does not stop either."""
+def on_exit(end: Callable[[], None]) -> Iterator[None]:
+    """Call `end` on leaving the block.
+
+    If both raise, log the error of `end` and raise the first: a camera that hangs does not stop
+    either.
+    """
     try:
         yield
     except BaseException:
@@ -243,24 +250,24 @@ def afterwards(end: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def fault_shown(
-    controls: Controls, stopping: threading.Event, tell: Callable[[str], None] = lambda _: None
+def showing_faults(
+    controls: Controls, stopping: threading.Event, report: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
-    """Shows for a while what is about to end the process, in the block, as a fault; `tell` is told.
+    """If the block fails, show the fault for a while, then exit. `report` is called with the error.
 
-    Then systemd starts it anew, and it shows the fault again until there is none: from the first
-    try on the person sees it, where `watch` itself can't even begin.
+    systemd then restarts the process, which shows the fault again until it is gone. So the light
+    shows a fault from the first attempt on, even if `watch` can't start.
     """
     try:
         yield
     except Exception as error:
         if isinstance(error, AgentError) and not isinstance(error, DEVICE_FAULTS):
-            raise  # a command that was given wrongly
-        unforeseen = not isinstance(error, AgentError)
-        log.error("%s (ends in %g s)", error, FAULT_S, exc_info=unforeseen)
+            raise  # wrong usage, not a fault of the device
+        unexpected = not isinstance(error, AgentError)
+        log.error("%s (exits in %g s)", error, FAULT_S, exc_info=unexpected)
         systemd.status(f"fault: {error}")
         controls.show("fault")
-        tell(str(error))
+        report(str(error))
         systemd.watchdog()
         stopping.wait(FAULT_S)
-        raise SystemExit(1) from error  # it has been said
+        raise SystemExit(1) from error  # already logged

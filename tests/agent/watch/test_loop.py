@@ -25,7 +25,7 @@ from agent.store.store import Store
 from agent.system import systemd
 from agent.system.worker import Worker
 from agent.watch import checkpoints, loop
-from agent.watch.loop import Limits, Watch, fault_shown, try_camera
+from agent.watch.loop import Limits, Watch, showing_faults, try_camera
 from tests.agent.documents import document
 
 T = TypeVar("T")
@@ -322,7 +322,7 @@ def test_a_late_checkpoint_never_replaces_a_final_document(
 def test_a_store_that_hangs_costs_no_frames_and_starves_the_watchdog(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "SETTLE_S", 0.05)
+    monkeypatch.setattr(checkpoints, "FINISH_S", 0.05)
     fed: list[float] = []
     monkeypatch.setattr(systemd, "watchdog", lambda: fed.append(device.clock.passed_s))
     device.worker = Never()
@@ -598,7 +598,7 @@ def test_a_command_cannot_begin_a_session_that_there_is_already(
     device.run()
     assert device.the_session() == first
     assert device.panel.shown[-2:] == ["fault", "off"]
-    assert f"session {wish} is in the store already" in caplog.text
+    assert f"the store already has a newer session {wish}" in caplog.text
 
 
 def test_a_device_that_cannot_keep_up_says_so_once(
@@ -697,8 +697,8 @@ def test_what_ends_the_process_is_shown_as_a_fault_before(
     told: list[str] = []
     with (
         pytest.raises(SystemExit) as ended,
-        fault_shown(device.panel, device.stopping),
-        fault_shown(device.panel, device.stopping, told.append),
+        showing_faults(device.panel, device.stopping),
+        showing_faults(device.panel, device.stopping, told.append),
     ):
         raise error
     assert device.panel.shown == ["fault"]
@@ -707,7 +707,7 @@ def test_what_ends_the_process_is_shown_as_a_fault_before(
 
 
 def test_a_command_that_was_given_wrongly_is_no_fault_of_the_device(device: Device) -> None:
-    with pytest.raises(ConfigError), fault_shown(device.panel, device.stopping):
+    with pytest.raises(ConfigError), showing_faults(device.panel, device.stopping):
         raise ConfigError("unknown key")
     assert device.panel.shown == []
 
@@ -715,7 +715,7 @@ def test_a_command_that_was_given_wrongly_is_no_fault_of_the_device(device: Devi
 def test_a_stop_does_not_wait_for_a_fault_to_be_seen(device: Device) -> None:
     device.stopping.set()
     begun_s = time.monotonic()
-    with pytest.raises(SystemExit), fault_shown(device.panel, device.stopping):
+    with pytest.raises(SystemExit), showing_faults(device.panel, device.stopping):
         raise StoreError("read-only")
     assert time.monotonic() - begun_s < loop.FAULT_S / 2
 

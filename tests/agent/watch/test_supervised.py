@@ -152,7 +152,7 @@ def test_a_store_that_is_locked_for_a_while_ends_no_session(
         with (tmp_path / "agent.sqlite3.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             watch.run_until(
-                lambda: "the store refused a session" in watch.log.read_text(), "it is refused"
+                lambda: "the store can't save a session" in watch.log.read_text(), "it is refused"
             )
         watch.run_until(lambda: session(store)["revision"] > before + 1, "checkpoints again")
         assert (watch.ends, session(store)["state"]) == ([], "active")
