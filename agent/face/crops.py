@@ -1,7 +1,7 @@
-"""Cut turned, and if need be mirrored, squares out of a frame.
+"""Cut rotated, and if necessary mirrored, squares out of a frame.
 
-A 2x3 affine matrix maps pixels of a crop (x, y) to pixels of the frame. Regions and matrices carry
-the camera's rotation and flip, so no whole picture is ever turned.
+A 2x3 affine matrix maps pixels of a crop (x, y) to pixels of the frame. Regions and matrices
+include the camera's rotation and mirroring, so whole frames are never rotated.
 """
 
 import math
@@ -19,7 +19,8 @@ Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 _TO_CHROMA = np.array([1, 1, 0.5])
-"""An affine matrix for luma times this maps the chroma planes, which are half as large."""
+"""Multiplied by an affine matrix for luma, this gives the matrix for the half-size chroma
+planes."""
 
 _INTERPOLATE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
@@ -28,8 +29,8 @@ _INTERPOLATE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 class Region:
     """A square of the frame around (x, y), `size` pixels wide.
 
-    `angle` is how far its upright is turned, in radians, clockwise as one sees it. A `mirrored`
-    region shows the picture as a mirror would.
+    `angle` is its rotation in radians, clockwise as seen by a viewer. A `mirrored` region is
+    flipped left to right.
     """
 
     x: float
@@ -39,7 +40,8 @@ class Region:
     mirrored: bool = False
 
     def to_frame(self, tensor_size: int) -> Affine:
-        """The 2x3 matrix from pixels of a tensor of that width to pixels of the frame."""
+        """Return the 2x3 matrix from pixels of a tensor of width `tensor_size` to pixels of the
+        frame."""
         scale = self.size / tensor_size
         cos, sin = math.cos(self.angle) * scale, math.sin(self.angle) * scale
         across = -1.0 if self.mirrored else 1.0
@@ -49,12 +51,13 @@ class Region:
         return np.array([[across * cos, -sin, x], [across * sin, cos, y]])
 
     def distance(self, other: "Region") -> float:
-        """Between the centres, in widths of this one."""
+        """Return the distance between the centres, in widths of this region."""
         return math.hypot(other.x - self.x, other.y - self.y) / self.size
 
 
 def region_of(to_frame: Affine, tensor_size: int) -> Region:
-    """The region that a crop of that width shows: the inverse of `Region.to_frame`."""
+    """Return the region shown by a crop of width `tensor_size`: the inverse of
+    `Region.to_frame`."""
     (a, b, x), (c, d, y) = to_frame.tolist()
     half = tensor_size / 2
     return Region(
@@ -66,15 +69,18 @@ def region_of(to_frame: Affine, tensor_size: int) -> Region:
     )
 
 
-def joined(outer: Affine, inner: Affine) -> Affine:
-    """The matrix that first applies `inner`, then `outer`."""
+def compose(outer: Affine, inner: Affine) -> Affine:
+    """Return the matrix that applies `inner` first, then `outer`."""
     product = outer[:, :2] @ inner
     product[:, 2] += outer[:, 2]
     return product
 
 
-def followed(to_frame: Affine, turn: complex, shift: complex) -> Affine:
-    """The matrix of a crop that has moved in its own pixels: turned and scaled, then shifted."""
+def move(to_frame: Affine, turn: complex, shift: complex) -> Affine:
+    """Return the matrix of a crop that has moved: rotated and scaled by `turn`, then shifted.
+
+    Both are complex numbers (x + iy), in pixels of the crop.
+    """
     (a, b, x), (c, d, y) = to_frame.tolist()
     u, v, right, down = turn.real, turn.imag, shift.real, shift.imag
     return np.array(
@@ -85,17 +91,18 @@ def followed(to_frame: Affine, turn: complex, shift: complex) -> Affine:
     )
 
 
-def mapped(matrix: Affine, points: Floats) -> Floats:
-    """Float32 points (..., 2) through a 2x3 matrix."""
+def transform(matrix: Affine, points: Floats) -> Floats:
+    """Apply a 2x3 matrix to float32 points (..., 2)."""
     moved = cv2.transform(points.reshape(-1, 1, 2), matrix)
     return np.asarray(moved, np.float32).reshape(points.shape)
 
 
 def similarity(start: Sequence[complex], end: Sequence[complex]) -> tuple[complex, complex, float]:
-    """Fit end = a * start + b by least squares: turn and scale `a`, shift `b`, and what is left.
+    """Fit end = a * start + b by least squares. Return `a`, `b` and the residual.
 
-    Points are complex numbers, x + iy. The third value is the root mean square of the distances
-    that remain, in the same unit. Raises ZeroDivisionError if all points of `start` coincide.
+    Points are complex numbers, x + iy; `a` rotates and scales, `b` shifts. The residual is the root
+    mean square of the remaining distances, in the same unit. Raises ZeroDivisionError if all points
+    of `start` coincide.
     """
     count = len(start)
     mean, to = sum(start) / count, sum(end) / count
@@ -106,14 +113,14 @@ def similarity(start: Sequence[complex], end: Sequence[complex]) -> tuple[comple
         weight += arm.real * arm.real + arm.imag * arm.imag
     a = turned / weight
     b = to - a * mean
-    left = 0.0
+    squares = 0.0
     for p, q in zip(start, end, strict=True):
-        left += abs(a * p + b - q) ** 2
-    return a, b, math.sqrt(left / count)
+        squares += abs(a * p + b - q) ** 2
+    return a, b, math.sqrt(squares / count)
 
 
 class Cropper:
-    """Cuts crops of one size out of frames, into memory that is used again for each."""
+    """Cuts crops of one size out of frames, reusing its memory."""
 
     def __init__(self, width: int, height: int) -> None:
         self._bgr = np.empty((height, width, 3), np.uint8)
@@ -122,9 +129,10 @@ class Cropper:
         self._planes = _planes(self._i420, width, height)
 
     def rgb(self, frame: Frame, to_frame: Affine, border: int) -> Pixels:
-        """The crop as RGB, uint8 (height, width, 3), valid until the next call.
+        """Return the crop as RGB, uint8 (height, width, 3), valid until the next call.
 
-        `to_frame` maps its pixels into the frame; `border` is OpenCV's, a constant one being black.
+        `to_frame` maps its pixels into the frame. `border` is an OpenCV border mode; constant means
+        black.
         """
         if frame.layout == "bgr":
             _warp(frame.pixels, to_frame, border, 0, self._bgr)
@@ -140,14 +148,14 @@ class Cropper:
 
 
 def _warp(source: Pixels, matrix: Affine, border: int, black: int, target: Pixels) -> None:
-    """Interpolate `target` straight out of the frame, which is still in the caches."""
+    """Interpolate `target` straight from the frame, while that is still in the CPU caches."""
     height, width = target.shape[:2]
     fill = (black, black, black)
     cv2.warpAffine(source, matrix, (width, height), target, _INTERPOLATE, border, fill)
 
 
 def _planes(i420: Pixels, width: int, height: int) -> tuple[Pixels, Pixels, Pixels]:
-    """Y, U and V of an I420 picture as views of it."""
+    """Return Y, U and V of an I420 picture as views."""
     flat, luma, chroma = i420.reshape(-1), width * height, width * height // 4
     half = (height // 2, width // 2)
     return (

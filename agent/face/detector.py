@@ -16,23 +16,24 @@ DETECTOR_SIZE = 128
 """Width of the square input tensor, in pixels."""
 
 MIN_SCORE = 0.5
-"""The model gives a probability; below one half it is more likely no face."""
+"""Minimum probability given by the model: below one half, it is more likely not a face."""
 
 REGION_SCALE = 1.5
-"""A region is this much wider than the face in it: the next frame's face must lie inside too."""
+"""Width of a region relative to the face in it, so that the face of the next frame is inside
+too."""
 
 QUARTER_TURNS = tuple(k * math.pi / 2 for k in (0, 2, 1, 3))
-"""In the order in which they are tried: a camera hangs head down more often than sideways."""
+"""Rotations to try, in this order: a camera is mounted upside down more often than sideways."""
 
 _SAME_FACE_OVERLAP = 0.3
-"""Boxes that share more of their union than this are one face seen by several anchors."""
+"""Boxes with a larger intersection over union are one face, found by several anchors."""
 
 _TO_SIGNED = np.float32(2 / 255)
-"""Grey levels to the model's -1..1, less 1."""
+"""Factor from grey levels to 0..2; the model expects this minus 1."""
 
 
 class Detector:
-    """Finds faces in a square view of a frame."""
+    """Finds faces in a square region of a frame."""
 
     def __init__(self, model: Interpreter) -> None:
         self._model = model
@@ -41,10 +42,13 @@ class Detector:
         self._input, (self._boxes, self._logits) = tensors(model)
 
     def find(self, frame: Frame, view: Region) -> list[Region]:
-        """Regions of the faces in `view`, the most certain first; turned and mirrored as it is."""
+        """Return the regions of the faces in `view`, the most confident first.
+
+        They are mirrored like `view`, and rotated relative to it.
+        """
         to_frame = view.to_frame(DETECTOR_SIZE)
         crop = self._crop.rgb(frame, to_frame, cv2.BORDER_CONSTANT)
-        # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
+        # Keep no view of a tensor beyond a statement: the interpreter refuses to run with one.
         np.multiply(crop, _TO_SIGNED, out=self._input()[0])
         np.subtract(self._input()[0], np.float32(1), out=self._input()[0])
         self._model.invoke()
@@ -57,7 +61,10 @@ class Detector:
 
 
 def views(whole: Region, frame: Frame) -> Iterator[Region]:
-    """The picture turned three ways, and squares of half its length that overlap by half."""
+    """Yield the picture in three more rotations, then overlapping squares of half its size.
+
+    The squares overlap by half.
+    """
     for turn in QUARTER_TURNS[1:]:
         yield replace(whole, angle=whole.angle + turn)
     half = whole.size / 2
@@ -66,7 +73,7 @@ def views(whole: Region, frame: Frame) -> Iterator[Region]:
 
 
 def _middles(length: float, size: float) -> list[float]:
-    """Of squares of that size along a side, half a square apart at most."""
+    """Return the centres of squares of width `size` along a side, at most half a square apart."""
     if size >= length:
         return [length / 2]
     count = math.ceil((length - size) / (size / 2)) + 1
@@ -74,7 +81,7 @@ def _middles(length: float, size: float) -> list[float]:
 
 
 def probability(logit: float) -> float:
-    """Clipped as MediaPipe does, so that the exponential can't overflow."""
+    """Return the logistic function, clipped as in MediaPipe so that exp() can't overflow."""
     return 1 / (1 + math.exp(-min(max(logit, -100.0), 100.0)))
 
 
@@ -82,15 +89,15 @@ _LEAST_LOGIT = math.log(MIN_SCORE / (1 - MIN_SCORE))
 
 
 def tensors(model: Interpreter) -> tuple[Callable[[], Floats], list[Callable[[], Floats]]]:
-    """Views on demand of a model's first input and of its outputs."""
+    """Return functions that give views of a model's first input and of each of its outputs."""
     outputs = [model.tensor(detail["index"]) for detail in model.get_output_details()]
     return model.tensor(model.get_input_details()[0]["index"]), outputs
 
 
 def _anchors() -> Floats:
-    """The centres of BlazeFace's 896 anchors, float32 (896, 2), x and y in tensor pixels.
+    """Return the centres of BlazeFace's 896 anchors, float32 (896, 2), x and y in tensor pixels.
 
-    Two for each cell of the 16x16 grid, then six for each of the 8x8 grid, row by row.
+    There are two for each cell of a 16x16 grid, then six for each cell of an 8x8 grid, row by row.
     """
     centres = []
     for cells, repeats in ((16, 2), (8, 6)):
@@ -101,10 +108,10 @@ def _anchors() -> Floats:
 
 
 def _decoded(raw: Floats, anchors: Floats) -> Floats:
-    """Raw boxes (n, 16) made absolute, in tensor pixels.
+    """Convert raw boxes (n, 16) to absolute tensor pixels.
 
-    Columns: centre x, y, width, height, then x, y of the right and left eye, nose, mouth, right
-    and left ear.
+    Columns: centre x, y, width, height, then x, y of the right and left eye, nose, mouth, right and
+    left ear.
     """
     faces = raw.astype(np.float32)
     pairs = faces.reshape(-1, 8, 2)
@@ -114,7 +121,8 @@ def _decoded(raw: Floats, anchors: Floats) -> Floats:
 
 
 def _merged(faces: Floats, scores: Floats) -> list[Floats]:
-    """One row for each face: overlapping boxes are averaged by score, as in BlazeFace's paper."""
+    """Return one row for each face: overlapping boxes averaged by score, as in BlazeFace's
+    paper."""
     merged = []
     while len(faces):
         same = _overlap(faces[0], faces) > _SAME_FACE_OVERLAP
@@ -125,7 +133,7 @@ def _merged(faces: Floats, scores: Floats) -> list[Floats]:
 
 
 def _overlap(face: Floats, faces: Floats) -> Floats:
-    """Intersection over union of one box with each of `faces`."""
+    """Return the intersection over union of one box with each of `faces`."""
     low = np.maximum(face[:2] - face[2:4] / 2, faces[:, :2] - faces[:, 2:4] / 2)
     high = np.minimum(face[:2] + face[2:4] / 2, faces[:, :2] + faces[:, 2:4] / 2)
     width, height = np.maximum(high - low, 0).T
@@ -136,7 +144,7 @@ def _overlap(face: Floats, faces: Floats) -> Floats:
 
 
 def _face_region(face: Floats, to_frame: Affine, view: Region) -> Region:
-    """A detected face's region in the frame, turned with the line through its eyes."""
+    """Return a detected face's region in the frame, rotated with the line through its eyes."""
     scale = view.size / DETECTOR_SIZE
     x, y = (to_frame[:, :2] @ face[:2] + to_frame[:, 2]).tolist()
     eye_x, eye_y = (face[6:8] - face[4:6]).tolist()

@@ -1,11 +1,11 @@
-"""Face mesh and features -> both eyes' contours: the eye heads of the attention mesh.
+"""Face mesh and features -> contours of both eyes: the eye heads of the attention mesh.
 
 Grishchenko et al. 2020 (arXiv:2006.10962): a head looks at one eye in the mesh's own early features
-and draws lids, brow and iris. The model joins its parts by three operators of MediaPipe's own,
-which are done here: a box is laid around an eye's landmarks, 16x16 features are sampled in it, and
-what the head draws in the box is mapped back.
+and outputs the points of lids, brow and iris. In the original model, three custom operators of
+MediaPipe connect these parts. They are implemented here: place a box around an eye's landmarks,
+sample 16x16 features in it, and map the head's output back to the crop.
 
-Crop pixels are those of the mesh's 192x192 crop; a cell is one of its 48x48 features, 4 pixels
+Crop pixels are those of the mesh's 192x192 crop. A cell is one of its 48x48 features, 4 pixels
 wide.
 """
 
@@ -23,19 +23,20 @@ CELL = 4
 """Width of a feature cell in pixels of the crop."""
 
 CELLS = 48
-"""Features of a whole crop, each way."""
+"""Number of feature cells across and down a whole crop."""
 
 BAND_COLUMNS, BAND_ROWS = 38, 18
-"""Features that hold both eyes' boxes; most faces need 28 to 34 columns and 14 to 17 rows."""
+"""Size in cells of the band that contains both eyes' boxes. Most faces need 28 to 34 columns and 14
+to 17 rows."""
 
 CHANNELS, GRID = 32, 16
-"""Of a feature, and of an eye's box."""
+"""Channels of a feature, and number of samples across and down an eye's box."""
 
 CONTOUR, IRIS = 16, 5
-"""Points of an eye: the first sixteen of the head's 71 are the lids, and the iris has five."""
+"""Number of points: the first sixteen of a head's 71 points are the lids, and an iris has five."""
 
 BOX_SCALE = 1.5
-"""The model's own: the box is this much larger than what it is laid around."""
+"""Size of a box relative to the landmarks in it, as in the original model."""
 
 _RIGHT = [
     33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173,
@@ -52,23 +53,25 @@ _LEFT = [
     300, 293, 334, 296, 336, 285, 417,
 ]  # fmt: skip
 AROUND = np.array([_RIGHT, _LEFT])
-"""Mesh landmarks around the right and the left eye, in the order in which a head draws them."""
+"""Mesh landmarks around the right and the left eye, in the order of a head's output."""
 
 LIDS = AROUND[:, :CONTOUR]
-"""Of these the lids: lower from the outer to the inner corner, then upper without the corners."""
+"""The lids among them: the lower lid from outer to inner corner, then the upper lid without
+corners."""
 
 OUTER, INNER = 0, 8
-"""The corners of an eye among its contour's points."""
+"""Indices of an eye's corners in its contour."""
 
 _LEVEL = np.array([[33, 133], [362, 263]])
-"""Mesh landmarks on a line that a box is level with: the corners, from the picture's left."""
+"""Mesh landmarks of the eyes' corners, from left to right in the picture. A box is aligned with
+them."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contours:
-    """Both eyes, the person's right and left, in pixels of the crop.
+    """The person's right and left eye, in pixels of the crop.
 
     `points` is float32 (2, 21, 2): lids, then irises.
     """
@@ -77,17 +80,17 @@ class Contours:
 
     @property
     def lids(self) -> Floats:
-        """(2, 16, 2), in the order of `LIDS`."""
+        """Float32 (2, 16, 2), in the order of `LIDS`."""
         return self.points[:, :CONTOUR]
 
     @property
     def irises(self) -> Floats:
-        """(2, 5, 2), the centre first."""
+        """Float32 (2, 5, 2), the centre first."""
         return self.points[:, CONTOUR:]
 
 
 class EyeHeads:
-    """Both eye heads, and the boxes they look into until these are laid anew."""
+    """Both eye heads, and the boxes they look into until `place_boxes` is called again."""
 
     def __init__(self, right: Interpreter, left: Interpreter) -> None:
         self._models = right, left
@@ -97,16 +100,16 @@ class EyeHeads:
         self._taken = np.empty((4, 2 * GRID * GRID, CHANNELS), np.float32)
         self._drawn = np.empty((2, CONTOUR + IRIS, 2), np.float32)
         self._cells = np.zeros((4, 2 * GRID * GRID), np.intp)
-        # One for each channel, though they are the same: twice as fast as broadcasting.
+        # The same weight for all channels: twice as fast as broadcasting.
         self._weights = np.zeros((4, 2 * GRID * GRID, CHANNELS), np.float32)
         self._to_crop = np.zeros((2, 2, 2), np.float32)
         self._origin = np.zeros((2, 1, 2), np.float32)
         self.first_column = self.first_row = 0
 
-    def lay(self, mesh: Floats) -> None:
-        """Lay the boxes around both eyes of a mesh (468, 2), in cells.
+    def place_boxes(self, mesh: Floats) -> None:
+        """Place the boxes around both eyes of a mesh (468, 2), in cells.
 
-        At `first_column` and `first_row` of the cells the band of features then begins.
+        This also sets `first_column` and `first_row`, where the band of features begins.
         """
         turns, centres = _boxes(mesh)
         at = (turns @ _GRID_POINTS + (centres[..., None] - 0.5)).transpose(1, 0, 2).reshape(2, -1)
@@ -121,13 +124,13 @@ class EyeHeads:
         self._origin = (CELL * origin[:, None]).astype(np.float32)
 
     def read(self, features: Floats) -> Contours:
-        """What the heads draw from the band's features (`BAND_ROWS` * `BAND_COLUMNS`, 32)."""
+        """Run the heads on the band's features (`BAND_ROWS` * `BAND_COLUMNS`, 32)."""
         taken, half = self._taken, GRID * GRID
         np.take(features, self._cells, axis=0, out=taken, mode="clip")
         np.multiply(taken, self._weights, out=taken)
         for eye, model in enumerate(self._models):
             box = taken[:, eye * half : (eye + 1) * half]
-            # A view of a tensor lives for one statement.
+            # Keep no view of a tensor beyond a statement.
             np.add.reduce(box, axis=0, out=self._inputs[eye]().reshape(half, CHANNELS))
             model.invoke()
             points, iris = self._outputs[eye]
@@ -138,33 +141,36 @@ class EyeHeads:
         return Contours(drawn)
 
     def _sample(self, at: NDArray[np.float64]) -> None:
-        """Take features at (2, 512), columns and rows of the band: bilinear, the edge's outside."""
+        """Prepare bilinear sampling at (2, 512): columns and rows in the band.
+
+        Positions outside the band take the value at its edge.
+        """
         np.minimum(np.maximum(at, 0, out=at), _LAST_CELL, out=at)
         cell = at.astype(np.intp)
         after = (at - cell).astype(np.float32)
-        # Of a cell at the end of a row or of the band the next one has no weight.
+        # At the end of a row or of the band, the next cell has weight 0.
         np.add(BAND_COLUMNS * cell[1] + cell[0], _NEIGHBOURS, out=self._cells)
         across, down = np.array([1 - after, after]).swapaxes(0, 1)
         self._weights[:] = (down[:, None] * across).reshape(4, -1, 1)
 
 
 _LAST_CELL = np.array([[BAND_COLUMNS - 1], [BAND_ROWS - 1]])
-"""Of the columns and rows of the band."""
+"""Last column and last row of the band."""
 
 _NEIGHBOURS = np.array([[0], [1], [BAND_COLUMNS], [BAND_COLUMNS + 1]])
-"""A cell, the one to its right, and the two below."""
+"""Offsets of a cell, the one to its right, and the two below."""
 
 
 def _first_of(count: int, low: float, high: float) -> int:
-    """The first of `count` cells, of `CELLS`, that have low..high in their middle."""
+    """Return the first of `count` cells, out of `CELLS`, with low..high in their middle."""
     first = math.floor((low + high + 1 - count) / 2 + 0.5)
     return min(max(first, 0), CELLS - count)
 
 
 def _grid_points() -> NDArray[np.float64]:
-    """Where a box is sampled, row by row, from its centre: float64 (2, 256), x and y.
+    """Return where a box is sampled, row by row, from its centre: float64 (2, 256), x and y.
 
-    TransformTensorBilinear samples the middle of each of the box's cells.
+    Like TransformTensorBilinear, this samples the middle of each of the box's cells.
     """
     line = np.arange(GRID) + 0.5 - GRID / 2
     y, x = np.meshgrid(line, line, indexing="ij")
@@ -175,7 +181,10 @@ _GRID_POINTS = _grid_points()
 
 
 def _boxes(mesh: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Landmarks2TransformMatrix: each box's turn and scale (2, 2, 2), and its centre (2, 2)."""
+    """Return the rotation and scale of each box (2, 2, 2), and its centre (2, 2).
+
+    This is MediaPipe's operator Landmarks2TransformMatrix.
+    """
     level = np.array([_to_level(*ends) for ends in mesh[_LEVEL].tolist()])
     around = level @ mesh.take(AROUND, axis=0).transpose(0, 2, 1)
     low, high = around.min(axis=2), around.max(axis=2)
@@ -185,7 +194,7 @@ def _boxes(mesh: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _to_level(start: Sequence[float], end: Sequence[float]) -> list[list[float]]:
-    """The rotation matrix that makes the line between two points level."""
+    """Return the rotation matrix that makes the line between two points horizontal."""
     angle = math.atan2(end[1] - start[1], end[0] - start[0])
     cos, sin = math.cos(angle), math.sin(angle)
     return [[cos, sin], [-sin, cos]]

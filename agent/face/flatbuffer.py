@@ -1,8 +1,8 @@
 """Read and write flatbuffers, given the schema of their tables.
 
-tflite-runtime comes with no library for this, so only Python's own is used. The format:
-https://flatbuffers.dev/internals/. A table begins with the offset of its slots, which hold the
-offsets of its fields. A field of no fixed size is an offset to what lies further behind.
+tflite-runtime brings no flatbuffer library, so this uses only the standard library. The format:
+https://flatbuffers.dev/internals/. A table begins with the offset of its slots, which contain the
+offsets of its fields. A field without a fixed size is an offset to data further on.
 """
 
 import struct
@@ -14,16 +14,17 @@ Schema = dict[Any, Any]
     "b", "B", "?", "i", "I"    a number, by its code in `struct`
     "ints", "text", "data"     a vector of int32; a string; a vector of bytes
     [schema]                   a vector of tables
-    (field, {number: schema})  a table, whose schema the number in an earlier field chooses
+    (field, {number: schema})  a table; the number in an earlier field selects its schema
     "dropped"                  not read
-    "refused"                  an error if there is one, like every slot that the schema leaves out
+    "refused"                  an error if present, like every slot missing from the schema
 """
 
 Table = dict[Any, Any]
-"""The fields that a table has, by the names of its schema: int, list of int, bytes, or tables."""
+"""The fields that a table contains, by their names in the schema: int, list of int, bytes or
+tables."""
 
 _DATA_ALIGNMENT = 16
-"""In bytes. TFLite's schema demands it of the data of its tensors."""
+"""In bytes. TFLite's schema requires it for the data of its tensors."""
 
 _NUMBERS = frozenset("bB?iI")
 
@@ -31,16 +32,16 @@ _NUMBERS = frozenset("bB?iI")
 def read(buffer: bytes, schema: Schema) -> Table:
     """Return the root table.
 
-    Raises struct.error, LookupError or ValueError for a damaged buffer and for a field that
-    `schema` does not know.
+    Raises struct.error, LookupError or ValueError for an invalid buffer or a field that is missing
+    from `schema`.
     """
     return _read_table(buffer, _followed(buffer, 0), schema)
 
 
 def write(table: Table, schema: Schema, identifier: bytes) -> bytes:
-    """Return a flatbuffer with `table` as its root. The same table gives the same bytes.
+    """Return a flatbuffer with `table` as its root. The same table always gives the same bytes.
 
-    `identifier` names the format, in four bytes.
+    `identifier` is the file identifier of the format: four bytes.
     """
     writer = _Writer(identifier)
     writer.point(0, writer.table(table, schema))
@@ -48,7 +49,7 @@ def write(table: Table, schema: Schema, identifier: bytes) -> bytes:
 
 
 def _followed(buffer: bytes, at: int) -> int:
-    """Where the offset at `at` leads."""
+    """Return the position that the offset at `at` points to."""
     return at + int(struct.unpack_from("<I", buffer, at)[0])
 
 
@@ -69,7 +70,7 @@ def _read_table(buffer: bytes, at: int, schema: Schema) -> Table:
 
 
 def _chosen(kind: Any, table: Table) -> Any:
-    """The schema that a field of `table` chooses; any other kind as it is."""
+    """Return the schema that another field of `table` selects, or any other kind unchanged."""
     if not isinstance(kind, tuple):
         return kind
     field, schemas = kind
@@ -98,17 +99,17 @@ def _is_number(kind: Any) -> bool:
 
 
 class _Writer:
-    """Writes front to back, so that every offset leads forward, as the format demands."""
+    """Writes front to back, because the format requires all offsets to point forward."""
 
     def __init__(self, identifier: bytes) -> None:
         self.out = bytearray(4) + identifier
 
     def point(self, at: int, to: int) -> None:
-        """Let the offset at `at` lead to `to`."""
+        """Make the offset at `at` point to `to`."""
         struct.pack_into("<I", self.out, at, to - at)
 
     def table(self, table: Table, schema: Schema) -> int:
-        """Write a table and all that it leads to; return where it is."""
+        """Write a table and everything it points to. Return its position."""
         body, offsets, further = bytearray(4), [], []
         for name, declared in schema.items():
             if name not in table:
@@ -131,7 +132,7 @@ class _Writer:
         return at
 
     def _value(self, value: Any, kind: Any) -> int:
-        """Write what has no fixed size; return where it is."""
+        """Write a value without a fixed size. Return its position."""
         if isinstance(kind, dict):
             return self.table(value, kind)
         self._align(_DATA_ALIGNMENT if kind == "data" else 4, after=4)
@@ -148,5 +149,5 @@ class _Writer:
         return at
 
     def _align(self, alignment: int, after: int) -> None:
-        """Pad, so that what follows the next `after` bytes is aligned."""
+        """Pad so that the data after the next `after` bytes is aligned."""
         self.out += bytes(-(len(self.out) + after) % alignment)

@@ -1,4 +1,4 @@
-"""Give back the memory of files that are mapped and no longer read."""
+"""Release the memory of mapped files that are no longer read."""
 
 import contextlib
 import ctypes
@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 _MADV_RANDOM, _MADV_DONTNEED = 1, 4
-"""Advice of madvise(2): read no more than what is asked for, and forget what was read."""
+"""Advice of madvise(2): no read-ahead, and drop the pages that were read."""
 
 
 def release(file: BinaryIO) -> None:
-    """Take the pages of `file` out of this process's memory, wherever it is mapped for reading.
+    """Drop the pages of `file` from this process's memory, wherever it is mapped read-only.
 
-    What is read again comes back from the file by itself. Costs nothing where it does not work.
+    Pages that are read again are reloaded from the file automatically. Does nothing if madvise is
+    not available.
     """
     with contextlib.suppress(OSError, AttributeError):
         madvise = ctypes.CDLL(None, use_errno=True).madvise
@@ -22,7 +23,8 @@ def release(file: BinaryIO) -> None:
 
 
 def _mappings(path: Path) -> list[tuple[int, int]]:
-    """Where `path` is mapped, shared and read-only: forgetting any other page could lose data."""
+    """Return where `path` is mapped shared and read-only. Dropping any other page could lose
+    data."""
     found = []
     with Path("/proc/self/maps").open(encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:

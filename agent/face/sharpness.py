@@ -1,4 +1,4 @@
-"""How much fine detail there is around the eyes: a blur takes it before the mesh loses the face."""
+"""Sharpness: the amount of fine detail around the eyes. It drops before the mesh loses the face."""
 
 import math
 
@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 FINE, COARSE = 1.0, 2.0
-"""Detail between these, deviations of a Gaussian in the mesh's own pixels, draws the lids."""
+"""Detail between these standard deviations of a Gaussian, in pixels of the crop, shows the lids."""
 
 _NOISE_IN_DETAIL, _NOISE_IN_ALL = 0.047, 1.31
-"""White noise's variance between these, and its whole one, over that of what is finer than `FINE`:
-by the squares of the filters' weights."""
+"""Variance of white noise in that detail, and in total, relative to its variance below `FINE`. It
+follows from the squares of the filters' weights."""
 
 Floats = NDArray[np.float32]
 
 
 def sharpness(crop: NDArray[np.uint8], corners: Floats) -> float | None:
-    """The mean of both eyes: about 0.2 in focus, below 0.15 where lids begin to blur.
+    """Return the mean of both eyes: about 0.2 in focus, below 0.15 where lids begin to blur.
 
-    `crop` is uint8 (height, width, 3); `corners` are those of each eye in its pixels (2, 2, 2).
-    None where neither eye has size and contrast.
+    `crop` is uint8 (height, width, 3). `corners` are those of each eye, in its pixels (2, 2, 2).
+    Returns None if neither eye has size and contrast.
     """
     found = [_share_of_detail(crop, each) for each in corners]
     seen = [each for each in found if each is not None]
@@ -28,9 +28,9 @@ def sharpness(crop: NDArray[np.uint8], corners: Floats) -> float | None:
 
 
 def _share_of_detail(crop: NDArray[np.uint8], corners: Floats) -> float | None:
-    """Of the contrast around an eye with these two corners (2, 2).
+    """Return the share of fine detail in the contrast around an eye with these two corners (2, 2).
 
-    Light and the size of the face hardly move it, and the camera's noise is taken out.
+    It hardly depends on the light or the size of the face, and the camera's noise is subtracted.
     """
     green = _around(crop, corners)
     if min(green.shape) < 2 * COARSE:
@@ -47,7 +47,7 @@ def _variance(picture: Floats) -> float:
 
 
 def _around(crop: NDArray[np.uint8], corners: Floats) -> Floats:
-    """The green of half as much again as an eye is wide, float32; maybe empty."""
+    """Return the green channel around an eye, 1.5 times its width, as float32. It may be empty."""
     if not np.isfinite(corners).all():
         return np.empty((0, 0), np.float32)
     x, y = corners.mean(axis=0).tolist()

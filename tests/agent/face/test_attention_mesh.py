@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent.face.crops import Region, mapped
+from agent.face.crops import Region, transform
 from agent.face.eyes import LIDS
 from agent.face.mesh import CROP, AttentionMesh, load_models
 from agent.records import Frame
@@ -95,7 +95,7 @@ def furthest_px(
         ours = {"lids": look.eyes.lids, "iris": look.eyes.irises, "mesh": look.mesh[MESH, :2]}
         ours["glance"] = attention.glance(Frame(0.0, picture), to_frame).eyes.lids
         for (name, drawn), marks in zip(ours.items(), (LIDS, irises, MESH, LIDS), strict=True):
-            away = np.linalg.norm(mapped(to_frame, drawn) - theirs[marks], axis=-1)
+            away = np.linalg.norm(transform(to_frame, drawn) - theirs[marks], axis=-1)
             apart[name] = max(apart[name], float(away.max()))
     return apart
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.face.crops import Affine, Cropper, Region, joined, mapped, region_of, similarity
+from agent.face.crops import Affine, Cropper, Region, compose, region_of, similarity, transform
 from agent.records import Frame
 
 Point = tuple[float, float]
@@ -93,24 +93,24 @@ def test_of_joined_matrices_the_inner_one_is_first() -> None:
     inner, outer = np.array([[2.0, 0, 1], [0, 3, 5]]), np.array([[0.0, -1, 7], [1, 0, 9]])
     x, y = 10.0, 100.0
     moved = 2 * x + 1, 3 * y + 5
-    both = joined(outer, inner) @ (x, y, 1)
+    both = compose(outer, inner) @ (x, y, 1)
     assert both == pytest.approx([-moved[1] + 7, moved[0] + 9])
 
 
 def test_joining_changes_neither() -> None:
     inner, outer = np.array([[2.0, 0, 1], [0, 3, 5]]), np.array([[0.0, -1, 7], [1, 0, 9]])
-    joined(outer, inner)
+    compose(outer, inner)
     assert inner.tolist() == [[2, 0, 1], [0, 3, 5]]
     assert outer.tolist() == [[0, -1, 7], [1, 0, 9]]
 
 
 def test_points_keep_their_shape_as_they_are_mapped() -> None:
     points = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
-    moved = mapped(np.array([[2.0, 1, 10], [0, 3, 20]]), points)
+    moved = transform(np.array([[2.0, 1, 10], [0, 3, 20]]), points)
     assert moved.shape == points.shape
     assert moved.dtype == np.float32
     assert moved[1, 2].tolist() == [2 * 12 + 13 + 10, 3 * 13 + 20]
-    assert mapped(np.array([[2.0, 1, 10], [0, 3, 20]]), points[1, 2]).tolist() == [47, 59]
+    assert transform(np.array([[2.0, 1, 10], [0, 3, 20]]), points[1, 2]).tolist() == [47, 59]
 
 
 # Fits

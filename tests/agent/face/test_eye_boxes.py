@@ -75,7 +75,7 @@ def a_mesh(
 def laid(mesh: Floats) -> tuple[EyeHeads, list[Head]]:
     heads = [Head(), Head()]
     eyes = EyeHeads(*heads)  # type: ignore[arg-type]
-    eyes.lay(mesh)
+    eyes.place_boxes(mesh)
     return eyes, heads
 
 

@@ -83,7 +83,7 @@ def whole(attention_mesh: bytes, tflite: Any) -> Parsed:
 
 
 def parsed_part(tflite: Any, whole: bytes, part: ModelPart) -> Parsed:
-    return Parsed(tflite, part.made_of(whole))
+    return Parsed(tflite, part.from_member(whole))
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -143,7 +143,7 @@ def test_weights_are_aligned_as_tflite_demands(attention_mesh: bytes, tflite: An
 
 @pytest.mark.parametrize("name", PARTS)
 def test_the_same_bytes_come_out_each_time(name: str, attention_mesh: bytes) -> None:
-    assert PARTS[name].made_of(attention_mesh) == PARTS[name].made_of(attention_mesh)
+    assert PARTS[name].from_member(attention_mesh) == PARTS[name].from_member(attention_mesh)
 
 
 # Sizes
@@ -211,7 +211,7 @@ def test_a_tensor_that_is_not_there_is_named(attention_mesh: bytes) -> None:
 
 
 def test_a_part_with_a_custom_operator_is_refused(attention_mesh: bytes) -> None:
-    with pytest.raises(ModelError, match=r"the custom one (Landmarks2|Transform)"):
+    with pytest.raises(ModelError, match=r"the custom operator (Landmarks2|Transform)"):
         cut(attention_mesh, ["input_1"], ["reshape_3"], CROP)
 
 

@@ -217,7 +217,7 @@ def test_a_part_that_comes_out_otherwise_is_refused(
     wheels: Path, parts: list[ModelPart], tmp_path: Path
 ) -> None:
     other = replace(parts[0], sha256="0" * 64)
-    with pytest.raises(ModelError, match=r"opener, made of eyes/face.*expected sha256 000"):
+    with pytest.raises(ModelError, match=r"opener, cut from eyes/face.*expected sha256 000"):
         model_files.fetch_files([other], tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
@@ -242,7 +242,9 @@ def test_a_wrong_hash_says_what_was_expected_and_found_and_keeps_nothing(
 
 
 def test_a_missing_member_is_named(wheels: Path, lid: PackagedFile, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"eyes-1\.0-py3-none-any\.whl holds no eyes/brow\.tflite"):
+    with pytest.raises(
+        ModelError, match=r"eyes-1\.0-py3-none-any\.whl does not contain eyes/brow\.tflite"
+    ):
         model_files.fetch_files([replace(lid, member="eyes/brow.tflite")], tmp_path)
 
 
@@ -258,7 +260,7 @@ def test_a_wheel_that_is_none_is_refused(wheels: Path, lid: PackagedFile) -> Non
     wheel = wheels / "eyes-1.0-py3-none-any.whl"
     wheel.write_bytes(b"PK not really")
     with pytest.raises(ModelError, match="is not a wheel"):
-        model_files._take_out(lid, wheel)
+        model_files._extract(lid, wheel)
 
 
 def test_when_pip_fails_its_own_words_are_passed_on(
@@ -276,7 +278,7 @@ def test_a_pip_that_hangs_is_given_up(
     sleeper.chmod(0o755)
     monkeypatch.setattr(model_files.sys, "executable", str(sleeper))
     monkeypatch.setattr(model_files, "_PIP_TIMEOUT_S", 0.1)
-    with pytest.raises(ModelError, match="did not bring eyes"):
+    with pytest.raises(ModelError, match="did not download eyes"):
         model_files.fetch_files([lid], tmp_path / "cache")
 
 

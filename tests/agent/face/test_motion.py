@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent.face.crops import Region, followed, joined, mapped
+from agent.face.crops import Region, compose, move, transform
 from agent.face.eyes import Contours
 from agent.face.mesh import BAND_HEIGHT, BAND_WIDTH, CROP, Shape
 from agent.face.motion import MAX_CHANGE, Motion
@@ -92,7 +92,7 @@ def test_in_a_crop_that_is_centred_anew_nothing_has_moved(mirrored: bool) -> Non
     to_crop = Region(CROP / 2 + 6, CROP / 2 - 4, CROP * 1.1, 0.1).to_frame(CROP)
     seen = eyes()
     from_crop = np.linalg.inv(np.vstack([to_crop, [0, 0, 1]]))[:2]
-    again = Contours(mapped(from_crop, seen.points))
+    again = Contours(transform(from_crop, seen.points))
     motion = Motion(seen, BAND)
     motion.recentre(to_crop)
     assert motion.step(again) == pytest.approx((1, 0), abs=1e-3)
@@ -100,8 +100,8 @@ def test_in_a_crop_that_is_centred_anew_nothing_has_moved(mirrored: bool) -> Non
     shape = Shape(mesh, 20.0).recentred(to_crop)
     assert shape.logit == 20.0
     np.testing.assert_allclose(
-        mapped(joined(to_frame, to_crop), shape.mesh[:, :2].copy()),
-        mapped(to_frame, mesh[:, :2].copy()),
+        transform(compose(to_frame, to_crop), shape.mesh[:, :2].copy()),
+        transform(to_frame, mesh[:, :2].copy()),
         atol=1e-3,
     )
     np.testing.assert_allclose(shape.mesh[:, 2] * 1.1, mesh[:, 2], rtol=1e-5)
@@ -114,5 +114,5 @@ def test_a_crop_that_follows_shows_what_moved_at_its_old_place(mirrored: bool) -
     points = np.array([[10, 20], [150, 90]], np.float32)
     moved = [turn * complex(*point) + shift for point in points.tolist()]
     there = np.array([(each.real, each.imag) for each in moved], np.float32)
-    after = mapped(followed(to_frame, turn, shift), points)
-    np.testing.assert_allclose(after, mapped(to_frame, there), atol=1e-3)
+    after = transform(move(to_frame, turn, shift), points)
+    np.testing.assert_allclose(after, transform(to_frame, there), atol=1e-3)
