@@ -1,4 +1,4 @@
-"""The commands of `blink-agent`, and the only place where the parts are joined.
+"""The commands of `blink-agent`, and the only place where all parts are joined.
 
-Start with `main`. Imports all rooms; no room imports it.
+Start with `main`. This room imports all others; no room imports it.
 """

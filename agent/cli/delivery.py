@@ -1,4 +1,4 @@
-"""How the parts are joined: what the commands share, made as the configuration says."""
+"""Create the store, the transports and the delivery from the configuration, for all commands."""
 
 import argparse
 import contextlib
@@ -13,22 +13,23 @@ from agent.sync import Sync, Transport
 from agent.system import systemd
 from agent.system.owner import acting_as_owner
 
-NOWHERE = (
-    "expected [server] url with a token, or [mqtt] host, to deliver to; found neither: run"
-    " blink-agent enrol"
+NO_TRANSPORT = (
+    "expected [server] url with a token, or [mqtt] host; found neither: run blink-agent enrol"
 )
 
 Run = Callable[[argparse.Namespace], int | None]
-"""A command: its exit status, or None for 0."""
+"""A command: returns its exit status, or None for 0."""
 
 AddCommand = Callable[[str, Run, str], argparse.ArgumentParser]
-"""Makes a command's parser of its name, what it runs, and a sentence about it."""
+"""Adds a command: takes its name, its function and its description, and returns its parser."""
 
 
 @contextlib.contextmanager
 def open_store(settings: AgentConfig) -> Iterator[Store]:
-    """The store, for as long as the block lasts. Root is inside who owns it: secrets that only
-    root may read have to be read before."""
+    """Open the store for the length of the block.
+
+    Inside the block, root acts as the store's owner. Read root-only secrets first.
+    """
     with acting_as_owner(settings.store_path):
         store = Store(settings.store_path)
         try:
@@ -38,23 +39,29 @@ def open_store(settings: AgentConfig) -> Iterator[Store]:
 
 
 def transports(settings: AgentConfig, *, lasting: bool = False) -> list[Transport]:
-    """Over the broker first where there is one, then over HTTP. `lasting` is seen as present."""
-    ways = (mqtt(settings, lasting=lasting), http(settings))
-    return [each for each in ways if each is not None]
+    """Return the configured transports: MQTT first, then HTTP.
+
+    With `lasting`, the MQTT connection announces this device as online.
+    """
+    configured = (mqtt(settings, lasting=lasting), http(settings))
+    return [each for each in configured if each is not None]
 
 
 @contextlib.contextmanager
-def open_sync(store: Store, ways: Sequence[Transport]) -> Iterator[Sync]:
-    """Delivers from `store` over `ways`, until the block ends. Raises ConfigError for no way."""
-    if not ways:
-        raise ConfigError(NOWHERE)
-    with contextlib.closing(Sync(store, ways, alive=systemd.watchdog)) as sync:
+def open_sync(store: Store, transports: Sequence[Transport]) -> Iterator[Sync]:
+    """Deliver from `store` over `transports` until the block ends.
+
+    Raises ConfigError if there is no transport.
+    """
+    if not transports:
+        raise ConfigError(NO_TRANSPORT)
+    with contextlib.closing(Sync(store, transports, alive=systemd.watchdog)) as sync:
         yield sync
 
 
 def mqtt(settings: AgentConfig, *, lasting: bool) -> Transport | None:
-    """The way over the broker, or None where none is configured."""
-    # Imported here alone: `watch` has no use for it, and it takes memory.
+    """Return the MQTT transport, or None if no broker is configured."""
+    # Imported here because `watch` does not need it, and it takes memory.
     from agent.transport.mqtt import MqttSettings, MqttTransport
 
     server, broker = settings.server, settings.mqtt
@@ -75,7 +82,7 @@ def mqtt(settings: AgentConfig, *, lasting: bool) -> Transport | None:
 
 
 def http(settings: AgentConfig) -> Transport | None:
-    """The way to the server itself, or None where there is no address or no token."""
+    """Return the HTTP transport, or None if there is no URL or no token."""
     from agent.transport.http import HttpSettings, HttpTransport
 
     server, token = settings.server, settings.api_token
@@ -89,12 +96,12 @@ def http(settings: AgentConfig) -> Transport | None:
 
 
 def plain(value: Any) -> str:
-    """A value of a report, for people."""
+    """Format a value of a report for people."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {plain(each)}" for key, each in value.items())
     return "-" if value is None else str(value)
 
 
 def delivery_report(store: Store) -> str:
-    """How far delivery has come, in a line."""
+    """Describe the state of delivery in one line."""
     return f"{plain(store.counts())}; {plain(store.noted('delivery'))}"

@@ -1,4 +1,4 @@
-"""The device itself: what it is doing, and how it is set up."""
+"""Commands about the device itself: its state, its setup and its identity."""
 
 import argparse
 import json
@@ -20,38 +20,38 @@ MARKS = {"ok": "ok    ", "bad": "BAD   ", "off": "-     ", "broken": "BROKEN"}
 
 
 def add_commands(command: AddCommand) -> None:
-    """Adds the commands of this file."""
-    said = command("status", _status, "what the device is doing, and what is pending and why")
-    said.add_argument("--json", action="store_true")
-    doctor = command("doctor", _doctor, "look at every part: what was found, and how to mend it")
-    doctor.add_argument("--json", action="store_true")
-    enrol = command("enrol", _enrol, "make this device somebody's, with a code from the server")
-    enrol.add_argument("url", metavar="URL", help="the server's address: https://…")
-    enrol.add_argument("code", metavar="CODE", nargs="+", help="the code; spaces don't matter")
+    """Add the commands of this file."""
+    state = command("status", _status, "show the device's state and its unsent sessions")
+    state.add_argument("--json", action="store_true", help="print JSON")
+    doctor = command("doctor", _doctor, "check every part of the device and suggest fixes")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    enrol = command("enrol", _enrol, "register this device with a server, using a code from it")
+    enrol.add_argument("url", metavar="URL", help="the server's URL: https://…")
+    enrol.add_argument("code", metavar="CODE", nargs="+", help="the code; spaces are ignored")
     enrol.add_argument(
-        "--ca", type=Path, metavar="FILE", help="trust these certificates at server and broker"
+        "--ca", type=Path, metavar="FILE", help="CA certificates to trust for server and broker"
     )
     enrol.add_argument(
-        "--mqtt-ca", type=Path, metavar="FILE", help="trust these at the broker, if it has others"
+        "--mqtt-ca", type=Path, metavar="FILE", help="CA certificates for the broker, if different"
     )
-    enrol.add_argument(
-        "--again", action="store_true", help="replace the identity that this device has"
-    )
+    enrol.add_argument("--again", action="store_true", help="replace this device's identity")
     enrol.add_argument(
         "--same-person",
         action="store_true",
-        help="with --again: what waits here belongs to the new identity's person, too",
+        help="with --again: unsent sessions also belong to the person of the new identity",
     )
     enrol.add_argument(
-        "--insecure", action="store_true", help="without TLS, readable by anybody in between"
+        "--insecure",
+        action="store_true",
+        help="allow HTTP without TLS, which anyone on the network can read",
     )
-    command("self-test", _self_test, "whether this release works here: what an upgrade is asked")
-    check = command("config", _config, "the configuration as it is understood")
+    command("self-test", _self_test, "test whether this release works here (used by upgrades)")
+    check = command("config", _config, "print the configuration that is in effect")
     check.add_argument("action", choices=["check"])
 
 
 def _status(options: argparse.Namespace) -> int:
-    """A store that can't be opened is what one wants to be told, too."""
+    """Print the report. Exit status 1 if the store can't be opened, which is part of the report."""
     settings = config.load(options.config)
     clock = Clock(trusted=settings.session.trust_clock)
     report = status.report(settings, lambda: delivery.open_store(settings), clock)
@@ -63,7 +63,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    """Exit status 1 where somebody has to do something."""
+    """Print the result of each check. Exit status 1 if something must be fixed."""
     from agent.health.doctor import examine
 
     results = []
@@ -75,14 +75,14 @@ def _doctor(options: argparse.Namespace) -> int:
             )
             if result.finding.mend:
                 print(f"{'':19}{result.finding.mend}", flush=True)
-    well = not any(result.finding.needs_mending for result in results)
+    healthy = not any(result.finding.needs_mending for result in results)
     if options.json:
-        print(json.dumps({"ok": well, "checks": [each.as_json() for each in results]}, indent=2))
-    return int(not well)
+        print(json.dumps({"ok": healthy, "checks": [each.as_json() for each in results]}, indent=2))
+    return int(not healthy)
 
 
 def _checks(options: argparse.Namespace) -> "list[Check]":
-    """A configuration that can't be understood leaves nothing else to look at."""
+    """Return all checks, or only a failed one if the configuration is invalid."""
     from agent.cli.doctor import checks, configuration
     from agent.health.doctor import bad
 
@@ -109,6 +109,6 @@ def _config(options: argparse.Namespace) -> None:
     for section, key, default, _ in config.settings():
         value = getattr(getattr(settings, section), key)
         print(f"{section}.{key} = {delivery.plain(value)}{'' if value == default else '  # set'}")
-    print(f"# the store is {settings.store_path}")
-    print(f"# the models are in {settings.model.cache or models.default_cache()}")
-    print(f"# the secrets are {settings.token_path} and {settings.password_path}")
+    print(f"# store: {settings.store_path}")
+    print(f"# models: {settings.model.cache or models.default_cache()}")
+    print(f"# secrets: {settings.token_path} and {settings.password_path}")

@@ -1,10 +1,10 @@
-"""What `blink-agent doctor` looks at, joined to this device's configuration."""
+"""The checks of `blink-agent doctor`, set up for this device's configuration."""
 
+from agent import config
 from agent.camera.pi import OPEN_TIMEOUT_S, STOP_TIMEOUT_S
 from agent.cli import delivery, measuring
 from agent.clock import Clock
 from agent.config import AgentConfig
-from agent.config import settings as every_key
 from agent.face import models
 from agent.health import check_camera, check_controls, check_disk, check_network, check_services
 from agent.health.doctor import Check, Finding, ok
@@ -13,60 +13,60 @@ from agent.system.process_lock import lock_owner
 from agent.system.systemd import units
 
 QUICK_S = 10.0
-INFERENCE_S = 60.0  # an emulated machine takes a third of a second for each
-STORE_S = 60.0  # every page is read, from a card
-NETWORK_S = 30.0  # a name, a connection, TLS, an answer
+INFERENCE_S = 60.0  # an emulated machine takes a third of a second per inference
+STORE_S = 60.0  # every page is read from a card
+NETWORK_S = 30.0  # DNS, connection, TLS, response
 
 
 def checks(settings: AgentConfig) -> list[Check]:
-    """All of them, in the order of the device: what sees, what is touched, what keeps, what sends.
+    """Return all checks: camera and models, controls, storage, network, services.
 
-    Each is given what it needs when it is its turn: what is configured wrongly is its finding.
+    Each check reads the configuration only when it runs, so that an error there is its own finding.
     """
     return [
-        configuration(_understood(settings)),
-        *_eyes(settings),
-        *_hands(settings),
-        *_kept(settings),
+        configuration(_valid(settings)),
+        *_measuring_checks(settings),
+        *_control_checks(settings),
+        *_storage_checks(settings),
         Check("credentials", QUICK_S, lambda: check_network.credentials(settings)),
-        *contact(settings),
+        *network_checks(settings),
         Check("services", QUICK_S, lambda: check_services.services(units())),
     ]
 
 
-def _eyes(settings: AgentConfig) -> list[Check]:
-    wish, cache = settings.camera, settings.model.cache or models.default_cache()
+def _measuring_checks(settings: AgentConfig) -> list[Check]:
+    cache = settings.model.cache or models.default_cache()
     return [
         Check(
             "camera",
-            2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + wish.timeout_s + INFERENCE_S,
+            2 * OPEN_TIMEOUT_S + STOP_TIMEOUT_S + settings.camera.timeout_s + INFERENCE_S,
             lambda: check_camera.camera(
-                wish,
+                settings.camera,
                 lambda: measuring.camera(settings),
-                _watching(settings),
+                _watch_process(settings),
                 lambda: measuring.tracker(settings),
             ),
-            "switch it off and look at the camera's cable",
+            "switch the device off and check the camera's cable",
         ),
         Check(
             "model",
             INFERENCE_S,
-            lambda: check_camera.model(cache, settings.model.threads, wish.fps),
+            lambda: check_camera.model(cache, settings.model.threads, settings.camera.fps),
             check_camera.MODELS,
         ),
     ]
 
 
-def _hands(settings: AgentConfig) -> list[Check]:
-    wish = settings.controls
+def _control_checks(settings: AgentConfig) -> list[Check]:
+    controls = settings.controls
     return [
-        Check("button", QUICK_S, lambda: check_controls.button(wish, _watching(settings))),
-        Check("light", QUICK_S, lambda: check_controls.light(wish, _watching(settings))),
-        Check("usb button", QUICK_S, lambda: check_controls.input_button(wish.input_device)),
+        Check("button", QUICK_S, lambda: check_controls.button(controls, _watch_process(settings))),
+        Check("light", QUICK_S, lambda: check_controls.light(controls, _watch_process(settings))),
+        Check("usb button", QUICK_S, lambda: check_controls.input_button(controls.input_device)),
     ]
 
 
-def _kept(settings: AgentConfig) -> list[Check]:
+def _storage_checks(settings: AgentConfig) -> list[Check]:
     path = settings.store_path
     return [
         Check(
@@ -79,35 +79,37 @@ def _kept(settings: AgentConfig) -> list[Check]:
     ]
 
 
-def _watching(settings: AgentConfig) -> int | None:
-    """Who has camera and pins now."""
+def _watch_process(settings: AgentConfig) -> int | None:
+    """Return the id of the `watch` process, which has camera and pins open, or None."""
     return lock_owner(settings.store_path, "watch")
 
 
 def configuration(finding: Finding) -> Check:
-    """What became of reading it."""
+    """Return a check with the result of reading the configuration."""
     return Check("settings", QUICK_S, lambda: finding)
 
 
-def _understood(settings: AgentConfig) -> Finding:
-    keys = ((getattr(settings, section), key, default) for section, key, default, _ in every_key())
+def _valid(settings: AgentConfig) -> Finding:
+    keys = (
+        (getattr(settings, section), key, default) for section, key, default, _ in config.settings()
+    )
     count = sum(getattr(section, key) != default for section, key, default in keys)
     where = settings.file if settings.file.exists() else "no file"
-    return ok(f"{where}: understood, {count} keys set")
+    return ok(f"{where}: valid, {count} keys set")
 
 
-def contact(settings: AgentConfig) -> list[Check]:
-    """The two that reach beyond this device."""
+def network_checks(settings: AgentConfig) -> list[Check]:
+    """Return the checks of the broker and the server."""
 
-    def broker_ways() -> list[Transport]:
-        way = delivery.mqtt(settings, lasting=False)
-        return [] if way is None else [way]
+    def broker_transports() -> list[Transport]:
+        transport = delivery.mqtt(settings, lasting=False)
+        return [] if transport is None else [transport]
 
     return [
         Check(
             "broker",
             NETWORK_S,
-            lambda: check_network.broker(settings, broker_ways()),
+            lambda: check_network.broker(settings, broker_transports()),
             check_network.AGAIN,
         ),
         Check(

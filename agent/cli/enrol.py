@@ -1,4 +1,4 @@
-"""`blink-agent enrol`: what is said to the person who does it, and what is done afterwards."""
+"""`blink-agent enrol`: register the device, report the result, and restart delivery."""
 
 import argparse
 from datetime import UTC, datetime
@@ -6,17 +6,17 @@ from pathlib import Path
 
 from agent import config
 from agent.cli import delivery
-from agent.cli.doctor import contact
+from agent.cli.doctor import network_checks
 from agent.config import DEFAULT_FILE, AgentConfig
 from agent.enrol.enrol import Enrolled, Wish, enrol
 from agent.health.doctor import examine
 from agent.system import systemd
 
-CLOCKS_APART_S = 120.0
+MAX_OFFSET_S = 120.0
 
 
 def run(options: argparse.Namespace) -> int:
-    """Enrols; 0 once this device has its identity, whatever the first contact says."""
+    """Enrol this device. Return 0 once it has its identity, even if the first contact fails."""
     file = _file(options.config)
     done = enrol(
         Wish(
@@ -31,12 +31,12 @@ def run(options: argparse.Namespace) -> int:
         ),
         lambda: _undelivered(config.load(file)),
     )
-    print(f"This device is {done.identity.device}, {done.identity.label or 'without a name'}.")
+    print(f"This device is {done.identity.device} ({done.identity.label or 'unnamed'}).")
     print(f"Written: {', '.join(map(str, done.files))}")
-    _say_broker(done)
-    _say_clock(done)
+    _print_transport(done)
+    _print_clock(done)
     settings = config.load(options.config)
-    for result in examine(contact(settings)):
+    for result in examine(network_checks(settings)):
         if result.finding.state == "off":
             continue
         print(f"{result.name.capitalize()}: {result.finding.found}")
@@ -45,13 +45,13 @@ def run(options: argparse.Namespace) -> int:
     if file == DEFAULT_FILE:
         print(f"Delivery: {systemd.restart(systemd.SYNC)}")
     else:
-        print("Delivery: start blink-agent sync anew with this configuration")
-    print("Next: press the button for a session; blink-agent status shows what becomes of it.")
+        print("Delivery: restart blink-agent sync with this configuration")
+    print("Next: press the button to start a session; blink-agent status shows its delivery.")
     return 0
 
 
 def _file(named: Path | None) -> Path:
-    """The configuration that the other commands read."""
+    """Return the configuration file, which is the one that the other commands read."""
     return config.file_of(named).expanduser().absolute()
 
 
@@ -65,20 +65,20 @@ def _undelivered(settings: AgentConfig) -> int:
     return counts["pending"] + counts["parked"]
 
 
-def _say_broker(done: Enrolled) -> None:
+def _print_transport(done: Enrolled) -> None:
     if done.broker is not None:
-        print(f"Sessions go over the broker {done.broker.host}:{done.broker.port}, or over HTTP.")
+        print(f"Sessions are sent to the broker {done.broker.host}:{done.broker.port}, or by HTTP.")
     elif done.broker_problem is not None:
-        print(f"Sessions go over HTTP: {done.broker_problem}.")
+        print(f"Sessions are sent by HTTP: {done.broker_problem}.")
     else:
-        print("Sessions go over HTTP: the server names no broker.")
+        print("Sessions are sent by HTTP: the server has no broker.")
 
 
-def _say_clock(done: Enrolled) -> None:
-    there = done.identity.server_time
-    if there is None:
+def _print_clock(done: Enrolled) -> None:
+    server_time = done.identity.server_time
+    if server_time is None:
         return
-    apart_s = (datetime.now(UTC) - there).total_seconds()
-    if abs(apart_s) > CLOCKS_APART_S:
-        late = "ahead of" if apart_s > 0 else "behind"
-        print(f"This device's clock is {abs(apart_s):.0f} s {late} the server's: see timedatectl.")
+    offset_s = (datetime.now(UTC) - server_time).total_seconds()
+    if abs(offset_s) > MAX_OFFSET_S:
+        side = "ahead of" if offset_s > 0 else "behind"
+        print(f"This device's clock is {abs(offset_s):.0f} s {side} the server's: see timedatectl.")

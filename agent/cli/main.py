@@ -1,7 +1,8 @@
-"""blink-agent: the commands. Each kind has a file of its own; `cli_parts` joins the parts.
+"""blink-agent: parse the command line and run a command. Each group of commands has its own file.
 
-Those files import at their top what all their commands need, and what looks, talks or draws inside
-of the commands that do: on a small Pi each megabyte counts, and each second before a prompt.
+These files import at the top only what all their commands need. Commands import cameras, models,
+networking and plotting themselves: on a small Pi every megabyte and every second of start-up
+counts.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from agent.errors import AgentError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns its exit status."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that can't show it must not end us
+    """Run one command and return its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # characters outside the locale must not raise
         sys.stdout.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     logging.basicConfig(
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AgentError as error:
         print(f"blink-agent: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # as of `| head`: nobody reads on
+    except BrokenPipeError:  # the reader has exited, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
@@ -41,11 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="blink-agent", description="Measures blinks on the device and delivers sessions."
+        prog="blink-agent", description="Measure blinks on this device and deliver sessions."
     )
     parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--config", type=Path, help=f"default {config.DEFAULT_FILE}")
-    parser.add_argument("--verbose", action="store_true", help="log in detail")
+    parser.add_argument(
+        "--config", type=Path, help=f"configuration file; default {config.DEFAULT_FILE}"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log debug messages")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Run, about: str) -> argparse.ArgumentParser:
@@ -53,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for kind in (services, sessions, device, offline):
-        kind.add_commands(command)
+    for group in (services, sessions, device, offline):
+        group.add_commands(command)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""How the parts that look are joined: as `cli_parts`, and only for the commands that measure."""
+"""Create the configured camera, tracker and recording, for the commands that measure."""
 
 import math
 
@@ -19,14 +19,14 @@ def camera(settings: AgentConfig) -> Camera:
 
 
 def tracker(settings: AgentConfig) -> FaceTracker:
-    """The models, loaded and tried, for a camera that is mounted as configured."""
+    """Load and test the models, and return a tracker for the camera as it is mounted."""
     cache, mounted = settings.model.cache or models.default_cache(), settings.camera
     upright = Region(0, 0, 1, -math.radians(mounted.rotate), mounted.flip)
     return open_tracker(cache, settings.model.threads, upright)
 
 
 def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | None) -> Recording:
-    """A session that begins now."""
+    """Begin a recording of a new session."""
     mesh = read_manifest()["face_trunk"]
     return Recording(
         eyes,

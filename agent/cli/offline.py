@@ -1,4 +1,4 @@
-"""Offline: measure videos and recorded traces, and the models that do it."""
+"""Offline commands: measure videos and recorded traces, and manage the models."""
 
 import argparse
 import contextlib
@@ -19,16 +19,16 @@ from agent.offline.trace import new_trace, read_trace
 if TYPE_CHECKING:
     from agent.offline.replay import Rows
 
-FPS_HELP = "pictures a second of a bare stream (.h264, .mjpeg), which has no times of its own"
-JSON_HELP = "frames, fps, ends_early, document and blinks (null where they are not counted)"
-OVERLAY_HELP = "write the video with the lids and what was measured drawn in; without sound"
-PLOT_HELP = "draw EAR, levels, blinks and gaps over time"
+FPS_HELP = "frame rate of a raw stream (.h264, .mjpeg), which has no timestamps"
+JSON_HELP = "print frames, fps, ends_early, document and blinks (null if they are not counted)"
+OVERLAY_HELP = "write the video with lids and measurements drawn in, without sound"
+PLOT_HELP = "plot EAR, levels, blinks and gaps over time"
 TRACE_FPS = 30.0
-"""Taken for a trace that has no times where no rate is given; `analyse` says so."""
+"""Assumed for a trace without times if no rate is given; `analyse` then prints a warning."""
 
 
 def add_commands(command: AddCommand) -> None:
-    """Adds the commands of this file."""
+    """Add the commands of this file."""
     video = command("replay", _replay, "measure a video file")
     video.add_argument("video", type=Path)
     video.add_argument("--fps", type=float, metavar="N", help=FPS_HELP)
@@ -39,17 +39,20 @@ def add_commands(command: AddCommand) -> None:
     video.add_argument(
         "--deliver",
         action="store_true",
-        help="keep it as a session in the store and deliver it; what can't go now goes with sync",
+        help="store the session and deliver it; if that fails now, sync delivers it later",
     )
     trace = command("analyse", _analyse, "find the blinks in a recorded trace")
     trace.add_argument("trace", type=Path, metavar="FILE.csv")
     trace.add_argument(
-        "--fps", type=float, metavar="N", help=f"for a trace without time_s; default {TRACE_FPS:g}"
+        "--fps",
+        type=float,
+        metavar="N",
+        help=f"frame rate of a trace without time_s; default {TRACE_FPS:g}",
     )
     trace.add_argument("--plot", type=Path, metavar="OUT.png", help=PLOT_HELP)
-    trace.add_argument("--json", action="store_true")
-    files = command("models", _models, "the TFLite models")
-    files.add_argument("action", choices=["fetch", "check"], help="fetch them, or try them")
+    trace.add_argument("--json", action="store_true", help="print JSON")
+    files = command("models", _models, "download or test the TFLite models")
+    files.add_argument("action", choices=["fetch", "check"], help="download them, or test them")
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -74,7 +77,7 @@ def _replay(options: argparse.Namespace) -> int:
         print(json.dumps(replayed.as_json(), indent=2))
     else:
         metrics = replayed.document["metrics"]
-        print(f"{replayed.frames} frames at {replayed.fps:.2f} a second")
+        print(f"{replayed.frames} frames at {replayed.fps:.2f} per second")
         _print_blinks(replayed.blinks, replayed.document["quality"])
         for name, value in metrics.items():
             print(f"{name:30} {delivery.plain(value)}")
@@ -82,13 +85,13 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _deliver(settings: AgentConfig, document: dict[str, Any]) -> int:
-    ways = delivery.transports(settings)
+    transports = delivery.transports(settings)
     with delivery.open_store(settings) as store:
         store.put(document)
-        with delivery.open_sync(store, ways) as sync:
+        with delivery.open_sync(store, transports) as sync:
             if sync.once(settings.server.timeout_s):
                 return 0
-        _warn(f"kept, not delivered yet: {delivery.delivery_report(store)}")
+        _warn(f"stored but not delivered yet: {delivery.delivery_report(store)}")
     return 1
 
 
@@ -103,7 +106,7 @@ def _analyse(options: argparse.Namespace) -> None:
     quality = evidence.session.quality
     assumed = TRACE_FPS if options.fps is None and not trace.timed else None
     if assumed:
-        _warn(f"{options.trace}: has no time_s: {assumed:g} frames a second assumed (--fps N)")
+        _warn(f"{options.trace}: no time_s: assuming {assumed:g} frames per second (--fps N)")
     if options.json:
         answer = {
             "counted": blinks is not None,

@@ -1,7 +1,7 @@
-"""`blink-agent self-test`: what the installer asks of a release before it lets it take over.
+"""`blink-agent self-test`: the installer runs it before it activates a release.
 
-Not whether the device is well (that is `doctor`), but whether this release can do its work on it:
-a session is measured and kept, and what the release before has written is read.
+It does not check whether the device is healthy (`doctor` does), but whether this release works on
+it: it measures and stores a session, and reads the store of the previous release.
 """
 
 import contextlib
@@ -26,20 +26,20 @@ from agent.measure.recording import Recording
 from agent.records import Frame
 from agent.store.store import Store
 
-# Sessions are measured without them; a device without them neither starts nor delivers any.
+# Measuring works without these, but starting and delivering sessions does not.
 NEEDED = ("agent.controls.panel", "gpiozero", "agent.transport.http", "agent.transport.mqtt")
 FRAMES = 3
 
 
 def run(settings: AgentConfig) -> None:
-    """Says what it finds. Raises AgentError for what does not work."""
+    """Run all tests and print the results. Raises AgentError if one fails."""
     print(f"configuration: {settings.file if settings.file.exists() else 'all defaults'}")
     _check_imports()
     check_models(settings)
     document = _measured(settings)
     with tempfile.TemporaryDirectory(prefix="blinklog-self-test-") as folder:
         _check_store(Path(folder) / "new.sqlite3", document)
-        print("a new store: keeps a session")
+        print("a new store: saves a session")
         _check_old_store(settings.store_path, Path(folder) / "copy.sqlite3")
 
 
@@ -47,12 +47,12 @@ def _check_imports() -> None:
     for name in NEEDED:
         try:
             importlib.import_module(name)
-        except Exception as error:  # whatever a library throws, it is missing
-            raise AgentError(f"expected to import {name}: {error}") from error
+        except Exception as error:  # any error means that the library can't be used
+            raise AgentError(f"can't import {name}: {error}") from error
 
 
 def check_models(settings: AgentConfig) -> None:
-    """Each has the pinned hash, and gives numbers for a grey picture."""
+    """Check the hash of each model, and that it outputs finite numbers for an empty picture."""
     cache = settings.model.cache or models.default_cache()
     for name in read_manifest():
         interpreter = models.load(name, cache)
@@ -64,13 +64,13 @@ def check_models(settings: AgentConfig) -> None:
                 raise ModelError(f"{name}: expected numbers, found NaN or infinity")
         print(f"{name}: an inference took {took_ms:.1f} ms")
     look_ms, glance_ms = check_camera.times_ms(AttentionMesh(load_models(cache)), rounds=3)
-    print(f"a look at the face takes {look_ms:.1f} ms, at the eyes alone {glance_ms:.1f} ms")
+    print(f"measuring takes {look_ms:.1f} ms for a whole face, {glance_ms:.1f} ms for the eyes")
 
 
 def _measured(settings: AgentConfig) -> Document:
-    """A session of nothing but grey: no face, and a document that says so."""
-    parts = {"source": "self-test", "width": 640, "height": 480}
-    recording = Recording(measuring.tracker(settings), Clock(), camera=parts, agent={})
+    """Measure a session of grey frames. Its document says that there was no face."""
+    camera = {"source": "self-test", "width": 640, "height": 480}
+    recording = Recording(measuring.tracker(settings), Clock(), camera=camera, agent={})
     for number in range(FRAMES):
         recording.add(Frame(number / 30, np.full((480, 640, 3), 128, np.uint8)))
     return recording.finish("command")
@@ -81,13 +81,13 @@ def _check_store(path: Path, document: Document) -> None:
         store.put(document)
     with contextlib.closing(Store(path)) as store:
         if store.document(document["session_id"]) != document:
-            raise StoreError("expected the session that was put into a new store, found another")
+            raise StoreError("a new store did not return the session that was saved in it")
 
 
 def _check_old_store(path: Path, copy: Path) -> None:
-    """On a copy: this release may have to rewrite it, and may yet be refused."""
+    """Read a copy of the store: this release may have to migrate it, and may yet be rejected."""
     if not path.exists():
-        print("the device's store: none yet")
+        print("the device's store: does not exist yet")
         return
     try:
         with (

@@ -1,4 +1,4 @@
-"""The two services: `watch` and `sync`."""
+"""The two services, `watch` and `sync`."""
 
 import argparse
 import contextlib
@@ -20,60 +20,64 @@ from agent.system.process_lock import process_lock
 
 log = logging.getLogger(__name__)
 
-ONCE_S = 60.0  # the longest that `sync --once` tries
-SELDOM_S = 20.0  # before a service that is configured wrongly ends: less than any WatchdogSec
-ALIVE_S = 10.0  # between two words to the watchdog while there is nothing else to do
+ONCE_S = 60.0  # timeout of `sync --once`
+FAULT_DELAY_S = 20.0  # delay before a misconfigured service exits; less than any WatchdogSec
+ALIVE_S = 10.0  # time between watchdog pings while idle
 
 
 def add_commands(command: AddCommand) -> None:
-    """Adds the commands of this file."""
-    command("watch", _watch, "wait for the button and measure sessions (a service)")
-    sync = command("sync", _sync, "deliver what is pending (a service)")
-    sync.add_argument("--once", action="store_true", help="deliver what is there, then exit")
+    """Add the commands of this file."""
+    command("watch", _watch, "wait for the button and measure sessions (service)")
+    sync = command("sync", _sync, "deliver pending sessions (service)")
+    sync.add_argument("--once", action="store_true", help="deliver what is pending now, then exit")
 
 
 def _watch(options: argparse.Namespace) -> None:
-    from agent.cli.watch import measure_for_good
+    from agent.cli.watch import measure_until_stopped
 
     stopping = _stopping()
-    with _tried_seldom(stopping):
-        measure_for_good(config.load(options.config), stopping)
+    with _delayed_exit(stopping):
+        measure_until_stopped(config.load(options.config), stopping)
 
 
 def _sync(options: argparse.Namespace) -> int:
     if not options.once:
         stopping = _stopping()
-        with _tried_seldom(stopping):
-            _deliver_for_good(config.load(options.config), stopping)
+        with _delayed_exit(stopping):
+            _deliver_until_stopped(config.load(options.config), stopping)
         return 0
     settings = config.load(options.config)
-    ways = delivery.transports(settings)
+    transports = delivery.transports(settings)
     with delivery.open_store(settings) as store:
-        with delivery.open_sync(store, ways) as sync:
+        with delivery.open_sync(store, transports) as sync:
             if sync.once(ONCE_S):
                 return 0
         print(delivery.delivery_report(store), file=sys.stderr)
         return 1
 
 
-def _deliver_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
-    ways = delivery.transports(settings, lasting=True)
+def _deliver_until_stopped(settings: AgentConfig, stopping: threading.Event) -> None:
+    transports = delivery.transports(settings, lasting=True)
     with delivery.open_store(settings) as store, process_lock(settings.store_path, "sync"):
-        if not ways:
+        if not transports:
             _wait_for_enrolment(store, stopping)
             return
-        with delivery.open_sync(store, ways) as sync:
+        with delivery.open_sync(store, transports) as sync:
             systemd.ready()
             sync.run(stopping)
             systemd.stopping()
 
 
 def _wait_for_enrolment(store: Store, stopping: threading.Event) -> None:
-    """Not an error: a device may measure for weeks before it is somebody's. `enrol` starts the
-    service anew."""
-    log.warning("nothing is delivered: %s", delivery.NOWHERE)
+    """Idle until the service is restarted by `enrol`.
+
+    This is not an error: a device may measure for weeks before it is enrolled.
+    """
+    log.warning("nothing is delivered: %s", delivery.NO_TRANSPORT)
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    store.note("delivery", {"ok": False, "at": at, "problem": delivery.NOWHERE, "enrolled": False})
+    store.note(
+        "delivery", {"ok": False, "at": at, "problem": delivery.NO_TRANSPORT, "enrolled": False}
+    )
     systemd.ready()
     while not stopping.wait(ALIVE_S):
         systemd.watchdog()
@@ -81,22 +85,24 @@ def _wait_for_enrolment(store: Store, stopping: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def _tried_seldom(stopping: threading.Event) -> Iterator[None]:
-    """Takes its time to end for what only a person can mend: systemd tries again for ever, and each
-    try is written to the card."""
+def _delayed_exit(stopping: threading.Event) -> Iterator[None]:
+    """Delay the exit after an error that only a person can fix.
+
+    systemd restarts the service forever, and each attempt is written to the card.
+    """
     try:
         yield
     except (ConfigError, ControlsError) as error:
         if systemd.supervises():
-            log.error("%s (ends in %g s)", error, SELDOM_S)
+            log.error("%s (exits in %g s)", error, FAULT_DELAY_S)
             systemd.status(f"fault: {error}")
             systemd.watchdog()
-            stopping.wait(SELDOM_S)
+            stopping.wait(FAULT_DELAY_S)
         raise
 
 
 def _stopping() -> threading.Event:
-    """Set by SIGTERM and SIGINT."""
+    """Return an event that SIGTERM and SIGINT set."""
     event = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: event.set())

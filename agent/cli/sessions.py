@@ -1,4 +1,4 @@
-"""Sessions by command: begin and end one, list them, send a refused one again."""
+"""Session commands: start and stop a session, list sessions, resend a refused one."""
 
 import argparse
 import json
@@ -14,15 +14,15 @@ from agent.errors import AgentError
 from agent.measure.document import iso_utc
 from agent.system.process_lock import lock_owner
 
-COMMAND_LIFE = timedelta(seconds=30)  # a start that comes later than this surprises somebody
+COMMAND_LIFE = timedelta(seconds=30)  # a later start would come as a surprise
 
 
 def add_commands(command: AddCommand) -> None:
-    """Adds the commands of this file."""
+    """Add the commands of this file."""
     command("start", _start, "start a session on this device")
-    command("stop", _stop, "end the session on this device")
-    sessions = command("sessions", _sessions, "the sessions in the store, newest first")
-    sessions.add_argument("--json", action="store_true")
+    command("stop", _stop, "end the running session on this device")
+    sessions = command("sessions", _sessions, "list the sessions in the store, newest first")
+    sessions.add_argument("--json", action="store_true", help="print JSON")
     retry = command("retry", _retry, "send a refused session again")
     retry.add_argument("session_id", metavar="ID")
 
@@ -36,7 +36,7 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _command(options: argparse.Namespace, name: str) -> int:
-    """Exit status 1 where nobody is there to obey."""
+    """Queue a command for `watch`. Exit status 1 if `watch` is not running."""
     settings = config.load(options.config)
     clock = Clock(trusted=settings.session.trust_clock)
     with delivery.open_store(settings) as store:
@@ -50,7 +50,7 @@ def _command(options: argparse.Namespace, name: str) -> int:
     if lock_owner(settings.store_path, "watch") is not None:
         return 0
     seconds = f"{COMMAND_LIFE.total_seconds():.0f} s"
-    print(f"blink-agent watch does not run: forgotten in {seconds}", file=sys.stderr)
+    print(f"blink-agent watch is not running: the command expires in {seconds}", file=sys.stderr)
     return 1
 
 
@@ -73,4 +73,4 @@ def _sessions(options: argparse.Namespace) -> None:
 def _retry(options: argparse.Namespace) -> None:
     with delivery.open_store(config.load(options.config)) as store:
         if not store.retry(options.session_id):
-            raise AgentError(f"expected a refused session's id, found {options.session_id!r}")
+            raise AgentError(f"expected the id of a refused session, found {options.session_id!r}")

@@ -1,4 +1,4 @@
-"""The service `watch`, its parts made as the configuration says."""
+"""The service `watch`: create its parts from the configuration and run the loop."""
 
 import contextlib
 import threading
@@ -16,16 +16,16 @@ from agent.system.worker import Worker
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
 
 
-def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
-    """Until `stopping` is set."""
+def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> None:
+    """Measure sessions until `stopping` is set."""
     clock = Clock(trusted=settings.session.trust_clock)
     with (
         contextlib.closing(open_controls(settings.controls)) as panel,
         showing_faults(panel, stopping),
         delivery.open_store(settings) as store,
         process_lock(settings.store_path, "watch"),
-        showing_faults(panel, stopping, lambda problem: _tell_fault(store, problem)),
-        contextlib.closing(_worker(settings)) as worker,
+        showing_faults(panel, stopping, lambda problem: _note_fault(store, problem)),
+        contextlib.closing(_open_worker(settings)) as worker,
         _camera(settings, store) as camera,
     ):
         tracker = measuring.tracker(settings)
@@ -46,17 +46,19 @@ def measure_for_good(settings: AgentConfig, stopping: threading.Event) -> None:
         ).run(stopping)
 
 
-def _worker(settings: AgentConfig) -> Worker[Store]:
-    """The thread that waits for the disk, with a store of its own."""
+def _open_worker(settings: AgentConfig) -> Worker[Store]:
+    """Start the thread that waits for the disk, with its own connection to the store."""
     return Worker(lambda: contextlib.closing(Store(settings.store_path)))
 
 
 @contextlib.contextmanager
 def _camera(settings: AgentConfig, store: Store) -> Iterator[Camera]:
-    """The camera, open for the block. Until it is, `status` says that this one starts: what was
-    noted last is another process's. A fault stays until there is none: it is noted once, not at
-    each start."""
-    with contextlib.suppress(StoreError):  # a full disk keeps nobody from starting
+    """Open the camera for the length of the block.
+
+    Meanwhile `status` shows this process as starting; the last note is from an earlier process. A
+    fault stays noted until it is gone, so that it is not written again at each restart.
+    """
+    with contextlib.suppress(StoreError):  # a full disk must not prevent the start
         if (store.noted("watch") or {}).get("state") != "fault":
             store.note("watch", {"state": "starting"})
     camera = measuring.camera(settings)
@@ -64,6 +66,6 @@ def _camera(settings: AgentConfig, store: Store) -> Iterator[Camera]:
         yield camera
 
 
-def _tell_fault(store: Store, problem: str) -> None:
-    with contextlib.suppress(StoreError):  # which may be the very fault
+def _note_fault(store: Store, problem: str) -> None:
+    with contextlib.suppress(StoreError):  # the store may be the fault
         store.note("watch", {"state": "fault", "problem": problem})

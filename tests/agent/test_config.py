@@ -93,13 +93,13 @@ def test_a_service_that_takes_its_time_to_end_is_not_ended_by_the_watchdog(
 ) -> None:
     unit = Path(__file__).parents[2] / "deploy" / "systemd" / f"blinklog-{name}.service"
     bounds = re.findall(r"^(?:WatchdogSec|TimeoutStartSec)=(\d+)$", unit.read_text(), re.MULTILINE)
-    assert min(map(float, bounds)) > services.SELDOM_S
+    assert min(map(float, bounds)) > services.FAULT_DELAY_S
     told: list[str] = []
     stopping = threading.Event()
     monkeypatch.setenv("NOTIFY_SOCKET", str(unit))
     monkeypatch.setattr(systemd, "watchdog", lambda: told.append("alive"))
     monkeypatch.setattr(stopping, "wait", lambda timeout: told.append("waits"))
-    with pytest.raises(ControlsError), services._tried_seldom(stopping):
+    with pytest.raises(ControlsError), services._delayed_exit(stopping):
         raise ControlsError("no pin")
     assert told == ["alive", "waits"]
 

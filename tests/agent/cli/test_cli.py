@@ -300,7 +300,7 @@ def test_a_rate_that_is_assumed_for_a_trace_is_said(tmp_path: Path) -> None:
     trace.write_text("frame,ear\n" + "".join(f"{row},0.3\n" for row in range(100)))
     done = blink_agent("analyse", trace, "--json", home=tmp_path)
     assert answered(done)["assumed_fps"] == 30
-    assert "has no time_s: 30 frames a second assumed (--fps N)" in done.stderr
+    assert "no time_s: assuming 30 frames per second (--fps N)" in done.stderr
     done = blink_agent("analyse", trace, "--json", "--fps", "30", home=tmp_path)
     assert (answered(done)["assumed_fps"], done.stderr) == (None, "")
 
@@ -378,7 +378,7 @@ def test_who_stops_reading_is_told_no_more(command: str, tmp_path: Path) -> None
 def test_a_start_that_nobody_obeys_is_not_called_done(tmp_path: Path) -> None:
     done = blink_agent("start", home=tmp_path)
     assert done.returncode == 1
-    assert "blink-agent watch does not run" in done.stderr
+    assert "blink-agent watch is not running" in done.stderr
 
 
 def test_retry_names_a_session_it_does_not_know(tmp_path: Path) -> None:

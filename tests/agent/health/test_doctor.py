@@ -435,7 +435,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 def broker_check(tmp_path: Path, password: str, **variables: str) -> Finding:
     (tmp_path / "mqtt-password").write_text(password)
     here = enrolled(tmp_path, "https://here.test", MQTT_TLS="false", **variables)
-    checks = {check.name: check for check in cli_doctor.contact(here)}
+    checks = {check.name: check for check in cli_doctor.network_checks(here)}
     return found(checks["broker"].look)
 
 
