@@ -133,8 +133,7 @@ class Backoff:
         self._may_hurry, self._hurried = True, False
 
     def hurry(self) -> None:
-        """End the delay, because there is something new to send. Two delays in a row can't be
-        ended."""
+        """End the delay because there is something new to send, but not twice in a row."""
         if self._may_hurry and not self.ready():
             self._until_s = self._clock()
             self._may_hurry, self._hurried = False, True
@@ -197,8 +196,7 @@ class Sync:
                 stop.wait(self._poll_s)
 
     def once(self, timeout_s: float = 60.0) -> bool:
-        """Deliver what is pending now, over all transports. Return whether everything was
-        delivered.
+        """Deliver what is pending now, over all transports. Return whether all was delivered.
 
         Gives up after `ONCE_FAILURES` consecutive failures or `timeout_s` seconds. Raises
         StoreError.

@@ -59,8 +59,7 @@ class ReplayCamera:
 
     @property
     def ends_early(self) -> str | None:
-        """What is missing at the end of the video, once that was reached; None if it is
-        complete."""
+        """What is missing at the end of the video, once that is reached; None if complete."""
         return self._video.ends_early
 
     def check(self) -> None:

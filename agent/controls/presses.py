@@ -148,8 +148,7 @@ class Presses:
         self._feedback(False)
 
     def _pressed(self, source: Source) -> bool | None:
-        """Return whether the button is still pressed, once it no longer bounces; None if it is
-        missing."""
+        """Return whether the button is still pressed, after any bouncing; None if it is missing."""
         if self._closed.is_set():
             return None
         return source.down() or self._settled(source)

@@ -83,8 +83,7 @@ class EvdevButton:
         return True
 
     def _events(self) -> Iterator[tuple[int, int, int]]:
-        """Yield type, code and value of each pending event. Raises OSError if the device is
-        missing."""
+        """Yield type, code and value of each pending event. Raises OSError if unplugged."""
         for _ in range(READS):
             try:
                 data = os.read(self._file, READ_EVENTS * _EVENT.size)

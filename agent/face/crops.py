@@ -40,8 +40,7 @@ class Region:
     mirrored: bool = False
 
     def to_frame(self, tensor_size: int) -> Affine:
-        """Return the 2x3 matrix from pixels of a tensor of width `tensor_size` to pixels of the
-        frame."""
+        """Return the 2x3 matrix from a tensor's pixels, `tensor_size` wide, to the frame's."""
         scale = self.size / tensor_size
         cos, sin = math.cos(self.angle) * scale, math.sin(self.angle) * scale
         across = -1.0 if self.mirrored else 1.0
@@ -56,8 +55,10 @@ class Region:
 
 
 def region_of(to_frame: Affine, tensor_size: int) -> Region:
-    """Return the region shown by a crop of width `tensor_size`: the inverse of
-    `Region.to_frame`."""
+    """Return the region that a crop of width `tensor_size` shows.
+
+    This is the inverse of `Region.to_frame`.
+    """
     (a, b, x), (c, d, y) = to_frame.tolist()
     half = tensor_size / 2
     return Region(

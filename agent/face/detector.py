@@ -121,8 +121,7 @@ def _decoded(raw: Floats, anchors: Floats) -> Floats:
 
 
 def _merged(faces: Floats, scores: Floats) -> list[Floats]:
-    """Return one row for each face: overlapping boxes averaged by score, as in BlazeFace's
-    paper."""
+    """Return one row per face: overlapping boxes averaged by score, as in BlazeFace's paper."""
     merged = []
     while len(faces):
         same = _overlap(faces[0], faces) > _SAME_FACE_OVERLAP

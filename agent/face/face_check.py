@@ -1,5 +1,4 @@
-"""Decide whether a detection is a face, and which way up: run the mesh on rotated and jittered
-crops.
+"""Decide whether a detection is a face and which way up, with rotated and jittered crops.
 
 The mesh draws a face into any picture, and its face flag alone is not reliable: an upside-down face
 gives up to 25, a cat 12, and the same person upright sometimes only 10. But on a real face the
@@ -109,8 +108,7 @@ def region_around(mesh: Floats) -> Region | None:
 
 
 def _refined(mesh: AttentionMesh, frame: Frame, far: _Candidate) -> _Candidate:
-    """Return the crop placed around the mesh of `far`, refined once more if its flag is not clear
-    yet."""
+    """Return the crop placed around the mesh of `far`; refine it again if its flag is not clear."""
     near = far
     for _ in range(2):
         again = _candidate(mesh, frame, compose(near.to_frame, near.region.to_frame(CROP)))

@@ -210,8 +210,7 @@ class FaceTracker:
         return Glance(eyes, band), here
 
     def _compute_mesh(self, track: _Track) -> bool:
-        """Compute the mesh of the last whole crop. Return whether it shows a face that fits the
-        crop."""
+        """Compute the mesh of the last whole crop. Return whether it is a face that fits it."""
         track.mesh_due, shape = False, self._mesh.shape_of_crop()
         region = region_around(shape.mesh)
         if region is None or not shape.logit >= KEEP_LOGIT:
@@ -339,8 +338,7 @@ class FaceTracker:
         return None
 
     def _choose(self, found: list[Region], time_s: float) -> Region | None:
-        """Return the lost face or, if there is none to search for, the largest: the nearest
-        person."""
+        """Return the lost face or, if none is being searched for, the largest: the nearest."""
         if self._last_seen is None or time_s - self._last_seen.time_s > REMEMBER_S:
             return max(found, key=lambda region: region.size, default=None)
         last, elapsed_s = self._last_seen.region, time_s - self._last_seen.time_s
@@ -352,8 +350,7 @@ class FaceTracker:
         return replace(self._upright, x=width / 2, y=height / 2, size=max(width, height))
 
     def _views_now(self, frame: Frame) -> Iterator[Region]:
-        """Yield the views to search: around a lost face, then the whole picture, then one more
-        view.
+        """Yield the views to search: around a lost face, the whole picture, one more view.
 
         The detector's input is 128 pixels wide, so it finds a distant face only in a part of the
         picture.

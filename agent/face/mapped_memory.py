@@ -23,8 +23,7 @@ def release(file: BinaryIO) -> None:
 
 
 def _mappings(path: Path) -> list[tuple[int, int]]:
-    """Return where `path` is mapped shared and read-only. Dropping any other page could lose
-    data."""
+    """Return where `path` is mapped shared and read-only: other pages could lose data."""
     found = []
     with Path("/proc/self/maps").open(encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:

@@ -115,8 +115,10 @@ class AttentionMesh:
         return CELL * self._heads.first_column, CELL * self._heads.first_row
 
     def shape(self, frame: Frame, to_frame: Affine) -> Shape:
-        """Compute the shape in a whole crop, which `to_frame` maps into the frame. Skip the
-        eyes."""
+        """Compute the shape in a whole crop, which `to_frame` maps into the frame.
+
+        This does not compute the eyes.
+        """
         self._crop_face(frame, to_frame)
         self._face_stem.invoke()
         return self.shape_of_crop()

@@ -52,8 +52,10 @@ def fetch(cache: Path) -> list[Path]:
 
 
 def load(name: str, cache: Path, threads: int = 1, input_shape: Shape | None = None) -> Interpreter:
-    """Return an interpreter for the model `name` of the manifest: see `load_file`. Raises
-    ModelError."""
+    """Return an interpreter for the model `name` of the manifest. Raises ModelError.
+
+    See `load_file`.
+    """
     manifest = read_manifest()
     if name not in manifest:
         raise ModelError(f"unknown model {name!r}: expected one of {', '.join(sorted(manifest))}")

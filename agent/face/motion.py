@@ -82,8 +82,7 @@ class Motion:
 
     @property
     def still(self) -> bool:
-        """Whether the head moved no further in the last frame than placing the boxes again can
-        explain."""
+        """Whether the last movement is small enough to come from placing the boxes again."""
         return self._moved <= STILL
 
     def restart(self) -> None:
@@ -111,8 +110,10 @@ def _measured(eyes: Contours) -> tuple[list[complex], float]:
 
 
 def _thumbnail(band: Pixels) -> Pixels:
-    """Return the band in cells of 8x8 pixels, averaged over two rows each: uint8 (rows, columns *
-    3)."""
+    """Return the band in cells of 8x8 pixels, averaged over two rows each.
+
+    It is uint8 (rows, columns * 3).
+    """
     height, width = band.shape[:2]
     size = width // 8, height // 8
     small = cv2.resize(band[::4], size, interpolation=cv2.INTER_AREA)

@@ -51,8 +51,7 @@ class Idle:
         self._fault_until_s = self._clock.monotonic_s() + REFUSED_S
 
     def light(self) -> LightState:
-        """Return `ready`, `unsent` or `fault`. Raises StoreError if the store can't be read at
-        all."""
+        """Return `ready`, `unsent` or `fault`. Raises StoreError if the store can't be read."""
         now_s = self._clock.monotonic_s()
         if now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
