@@ -1,14 +1,19 @@
 """Immutable values that the parts exchange. Times are seconds on the frames' monotonic clock."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Layout = Literal["bgr", "yuv420"]
+
+Document = dict[str, Any]
+"""A JSON object: a session document, a command or a state."""
+
+REASON_CHARACTERS = 500
+"""Longest reason that is kept of a rejection, in characters: a sentence or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,51 +135,3 @@ class Blink:
     long: bool = False
     closure_left: float | None = None
     closure_right: float | None = None
-
-
-Outcome = Literal["stored", "duplicate", "stale", "rejected"]
-
-REASON_CHARACTERS = 500
-"""Maximum length of a server's reason: a sentence or two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """The server's acknowledgement of one revision of one session, sent after its database commit.
-
-    `rejected` comes with a reason that is safe to store and print. `stale` means that the server
-    has a higher revision.
-    """
-
-    session_id: str
-    revision: int
-    outcome: Outcome
-    reason: str | None = None
-
-    @classmethod
-    def read(cls, answer: object, document: Mapping[str, Any]) -> "Acknowledgement | None":
-        """Return what a server's JSON answer says about `document`, or None if it is not about it.
-
-        The answer is untrusted input: it must name this session and this revision, or a higher one
-        for `stale`.
-        """
-        if not isinstance(answer, dict) or answer.get("session_id") != document["session_id"]:
-            return None
-        outcome, revision, reason = (answer.get(key) for key in ("outcome", "revision", "reason"))
-        if outcome not in get_args(Outcome) or type(revision) is not int:
-            return None
-        if revision < document["revision"] or (
-            revision > document["revision"] and outcome != "stale"
-        ):
-            return None
-        text = _printable(reason) if isinstance(reason, str) else None
-        return cls(document["session_id"], document["revision"], cast(Outcome, outcome), text)
-
-
-def _printable(text: str) -> str:
-    """Replace unprintable characters and limit the length.
-
-    JSON may contain lone surrogates, which can't be encoded, and terminals should not get control
-    characters.
-    """
-    return "".join(c if c.isprintable() else "?" for c in text[:REASON_CHARACTERS])

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from agent.errors import DeliveryError, StoreError
-from agent.records import Acknowledgement
+from agent.records import Document
+from agent.transport.base import Acknowledgement, Transport
+
+__all__ = ["Acknowledgement", "Backoff", "Store", "Sync", "Transport"]
 
 log = logging.getLogger(__name__)
-
-Document = dict[str, Any]
 
 POLL_S = 0.25  # how often the store is polled for changes: a start is sent within a second
 BATCH = 8  # documents in flight: enough to hide a round trip, few enough to resend
@@ -29,26 +30,6 @@ RETRY_AFTER_CAP_S = 3600.0  # a longer delay requested by a server is assumed to
 REPORT_S = 60.0  # success is noted at most once a minute: every write wears the SD card
 LOOK_S = 60.0  # check the store this often even without a change, in case one was missed
 ONCE_FAILURES = 2  # consecutive failures that end `once`
-
-
-class Transport(Protocol):
-    """A connection to the server, over HTTP or MQTT."""
-
-    name: str
-
-    def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
-        """Send documents and yield the server's acknowledgements as they arrive.
-
-        Waits at most `timeout_s` seconds for each acknowledgement. Without documents it only keeps
-        the connection alive, or checks whether an earlier failure is over. Raises DeliveryError if
-        the transport does not work now.
-        """
-
-    def commands(self) -> list[Document]:
-        """Return the commands received since the last call, not yet validated."""
-
-    def close(self) -> None:
-        """Close the connection."""
 
 
 class Store(Protocol):

@@ -21,9 +21,8 @@ from agent.face import models
 from agent.face.mesh import AttentionMesh, load_models
 from agent.face.model_files import read_manifest
 from agent.health import check_camera
-from agent.measure.document import Document
 from agent.measure.recording import Recording
-from agent.records import Frame
+from agent.records import Document, Frame
 from agent.store.store import Store
 
 # Measuring works without these, but starting and delivering sessions does not.

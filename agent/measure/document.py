@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from agent.measure.metrics import BlinkColumns, Metrics, Minute, Session
+from agent.records import Document
 
 SCHEMA = 1
 
@@ -42,7 +43,6 @@ DIGITS: Mapping[str, int] = {
 }
 """Decimals of each number: about a tenth of what a measurement of it can tell apart."""
 
-Document = dict[str, Any]
 Number = int | float | None
 
 

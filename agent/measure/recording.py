@@ -8,10 +8,10 @@ from typing import Protocol
 from agent.clock import Clock
 from agent.ear import eye_sample
 from agent.errors import CameraError
-from agent.measure.document import Document, EndedBy, State, session_document
+from agent.measure.document import EndedBy, State, session_document
 from agent.measure.metrics import Session
 from agent.measure.session import LONGEST_S, SessionBuilder
-from agent.records import Blink, EyeSample, FaceLandmarks, Frame
+from agent.records import Blink, Document, EyeSample, FaceLandmarks, Frame
 
 BACK_S = 1.0  # a frame that comes late, and is passed over
 AHEAD_S = 3600.0  # a stall or a video's pause, and a gap: no camera is waited for half as long

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from agent.measure.document import Document, iso_utc, parse_utc
+from agent.measure.document import iso_utc, parse_utc
 from agent.measure.recording import Recording
 from agent.offline.evidence import Evidence, gather
 from agent.offline.trace import Trace, TraceWriter, blink_rows
-from agent.records import EyeSample, Frame
+from agent.records import Document, EyeSample, Frame
 
 
 class Video(Protocol):

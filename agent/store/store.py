@@ -28,13 +28,12 @@ from typing import Any
 from sqlite_utils import Database
 
 from agent.errors import StoreError
-from agent.records import REASON_CHARACTERS
+from agent.records import REASON_CHARACTERS, Document
 from agent.store.file import Rescue, StoreFile
 from agent.store.schema import APPLICATION_ID, MIGRATIONS
 
 log = logging.getLogger(__name__)
 
-Document = dict[str, Any]
 Row = dict[str, Any]
 
 STATES = ("active", "ended", "interrupted")

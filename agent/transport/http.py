@@ -31,9 +31,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from agent.errors import ConfigError, DeliveryError
-from agent.records import Acknowledgement
-
-Document = dict[str, Any]
+from agent.records import Document
+from agent.transport.base import Acknowledgement
 
 ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred
 CONNECT_S = 5.0

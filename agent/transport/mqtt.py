@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError, DeliveryError
-from agent.records import Acknowledgement
+from agent.records import Document
+from agent.transport.base import Acknowledgement
 from agent.transport.mqtt_connection import (
     MESSAGE_BYTES,
     NOBODY_LISTENS,
@@ -37,7 +38,6 @@ from agent.transport.mqtt_connection import (
 
 log = logging.getLogger(__name__)
 
-Document = dict[str, Any]
 Key = tuple[str, int]  # session_id, revision
 
 # How often the status is said again: where a power cut takes the broker along with the device, no

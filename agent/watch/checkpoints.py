@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from agent.clock import Clock
 from agent.errors import StoreError
-from agent.measure.document import Document
 from agent.measure.recording import Recording
+from agent.records import Document
 from agent.system import systemd
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from agent.clock import Clock
 from agent.controls.light import LightState
 from agent.controls.panel import Controls
 from agent.errors import AgentError, CameraError, ControlsError, ModelError, StoreError
-from agent.measure.document import Document, EndedBy, State, interrupted, with_true_time
+from agent.measure.document import EndedBy, State, interrupted, with_true_time
 from agent.measure.recording import Recording
-from agent.records import Frame
+from agent.records import Document, Frame
 from agent.system import systemd
 from agent.watch import checkpoints
 from agent.watch.checkpoints import Checkpoints, Worker, note, save

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from agent.errors import DeliveryError, StoreError
-from agent.records import Acknowledgement
 from agent.store.store import Store
 from agent.sync import BATCH, CAP_S, RETRY_AFTER_CAP_S, Backoff, Sync
+from agent.transport.base import Acknowledgement
 from agent.transport.http import HttpSettings, HttpTransport
 from agent.transport.mqtt import MqttSettings, MqttTransport
 from tests.agent.documents import document

@@ -23,9 +23,8 @@ import numpy as np
 from agent.clock import Clock
 from agent.controls.panel import Action, LightState
 from agent.ear import LEFT_EYE, RIGHT_EYE
-from agent.measure.document import Document
 from agent.measure.recording import Recording
-from agent.records import FaceLandmarks, Frame
+from agent.records import Document, FaceLandmarks, Frame
 from agent.store.store import Store
 from agent.system.worker import Worker
 from agent.watch.loop import Limits, Watch

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agent.errors import DeliveryError
-from agent.records import Acknowledgement
 from agent.sync import Backoff, Sync
+from agent.transport.base import Acknowledgement
 from tests.broker import needs_mosquitto
 from tests.faults.harness import Site
 from tests.faults.load import drain

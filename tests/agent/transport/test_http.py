@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ConfigError, DeliveryError
-from agent.records import REASON_CHARACTERS, Acknowledgement
+from agent.records import REASON_CHARACTERS
+from agent.transport.base import Acknowledgement
 from agent.transport.http import HttpSettings, HttpTransport
 from tests.agent.documents import document
 from tests.agent.servers import (

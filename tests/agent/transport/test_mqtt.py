@@ -21,8 +21,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.errors import AgentError, ConfigError, DeliveryError
-from agent.records import Acknowledgement
 from agent.transport import mqtt_connection
+from agent.transport.base import Acknowledgement
 from agent.transport.mqtt import STATUS_S, MqttSettings, MqttTransport
 from agent.transport.mqtt_connection import MESSAGE_BYTES, Message
 from tests.agent.documents import document

@@ -1,0 +1,67 @@
+"""What a transport is, and the acknowledgement that the server gives for each document."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast, get_args
+
+from agent.records import REASON_CHARACTERS, Document
+
+Outcome = Literal["stored", "duplicate", "stale", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The server's answer about one revision of one session, given after its database committed.
+
+    `rejected` comes with a reason that is safe to store and to print. `stale` means that the server
+    has a higher revision.
+    """
+
+    session_id: str
+    revision: int
+    outcome: Outcome
+    reason: str | None = None
+
+    @classmethod
+    def read(cls, answer: object, document: Mapping[str, Any]) -> "Acknowledgement | None":
+        """Read the acknowledgement of `document` from a server's JSON answer.
+
+        Return None if the answer is invalid. It must name this session and this revision, or a
+        higher revision if the outcome is `stale`.
+        """
+        if not isinstance(answer, dict) or answer.get("session_id") != document["session_id"]:
+            return None
+        outcome, revision, reason = (answer.get(key) for key in ("outcome", "revision", "reason"))
+        if outcome not in get_args(Outcome) or type(revision) is not int:
+            return None
+        if revision < document["revision"] or (
+            revision > document["revision"] and outcome != "stale"
+        ):
+            return None
+        cleaned = _printable(reason) if isinstance(reason, str) else None
+        return cls(document["session_id"], document["revision"], cast(Outcome, outcome), cleaned)
+
+
+class Transport(Protocol):
+    """A connection to the server that delivers documents."""
+
+    name: str
+
+    def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
+        """Send documents; yield each acknowledgement as it arrives.
+
+        Wait at most `timeout_s` seconds for the next acknowledgement. Without documents, keep the
+        connection alive, or check whether an earlier failure is over. Raises DeliveryError if this
+        transport does not work now.
+        """
+
+    def commands(self) -> list[Document]:
+        """Return the commands received since the last call, not validated."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+def _printable(text: str) -> str:
+    """Shorten `text` and replace unprintable characters, such as lone surrogates, by `?`."""
+    return "".join(c if c.isprintable() else "?" for c in text[:REASON_CHARACTERS])
