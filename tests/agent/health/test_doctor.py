@@ -27,11 +27,7 @@ from agent.cli import main as cli
 from agent.clock import Clock
 from agent.config import AgentConfig, CameraConfig, ControlsConfig
 from agent.errors import AgentError, ModelError
-from agent.health import check_camera as doctor_eyes
-from agent.health import check_controls as doctor_hands
-from agent.health import check_disk as doctor_disk
-from agent.health import check_network as doctor_network
-from agent.health import check_services as doctor_services
+from agent.health import check_camera, check_controls, check_network, check_system
 from agent.health.doctor import Check, Finding, bad, examine, looked, off, ok
 from agent.store.store import Store
 from agent.system import systemd
@@ -94,7 +90,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_camera_that_gives_a_picture_is_well(video: Path) -> None:
     wish = CameraConfig(source="replay", file=video)
-    finding = doctor_eyes.camera(wish, lambda: ReplayCamera(video), None)
+    finding = check_camera.camera(wish, lambda: ReplayCamera(video), None)
     assert finding.state == "ok"
     assert "160x120, first frame after" in finding.found
 
@@ -112,7 +108,7 @@ def test_a_camera_that_hangs_head_down_is_said_with_the_setting(
         writer.write(picture)
     writer.release()
     wish = CameraConfig(source="replay", file=path)
-    finding = doctor_eyes.camera(wish, lambda: ReplayCamera(path), None, new_tracker)
+    finding = check_camera.camera(wish, lambda: ReplayCamera(path), None, new_tracker)
     assert finding.state == "bad"
     assert finding.mend == f"set [camera] rotate to {degrees}"
 
@@ -124,14 +120,14 @@ def test_an_upright_face_and_an_empty_picture_are_both_well(
     write_video(upright, portrait, Schedule(()), seconds=0.5)
     for path, said in ((upright, "a face in it, upright"), (video, "no face in it now")):
         wish = CameraConfig(source="replay", file=path)
-        finding = doctor_eyes.camera(wish, lambda path=path: ReplayCamera(path), None, new_tracker)
+        finding = check_camera.camera(wish, lambda path=path: ReplayCamera(path), None, new_tracker)
         assert finding.state == "ok"
         assert said in finding.found
 
 
 def test_a_camera_that_cannot_be_had_is_said_with_what_to_try(tmp_path: Path) -> None:
     wish = CameraConfig(source="usb", device=str(tmp_path / "video0"))
-    finding = doctor_eyes.camera(wish, lambda: UsbCamera(wish.device, 640, 480, 30), None)
+    finding = check_camera.camera(wish, lambda: UsbCamera(wish.device, 640, 480, 30), None)
     assert finding.state == "bad"
     assert "can't be opened" in finding.found
     assert "plugged in" in str(finding.mend)
@@ -141,23 +137,23 @@ def test_a_camera_that_watch_has_is_left_alone() -> None:
     def never() -> Any:
         raise AssertionError("it would be taken from watch")
 
-    finding = doctor_eyes.camera(CameraConfig(), never, 1234)
+    finding = check_camera.camera(CameraConfig(), never, 1234)
     assert finding == ok("picamera2: blink-agent watch has it open (process 1234)")
 
 
 def test_inference_is_timed_and_held_against_the_frame_rate(model_cache: Path) -> None:
-    finding = doctor_eyes.model(model_cache, 1, 15)
+    finding = check_camera.model(model_cache, 1, 15)
     assert finding.state == "ok"
     assert "a look at the face" in finding.found
     assert "at 15 fps has 66.7 ms" in finding.found
-    slow = doctor_eyes.model(model_cache, 1, 100_000)
+    slow = check_camera.model(model_cache, 1, 100_000)
     assert slow.state == "bad"
     assert "set [camera] fps to" in str(slow.mend)
 
 
 def test_models_that_are_not_there_are_to_be_fetched(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is missing"):
-        doctor_eyes.model(tmp_path, 1, 30)
+        check_camera.model(tmp_path, 1, 30)
     checks = {check.name: check for check in cli_doctor.checks(AgentConfig())}
     assert "models fetch" in checks["model"].mend
 
@@ -187,22 +183,22 @@ def pins() -> Iterator[Callable[[Any], None]]:
 
 def test_a_button_that_nobody_presses_is_open(pins: Callable[[Any], None]) -> None:
     pins(MockPin)
-    assert doctor_hands.button(ControlsConfig(), None).state == "ok"
+    assert check_controls.button(ControlsConfig(), None).state == "ok"
     pins(StuckPin)
-    stuck = doctor_hands.button(ControlsConfig(), None)
+    stuck = check_controls.button(ControlsConfig(), None)
     assert stuck.state == "bad"
     assert "reads as pressed" in stuck.found
 
 
 def test_the_light_is_lit_for_whoever_looks(pins: Callable[[Any], None]) -> None:
     pins(MockPin)
-    assert "lit for 0.5 s" in doctor_hands.light(ControlsConfig(), None).found
+    assert "lit for 0.5 s" in check_controls.light(ControlsConfig(), None).found
 
 
 def test_pins_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "none_such")
-    for look in (doctor_hands.button, doctor_hands.light):
+    for look in (check_controls.button, check_controls.light):
         finding = look(ControlsConfig(), None)
         assert finding.state == "bad"
         assert "can't be had" in finding.found
@@ -213,12 +209,12 @@ def test_a_line_that_another_program_has_is_said(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("'GPIO busy'")  # as lgpio says it
 
     monkeypatch.setattr(gpiozero, "LED", busy)
-    finding = doctor_hands.light(ControlsConfig(), None)
+    finding = check_controls.light(ControlsConfig(), None)
     assert "somebody else's" in finding.found
 
 
 def test_what_watch_holds_or_nobody_wants_is_not_touched() -> None:
-    for look in (doctor_hands.button, doctor_hands.light):
+    for look in (check_controls.button, check_controls.light):
         assert "blink-agent watch has it (process 7)" in look(ControlsConfig(), 7).found
         assert look(ControlsConfig(pins="none"), 7).state == "off"
         assert look(ControlsConfig(pins="mock"), None).state == "off"
@@ -227,11 +223,11 @@ def test_what_watch_holds_or_nobody_wants_is_not_touched() -> None:
 def test_a_usb_button_is_there_and_has_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert doctor_hands.input_button(None).state == "off"
-    assert "is not there" in doctor_hands.input_button(tmp_path / "pedal").found
-    assert "no device with keys" in doctor_hands.input_button(Path("/dev/null")).found
+    assert check_controls.input_button(None).state == "off"
+    assert "is not there" in check_controls.input_button(tmp_path / "pedal").found
+    assert "no device with keys" in check_controls.input_button(Path("/dev/null")).found
     monkeypatch.setattr(fcntl, "ioctl", lambda *_: bytes(96))
-    assert doctor_hands.input_button(Path("/dev/null")).state == "ok"
+    assert check_controls.input_button(Path("/dev/null")).state == "ok"
 
 
 # What is kept
@@ -256,12 +252,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_store_that_takes_a_write_is_well(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite3"
-    absent = doctor_disk.store(path, lambda: opened(path))
+    absent = check_system.store(path, lambda: opened(path))
     assert absent.state == "off"
     assert list(tmp_path.iterdir()) == []
     with opened(path):
         pass
-    finding = doctor_disk.store(path, lambda: opened(path))
+    finding = check_system.store(path, lambda: opened(path))
     assert finding.state == "ok"
     assert "sessions: 0, pending: 0, refused: 0" in finding.found
 
@@ -272,7 +268,7 @@ def test_a_store_of_a_newer_version_is_said(tmp_path: Path) -> None:
         pass
     with contextlib.closing(sqlite3.connect(path)) as newer:
         newer.execute("PRAGMA user_version = 99")
-    finding = doctor_disk.store(path, lambda: opened(path))
+    finding = check_system.store(path, lambda: opened(path))
     assert finding.state == "bad"
     assert finding.mend == "install the version that wrote it, or a newer one"
 
@@ -280,7 +276,7 @@ def test_a_store_of_a_newer_version_is_said(tmp_path: Path) -> None:
 def test_a_damaged_store_that_was_replaced_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite3"
     path.write_bytes(b"no database" * 1000)
-    finding = doctor_disk.store(path, lambda: opened(path))
+    finding = check_system.store(path, lambda: opened(path))
     assert "a damaged one was set aside: agent.damaged-" in finding.found
 
 
@@ -288,20 +284,20 @@ def test_a_small_a_full_and_a_read_only_disk_are_said(small_disk: Path) -> None:
     path = small_disk / "agent.sqlite3"
     with opened(path):
         pass
-    low = doctor_disk.disk(path)
+    low = check_system.disk(path)
     assert low.state == "bad"
     assert "MB free" in low.found
     remount = ["mount", "-o", "remount,ro", str(small_disk)]
     subprocess.run(remount, check=True)
-    for finding in (doctor_disk.disk(path), doctor_disk.store(path, lambda: opened(path))):
+    for finding in (check_system.disk(path), check_system.store(path, lambda: opened(path))):
         assert finding.state == "bad"
         assert "ead-only" in finding.found
         assert "mmc" in str(finding.mend)
 
 
 def test_a_disk_with_room_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_disk, "LOW_BYTES", 1)
-    assert doctor_disk.disk(tmp_path / "agent.sqlite3").state == "ok"
+    monkeypatch.setattr(check_system, "LOW_BYTES", 1)
+    assert check_system.disk(tmp_path / "agent.sqlite3").state == "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,10 +316,10 @@ class FixedClock(Clock):
 
 def test_a_clock_is_believed_when_somebody_confirms_it_and_it_can_be() -> None:
     now = datetime.now(UTC)
-    assert doctor_disk.clock(FixedClock(now)).state == "ok"
-    assert "nobody has confirmed it" in doctor_disk.clock(FixedClock(now, sure=False)).found
+    assert check_system.clock(FixedClock(now)).state == "ok"
+    assert "nobody has confirmed it" in check_system.clock(FixedClock(now, sure=False)).found
     past = FixedClock(datetime(2000, 1, 1, tzinfo=UTC))
-    assert "before this software was installed" in doctor_disk.clock(past).found
+    assert "before this software was installed" in check_system.clock(past).found
 
 
 # What is sent
@@ -350,24 +346,24 @@ def api() -> Iterator[Api]:
 
 
 def test_credentials_are_there_and_nobody_elses_to_read(tmp_path: Path) -> None:
-    assert "not enrolled" in doctor_network.credentials(settings(tmp_path)).found
+    assert "not enrolled" in check_network.credentials(settings(tmp_path)).found
     here = enrolled(tmp_path, "https://here.test")
-    assert doctor_network.credentials(here).state == "ok"
+    assert check_network.credentials(here).state == "ok"
     (tmp_path / "api-token").chmod(0o644)
-    assert doctor_network.credentials(here).mend == f"sudo chmod 600 {tmp_path / 'api-token'}"
+    assert check_network.credentials(here).mend == f"sudo chmod 600 {tmp_path / 'api-token'}"
     (tmp_path / "api-token").write_text("")
-    assert "is empty" in doctor_network.credentials(here).found
+    assert "is empty" in check_network.credentials(here).found
     (tmp_path / "api-token").unlink()
-    assert "is missing" in doctor_network.credentials(here).found
+    assert "is missing" in check_network.credentials(here).found
 
 
 def test_a_broker_needs_its_password(tmp_path: Path) -> None:
     here = enrolled(tmp_path, "https://here.test", MQTT_HOST="broker.test")
-    assert "mqtt-password is missing" in doctor_network.credentials(here).found
+    assert "mqtt-password is missing" in check_network.credentials(here).found
 
 
 def test_a_server_that_takes_the_token_is_well(tmp_path: Path, api: Api) -> None:
-    finding = doctor_network.server(enrolled(tmp_path, api.url))
+    finding = check_network.server(enrolled(tmp_path, api.url))
     assert finding == ok(f"{api.url} takes this device's token")
     assert api.requests == [("OPTIONS", "/api/session/start/")]
     assert api.history.said == []
@@ -391,7 +387,7 @@ def test_a_server_that_does_not_is_said_with_what_to_do(
     tmp_path: Path, api: Api, answer: Callable[[Handler], None], says: str
 ) -> None:
     api.next.append(answer)
-    finding = doctor_network.server(enrolled(tmp_path, api.url))
+    finding = check_network.server(enrolled(tmp_path, api.url))
     assert finding.state == "bad"
     assert says in finding.found
     assert finding.mend
@@ -402,7 +398,7 @@ def test_two_clocks_that_differ_are_said(
 ) -> None:
     ahead = datetime.now(UTC) + timedelta(hours=3)
     monkeypatch.setattr(Handler, "date_time_string", lambda *_: f"{ahead:%a, %d %b %Y %T} GMT")
-    assert "s apart" in doctor_network.server(enrolled(tmp_path, api.url)).found
+    assert "s apart" in check_network.server(enrolled(tmp_path, api.url)).found
 
 
 def test_a_date_that_is_none_is_passed_over(
@@ -410,17 +406,17 @@ def test_a_date_that_is_none_is_passed_over(
 ) -> None:
     absurd = "Wed, 21 Oct 2015 07:28:00 +99999999999999999"
     monkeypatch.setattr(Handler, "date_time_string", lambda *_: absurd)
-    assert doctor_network.server(enrolled(tmp_path, api.url)).state == "ok"
+    assert check_network.server(enrolled(tmp_path, api.url)).state == "ok"
 
 
 def test_a_server_that_is_not_there_or_says_nothing_is_said(tmp_path: Path) -> None:
-    nobody = doctor_network.server(enrolled(tmp_path, "http://127.0.0.1:9"))
+    nobody = check_network.server(enrolled(tmp_path, "http://127.0.0.1:9"))
     assert "Connection refused" in nobody.found
     with silent_port() as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        finding = doctor_network.server(enrolled(tmp_path, url, SERVER_TIMEOUT_S="1"))
+        finding = check_network.server(enrolled(tmp_path, url, SERVER_TIMEOUT_S="1"))
     assert "did not answer in time" in finding.found
-    assert doctor_network.server(settings(tmp_path)).state == "bad"
+    assert check_network.server(settings(tmp_path)).state == "bad"
 
 
 USERS = {DEVICE: "good", "blinklog-server": "server"}
@@ -457,7 +453,7 @@ def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_no_broker_is_nothing_to_mend(tmp_path: Path) -> None:
-    assert doctor_network.broker(settings(tmp_path), []).state == "off"
+    assert check_network.broker(settings(tmp_path), []).state == "off"
 
 
 # The services
@@ -478,14 +474,14 @@ WELL = Unit(systemd.SYNC, True, "active", "running", "enabled", 0, "success")
 )
 def test_a_service_that_is_not_well_is_said(change: Mapping[str, Any], mend: str) -> None:
     values = {name: getattr(WELL, name) for name in Unit.__slots__}
-    finding = doctor_services.services([WELL, Unit(**{**values, **change})])
+    finding = check_system.services([WELL, Unit(**{**values, **change})])
     assert finding.state == "bad"
     assert mend in str(finding.mend)
 
 
 def test_services_that_run_are_well_and_none_is_no_fault_without_systemd() -> None:
-    assert doctor_services.services([WELL]).state == "ok"
-    assert doctor_services.services(None).state == "off"
+    assert check_system.services([WELL]).state == "ok"
+    assert check_system.services(None).state == "off"
 
 
 @pytest.fixture
@@ -521,7 +517,7 @@ def test_a_systemd_that_does_not_answer_is_a_finding(
 ) -> None:
     monkeypatch.setattr(systemd, "SHOW_S", 0.2)
     systemctl(script)
-    finding = found(lambda: doctor_services.services(systemd.units()))
+    finding = found(lambda: check_system.services(units.units()))
     assert finding.state == "bad"
     assert says in finding.found
 
@@ -538,7 +534,7 @@ def test_a_device_that_is_well_ends_with_0_and_one_that_is_not_with_1(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(Clock, "synchronized", lambda _: True)
-    monkeypatch.setattr(doctor_disk, "LOW_BYTES", 1)
+    monkeypatch.setattr(check_system, "LOW_BYTES", 1)
     file = tmp_path / "agent.toml"
     file.write_text(
         f'[camera]\nsource = "replay"\nfile = "{video}"\nfps = 15\n[controls]\npins = "none"\n'

@@ -1,8 +1,8 @@
-"""Checks of what is kept: the store, the disk that it is on, and the clock that dates it."""
+"""Checks of the store, the disk, the clock and the systemd services."""
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,10 @@ from agent.errors import StoreError
 from agent.health.doctor import Finding, bad, off, ok
 from agent.store.store import Store
 from agent.system.owner import acting_as_owner
+from agent.system.units import Unit
 
 LOW_BYTES = 50 << 20  # hundreds of long sessions, and what logs and upgrades need beside them
+RESTARTS = 10  # since the boot: more is no accident
 SUDO = "sudo blink-agent doctor"
 TIME = "connect it to a network, or give it a battery clock; then: timedatectl"
 
@@ -85,3 +87,26 @@ def clock(clock: Clock, installed: Path = Path(__file__)) -> Finding:
     if not clock.synchronized():
         return bad(f"{local}: nobody has confirmed it: dates are marked as uncertain", TIME)
     return ok(f"{local}, synchronised")
+
+
+def services(units: Sequence[Unit] | None) -> Finding:
+    """Whether both run, start at boot, and stay up. None: there is no systemd here."""
+    if units is None:
+        return off("systemd does not run here")
+    found = "; ".join(f"{unit.name.removesuffix('.service')} {unit.text()}" for unit in units)
+    for unit in units:
+        if mend := _mend_unit(unit):
+            return bad(found, mend)
+    return ok(found)
+
+
+def _mend_unit(unit: Unit) -> str | None:
+    if not unit.loaded:
+        return f"install it: there is no {unit.name}"
+    if unit.enabled != "enabled":
+        return f"sudo systemctl enable --now {unit.name}"
+    if unit.active not in ("active", "reloading"):
+        return f"journalctl -u {unit.name} -n 50; then: sudo systemctl restart {unit.name}"
+    if unit.restarts > RESTARTS:
+        return f"why does it start again and again? journalctl -u {unit.name} -n 50"
+    return None
