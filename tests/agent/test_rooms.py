@@ -52,7 +52,8 @@ LIBRARIES = {
     "paho": {"transport/mqtt", "transport/mqtt_connection"},
     "requests": {"transport/http", "transport/request"},
     "urllib3": {"transport/http", "transport/request"},
-    "numpy": {"records", "ear", "camera", "face", "measure", "offline", "health", "cli"},
+    "tomlkit": {"enrol/toml_edit"},
+    "numpy": {"records", "ear", "capture", "camera", "face", "measure", "offline", "health", "cli"},
 }
 """The outside libraries, and the rooms or files that may import them."""
 

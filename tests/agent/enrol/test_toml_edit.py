@@ -1,4 +1,4 @@
-"""A person's file after one of its keys was set: the same, but for that key."""
+"""Editing one key of a person's TOML file leaves everything else in it unchanged."""
 
 import tomllib
 
@@ -32,14 +32,14 @@ def test_only_the_key_changes_and_comments_stay() -> None:
     )
 
 
-def test_a_key_is_taken_out() -> None:
+def test_a_key_is_removed() -> None:
     assert with_keys(WRITTEN, {"mqtt": {"host": None}}) == WRITTEN.replace(
         "host = 'old.example'\n", ""
     )
     assert with_keys(WRITTEN, {"model": {"threads": None}}) == WRITTEN
 
 
-def test_a_section_is_added_to_a_file_without_a_last_line_end() -> None:
+def test_a_section_is_added_to_a_file_without_a_final_newline() -> None:
     edited = with_keys("[camera]\nfps = 15", {"mqtt": {"port": 8883, "tls": True}})
     assert edited == "[camera]\nfps = 15\n\n[mqtt]\nport = 8883\ntls = true\n"
     assert with_keys("", {"server": {"url": "x"}}) == '[server]\nurl = "x"\n'
@@ -54,19 +54,41 @@ def test_a_section_is_added_to_a_file_without_a_last_line_end() -> None:
         '[server]\n"url" = "http://old.example"\n',
         '[server]\nurl = """\nhttp://old.example"""\n',
         '[camera]\nfile = """\n[server]\n"""\n',
-        "server = 3\n",
+        "[server.proxy]\nport = 3128\n\n[camera]\nfps = 15\n",
     ],
 )
-def test_what_is_written_unusually_is_refused_and_not_broken(text: str) -> None:
-    with pytest.raises(ConfigError):
+def test_an_unusual_spelling_is_edited_and_every_other_value_stays(text: str) -> None:
+    edited = tomllib.loads(with_keys(text, {"server": {"url": "https://new.example"}}))
+    before = tomllib.loads(text)
+    assert edited == {
+        **before,
+        "server": {**before.get("server", {}), "url": "https://new.example"},
+    }
+
+
+@pytest.mark.parametrize("text", ["server = 3\n", "[[server]]\nport = 1\n"])
+def test_a_section_that_is_no_table_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected a section"):
         with_keys(text, {"server": {"url": "https://new.example"}})
+
+
+def test_an_edit_that_changes_another_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tomlkit.dumps", lambda document: '[server]\nurl = "x"\n')
+    with pytest.raises(ConfigError, match="safely"):
+        with_keys(WRITTEN, {"server": {"url": "x"}})
+
+
+def test_an_edit_that_breaks_the_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tomlkit.dumps", lambda document: "[server\n")
+    with pytest.raises(ConfigError, match="safely"):
+        with_keys(WRITTEN, {"server": {"url": "x"}})
 
 
 @given(
     st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30),
     st.sampled_from(["", WRITTEN, WRITTEN.replace("\n", "\r\n"), "[server]\n", "[server]\nurl=1"]),
 )
-def test_whatever_the_text_is_it_is_read_back_the_same(value: str, text: str) -> None:
+def test_any_text_reads_back_unchanged(value: str, text: str) -> None:
     edited = tomllib.loads(with_keys(text, {"server": {"url": value}}))
     before = tomllib.loads(text)
     assert edited == {**before, "server": {**before.get("server", {}), "url": value}}
