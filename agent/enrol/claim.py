@@ -1,4 +1,4 @@
-"""A claim code traded for this device's identity: one request to the server."""
+"""Exchange a claim code for this device's identity: one request to the server."""
 
 import json
 import re
@@ -10,24 +10,24 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from agent.errors import AgentError, ConfigError
-from agent.transport.request import Answer, UnreachedError, ask, is_loopback, plain
+from agent.transport.request import Answer, UnreachedError, ask, is_loopback, printable
 
 PATH = "/api/device/claim/"
-CODE_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I: read aloud, copied by hand
+CODE_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I: hard to read out and copy
 CODE_LENGTH = 8
-ANSWER_S = 30.0  # the server tells the broker before it answers
+ANSWER_S = 30.0  # the server updates the broker before it answers
 SECRET = re.compile(r"[\x21-\x7e]{8,512}")
 
 LOST = (
-    "The code may be used up all the same. Look at the person's page: if a device of this name has"
-    " appeared there that was never heard of, remove it and make a new code; if not, try again with"
+    "The code may be used up anyway. Look at the person's page: if a device of this name has"
+    " appeared there that was never seen, remove it and make a new code; if not, try again with"
     " this one."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where this device publishes."""
+    """The broker's address."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the server made of the code. `server_time` is its clock as it answered."""
+    """The server's answer to the code. `server_time` is its clock when it answered."""
 
     device: str
     token: str
@@ -47,7 +47,7 @@ class Identity:
 
 
 class ClaimError(AgentError):
-    """No identity. `spent`: whether the code may be used up all the same."""
+    """No identity was received. `spent` is whether the code may be used up anyway."""
 
     def __init__(self, message: str, *, spent: bool = False) -> None:
         super().__init__(f"{message}. {LOST}" if spent else message)
@@ -55,9 +55,9 @@ class ClaimError(AgentError):
 
 
 def checked_url(text: str, *, insecure: bool = False) -> str:
-    """The server's address without a slash at its end. Raises ConfigError.
+    """Return the server's address without a trailing slash. Raises ConfigError.
 
-    Without TLS only this machine itself is allowed, or whatever `insecure` says is meant.
+    Without TLS only this machine is allowed, unless `insecure` is set.
     """
     try:
         parts = urlsplit(text.strip())
@@ -70,14 +70,17 @@ def checked_url(text: str, *, insecure: bool = False) -> str:
         raise ConfigError(f"the address: expected only https://host or https://host:port, {text!r}")
     if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname):
         raise ConfigError(
-            f"the address: expected https://…, found {text!r}: the device's token would go to it"
-            " readable by everybody in between; --insecure if that is meant"
+            f"the address: expected https://…, found {text!r}: the device's token would be sent"
+            " unencrypted; use --insecure if you accept that"
         )
     return text.strip().rstrip("/")
 
 
 def checked_code(text: str) -> str:
-    """The code's eight characters; spaces, dashes and case don't matter. Raises ConfigError."""
+    """Return the eight characters of the code; spaces, dashes and case are ignored.
+
+    Raises ConfigError.
+    """
     code = re.sub(r"[\s-]", "", text).upper()
     if len(code) != CODE_LENGTH or any(each not in CODE_CHARACTERS for each in code):
         raise ConfigError(
@@ -88,7 +91,7 @@ def checked_code(text: str) -> str:
 
 
 def claim(url: str, code: str, version: str, ca_file: Path | None = None) -> Identity:
-    """Trades `code` for an identity, within a minute. Raises ClaimError."""
+    """Exchange `code` for an identity, within a minute. Raises ClaimError."""
     request = {"code": code, "agent_version": version}
     try:
         answer = ask("POST", url + PATH, ca_file=ca_file, body=request, answer_s=ANSWER_S)
@@ -96,7 +99,7 @@ def claim(url: str, code: str, version: str, ca_file: Path | None = None) -> Ide
         hint = "; trust another with --ca FILE" if "not trusted" in str(error) else ""
         raise ClaimError(f"{url}: {error}{hint}", spent=error.sent) from error
     except KeyboardInterrupt as error:
-        raise ClaimError("broken off", spent=True) from error
+        raise ClaimError("interrupted", spent=True) from error
     if answer.status == 201:
         return _identity(answer.body)
     raise _refusal(url, answer)
@@ -110,12 +113,14 @@ def _refusal(url: str, answer: Answer) -> ClaimError:
     if status == 429:
         return ClaimError(f"too many wrong codes were tried: try again {again}")
     if status == 503:
-        return ClaimError(f"the server can't now: {detail}; the code stays good: try again {again}")
+        return ClaimError(
+            f"the server can't do it now: {detail}; the code stays valid: try again {again}"
+        )
     if 300 <= status < 400:
-        there = plain(answer.headers.get("Location", "no address"))
-        return ClaimError(f"{url} leads elsewhere: use the address that it leads to: {there}")
-    if status in (404, 405) or status < 300:  # a login page, say
-        return ClaimError(f"there is no Blinklog server at {url}, or one too old for codes")
+        there = printable(answer.headers.get("Location", "no address"))
+        return ClaimError(f"{url} redirects: use the address that it redirects to: {there}")
+    if status in (404, 405) or status < 300:  # below 300: a login page, for example
+        return ClaimError(f"there is no Blinklog server at {url}, or one too old for claim codes")
     return ClaimError(f"the server answered {status}: {detail}", spent=status >= 500)
 
 
@@ -128,7 +133,7 @@ def _later(retry_after: str | None) -> str:
 
 def _detail(body: bytes) -> str:
     answer = _object(body)
-    return plain(str(answer["detail"])) if "detail" in answer else "it gives no reason"
+    return printable(str(answer["detail"])) if "detail" in answer else "no reason given"
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -146,7 +151,7 @@ def _identity(body: bytes) -> Identity:
         return Identity(
             device=str(uuid.UUID(answer["device"])),
             token=_secret(answer["token"]),
-            label=plain(str(answer.get("label") or "")),
+            label=printable(str(answer.get("label") or "")),
             mqtt_password=None if password is None else _secret(password),
             mqtt_url=answer.get("mqtt_url"),
             server_time=_moment(answer.get("server_time")),
@@ -170,17 +175,17 @@ def _moment(value: object) -> datetime | None:
 
 
 def broker_of(identity: Identity, *, insecure: bool = False) -> Broker | None:
-    """The broker that the server named, or None for none. Raises ConfigError for an unfit one."""
+    """Return the broker that the server named, or None. Raises ConfigError if it can't be used."""
     if identity.mqtt_url is None:
         return None
     try:
         parts: SplitResult = urlsplit(identity.mqtt_url)
         host, port = parts.hostname, parts.port
     except (ValueError, AttributeError, TypeError) as error:
-        raise ConfigError(f"the broker's address is no address: {identity.mqtt_url!r}") from error
-    if parts.scheme not in ("mqtt", "mqtts") or not host or not plain(host) == host:
+        raise ConfigError(f"the broker's address is invalid: {identity.mqtt_url!r}") from error
+    if parts.scheme not in ("mqtt", "mqtts") or not host or not printable(host) == host:
         raise ConfigError(f"the broker: expected mqtts://host, found {identity.mqtt_url!r}")
     tls = parts.scheme == "mqtts"
     if not (tls or insecure or is_loopback(host)):
-        raise ConfigError("the broker speaks without TLS, and --insecure was not said")
+        raise ConfigError("the broker does not use TLS, and --insecure was not given")
     return Broker(host, port or (8883 if tls else 1883), tls)

@@ -1,5 +1,5 @@
 """Delivery over MQTT and HTTP, and single requests to the server.
 
-Start with `mqtt` and `http`; `agent/sync.py` chooses between them. Imports paho-mqtt and requests,
-and none of the other rooms.
+Start with `base`, then `mqtt` and `http`; `agent/sync.py` chooses between them. Only this room uses
+paho-mqtt and requests, and it imports no other room.
 """

@@ -1,17 +1,17 @@
-"""Delivery over the server's HTTP API: one request a document, answered after the commit.
+"""Delivery over the server's HTTP API: one request per document, answered after the commit.
 
-What an answer means:
+How each answer is handled:
 
-| answer | then |
+| answer | result |
 |---|---|
 | 2xx with this session, this revision and an outcome, as JSON | that outcome |
 | 400, 404, 409, 413, 422 whose JSON says `rejected` | rejected, with its reason |
-| 413 from somebody between | this document goes another way, or waits; the next is tried |
-| 401, 403 | the token is refused: all waits on the device |
-| 429, 503 and other 5xx | later; Retry-After is honoured |
-| 3xx, and anything else, as a login page with 200 | not the server's word: later |
+| 413 from a proxy | this document is skipped: it waits or goes another way |
+| 401, 403 | the token is refused: everything stays on the device |
+| 429, 503 and other 5xx | retried later; Retry-After is honoured |
+| 3xx, and anything else, such as a login page with 200 | not from the server: retried later |
 
-Commands don't come this way yet: without a broker a device obeys its button alone.
+Commands arrive over MQTT only: without a broker a device is controlled by its button.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from agent.errors import ConfigError, DeliveryError
 from agent.records import Document
 from agent.transport.base import Acknowledgement
 
-ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred
+ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred bytes
 CONNECT_S = 5.0
 START = "/api/session/start/"
 REJECTIONS = (400, 404, 409, 413, 422)
@@ -43,10 +43,10 @@ NOT_TRUSTED = "the server's certificate is not trusted, or TLS failed"
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """Where the server is.
+    """Server address, token and timeout.
 
-    `timeout_s` bounds one document's request and answer, from the connection on. What comes before
-    has limits of its own: the resolver's for the name, `CONNECT_S` for each of its addresses.
+    `timeout_s` limits one document's request and answer once connected. Connecting has its own
+    limits: the resolver's for the name, and `CONNECT_S` for each address.
     """
 
     url: str
@@ -56,9 +56,9 @@ class HttpSettings:
 
 
 class HttpTransport:
-    """Sends documents one after the other over one kept connection.
+    """Sends documents one after the other over one kept-alive connection.
 
-    Raises ConfigError for certificates that can't be read.
+    Raises ConfigError if the certificates can't be read.
     """
 
     name = "http"
@@ -66,43 +66,43 @@ class HttpTransport:
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         self._base = settings.url.rstrip("/")
-        self._verify = True if settings.ca_file is None else _checked(settings.ca_file)
+        self._verify = True if settings.ca_file is None else _checked_file(settings.ca_file)
         self._adapter = _Adapter(pool_connections=1, pool_maxsize=1)
         self._session = requests.Session()
         self._session.mount("https://", self._adapter)
         self._session.mount("http://", self._adapter)
         self._session.auth = self._authorise
-        self._in_trouble = False  # whether the last delivery did not end well
+        self._failed = False  # whether the last delivery failed
 
     def deliver(
         self,
         documents: Sequence[Document],
-        timeout_s: float,  # noqa: ARG002 - the answer to a request has its own limit
+        timeout_s: float,  # noqa: ARG002 - a request has its own timeout
     ) -> Iterator[Acknowledgement]:
-        """Sends documents; yields the answers. Raises DeliveryError at the first that is none.
+        """Send documents; yield each acknowledgement. Raises DeliveryError at the first failure.
 
-        With no documents, after one of those, it asks whether that is over: another way may have
-        delivered everything, and nothing else would tell.
+        Without documents, after a failure, check whether the server can be reached again. Another
+        transport may have delivered everything, so nothing else would find out.
         """
-        if self._in_trouble and not documents:
-            self._ask()
-        self._in_trouble = True
+        if self._failed and not documents:
+            self._check_server()
+        self._failed = True
         for document in documents:
             acknowledgement = self._send(document)
             if acknowledgement is not None:
                 yield acknowledgement
-        self._in_trouble = False
+        self._failed = False
 
     def commands(self) -> list[Document]:
-        """None: they come over MQTT."""
+        """Return none: commands arrive over MQTT."""
         return []
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._session.close()
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # As an auth object: a netrc entry for the host would replace a mere header.
+        # An auth object, because a netrc entry for the host would replace a plain header.
         request.headers["Authorization"] = f"Bearer {self._settings.token}"
         return request
 
@@ -112,19 +112,19 @@ class HttpTransport:
         if 200 <= status < 300:
             acknowledgement = Acknowledgement.read(answer, document)
             if acknowledgement is None:
-                raise DeliveryError(_trouble(status))
+                raise DeliveryError(_problem(status))
             return acknowledgement
         if status in REJECTIONS and (rejection := _rejection(answer, document)):
             return rejection
         if status == 413:
             return None
-        raise DeliveryError(_trouble(status), _seconds(retry_after))
+        raise DeliveryError(_problem(status), _seconds(retry_after))
 
-    def _ask(self) -> None:
-        """Raises DeliveryError unless the server is there and takes this device's token."""
+    def _check_server(self) -> None:
+        """Raise DeliveryError unless the server answers and accepts this device's token."""
         status, retry_after, body = self._exchange("OPTIONS", START, b"")
         if not (200 <= status < 300 and isinstance(_json(body), dict)):
-            raise DeliveryError(_trouble(status), _seconds(retry_after))
+            raise DeliveryError(_problem(status), _seconds(retry_after))
 
     def _request(self, document: Document) -> tuple[str, str, bytes]:
         """Method, path and body."""
@@ -150,21 +150,22 @@ class HttpTransport:
                     stream=True,
                 ) as response,
             ):
-                text = _beginning(response)
+                text = _read_body(response)
                 return response.status_code, response.headers.get("Retry-After"), text
         except (requests.RequestException, OSError) as error:
             if isinstance(error, requests.Timeout) or self._adapter.late:
                 raise DeliveryError(f"no answer within {limit_s:g} s") from error
             if isinstance(error, requests.exceptions.SSLError):
                 raise DeliveryError(NOT_TRUSTED) from error
-            raise DeliveryError("can't be reached, or broke off") from error
+            raise DeliveryError("can't be reached, or the connection was lost") from error
 
 
 class _Adapter(HTTPAdapter):
-    """Knows the socket in use, to cut it off.
+    """An adapter that can cut off the request in progress.
 
-    A timeout of requests bounds each read; a server that drips a byte at a time passes them all.
-    (In the TLS handshake alone the limit of each read is the only one.) `late`: it was cut off.
+    A timeout of requests limits each read, so a server that sends one byte at a time never exceeds
+    it. (During the TLS handshake that limit of each read is the only one.) `late` is whether the
+    request was cut off.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -194,7 +195,7 @@ class _Adapter(HTTPAdapter):
 
     @contextlib.contextmanager
     def cut_after(self, limit_s: float) -> Iterator[None]:
-        """Ends whatever goes on inside after `limit_s`, as a connection that broke off."""
+        """Cut off the requests made inside the block after `limit_s` seconds."""
         self.late = False
         timer = threading.Timer(limit_s, self._cut)
         timer.daemon = True
@@ -208,14 +209,14 @@ class _Adapter(HTTPAdapter):
     def _cut(self) -> None:
         self.late = True
         if self._socket is not None:
-            with contextlib.suppress(OSError):  # closed already
-                # The plain socket's: a TLS socket's own would have the other thread, which still
-                # reads, take what is encrypted for the answer.
+            with contextlib.suppress(OSError):  # already closed
+                # Shut down the plain socket: after a TLS shutdown, the thread that is still reading
+                # would take encrypted bytes for the answer.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def _beginning(response: requests.Response) -> bytes:
-    """The body, of which no more is read than an answer has, in however many parts it comes."""
+def _read_body(response: requests.Response) -> bytes:
+    """Read the body, up to about `ANSWER_BYTES`, however many chunks it comes in."""
     body = b""
     for part in response.iter_content(ANSWER_BYTES):
         body += part
@@ -224,7 +225,7 @@ def _beginning(response: requests.Response) -> bytes:
     return body
 
 
-def _checked(ca_file: Path) -> str:
+def _checked_file(ca_file: Path) -> str:
     try:
         ssl.create_default_context(cafile=ca_file)
     except OSError as error:
@@ -240,30 +241,30 @@ def _json(body: bytes) -> object:
 
 
 def _rejection(answer: object, document: Document) -> Acknowledgement | None:
-    """A refusal for good: it needn't name the session, the request has."""
+    """Read a rejection. It need not name the session: the request did."""
     if not isinstance(answer, dict) or answer.get("outcome") != "rejected":
         return None
     named = {"session_id": document["session_id"], "revision": document["revision"]}
     return Acknowledgement.read({**named, **answer}, document)
 
 
-def _trouble(status: int) -> str:
+def _problem(status: int) -> str:
     if 200 <= status < 300:
         return (
-            f"expected an acknowledgement, found something else with status {status}:"
-            " a login page in between?"
+            f"expected an acknowledgement, found another answer with status {status}:"
+            " from a login page?"
         )
     if status in (401, 403):
         return f"the server refuses this device's token ({status})"
     if 300 <= status < 400:
-        return f"the server's address redirects elsewhere ({status}): not followed"
+        return f"the server's address redirects elsewhere ({status}), which is not followed"
     if status == 404:
         return "there is no Blinklog server at this address (404)"
     return f"the server answered {status}"
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After is a number of seconds or a date (RFC 9110, section 10.2.3)."""
+    """Parse Retry-After: a number of seconds or a date (RFC 9110, section 10.2.3)."""
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdigit():

@@ -1,15 +1,15 @@
-"""Delivery over MQTT v5: published at QoS 1, acknowledged by the server after its commit.
+"""Delivery over MQTT v5: documents are published at QoS 1, acknowledged after the server's commit.
 
-Topics, below `blinklog/1/devices/<device>/`:
+Topics below `blinklog/1/devices/<device>/`:
 
-| topic | who writes | what |
+| topic | written by | content |
 |---|---|---|
 | sessions | device | a session document, with response topic and correlation data |
-| acks | server | its word on one document, with the same correlation data |
+| acks | server | the acknowledgement of one document, with the same correlation data |
 | status | device | retained: `{"online": true, …}`, every 5 minutes; the last will says false |
 | commands | server | start and stop, with a message expiry |
 
-When to connect again is the caller's to decide.
+The caller decides when to reconnect.
 """
 
 import contextlib
@@ -40,16 +40,16 @@ log = logging.getLogger(__name__)
 
 Key = tuple[str, int]  # session_id, revision
 
-# How often the status is said again: where a power cut takes the broker along with the device, no
-# last will is sent, and a retained `true` would stand for ever. The server waits for three of them.
+# How often the status is repeated. If a power cut stops broker and device together, no last will is
+# sent and a retained `true` would stay for ever. The server waits for three missed ones.
 STATUS_S = 300.0
-WILL_DELAY_S = 10  # a connection that is back by then was never offline
-SENT = 64  # documents whose late acknowledgement is still understood
+WILL_DELAY_S = 10  # a connection that returns within this time was never offline
+SENT = 64  # documents whose late acknowledgement is still recognised
 
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """Where the broker is, and who this device is there."""
+    """Broker address, credentials and device ID."""
 
     host: str
     port: int = 8883
@@ -61,11 +61,12 @@ class MqttSettings:
 
 
 class MqttTransport:
-    """Keeps one connection and delivers over it.
+    """Delivers over one MQTT connection that it keeps open.
 
-    `presence`, what the status says beside `online`, makes this the device's one lasting
-    connection: it shows presence and takes commands, and the next one replaces it. Without it, it
-    comes and goes beside that one unseen. Raises ConfigError for certificates that can't be read.
+    `presence` holds the fields of the status message besides `online`. With it, this is the
+    device's lasting connection: it publishes its status, takes commands, and is replaced by the
+    next one. Without it, the connection is temporary and publishes no status. Raises ConfigError
+    if the certificates can't be read.
     """
 
     name = "mqtt"
@@ -80,85 +81,90 @@ class MqttTransport:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._status_s = 0.0  # when it was last said, on this connection
+        self._status_s = 0.0  # when the status was last published on this connection
         self._presence = presence
         self._will_delay_s = will_delay_s
         self._tls = _tls_context(settings.ca_file) if settings.tls else None
         self._topic = f"blinklog/1/devices/{settings.device}/"
-        self._line: Connection | None = None
+        self._connection: Connection | None = None
         self._sent: dict[bytes, Key] = {}  # by correlation data; outlives a connection
         self._mids: dict[int, Key] = {}
-        self._words: deque[Acknowledgement] = deque()
+        self._acknowledged: deque[Acknowledgement] = deque()
         self._refused: dict[Key, str] = {}
         self._commands: list[Document] = []
 
     def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterator[Acknowledgement]:
-        """Publishes documents; yields acknowledgements as they come, late ones too.
+        """Publish documents; yield acknowledgements as they arrive, including late ones.
 
-        Ends when all are acknowledged, or `timeout_s` after the last word. Raises DeliveryError if
-        there is no connection, and if none of the documents was acknowledged.
+        Stop when all are acknowledged, or `timeout_s` seconds after the last acknowledgement.
+        Raises DeliveryError if there is no connection or none of the documents was acknowledged.
         """
-        waiting: set[Key] = set()
+        unacknowledged: set[Key] = set()
         try:
-            line = self._connected()
+            connection = self._connected()
             self._refused.clear()
-            waiting.update(self._publish(line, document) for document in documents)
+            unacknowledged.update(self._publish(connection, document) for document in documents)
             until_s = time.monotonic() + timeout_s
-            while self._words or self._pump(line, until_s if waiting - self._refused.keys() else 0):
-                while self._words:
-                    word = self._words.popleft()
-                    waiting.discard((word.session_id, word.revision))
+            while self._acknowledged or self._pump(
+                connection, until_s if unacknowledged - self._refused.keys() else 0
+            ):
+                while self._acknowledged:
+                    acknowledgement = self._acknowledged.popleft()
+                    unacknowledged.discard((acknowledgement.session_id, acknowledgement.revision))
                     until_s = time.monotonic() + timeout_s
-                    yield word
+                    yield acknowledgement
         except DeliveryError:
             self._discard()
             raise
-        if documents and len(waiting) == len(documents):
+        if documents and len(unacknowledged) == len(documents):
             problem = next(iter(self._refused.values()), None)
             raise DeliveryError(problem or f"no acknowledgement within {timeout_s:g} s")
 
     def commands(self) -> list[Document]:
-        """The commands that have come since the last call: JSON objects, unchecked."""
-        with contextlib.suppress(DeliveryError):  # `deliver` will say so, and connect again
-            while self._line is not None and self._pump(self._line, 0):
+        """Return the commands received since the last call: JSON objects, not validated."""
+        with contextlib.suppress(DeliveryError):  # `deliver` reports it and reconnects
+            while self._connection is not None and self._pump(self._connection, 0):
                 pass
         commands, self._commands = self._commands, []
         return commands
 
     def close(self) -> None:
-        """Says goodbye, so that the broker need not send the last will."""
-        if self._line is not None:
-            self._line.close(self._status(online=False))
-            self._line = None
+        """Publish the offline status and disconnect, so that the broker sends no last will."""
+        if self._connection is not None:
+            self._connection.close(self._status(online=False))
+            self._connection = None
 
-    # Out
+    # Outgoing
 
     def _connected(self) -> Connection:
-        """The connection. That one was lost is said before the next is tried: how long to wait in
-        between is the caller's to decide."""
-        if self._line is None:
-            self._line = self._connection()
+        """Return the open connection; connect only if the last one was already reported lost.
+
+        Raises DeliveryError for a lost connection before a new one is tried: the caller decides how
+        long to wait in between.
+        """
+        if self._connection is None:
+            self._connection = self._new_connection()
             names = ["acks"] if self._presence is None else ["acks", "commands"]
             topics = [f"{self._topic}{name}" for name in names]
-            self._line.open(self._settings.host, self._settings.port, topics)
-            self._say_status(self._line)
-        self._line.check()
+            self._connection.open(self._settings.host, self._settings.port, topics)
+            self._publish_status(self._connection)
+        self._connection.check()
         if self._clock() - self._status_s >= STATUS_S:
-            self._say_status(self._line)
-        return self._line
+            self._publish_status(self._connection)
+        return self._connection
 
-    def _say_status(self, line: Connection) -> None:
+    def _publish_status(self, connection: Connection) -> None:
         self._status_s = self._clock()
         if status := self._status(online=True):
-            line.publish(*status, retain=True)
+            connection.publish(*status, retain=True)
 
     def _discard(self) -> None:
-        line, self._line = self._line, None
+        connection, self._connection = self._connection, None
         self._mids.clear()
-        if line is not None:
-            line.discard()
+        if connection is not None:
+            connection.discard()
 
-    def _connection(self) -> Connection:
+    def _new_connection(self) -> Connection:
         return Connection(
             self._client_id(),
             username=self._settings.username,
@@ -170,30 +176,32 @@ class MqttTransport:
         )
 
     def _client_id(self) -> str:
-        """The same for every lasting connection, and known to nobody else: a broker hands a session
-        to whoever comes with its id."""
+        """Return an ID that is the same for every lasting connection, and secret.
+
+        A broker hands a session over to any client that connects with its ID.
+        """
         device, password = self._settings.device, self._settings.password
         if self._presence is None:
             return f"{device}-{secrets.token_hex(8)}"
         return f"{device}-{hashlib.sha256(f'{device} {password}'.encode()).hexdigest()[:16]}"
 
     def _status(self, *, online: bool) -> tuple[str, bytes] | None:
-        """Topic and payload of the status, or None where this connection shows none."""
+        """Return topic and payload of the status, or None if this connection publishes none."""
         if self._presence is None:
             return None
-        return f"{self._topic}status", _packed({**self._presence, "online": online})
+        return f"{self._topic}status", _encoded({**self._presence, "online": online})
 
-    def _publish(self, line: Connection, document: Document) -> Key:
+    def _publish(self, connection: Connection, document: Document) -> Key:
         key: Key = (document["session_id"], document["revision"])
-        payload = _packed(document)
-        if len(payload) > line.payload_bytes:
-            self._refused[key] = "a session is larger than the broker takes"
+        payload = _encoded(document)
+        if len(payload) > connection.payload_bytes:
+            self._refused[key] = "a session is larger than the broker accepts"
             return key
         correlation = secrets.token_bytes(12)
         self._sent[correlation] = key
         if len(self._sent) > SENT:
             self._sent.pop(next(iter(self._sent)))
-        mid = line.publish(
+        mid = connection.publish(
             f"{self._topic}sessions",
             payload,
             response_topic=f"{self._topic}acks",
@@ -202,26 +210,26 @@ class MqttTransport:
         self._mids[mid] = key
         return key
 
-    # In
+    # Incoming
 
-    def _pump(self, line: Connection, until_s: float) -> bool:
-        """Deals with the next event; False if none came in time."""
-        event = line.next(until_s)
+    def _pump(self, connection: Connection, until_s: float) -> bool:
+        """Handle the next event; return False if none arrived by `until_s`."""
+        event = connection.next(until_s)
         if isinstance(event, Published):
             self._read_refusal(self._mids.pop(event.mid, None), event.refusal)
         elif isinstance(event, Message) and not self._read_message(event):
-            line.ignore()
+            connection.ignore()
         return event is not None
 
     def _read_refusal(self, key: Key | None, refusal: str | None) -> None:
         if refusal is not None and key is not None:
             self._refused[key] = refusal
-        elif refusal not in (None, NOBODY_LISTENS):  # a status is kept for who comes later
+        elif refusal not in (None, NOBODY_LISTENS):  # a status is retained for later subscribers
             log.warning("the status: %s", refusal)
 
     def _read_message(self, message: Message) -> bool:
-        """Whether it was an acknowledgement or a command. Nothing that comes is to be trusted."""
-        value = _unpacked(message.payload)
+        """Return whether this is an acknowledgement or a command. The payload is untrusted."""
+        value = _decoded(message.payload)
         if value is None:
             return False
         if message.topic == f"{self._topic}commands":
@@ -230,11 +238,11 @@ class MqttTransport:
         key = self._sent.get(message.correlation)
         if key is None or message.topic != f"{self._topic}acks":
             return False
-        word = Acknowledgement.read(value, {"session_id": key[0], "revision": key[1]})
-        if word is None:
+        acknowledgement = Acknowledgement.read(value, {"session_id": key[0], "revision": key[1]})
+        if acknowledgement is None:
             return False
         del self._sent[message.correlation]
-        self._words.append(word)
+        self._acknowledged.append(acknowledgement)
         return True
 
 
@@ -245,12 +253,12 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
         raise ConfigError(f"{ca_file}: expected certificates in PEM, found: {error}") from error
 
 
-def _packed(value: Mapping[str, Any]) -> bytes:
+def _encoded(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _unpacked(payload: bytes) -> Document | None:
-    """A JSON object of sensible size, or None."""
+def _decoded(payload: bytes) -> Document | None:
+    """Decode a JSON object; return None if it is invalid or too large."""
     try:
         value = json.loads(payload) if len(payload) <= MESSAGE_BYTES else None
     except (ValueError, RecursionError):

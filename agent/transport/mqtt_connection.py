@@ -1,8 +1,7 @@
-"""One connection to an MQTT v5 broker, from its opening to its end: the lower half of
-`agent.transport.mqtt`, and the one place that knows paho.
+"""One connection to an MQTT v5 broker, from opening to closing. Only this module uses paho.
 
-paho's thread only puts what comes into a queue; all else happens in the caller's. A connection that
-has ended stays ended: the next is a new object, so that nothing half-sent survives one.
+paho's thread only puts incoming events into a queue; everything else runs in the caller's thread. A
+connection is never reopened: reconnecting makes a new object, so that no half-sent state is left.
 """
 
 import contextlib
@@ -27,24 +26,24 @@ from agent.errors import AgentError, DeliveryError
 
 log = logging.getLogger(__name__)
 
-CONNECT_S = 5.0  # for each of: TCP, TLS, the broker's word on the connection, and on the topics
+CONNECT_S = 5.0  # for each of: TCP, TLS, the broker's answers to connect and to subscribe
 CLOSE_S = 2.0
-HANG_S = 10.0  # paho's thread ends within milliseconds of its connection, unless it hangs
+HANG_S = 10.0  # paho's thread ends within milliseconds of its connection unless it hangs
 SLICE_S = 0.5  # how soon a dead network thread is noticed
-KEEPALIVE_S = 30  # the broker misses a dead device after one and a half times this
-STUCK_S = 90.0  # paho's thread sends or receives something once in KEEPALIVE_S, if only a ping
-SESSION_S = 60  # the broker keeps a command this long for a device that is reconnecting
-MESSAGE_BYTES = 16 << 10  # the most that an acknowledgement or a command may have
+KEEPALIVE_S = 30  # the broker detects a dead device after one and a half times this
+STUCK_S = 90.0  # paho's thread sends or receives at least a ping every KEEPALIVE_S
+SESSION_S = 60  # how long the broker keeps a command for a device that is reconnecting
+MESSAGE_BYTES = 16 << 10  # largest acknowledgement or command
 ENVELOPE_BYTES = 1024  # topics and properties around a payload, generously
 PACKET_BYTES = 1 << 28  # MQTT's own limit
-EVENTS = 1000  # come, and not looked at yet; beyond that somebody floods us
-NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4) that is no failure, and no success either
+EVENTS = 1000  # longest queue of unread events; more than this is a flood
+NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4): no failure, but nobody got the message
 NOBODY_LISTENS = "no server listens at the broker"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The broker's word on the message `mid`: why it did not take it, or None."""
+    """The broker's answer to the message `mid`. `refusal` is None if it was accepted."""
 
     mid: int
     refusal: str | None
@@ -60,11 +59,11 @@ class Message:
 
 
 class Connection:
-    """A client of the broker. Nothing happens until `open`.
+    """A client of the broker. It connects when `open` is called.
 
-    `lasting`: the broker keeps the session `SESSION_S` beyond its connection, so that a command
-    finds a device that is just reconnecting. `will` is the topic and payload that the broker
-    publishes, retained, `will_delay_s` after the connection was lost.
+    With `lasting`, the broker keeps the session for `SESSION_S` after the connection ends, so that
+    a command reaches a device that is reconnecting. `will` is the topic and payload that the broker
+    publishes, retained, `will_delay_s` seconds after the connection was lost.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class Connection:
         self._thread: threading.Thread | None = None
         self._end: str | None = None
         self._ignored = 0
-        self._stirred_s = time.monotonic()
+        self._active_s = time.monotonic()
         self._client = client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -108,7 +107,7 @@ class Connection:
         client.on_log = self._on_log
 
     def open(self, host: str, port: int, topics: Sequence[str]) -> None:
-        """Connects and subscribes. Raises DeliveryError: call `discard` then."""
+        """Connect and subscribe. Raises DeliveryError: call `discard` then."""
         properties = _properties(
             PacketTypes.CONNECT,
             SessionExpiryInterval=SESSION_S if self._lasting else 0,
@@ -121,11 +120,11 @@ class Connection:
         except (OSError, ValueError) as error:
             raise DeliveryError(f"can't be reached: {error}") from error
         self._client.loop_start()
-        # Retained messages are history: a command of last week must not start a session.
+        # No retained messages: an old command must not start a session.
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-        self._expect("the connection")
+        self._expect("the connect request")
         self._client.subscribe([(topic, options) for topic in topics])
-        self._expect("the subscription")
+        self._expect("the subscribe request")
 
     def publish(
         self,
@@ -136,7 +135,10 @@ class Connection:
         response_topic: str | None = None,
         correlation: bytes | None = None,
     ) -> int:
-        """Sends at QoS 1, only while connected: paho would keep it in memory. Returns its mid."""
+        """Publish at QoS 1 and return the message ID.
+
+        Raises DeliveryError if not connected: paho would queue the message in memory.
+        """
         self.check()
         properties = _properties(
             PacketTypes.PUBLISH, ResponseTopic=response_topic, CorrelationData=correlation
@@ -149,7 +151,10 @@ class Connection:
         return sent.mid
 
     def next(self, until_s: float) -> Published | Message | None:
-        """The next event, or None at `until_s` (monotonic). Raises DeliveryError at the end."""
+        """Return the next event, or None at `until_s` (monotonic clock, in seconds).
+
+        Raises DeliveryError once the connection has ended.
+        """
         while True:
             left_s = until_s - time.monotonic()
             try:
@@ -160,25 +165,25 @@ class Connection:
                     return None
 
     def check(self) -> None:
-        """Raises DeliveryError if the connection has ended, or the thread that serves it."""
+        """Raise DeliveryError if the connection has ended or paho's thread is dead or hangs."""
         if self._end is None and self._client.is_connected():
             if self._thread is None or not self._thread.is_alive():
                 self._end = "its thread died"
-            elif time.monotonic() - self._stirred_s > STUCK_S:
+            elif time.monotonic() - self._active_s > STUCK_S:
                 self._end = "its thread hangs"
             else:
                 return
         raise self._lost()
 
     def ignore(self) -> None:
-        """Counts a message that means nothing here; says so once."""
+        """Count a message of an unknown kind; log the first."""
         self._ignored += 1
         if self._ignored == 1:
             log.warning("ignoring messages that are neither acknowledgement nor command")
 
     def close(self, farewell: tuple[str, bytes] | None = None) -> None:
-        """Ends in order, within seconds, publishing topic and payload of `farewell` retained."""
-        with contextlib.suppress(DeliveryError, RuntimeError, ValueError):  # or without a word
+        """Publish `farewell` (topic and payload, retained), disconnect, and wait a few seconds."""
+        with contextlib.suppress(DeliveryError, RuntimeError, ValueError):  # skip it if it fails
             if farewell is not None:
                 self.check()
                 self._client.publish(*farewell, qos=1, retain=True).wait_for_publish(CLOSE_S)
@@ -188,27 +193,31 @@ class Connection:
         self.discard()
 
     def discard(self) -> None:
-        """Ends at once, whatever state the connection is in.
+        """End the connection at once, in any state.
 
-        Raises AgentError where its thread hangs: with that nothing can be trusted in this process.
+        Raises AgentError if paho's thread hangs: this process can't be trusted then.
         """
         found = self._client.socket()
         if isinstance(found, socket.socket):
-            with contextlib.suppress(OSError):  # closed already
-                # The plain socket's: TLS would stop decrypting while the other thread still reads.
+            with contextlib.suppress(OSError):  # already closed
+                # Shut down the plain socket: a TLS shutdown would stop decrypting while the other
+                # thread still reads.
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
         if self._thread is not None:
-            self._thread.join(HANG_S)  # no time at all: it reads the end of the connection
+            self._thread.join(HANG_S)  # normally instant: the thread reads the end of the stream
             if self._thread.is_alive():
                 raise AgentError("the thread of the MQTT connection hangs")
         self._client.loop_stop()
         if isinstance(found, socket.socket):
             found.close()
-        self._part()
+        self._break_cycle()
 
-    def _part(self) -> None:
-        """Two more sockets close with the client, when nobody knows it any more: as long as it
-        knows us that would be the garbage collector's to find out, which may take days."""
+    def _break_cycle(self) -> None:
+        """Break the reference cycle with paho's client.
+
+        Its two wake-up sockets then close now, not at the next garbage collection, which may be
+        days away.
+        """
         client = self._client
         client.on_connect = client.on_subscribe = client.on_publish = None
         client.on_message = client.on_disconnect = client.on_log = None
@@ -220,20 +229,20 @@ class Connection:
         try:
             reasons = self._answers.get(timeout=CONNECT_S)
         except queue.Empty:
-            raise DeliveryError(f"the broker says nothing on {what}") from None
+            raise DeliveryError(f"the broker did not answer {what}") from None
         if reasons is None:
-            raise DeliveryError(f"the broker ended the connection instead of granting {what}")
+            raise DeliveryError(f"the broker closed the connection instead of accepting {what}")
         for reason in reasons:
             if reason.is_failure:
                 raise DeliveryError(f"the broker refuses {what}: {reason}")
 
-    # In paho's thread. An exception here would end it while `is_connected()` stays true.
+    # These run in paho's thread. An exception would end it while `is_connected()` stays true.
 
     def _on_connect(
         self, _client: object, _data: object, _flags: object, reason: ReasonCode, properties: Any
     ) -> None:
         self._thread = threading.current_thread()
-        self._stirred_s = time.monotonic()
+        self._active_s = time.monotonic()
         packet_bytes = getattr(properties, "MaximumPacketSize", PACKET_BYTES)
         self.payload_bytes = packet_bytes - ENVELOPE_BYTES
         self._answers.put([reason])
@@ -252,32 +261,32 @@ class Connection:
         try:
             correlation = getattr(message.properties, "CorrelationData", b"")
             self._put(Message(message.topic, bytes(message.payload), correlation))
-        except UnicodeDecodeError:  # a topic that is no text
+        except UnicodeDecodeError:  # an invalid topic
             self.ignore()
 
     def _on_disconnect(
         self, _client: object, _data: object, _flags: object, reason: ReasonCode, _: object
     ) -> None:
         self._end = str(reason)
-        self._answers.put(None)  # or whoever waits for a word would wait in vain
+        self._answers.put(None)  # unblocks `open`
 
     def _on_log(self, _client: object, _data: object, _level: int, _text: str) -> None:
-        """Whatever paho does, it logs: that shows that its thread is no corpse."""
+        """Note that paho's thread is alive: it logs everything it does."""
         if threading.current_thread() is self._thread:
-            self._stirred_s = time.monotonic()
+            self._active_s = time.monotonic()
 
     def _put(self, event: Published | Message) -> None:
         try:
             self._events.put_nowait(event)
-        except queue.Full:  # documents are sent again, commands expire
+        except queue.Full:  # documents are sent again, and commands expire
             self.ignore()
 
 
 def _refusal(reason: ReasonCode) -> str | None:
-    """A PUBACK can carry a refusal, and paho calls it published all the same."""
+    """Return why the broker refused a message. A PUBACK may carry a refusal, which paho ignores."""
     if reason.value == NO_SUBSCRIBER:
         return NOBODY_LISTENS
-    return f"the broker did not take it: {reason}" if reason.is_failure else None
+    return f"the broker refused it: {reason}" if reason.is_failure else None
 
 
 def _properties(packet: int, **values: object) -> Properties:

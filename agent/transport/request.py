@@ -1,6 +1,6 @@
-"""One bounded request to the server, and in plain words why it did not get there.
+"""One request to the server with a time limit, and a readable explanation if it fails.
 
-For commands that a person waits for; `agent.transport.http` delivers.
+For commands that a person waits for; `agent.transport.http` delivers documents.
 """
 
 import ipaddress
@@ -22,13 +22,13 @@ T = TypeVar("T")
 CONNECT_S = 10.0
 ANSWER_BYTES = 16 << 10
 
-_TOO_EARLY, _TOO_LATE = 9, 10  # OpenSSL's numbers for what is wrong with a certificate
+_TOO_EARLY, _TOO_LATE = 9, 10  # OpenSSL's codes of certificate errors
 _NAME, _ADDRESS = 62, 64
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said, believed in nothing; `body` is its beginning."""
+    """The server's answer, not validated. `body` is cut at `ANSWER_BYTES`."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,7 +36,7 @@ class Answer:
 
 
 class UnreachedError(AgentError, OSError):
-    """No answer. `sent`: whether the server may have got the request all the same."""
+    """No answer arrived. `sent` is whether the server may have received the request anyway."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
@@ -52,13 +52,13 @@ def ask(
     body: Mapping[str, Any] | None = None,
     answer_s: float = 10.0,
 ) -> Answer:
-    """The answer to one request, whatever it is. Redirects aren't followed.
+    """Send one request and return the answer, whatever its status. Redirects aren't followed.
 
-    Raises UnreachedError.
+    Raises UnreachedError if there is no answer.
     """
 
     def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # As an auth object: a netrc entry for the host would replace a mere header.
+        # An auth object, because a netrc entry for the host would replace a printable header.
         if token is not None:
             request.headers["Authorization"] = f"Bearer {token}"
         return request
@@ -80,14 +80,14 @@ def ask(
 
     try:
         return within(CONNECT_S + answer_s, exchange)
-    except TimeoutError as error:  # of `within`: it drips
-        raise UnreachedError("the server's answer did not come to an end", sent=True) from error
-    except Exception as error:  # requests and urllib3 have many, and not all of one family
+    except TimeoutError as error:  # from `within`: the answer trickles in
+        raise UnreachedError("the server's answer did not end in time", sent=True) from error
+    except Exception as error:  # requests and urllib3 raise many kinds without a common base
         raise _explained(error, ca_file) from error
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine itself."""
+    """Return whether `host` is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -95,9 +95,9 @@ def is_loopback(host: str) -> bool:
 
 
 def within(limit_s: float, work: Callable[[], T]) -> T:
-    """Return what `work` returns. Raises what it raises, and TimeoutError after `limit_s` seconds.
+    """Return the result of `work`. Raises its error, or TimeoutError after `limit_s` seconds.
 
-    After a timeout its daemon thread goes on: use this in commands that end soon.
+    After a timeout its daemon thread keeps running: use this only in commands that end soon.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -118,8 +118,8 @@ def within(limit_s: float, work: Callable[[], T]) -> T:
     raise TimeoutError(f"not done within {limit_s:g} s")
 
 
-def plain(text: str) -> str:
-    """What came from outside, fit for a terminal."""
+def printable(text: str) -> str:
+    """Shorten `text` and drop unprintable characters, so that a terminal can show it."""
     return "".join(each for each in text[:200] if each.isprintable())
 
 
@@ -127,15 +127,15 @@ def _explained(error: Exception, ca_file: Path | None) -> UnreachedError:
     if isinstance(error, requests.exceptions.SSLError):
         return UnreachedError(_untrusted(error, ca_file), sent=False)
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
-        return UnreachedError("nobody answers there", sent=False)
+        return UnreachedError("no server answers at this address", sent=False)
     if _inside(error, NameResolutionError):
-        return UnreachedError("its name is not known here; is there a network?", sent=False)
+        return UnreachedError("its name can't be resolved; is there a network?", sent=False)
     refused = _inside(error, NewConnectionError)
     if refused is not None:
         return UnreachedError(str(refused).rpartition(": ")[2].rpartition("] ")[2], sent=False)
     if isinstance(error, requests.ReadTimeout):
         return UnreachedError("the server took the request and did not answer in time", sent=True)
-    return UnreachedError("the connection broke off before the answer was whole", sent=True)
+    return UnreachedError("the connection was lost before the answer was complete", sent=True)
 
 
 def _untrusted(error: Exception, ca_file: Path | None) -> str:
@@ -148,12 +148,12 @@ def _untrusted(error: Exception, ca_file: Path | None) -> str:
         return f"the server's certificate: {said}. This device's clock says {now}: is that right?"
     if found.verify_code in (_NAME, _ADDRESS):
         return f"the server's certificate is for another name: {said}"
-    trusted = "the system's authorities are" if ca_file is None else f"{ca_file} is"
-    return f"the server's certificate is not trusted: {said}; {trusted} what is trusted"
+    trusted = "the system's authorities" if ca_file is None else str(ca_file)
+    return f"the server's certificate is not trusted: {said}; trusted: {trusted}"
 
 
 def _inside(error: BaseException, kind: type[BaseException]) -> BaseException | None:
-    """The error of `kind` that this one was made of; the libraries wrap them in several ways."""
+    """Find an error of `kind` among the causes of `error`, which the libraries wrap differently."""
     todo: list[Any] = [error]
     for _ in range(20):
         if not todo:

@@ -199,9 +199,9 @@ MISBEHAVIOURS = {
     "an unknown outcome": (echo(outcome="ok"), "login page"),
     "an outcome that is no text": (echo(outcome=["stored"]), "login page"),
     "an endless answer": (huge, "login page"),
-    "an answer cut short": (cut_in_the_body, "broke off"),
-    "no answer": (cut_before_the_answer, "broke off"),
-    "no HTTP": (nonsense, "broke off"),
+    "an answer cut short": (cut_in_the_body, "the connection was lost"),
+    "no answer": (cut_before_the_answer, "the connection was lost"),
+    "no HTTP": (nonsense, "the connection was lost"),
     "an error": (status(500), "the server answered 500"),
     "a bad gateway": (status(502), "the server answered 502"),
     "a proxy's refusal": (status(400), "the server answered 400"),
@@ -402,7 +402,7 @@ def test_a_server_that_is_gone_is_said_and_its_return_used(api: Api) -> None:
     with opened(api) as transport:
         deliver(transport, document(7))
         api.stop()
-        with pytest.raises(DeliveryError, match="can't be reached, or broke off"):
+        with pytest.raises(DeliveryError, match="can't be reached, or the connection was lost"):
             deliver(transport, document(7))
         api.start()
         assert len(deliver(transport, document(7))) == 1

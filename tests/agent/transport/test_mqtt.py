@@ -306,7 +306,7 @@ def test_no_message_breaks_the_reader(payload: bytes, topic: str, correlation: b
     transport = MqttTransport(MqttSettings("nowhere", tls=False, device=DEVICE))
     transport._sent[b"known"] = ("a", 7)
     transport._read_message(Message(topic, payload, correlation))
-    assert not transport._words
+    assert not transport._acknowledged
     assert all(isinstance(each, dict) for each in transport.commands())
 
 
@@ -315,7 +315,9 @@ def test_no_message_breaks_the_reader(payload: bytes, topic: str, correlation: b
 
 def test_a_wrong_password_is_said(shared: Broker) -> None:
     transport = to(shared, password="wrong")
-    with pytest.raises(DeliveryError, match=r"the broker refuses the connection: Not authorized"):
+    with pytest.raises(
+        DeliveryError, match=r"the broker refuses the connect request: Not authorized"
+    ):
         deliver(transport, document(7))
     transport.close()
 
@@ -324,7 +326,7 @@ def test_a_device_can_t_write_as_another(
     shared: Broker, history: History, consumer: Consumer
 ) -> None:
     transport = to(shared, device=OTHER)
-    with pytest.raises(DeliveryError, match=r"the broker did not take it: Not authorized"):
+    with pytest.raises(DeliveryError, match=r"the broker refused it: Not authorized"):
         deliver(transport, document(7), timeout_s=3600)
     transport.close()
     assert history.documents == {}
@@ -354,7 +356,7 @@ def test_a_device_reads_neither_another_s_acknowledgements_nor_anybody_s_session
 
 def test_nobody_comes_in_without_a_name(shared: Broker) -> None:
     transport = to(shared, username=None, password=None)
-    with pytest.raises(DeliveryError, match="the broker refuses the connection"):
+    with pytest.raises(DeliveryError, match="the broker refuses the connect request"):
         deliver(transport)
     transport.close()
 
@@ -365,7 +367,7 @@ def test_a_session_beyond_the_broker_s_limit_goes_another_way(
     deliver(transport)
     huge, small = document(7, note="x" * 1_048_576), document(7)
     assert deliver(transport, huge, small) == [acknowledged(small)]
-    with pytest.raises(DeliveryError, match="larger than the broker takes"):
+    with pytest.raises(DeliveryError, match="larger than the broker accepts"):
         deliver(transport, huge)
     assert deliver(transport, document(7)), "the connection is still good"
 
@@ -450,8 +452,8 @@ def test_a_broker_killed_just_before_a_document_is_sent_is_said_as_any_loss(
 ) -> None:
     transport = to(own)
     deliver(transport)
-    assert transport._line is not None
-    client, thread = transport._line._client, transport._line._thread
+    assert transport._connection is not None
+    client, thread = transport._connection._client, transport._connection._thread
     publish = client.publish
 
     def publish_too_late(*args: Any, **named: Any) -> paho.MQTTMessageInfo:
@@ -485,7 +487,7 @@ def test_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
         transport = MqttTransport(
             MqttSettings("127.0.0.1", silent.getsockname()[1], tls=False, device=DEVICE)
         )
-        with pytest.raises(DeliveryError, match="the broker says nothing on the connection"):
+        with pytest.raises(DeliveryError, match="the broker did not answer the connect request"):
             deliver(transport)
         transport.close()
 
@@ -495,7 +497,7 @@ def test_a_connection_that_is_ended_before_a_word_is_not_waited_for() -> None:
     with Proxy(9) as proxy:
         proxy.harm = Harm(refuse=True)
         transport = MqttTransport(MqttSettings("127.0.0.1", proxy.port, tls=False, device=DEVICE))
-        with pytest.raises(DeliveryError, match="instead of granting the connection"):
+        with pytest.raises(DeliveryError, match="instead of accepting the connect request"):
             deliver(transport)
         transport.close()
 
@@ -505,7 +507,7 @@ def test_a_dead_network_thread_is_noticed_though_paho_calls_it_connected(
     consumer: Consumer, transport: MqttTransport
 ) -> None:
     deliver(transport, document(7))
-    line = transport._line
+    line = transport._connection
     assert line is not None
 
     def fault(*_: object) -> None:
@@ -521,7 +523,7 @@ def test_a_network_thread_that_hangs_is_noticed_and_ends_the_process(
     consumer: Consumer, transport: MqttTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(transport, document(7))
-    line = transport._line
+    line = transport._connection
     assert line is not None
     gate = threading.Event()
     line._client.on_publish = lambda *_: gate.wait(20)
@@ -648,8 +650,8 @@ def test_a_command_finds_a_device_that_is_just_reconnecting(
     transport = to(shared, ABOUT)
     deliver(transport)
     until(lambda: [each["online"] for each in consumer.statuses[-1:]] == [True], "online")
-    assert transport._line is not None
-    transport._line.discard()
+    assert transport._connection is not None
+    transport._connection.discard()
     until(lambda: not consumer.statuses[-1]["online"], "the loss is noticed")
     consumer.publish(COMMANDS, {"id": "while away"}).wait_for_publish(ACK_S)
     with pytest.raises(DeliveryError, match="the connection was lost"):
