@@ -1,5 +1,5 @@
-"""Sessions in SQLite: nothing that was saved is lost, whatever happens to the power.
+"""Sessions in SQLite. Nothing that was saved is lost in a power cut.
 
-Start with `store`. `file` opens, checks and rescues the database file; `schema` holds the
+Start with `store`. `file` opens, checks and repairs the database file; `schema` holds the
 migrations.
 """

@@ -1,14 +1,13 @@
-"""One SQLite file that several processes share and that no damage can keep from working.
+"""A SQLite file that several processes share and that survives power cuts and damage.
 
-- Durable: WAL with synchronous=FULL; a commit survives a power cut.
-- Damage, met on opening or by any later statement, sets the file aside, with its date in the name;
-  a new one takes its place in one rename, holding what could be read.
-- Whoever else has the file open notices at the next transaction and goes on in the new one.
+- Power cuts: WAL with synchronous=FULL, so a commit survives them.
+- Damage, found when opening or in any later statement: the file is set aside, with the date in its
+  name, and a new file with the readable rows replaces it in one rename.
+- Other processes that have the file open notice at their next transaction and open the new one.
+- Full disk: a reserve file is deleted to make room, so that running sessions can be finished.
 
-- Full: a reserve file beside it is let go when the disk is, so that what has begun can be finished.
-
-The lock file beside it is held shared by every transaction and exclusively while files change
-places, so nobody writes into a file that is being set aside.
+Every transaction holds a shared lock on the lock file; replacing the file takes it exclusively.
+Nobody therefore writes to a file that is being set aside.
 """
 
 import contextlib
@@ -32,14 +31,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-WAIT_S = 10.0  # a transaction takes milliseconds, on a tired SD card a second or two
+WAIT_S = 10.0  # a transaction takes milliseconds, on a worn SD card a second or two
 LOCK_POLL_S = 0.005
-WAL_KEPT_BYTES = 4 << 20  # a burst's WAL shrinks to what SQLite's own checkpoints allow it
-SET_ASIDE_KEPT = 5  # damaged files kept for a person to look at; a dying card makes many
-ATTEMPTS = 6  # opening and running, before and after as many as two replacements
+WAL_KEPT_BYTES = 4 << 20  # after a burst the WAL shrinks to the size of SQLite's own checkpoints
+SET_ASIDE_KEPT = 5  # damaged files kept for inspection; a failing card makes many
+ATTEMPTS = 6  # opening and running, around up to two replacements
 PAGE_BYTES = 4096
-LENGTH_CAP = 1 << 30  # a header that speaks of more is not to be believed
-RESERVE_BYTES = 1 << 20  # SQLite's -shm, and a two-hour session (150 kB) in WAL and file, with room
+LENGTH_CAP = 1 << 30  # a header with a larger size is invalid
+# SQLite's -shm, and a two-hour session (150 kB) in both WAL and file, with margin
+RESERVE_BYTES = 1 << 20
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_SHORT_READ}
@@ -55,12 +55,12 @@ _EXPLANATIONS = {
 
 
 class _Damage(sqlite3.DatabaseError):
-    """The file is open, and not whole."""
+    """The file can be opened but its check failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """What became of a damaged file. `why` is SQLite's word for it."""
+    """A damaged file: when it was set aside, its new path, and SQLite's error."""
 
     at: datetime
     aside: Path
@@ -68,11 +68,11 @@ class Rescue:
 
 
 class StoreFile:
-    """The database at `path`, created where there is none. For one thread.
+    """The database at `path`, created if missing. For one thread.
 
-    `migrations` are SQL scripts; the file's user_version counts those it has had. `application_id`
+    `migrations` are SQL scripts; the file's user_version counts the applied ones. `application_id`
     marks the file as ours: another program's database is refused, never set aside. `rescue` copies
-    what is readable from a damaged database to a new one. Raises StoreError.
+    the readable rows of a damaged database to a new one. Raises StoreError.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class StoreFile:
         self._migrations = migrations
         self._rescue = rescue
         self._db: Database | None = None
-        with _explained(path):
+        with _errors_explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock_file = os.open(_beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock_file = os.open(_sibling(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self.run(_quick_check)
         except BaseException:
@@ -100,25 +100,25 @@ class StoreFile:
         self.has_reserve()
 
     def close(self) -> None:
-        """Ends the use of the file. Twice is once."""
+        """Close the file. A second call does nothing."""
         self._disconnect()
         if self._lock_file >= 0:
             os.close(self._lock_file)
             self._lock_file = -1
 
     def problem(self) -> str | None:
-        """Why nothing new could be kept, or None."""
+        """Return why nothing can be saved now, or None."""
         if self.path.exists() and not os.access(self.path, os.W_OK):
             return _EXPLANATIONS[sqlite3.SQLITE_READONLY]
         return None if self.has_reserve() else _EXPLANATIONS[sqlite3.SQLITE_FULL]
 
     def has_reserve(self) -> bool:
-        """Whether there is room set aside for a full disk; sets it aside if there was none."""
-        reserve = _beside(self.path, ".reserve")
+        """Return whether the reserve file exists; create it if it is missing and there is space."""
+        reserve = _sibling(self.path, ".reserve")
         if reserve.exists():
             return True
         room = os.statvfs(self.path.parent)
-        if room.f_bavail * room.f_frsize < RESERVE_BYTES:  # not even tried: a try wears the card
+        if room.f_bavail * room.f_frsize < RESERVE_BYTES:  # don't try: each attempt wears the card
             return False
         try:
             file = os.open(reserve, os.O_WRONLY | os.O_CREAT, 0o600)
@@ -133,9 +133,12 @@ class StoreFile:
         return True
 
     def run(self, work: Callable[[Database], T], *, write: bool = False) -> T:
-        """Runs `work` in one transaction; once more on a new file if this one shows damage, or
-        with the reserve if the disk is full."""
-        with _explained(self.path):
+        """Run `work` in one transaction and return its result.
+
+        Run it again on a new file if this one is damaged, or after deleting the reserve if the disk
+        is full.
+        """
+        with _errors_explained(self.path):
             for _ in range(ATTEMPTS):
                 try:
                     with self._locked(fcntl.LOCK_SH):
@@ -147,7 +150,7 @@ class StoreFile:
                         self._replace(str(error))
                     elif not (_is_no_room(error) and self._use_reserve()):
                         raise
-        raise StoreError(f"{self.path}: damaged again as soon as it was made anew")
+        raise StoreError(f"{self.path}: the new file was damaged again immediately")
 
     def _connect(self) -> None:
         self._disconnect()
@@ -155,7 +158,9 @@ class StoreFile:
             if not self.path.exists():
                 self._build(lambda _: None)
                 _swap(self.path, _aside_name(self.path))
-            if self.path.stat().st_size == 0:  # SQLite would delete its WAL, the better half
+            if (
+                self.path.stat().st_size == 0
+            ):  # SQLite would delete its WAL, which may have the data
                 os.truncate(self.path, PAGE_BYTES)
             self.inode = self.path.stat().st_ino
             self._db = _connected(self.path)
@@ -169,16 +174,16 @@ class StoreFile:
             self._db = None
 
     def _use_reserve(self) -> bool:
-        """Lets it go; False if it was gone already."""
+        """Delete the reserve file; return False if there was none."""
         try:
-            _beside(self.path, ".reserve").unlink()
+            _sibling(self.path, ".reserve").unlink()
         except OSError:
             return False
-        log.warning("%s: the disk is full: using what was reserved for that", self.path)
+        log.warning("%s: the disk is full: using the reserved space", self.path)
         return True
 
     def _is_current(self) -> bool:
-        """Whether the file that is open still is the one at `path`."""
+        """Return whether the open file is still the one at `path`."""
         try:
             return self.path.stat().st_ino == self.inode
         except FileNotFoundError:
@@ -204,7 +209,7 @@ class StoreFile:
             _transact(db, apply, True)
 
     def _replace(self, why: str) -> None:
-        """Whoever comes second finds the other's new file in place and has only to open it."""
+        """Replace the damaged file, unless another process has already done it."""
         self._disconnect()
         with self._locked(fcntl.LOCK_EX):
             if not self._is_current():
@@ -215,12 +220,17 @@ class StoreFile:
                 self._build(lambda new: self._rescue(damaged, new, rescue))
             _swap(self.path, rescue.aside)
         log.error("%s is damaged (%s): set aside as %s", self.path, why, rescue.aside.name)
-        _forget_oldest(self.path)
+        _delete_oldest(self.path)
 
     def _build(self, fill: Callable[[Database], None]) -> None:
-        """Makes a whole new database beside the old: at `path` there is never half a one."""
-        new = _beside(self.path, ".new")
-        for leftover in (new, _beside(new, "-journal"), _beside(new, "-wal"), _beside(new, "-shm")):
+        """Build a complete database in a temporary file and leave it for `_swap` to rename."""
+        new = _sibling(self.path, ".new")
+        for leftover in (
+            new,
+            _sibling(new, "-journal"),
+            _sibling(new, "-wal"),
+            _sibling(new, "-shm"),
+        ):
             leftover.unlink(missing_ok=True)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))
         with contextlib.closing(_connected(new)) as db:
@@ -250,11 +260,11 @@ class StoreFile:
 
 
 def _connected(path: Path) -> Database:
-    """An existing database, not read yet: even a damaged one can be connected to."""
+    """Connect to an existing database. It is not read yet, so even a damaged one connects."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_S, isolation_level=None
     )
-    # Bytes that are no UTF-8 must not hide a whole row: the checksum tells what they are worth.
+    # Invalid UTF-8 must not make a row unreadable: the checksum detects the damage.
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return Database(connection, recursive_triggers=False, execute_plugins=False)
 
@@ -266,13 +276,13 @@ def _make_durable(db: Database) -> None:
 
 
 def _transact(db: Database, work: Callable[[Database], T], write: bool) -> T:
-    """IMMEDIATE for writing: a transaction that begins as a reader may find the lock gone."""
+    """Run `work` in a transaction. Writes use IMMEDIATE: upgrading a read lock may fail."""
     db.conn.execute("BEGIN IMMEDIATE" if write else "BEGIN")
     try:
         result = work(db)
         db.conn.execute("COMMIT")
     except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
+        with contextlib.suppress(sqlite3.Error):  # keep the first error
             db.rollback()
         raise
     return result
@@ -284,7 +294,7 @@ def _apply(db: Database, script: str, version: int) -> None:
 
 
 def _quick_check(db: Database) -> None:
-    """Reads every page: ten thousand sessions (80 MB) take 45 ms in memory, seconds from a card."""
+    """Read every page. Ten thousand sessions (80 MB) take 45 ms in memory, seconds from a card."""
     found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise _Damage(str(found))
@@ -305,7 +315,7 @@ def _is_no_room(error: sqlite3.DatabaseError) -> bool:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except StoreError:
@@ -322,12 +332,12 @@ def _explained(path: Path) -> Iterator[None]:
 # The files
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _sibling(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
 def _aside_name(path: Path) -> Path:
-    """A free name with the date: agent.damaged-20261122T101530Z.sqlite3"""
+    """Return an unused name with the date, such as agent.damaged-20261122T101530Z.sqlite3."""
     date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     for count in range(1000):
         again = f"-{count}" if count else ""
@@ -338,17 +348,17 @@ def _aside_name(path: Path) -> Path:
 
 
 def _swap(path: Path, aside: Path) -> None:
-    """The file goes aside with its WAL, the new one takes its place.
+    """Set the old file aside with its WAL and rename the new one into place.
 
-    Linked first, replaced after: at no moment is there no file at `path`. An old WAL must not be
-    there when the new file is: SQLite would write its pages into it.
+    The old file is linked to its new name and then replaced, so a file always exists at `path`. Its
+    WAL must be moved first, or SQLite would write its pages into the new file.
     """
     if path.exists():
         os.link(path, aside)
     for suffix in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
-            _beside(path, suffix).rename(_beside(aside, suffix))
-    _beside(path, ".new").replace(path)
+            _sibling(path, suffix).rename(_sibling(aside, suffix))
+    _sibling(path, ".new").replace(path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -357,8 +367,10 @@ def _swap(path: Path, aside: Path) -> None:
 
 
 def _restore_length(path: Path) -> None:
-    """A cut-off file gets back, as nothing, the pages that its header speaks of: SQLite reads none
-    of a shorter one. They take no room on the disk."""
+    """Extend a truncated file, with zeros, to the size in its header.
+
+    SQLite reads no page of a shorter file. The added pages take no space on the disk.
+    """
     with path.open("rb") as file:
         header = file.read(32)
     page = int.from_bytes(header[16:18], "big")
@@ -367,11 +379,11 @@ def _restore_length(path: Path) -> None:
         os.truncate(path, length)
 
 
-def _forget_oldest(path: Path) -> None:
+def _delete_oldest(path: Path) -> None:
     aside = sorted(
         path.parent.glob(f"{path.stem}.damaged-*{path.suffix}"),
         key=lambda each: each.stat().st_mtime,
     )
     for old in aside[:-SET_ASIDE_KEPT]:
         for suffix in ("", "-wal", "-shm"):
-            _beside(old, suffix).unlink(missing_ok=True)
+            _sibling(old, suffix).unlink(missing_ok=True)

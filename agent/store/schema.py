@@ -1,13 +1,13 @@
-"""The store's tables, as a list of the steps that made them: the way from every released schema.
+"""The store's tables, as the list of migrations from every released schema.
 
-A step that was released is never changed again. The next one is added below it, with a dump of a
-store before it in `tests/agent/stores/`; the file's `user_version` counts the steps it has had, and
-each is taken whole or not at all.
+Never change a released migration. Append the next one, and add a dump of a store from before it to
+`tests/agent/stores/`. The file's `user_version` counts the applied migrations; each is applied in
+one transaction.
 """
 
 APPLICATION_ID = 0x424C4E4B  # "BLNK"
 
-MIGRATIONS = (  # one entry a released schema
+MIGRATIONS = (  # one entry per released schema
     """
     CREATE TABLE sessions (
         number INTEGER PRIMARY KEY,  -- order of arrival: the wall clock may jump
@@ -16,7 +16,7 @@ MIGRATIONS = (  # one entry a released schema
         acked_revision INTEGER NOT NULL DEFAULT 0,
         state TEXT NOT NULL,
         document TEXT NOT NULL,
-        checksum INTEGER NOT NULL,   -- CRC-32 of document: SQLite has none of its own
+        checksum INTEGER NOT NULL,   -- CRC-32 of document: SQLite has no checksums itself
         parked_reason TEXT,
         parked_at TEXT,
         created_at TEXT NOT NULL,

@@ -1,15 +1,15 @@
-"""The store: every session's newest document, in one SQLite file that `watch` and `sync` share.
+"""The store: the newest document of every session, in a SQLite file shared by `watch` and `sync`.
 
-Promises:
+Guarantees:
 - A document is on the disk when `put` returns.
-- A higher revision replaces a lower one; anything else is a no-op.
-- What the server has not acknowledged is never deleted.
-- On a full disk no session begins; those that have begun are finished and delivered.
-- What is not as it was written is never delivered: each document has its checksum.
-- A damaged file is set aside, what is readable of it goes on in a new one (`agent.store.file`), and
-  `noted("store")` says so.
+- A higher revision replaces a lower one; any other revision is a no-op.
+- Sessions that the server has not acknowledged are never deleted.
+- On a full disk no session begins, but running sessions are finished and delivered.
+- Damaged documents are never delivered: each document has a checksum.
+- A damaged file is set aside and its readable sessions move to a new one (`agent.store.file`);
+  `noted("store")` records it.
 
-One `Store` belongs to one thread; open as many as there are threads and processes.
+Each `Store` belongs to one thread. Open one per thread and process.
 """
 
 import contextlib
@@ -38,8 +38,8 @@ Row = dict[str, Any]
 
 STATES = ("active", "ended", "interrupted")
 COMMANDS = ("start", "stop")
-COMMAND_S = 30.0  # a command's life from its arrival on: what the server gives it, too
-COMMANDS_KEPT = 200  # to know a repeated command by its id for longer than any lives
+COMMAND_S = 30.0  # lifetime of a command from its arrival, as on the server
+COMMANDS_KEPT = 200  # IDs remembered to recognise repeated commands, long after they expire
 PAGE = 16  # sessions in memory at a time: a thousand of two hours each would take 300 MB
 
 _PENDING = "acked_revision < revision AND parked_reason IS NULL"
@@ -93,7 +93,7 @@ _NOTE = "INSERT OR REPLACE INTO notes (key, value) VALUES (:key, :value)"
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """One row: the newest document and how far it has come."""
+    """One row: a session's newest document and its delivery state."""
 
     session_id: str
     revision: int
@@ -107,12 +107,12 @@ class StoredSession:
 
     @property
     def delivered(self) -> bool:
-        """Whether the server has this revision."""
+        """Whether the server has acknowledged this revision."""
         return self.acked_revision >= self.revision
 
 
 class Store:
-    """Opens or creates the file at `path`. Every method raises StoreError where the disk fails."""
+    """Opens or creates the file at `path`. Every method raises StoreError if the disk fails."""
 
     def __init__(self, path: Path) -> None:
         self._file = StoreFile(
@@ -120,16 +120,16 @@ class Store:
         )
 
     def close(self) -> None:
-        """Ends the use of the file. Twice is once."""
+        """Close the file. A second call does nothing."""
         self._file.close()
 
     # Sessions
 
     def put(self, document: Document) -> bool:
-        """Keeps a document if its revision is higher than the one kept; says whether it was.
+        """Save a document if its revision is higher than the stored one; return whether it was.
 
-        Raises ValueError for what is no session document, and StoreError for a session that begins
-        on a full disk: the room left is for those that have begun.
+        Raises ValueError for an invalid document. Raises StoreError for a new session on a full
+        disk: the reserved space is for sessions that have begun.
         """
         begins = document.get("revision") == 1 and document.get("state") == "active"
         if begins and not self._file.has_reserve():
@@ -137,47 +137,47 @@ class Store:
         return self._change(_PUT, {**_row(document), "number": None, "now": _now()}) > 0
 
     def document(self, session_id: str) -> Document | None:
-        """The newest document of a session."""
+        """Return the newest document of a session."""
         rows = self._read("SELECT * FROM sessions WHERE session_id = :id", {"id": session_id})
-        return next(iter(self._whole(rows)), None)
+        return next(iter(self._undamaged(rows)), None)
 
     def pending(self, limit: int, skip: Iterable[tuple[str, int]] = ()) -> list[Document]:
-        """Up to `limit` documents that the server has not acknowledged.
+        """Return up to `limit` documents that the server has not acknowledged.
 
-        A session that goes on comes first, then the oldest. `skip`: (session_id, revision) to
+        Active sessions come first, then the oldest. `skip` lists (session_id, revision) pairs to
         leave out.
         """
         skipped = json.dumps([f"{session_id} {revision}" for session_id, revision in skip])
         while True:
             rows = self._read(_NEXT_PENDING, {"skip": skipped, "limit": limit})
-            documents = self._whole(rows)
-            if documents or not rows:  # otherwise all were damaged, and are parked now
+            documents = self._undamaged(rows)
+            if documents or not rows:  # otherwise all were damaged and are parked now
                 return documents
 
     def acknowledge(self, session_id: str, revision: int) -> bool:
-        """Notes that the server has committed `revision`; says whether that was news."""
+        """Record that the server has committed `revision`; return whether that is new."""
         return self._change(_ACKNOWLEDGE, {"session_id": session_id, "revision": revision}) > 0
 
     def park(self, session_id: str, revision: int, reason: str) -> bool:
-        """Stops sending `revision` until `retry` or a higher one; says whether it did."""
+        """Stop sending `revision` until `retry` or a higher one; return whether it did."""
         values = {"session_id": session_id, "revision": revision, "now": _now()}
         return self._change(_PARK, {**values, "reason": reason[:REASON_CHARACTERS]}) > 0
 
     def retry(self, session_id: str) -> bool:
-        """Makes a parked session pending again; says whether there was one."""
+        """Make a parked session pending again; return whether it was parked."""
         return self._change(_RETRY, {"session_id": session_id}) > 0
 
     def unfinished(self) -> list[Document]:
-        """The sessions that are still active: at a start, those that were cut off."""
+        """Return the active sessions. At start-up these are the interrupted ones."""
         rows = self._read("SELECT * FROM sessions WHERE state = 'active' ORDER BY number", {})
-        return self._whole(rows)
+        return self._undamaged(rows)
 
     def sessions(self, limit: int) -> list[StoredSession]:
-        """The newest `limit` sessions, newest first."""
+        """Return the newest `limit` sessions, newest first."""
         return list(itertools.islice(self.newest(), limit))
 
     def newest(self) -> Iterator[StoredSession]:
-        """All sessions, newest first, a few in memory at a time."""
+        """Yield all sessions, newest first, with few in memory at a time."""
         before = 1 << 62
         while rows := self._read(_NEWEST, {"before": before, "limit": PAGE}):
             before = rows[-1]["number"]
@@ -186,34 +186,35 @@ class Store:
                     yield _stored(row, document)
 
     def counts(self) -> dict[str, int]:
-        """How many sessions there are, and how many are pending, parked and delivered."""
+        """Return the numbers of `sessions` and of those `pending`, `parked` and `delivered`."""
         return self._read(_COUNTS, {})[0]
 
     def prune(self, keep: int) -> int:
-        """Deletes delivered, finished sessions beyond the newest `keep`; returns how many."""
+        """Delete delivered, finished sessions beyond the newest `keep`; return how many."""
         return self._change(_PRUNE, {"keep": keep})
 
     def oldest_pending(self) -> int | None:
-        """Which finished session has waited longest: its number, or None where none waits."""
+        """Return the number of the finished session that is pending longest, or None."""
         rows = self._read(_OLDEST_PENDING, {})
         return rows[0]["number"] if rows else None
 
     def problem(self) -> str | None:
-        """Why no session could begin now, or None. Writes nothing where there is room."""
+        """Return why no session can begin now, or None. Nothing is written if there is space."""
         return self._file.problem()
 
     def data_version(self) -> tuple[int, int]:
-        """Changes when somebody else has written. Cheap enough to ask several times a second."""
+        """Return a value that changes when another process has written. Cheap to poll."""
         rows = self._read("PRAGMA data_version", {})
         return self._file.inode, rows[0]["data_version"]
 
     # Commands
 
     def add_command(self, command: Document, now: datetime | None = None) -> bool:
-        """Keeps a command for `take_command`; False if its id is known already.
+        """Save a command for `take_command`; return False if its ID is already known.
 
-        It comes fresh, as the broker lets it expire; from `now` on, when it came, this clock goes
-        on counting, however wrong it is. Raises ValueError for what is no command.
+        The broker delivers only commands that have not expired. From its arrival at `now` this
+        device's clock limits its lifetime, however wrong that clock is. Raises ValueError for an
+        invalid command.
         """
         row = _command_row(command)
         arrived = datetime.now(UTC) if now is None else now
@@ -221,21 +222,21 @@ class Store:
         return self._file.run(lambda db: _add_command(db, row), write=True)
 
     def take_command(self, now: datetime) -> Document | None:
-        """The oldest command that is neither taken nor expired. Each is given out once."""
+        """Return the oldest command that is neither taken nor expired. Each is returned once."""
         if not self._read("SELECT 1 FROM commands WHERE taken = 0 LIMIT 1", {}):
-            return None  # the usual case, several times a second: no write
+            return None  # the usual case, several times a second: avoid a write
         text = self._file.run(lambda db: _take_command(db, now.timestamp()), write=True)
         return None if text is None else _object(text)
 
     # Notes
 
     def note(self, key: str, value: Any) -> None:
-        """Remembers a small fact. One that is there already costs no write."""
+        """Save a small value under `key`. An unchanged value costs no write."""
         if self.noted(key) != value:
             self._change(_NOTE, {"key": key, "value": json.dumps(value)})
 
     def noted(self, key: str) -> Any:
-        """What was noted last under `key`, or None."""
+        """Return the last value saved under `key`, or None."""
         rows = self._read("SELECT value FROM notes WHERE key = :key", {"key": key})
         return json.loads(rows[0]["value"]) if rows else None
 
@@ -243,11 +244,11 @@ class Store:
         return self._file.run(lambda db: list(db.query(sql, values)))
 
     def _change(self, sql: str, values: dict[str, Any]) -> int:
-        """Runs one statement; returns how many rows it changed."""
+        """Run one statement; return how many rows it changed."""
         return self._file.run(lambda db: db.execute(sql, values).rowcount, write=True)
 
-    def _whole(self, rows: list[Row]) -> list[Document]:
-        """The documents of rows; what is not as it was written is parked."""
+    def _undamaged(self, rows: list[Row]) -> list[Document]:
+        """Return the undamaged documents of `rows`; park the damaged ones."""
         documents = []
         for row in rows:
             document = _document(row)
@@ -267,7 +268,7 @@ def _now() -> str:
 
 
 def _row(document: Document) -> Row:
-    """The columns of a document. Raises ValueError."""
+    """Return the columns of a document. Raises ValueError."""
     session_id, revision, state = (document.get(key) for key in ("session_id", "revision", "state"))
     if not isinstance(session_id, str) or not session_id:
         raise ValueError(f"session_id: expected a text, found {session_id!r}")
@@ -281,7 +282,7 @@ def _row(document: Document) -> Row:
 
 
 def _document(row: Row) -> Document | None:
-    """The document of a row, or None where it is not what was written."""
+    """Return the document of a row, or None if it is damaged."""
     text = row["document"]
     if not isinstance(text, str) or zlib.crc32(text.encode("utf-8", "replace")) != row["checksum"]:
         return None
@@ -301,9 +302,9 @@ def _stored(row: Row, document: Document) -> StoredSession:
 
 
 def _rescue(damaged: Database, new: Database, rescue: Rescue) -> None:
-    """Copies every session that can be read whole.
+    """Copy every undamaged session.
 
-    They count as not acknowledged: the server answers `duplicate` to what it has.
+    All count as unacknowledged: the server answers `duplicate` for those that it has.
     """
     saved = 0
     for row in _readable(damaged):
@@ -311,16 +312,16 @@ def _rescue(damaged: Database, new: Database, rescue: Rescue) -> None:
         if document is None:
             continue
         values = {"number": row["number"], "now": _now()}
-        with contextlib.suppress(ValueError, sqlite3.IntegrityError):  # whole, and nonsense
+        with contextlib.suppress(ValueError, sqlite3.IntegrityError):  # undamaged but invalid
             saved += new.execute(_PUT, {**_row(document), **values}).rowcount
-    log.warning("%d sessions were read from the damaged store", saved)
+    log.warning("%d sessions were recovered from the damaged store", saved)
     note = {"set_aside": rescue.aside.name, "why": rescue.why, "sessions_saved": saved}
     value = json.dumps({"at": rescue.at.isoformat(timespec="seconds"), **note})
     new.execute(_NOTE, {"key": "store", "value": value})
 
 
 def _readable(damaged: Database) -> Iterator[Row]:
-    """Rows up to the damage, then from the end back to it."""
+    """Yield rows up to the damage, then from the end back to it."""
     for order in ("ASC", "DESC"):
         try:
             yield from damaged.query(
@@ -329,14 +330,14 @@ def _readable(damaged: Database) -> Iterator[Row]:
             )
             return
         except sqlite3.DatabaseError as error:
-            log.warning("the damaged store ends early: %s", error)
+            log.warning("reading the damaged store stopped early: %s", error)
 
 
 # Command rows
 
 
 def _command_row(command: Document) -> Row:
-    """What is kept of a command from outside. Raises ValueError that says what was expected."""
+    """Return the columns of an untrusted command. Raises ValueError saying what was expected."""
     name = command.get("command")
     if name not in COMMANDS:
         raise ValueError(f"command: expected one of {', '.join(COMMANDS)}, found {name!r:.40}")
@@ -356,7 +357,7 @@ def _uuid(key: str, value: object) -> str:
 
 
 def _timestamp_s(value: object) -> float:
-    """Seconds since 1970 of an ISO 8601 time with its zone."""
+    """Parse an ISO 8601 time with its zone into seconds since 1970."""
     try:
         moment = datetime.fromisoformat(value if isinstance(value, str) else "")
         if moment.tzinfo is not None:
@@ -380,10 +381,11 @@ def _add_command(db: Database, row: Row) -> bool:
 
 
 def _take_command(db: Database, now_s: float) -> str | None:
-    """Marks the expired and the one it returns as taken; they stay to be known again.
+    """Take the oldest valid command. Taken and expired ones stay, to recognise repetitions.
 
-    One that has longer to live than any is from before the clock was set back: nobody knows how
-    old it is. It may have been set back a little, and the command have come just before.
+    An expiry too far ahead means that the clock was set back: the command's age is unknown, so drop
+    it. The limit is twice the lifetime because the clock may be set back a little just after a
+    command arrived.
     """
     db.execute(
         "UPDATE commands SET taken = 1 WHERE taken = 0 AND (expires_at <= ? OR expires_at > ?)",
