@@ -8,7 +8,7 @@ from agent import config
 from agent.cli import delivery
 from agent.cli.doctor import network_checks
 from agent.config import DEFAULT_FILE, AgentConfig
-from agent.enrol.enrol import Enrolled, Wish, enrol
+from agent.enrol.enrol import Enrolled, EnrolRequest, enrol
 from agent.health.doctor import examine
 from agent.system import systemd
 
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Enrol this device. Return 0 once it has its identity, even if the first contact fails."""
     file = _file(options.config)
     done = enrol(
-        Wish(
+        EnrolRequest(
             options.url,
             " ".join(options.code),
             file,

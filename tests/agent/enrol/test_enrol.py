@@ -295,10 +295,14 @@ def breaks_off(handler: Handler) -> None:
         (answers(429, {"detail": "later"}, Retry_After="600"), "again in 10 minutes", False),
         (
             answers(503, {"detail": "no broker"}, Retry_After="30"),
-            "stays good: try again in",
+            "stays valid: try again in",
             False,
         ),
-        (answers(301, {}, Location="https://new.test/"), "it leads to: https://new.test/", False),
+        (
+            answers(301, {}, Location="https://new.test/"),
+            "it redirects to: https://new.test/",
+            False,
+        ),
         (answers(404, b"<h1>Not here</h1>"), "there is no Blinklog server at", False),
         (answers(200, b"<h1>Log in</h1>"), "there is no Blinklog server at", False),
         (answers(500, b"oh"), "the server answered 500", True),
@@ -307,11 +311,11 @@ def breaks_off(handler: Handler) -> None:
         (answers(201, identity(device="../../etc")), "is not an identity", True),
         (answers(201, identity(token="two\nlines")), "is not an identity", True),
         (answers(201, {"device": DEVICE}), "is not an identity", True),
-        (leaves, "broke off", True),
-        (breaks_off, "before the answer was whole", True),
+        (leaves, "the connection was lost", True),
+        (breaks_off, "before the answer was complete", True),
     ],
 )
-def test_no_identity_changes_nothing_and_says_whether_the_code_may_be_spent(
+def test_a_failure_changes_nothing_and_says_whether_the_code_may_be_used_up(
     box: Box, api: Api, answer: Callable[[Handler], None], says: str, spent: bool
 ) -> None:
     api.next.append(answer)
@@ -319,22 +323,20 @@ def test_no_identity_changes_nothing_and_says_whether_the_code_may_be_spent(
     status, said = box.run("enrol", api.url, CODE)
     assert status == 1
     assert says in said
-    assert ("The code may be used up all the same" in said) is spent
+    assert ("The code may be used up anyway" in said) is spent
     assert box.files() == before
 
 
-def test_an_answer_that_drips_is_not_waited_for(
-    box: Box, api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trickling_answer_times_out(box: Box, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim, "ANSWER_S", 0.5)
     monkeypatch.setattr(reach, "CONNECT_S", 0.2)
     api.next.append(lambda handler: handler.drip(b"H"))
     status, said = box.run("enrol", api.url, CODE)
     assert status == 1
-    assert "did not come to an end. The code may be used up" in said
+    assert "did not end in time. The code may be used up" in said
 
 
-def test_who_breaks_it_off_is_told_that_the_code_may_be_spent(
+def test_an_interruption_says_that_the_code_may_be_used_up(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks_off(*_: object, **__: object) -> None:
@@ -344,7 +346,7 @@ def test_who_breaks_it_off_is_told_that_the_code_may_be_spent(
     before = box.files()
     status, said = box.run("enrol", "http://127.0.0.1:9", CODE)
     assert (status, box.files()) == (1, before)
-    assert "broken off. The code may be used up all the same" in said
+    assert "interrupted. The code may be used up anyway" in said
 
 
 def test_a_used_code_leaves_the_identity_that_is_there(box: Box, api: Api) -> None:
@@ -429,7 +431,7 @@ def test_sessions_of_one_person_never_become_anothers_by_oversight(box: Box, api
     before = box.files()
     status, said = box.run("enrol", api.url, "WXYZ6789", "--again")
     assert status == 1
-    assert "2 sessions of whom this device belongs to now are not delivered" in said
+    assert "2 sessions of the person this device belongs to now are not delivered" in said
     assert box.files() == before
     assert "WXYZ6789" in api.codes
 
