@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> int:
         if result.finding.state == "off":
             continue
         print(f"{result.name.capitalize()}: {result.finding.found}")
-        if result.finding.mend:
-            print(f"  {result.finding.mend}")
+        if result.finding.hint:
+            print(f"  {result.finding.hint}")
     if file == DEFAULT_FILE:
         print(f"Delivery: {systemd.restart(systemd.SYNC)}")
     else:

@@ -1,4 +1,4 @@
-"""Checks of what measures: the camera, and the models on this machine."""
+"""Checks of the camera and of the models on this machine."""
 
 import math
 import statistics
@@ -19,41 +19,47 @@ from agent.measure.recording import Tracker
 from agent.records import FaceLandmarks, Frame
 
 ROUNDS = 20
-SHARE = 0.7  # of a frame's time: the rest goes into getting the picture and cutting out the face
-DARK = 8  # mean of 0 to 255
-FACE_FRAMES = 30  # a second at the usual rate: the detector looks ten times in it
+SHARE = 0.7  # of a frame's time; the rest is for reading the picture and cropping the face
+DARK = 8  # mean pixel value, 0 to 255
+FACE_FRAMES = 30  # one second at the usual rate, in which the detector runs ten times
 MODELS = "sudo blink-agent models fetch"
 
 
 def camera(
-    wish: CameraConfig,
-    open_: Callable[[], Camera],
+    settings: CameraConfig,
+    open_camera: Callable[[], Camera],
     holder: int | None,
     tracker: Callable[[], Tracker] | None = None,
 ) -> Finding:
-    """Whether it opens and gives a picture, and whether a face in it is upright.
+    """Check that the camera opens and gives a picture, and that a face in it is upright.
 
-    `holder` is the process of `watch`, which has it then. No face is no fault.
+    `holder` is the process of `watch` if that has the camera open. A missing face is no fault.
     """
-    if holder is not None and wish.source != "replay":
-        return ok(f"{_named(wish)}: blink-agent watch has it open (process {holder})")
+    if holder is not None and settings.source != "replay":
+        return ok(f"{_named(settings)}: in use by blink-agent watch (process {holder})")
     begun = time.monotonic()
     try:
-        opened = open_()
+        opened = open_camera()
         try:
             opened.start()
-            frame = opened.read(wish.timeout_s)
+            frame = opened.read(settings.timeout_s)
             took_s = time.monotonic() - begun
-            face = None if frame is None or tracker is None else _face(opened, frame, wish, tracker)
+            face = (
+                None
+                if frame is None or tracker is None
+                else _face(opened, frame, settings, tracker)
+            )
         finally:
             opened.close()
     except CameraError as error:
-        return bad(f"{_named(wish)}: {error}", _mend(wish, str(error)))
+        return bad(f"{_named(settings)}: {error}", _hint(settings, str(error)))
     if frame is None:
-        return bad(f"{_named(wish)}: the video has no frame", "name another in [camera] file")
+        return bad(
+            f"{_named(settings)}: the video has no frames", "set [camera] file to another video"
+        )
     dark = "; it is dark: is the lens covered?" if float(frame.pixels.mean()) < DARK else ""
     size = f"{opened.width}x{opened.height}, first frame after {took_s:.1f} s"
-    found = f"{_named(wish)}: {size}{dark}"
+    found = f"{_named(settings)}: {size}{dark}"
     return ok(found) if tracker is None else _upright(found, face)
 
 
@@ -66,9 +72,9 @@ def _upright(found: str, face: FaceLandmarks | None) -> Finding:
 
 
 def _face(
-    opened: Camera, first: Frame, wish: CameraConfig, tracker: Callable[[], Tracker]
+    opened: Camera, first: Frame, settings: CameraConfig, tracker: Callable[[], Tracker]
 ) -> FaceLandmarks | None:
-    """The first face in a few frames; None as well where the models are missing."""
+    """Return the first face in a few frames. Return None too if the models are missing."""
     frame: Frame | None = first
     try:
         finder = tracker()
@@ -79,7 +85,7 @@ def _face(
             return None
         if (face := finder.find(frame)) is not None:
             return face
-        frame = opened.read(wish.timeout_s)
+        frame = opened.read(settings.timeout_s)
     return None
 
 
@@ -89,40 +95,40 @@ def _turn(face: FaceLandmarks) -> str:
     return f"set [camera] rotate to {degrees}"
 
 
-def _named(wish: CameraConfig) -> str:
-    where = {"usb": wish.device, "replay": wish.file}.get(wish.source)
-    return f"{wish.source} {where}" if where else wish.source
+def _named(settings: CameraConfig) -> str:
+    where = {"usb": settings.device, "replay": settings.file}.get(settings.source)
+    return f"{settings.source} {where}" if where else settings.source
 
 
-def _mend(wish: CameraConfig, said: str) -> str:
+def _hint(settings: CameraConfig, said: str) -> str:
     if "python3-picamera2" in said:
-        return "sudo apt install python3-picamera2; or name another [camera] source"
-    if wish.source == "picamera2":
-        return "switch it off and look at the ribbon cable at both ends; then: rpicam-hello --list"
-    if wish.source == "usb":
-        return "is it plugged in, and [camera] device its name (ls /dev/v4l/by-id/)? Were you root?"
-    return "name a video in [camera] file"
+        return "sudo apt install python3-picamera2; or set another [camera] source"
+    if settings.source == "picamera2":
+        return "switch it off, check both ends of the ribbon cable, then run: rpicam-hello --list"
+    if settings.source == "usb":
+        return "is it plugged in? Is [camera] device its name (ls /dev/v4l/by-id/)? Were you root?"
+    return "set [camera] file to a video"
 
 
 def model(cache: Path, threads: int, fps: float) -> Finding:
-    """Whether the models run here, and fast enough for the camera. Raises ModelError."""
+    """Check that the models run here, fast enough for the camera. Raises ModelError."""
     models = load_models(cache, threads)
     look_ms, glance_ms = times_ms(AttentionMesh(models), ROUNDS)
     runtime = type(models.trunk).__module__.split(".")[0]
     mean_ms, period_ms = glance_ms + look_ms / max(1.0, LOOK_S * fps), 1000 / fps
     found = (
-        f"a look at the face {look_ms:.1f} ms, at the eyes alone {glance_ms:.1f} ms with {runtime};"
+        f"the whole face takes {look_ms:.1f} ms, the eyes alone {glance_ms:.1f} ms with {runtime};"
         f" a frame at {fps:g} fps has {period_ms:.1f} ms"
     )
     if mean_ms <= SHARE * period_ms:
         return ok(found)
-    # Solved for the rate at which glances and the looks between them fill that share.
+    # The frame rate at which glances and the looks between them fill that share.
     can = (SHARE * 1000 - look_ms / LOOK_S) / glance_ms
     return bad(found, f"set [camera] fps to {max(1, int(can))} or less, or [model] threads to 2")
 
 
 def times_ms(mesh: AttentionMesh, rounds: int) -> tuple[float, float]:
-    """Of a look at a whole face and of a glance at its eyes: medians of `rounds`, on noise."""
+    """Return the median times of a look at a face and a glance at its eyes, on noise, in ms."""
     pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     frame, crop = Frame(0.0, pixels), Region(320, 240, 300).to_frame(CROP)
     return (

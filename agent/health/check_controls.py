@@ -1,4 +1,4 @@
-"""Checks of what a person touches and sees: the button and the light."""
+"""Checks of the button and the light."""
 
 import contextlib
 import fcntl
@@ -13,88 +13,91 @@ from agent.config import ControlsConfig
 from agent.health.doctor import Finding, bad, off, ok
 
 LIT_S = 0.5
-_HELD = 0x80604518  # EVIOCGKEY of 96 bytes: what only an input device with keys answers
+_HELD = 0x80604518  # EVIOCGKEY of 96 bytes: only an input device with keys answers it
 _PINS = "is this a Raspberry Pi, and may this user use GPIO? sudo blink-agent doctor"
 
 
-def button(wish: ControlsConfig, holder: int | None) -> Finding:
-    """Whether its line can be had and it is not stuck. `holder`: the process of `watch`."""
-    if (finding := _no_pin(wish, f"GPIO {wish.button_gpio}", holder)) is not None:
+def button(config: ControlsConfig, holder: int | None) -> Finding:
+    """Check that the button's GPIO line is available and that the button is not stuck.
+
+    `holder` is the process of `watch` if that has the line open.
+    """
+    if (finding := _without_pin(config, f"GPIO {config.button_gpio}", holder)) is not None:
         return finding
     import gpiozero
 
     try:
-        with _elsewhere():
-            line = gpiozero.DigitalInputDevice(wish.button_gpio, pull_up=True)
+        with _in_temporary_directory():
+            line = gpiozero.DigitalInputDevice(config.button_gpio, pull_up=True)
             pressed = bool(line.is_active)
             line.close()
-    except Exception as error:  # each pin library has its own
-        return _refused(f"GPIO {wish.button_gpio}", error)
+    except Exception as error:  # each pin library raises its own
+        return _refused(f"GPIO {config.button_gpio}", error)
     if pressed:
         return bad(
-            f"GPIO {wish.button_gpio} reads as pressed: if nobody presses it, it is stuck or"
-            " wired to ground for good",
-            "take the button's wires off: is it well then?",
+            f"GPIO {config.button_gpio} reads as pressed: if nobody presses it, it is stuck or"
+            " permanently wired to ground",
+            "disconnect the button: does the check pass now?",
         )
-    return ok(f"GPIO {wish.button_gpio}: open, as it should be while nobody presses it")
+    return ok(f"GPIO {config.button_gpio}: open, as it should be while nobody presses it")
 
 
-def light(wish: ControlsConfig, holder: int | None) -> Finding:
-    """Whether its line can be had; it is lit for a moment, which a person has to see."""
-    if (finding := _no_pin(wish, f"GPIO {wish.led_gpio}", holder)) is not None:
+def light(config: ControlsConfig, holder: int | None) -> Finding:
+    """Check that the light's GPIO line is available, and light it briefly for a person to see."""
+    if (finding := _without_pin(config, f"GPIO {config.led_gpio}", holder)) is not None:
         return finding
     import gpiozero
 
     try:
-        with _elsewhere():
-            led = gpiozero.LED(wish.led_gpio)
+        with _in_temporary_directory():
+            led = gpiozero.LED(config.led_gpio)
             led.on()
             time.sleep(LIT_S)
             led.close()
-    except Exception as error:  # each pin library has its own
-        return _refused(f"GPIO {wish.led_gpio}", error)
-    return ok(f"GPIO {wish.led_gpio}: lit for {LIT_S:g} s; did you see it?")
+    except Exception as error:  # each pin library raises its own
+        return _refused(f"GPIO {config.led_gpio}", error)
+    return ok(f"GPIO {config.led_gpio}: lit for {LIT_S:g} s; did you see it?")
 
 
 def input_button(path: Path | None) -> Finding:
-    """Whether a foot switch or USB button is there and has keys."""
+    """Check that a foot switch or USB button is plugged in and has keys."""
     if path is None:
         return off("none is configured")
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return bad(f"{path} is not there", "plug it in; its name: ls /dev/input/by-id/")
+        return bad(f"{path} does not exist", "plug it in; find its name: ls /dev/input/by-id/")
     except OSError as error:
         return bad(f"{path}: {error.strerror}", "may this user read it? sudo blink-agent doctor")
     try:
         fcntl.ioctl(file, _HELD, bytes(96))
     except OSError:
-        return bad(f"{path} is no device with keys", "its name: ls /dev/input/by-id/")
+        return bad(f"{path} has no keys", "find its name: ls /dev/input/by-id/")
     finally:
         os.close(file)
-    return ok(f"{path}: there, with keys")
+    return ok(f"{path}: present, with keys")
 
 
 @contextlib.contextmanager
-def _elsewhere() -> Iterator[None]:
-    """lgpio leaves a file in the working directory, whatever that is."""
+def _in_temporary_directory() -> Iterator[None]:
+    """Run in a temporary directory: lgpio leaves a file in the working directory."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         yield
 
 
-def _no_pin(wish: ControlsConfig, line: str, holder: int | None) -> Finding | None:
-    """What there is to say without touching a pin."""
-    if wish.pins == "none":
-        return off("none is configured: the device is used by command")
-    if wish.pins == "mock":
-        return off(f"{line} is a stand-in, as configured: no hardware")
+def _without_pin(config: ControlsConfig, line: str, holder: int | None) -> Finding | None:
+    """Return a finding if no pin need be touched, or else None."""
+    if config.pins == "none":
+        return off("none is configured: the device is controlled by commands")
+    if config.pins == "mock":
+        return off(f"{line} is mocked, as configured: no hardware")
     if holder is not None:
-        return ok(f"{line}: blink-agent watch has it (process {holder})")
+        return ok(f"{line}: in use by blink-agent watch (process {holder})")
     return None
 
 
 def _refused(line: str, error: Any) -> Finding:
     said = str(error) or type(error).__name__
     if "busy" in said.lower():
-        return bad(f"{line} is somebody else's: {said}", "sudo gpioinfo: who holds it?")
-    return bad(f"{line} can't be had: {said}", _PINS)
+        return bad(f"{line} is in use by another program: {said}", "find it: sudo gpioinfo")
+    return bad(f"{line} is not available: {said}", _PINS)

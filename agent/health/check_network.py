@@ -1,4 +1,4 @@
-"""Checks of the way to the server: credentials, broker, server."""
+"""Checks of the connection to the server: credentials, broker, server."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,12 +15,12 @@ from agent.transport.request import Answer, UnreachedError, ask, is_loopback
 
 ENROL = "get a code from the server, then: sudo blink-agent enrol URL CODE"
 AGAIN = "get a code from the server, then: sudo blink-agent enrol URL CODE --again"
-CLOCKS_APART_S = 60.0  # more than a slow answer takes, less than anybody would accept in a history
-PATH = "/api/session/start/"  # OPTIONS: asks who we are, and changes nothing
+CLOCKS_APART_S = 60.0  # longer than a slow answer takes, shorter than matters in a history
+PATH = "/api/session/start/"  # with OPTIONS: checks the token and changes nothing
 
 
 def credentials(settings: AgentConfig) -> Finding:
-    """Whether this device is somebody's, and its secrets are there and secret."""
+    """Check that this device is enrolled and that its secrets exist and are private."""
     server, mqtt = settings.server, settings.mqtt
     if server.device is None or server.url is None:
         return bad("this device is not enrolled", ENROL)
@@ -31,11 +31,11 @@ def credentials(settings: AgentConfig) -> Finding:
         if (finding := _secret(path)) is not None:
             return finding
     names = " and ".join(path.name for path in secrets)
-    return ok(f"device {server.device}; {names} there, and nobody else's to read")
+    return ok(f"device {server.device}; {names} present and private")
 
 
 def _secret(path: Path) -> Finding | None:
-    """What is wrong with a secret's file, or None."""
+    """Return what is wrong with a secret's file, or None."""
     try:
         mode = path.stat().st_mode & 0o777
         empty = not path.read_text("utf-8").strip()
@@ -52,60 +52,58 @@ def _secret(path: Path) -> Finding | None:
     return None
 
 
-def broker(settings: AgentConfig, ways: Sequence[Transport]) -> Finding:
-    """Whether the broker lets this device in. `ways`: a transport to it, or none."""
+def broker(settings: AgentConfig, transports: Sequence[Transport]) -> Finding:
+    """Check that the broker accepts this device. `transports` holds a transport to it, or none."""
     host, port = settings.mqtt.host, settings.mqtt.port
     if host is None:
-        return off("none is configured: sessions go over HTTP alone")
-    if not ways:
-        return bad(f"{host}: there is no device id for it", ENROL)
-    with closing(ways[0]) as way:
+        return off("none is configured: sessions go over HTTP only")
+    if not transports:
+        return bad(f"{host}: this device has no ID for it", ENROL)
+    with closing(transports[0]) as transport:
         try:
-            list(way.deliver([], 0))
+            list(transport.deliver([], 0))
         except DeliveryError as error:
-            return bad(f"{host}:{port}: {error}", _mend_broker(str(error)))
+            return bad(f"{host}:{port}: {error}", _broker_hint(str(error)))
     tls = "over TLS" if settings.mqtt.tls else "without TLS"
-    return ok(f"{host}:{port} lets this device in, {tls}")
+    return ok(f"{host}:{port} accepts this device, {tls}")
 
 
-def _mend_broker(said: str) -> str:
+def _broker_hint(said: str) -> str:
     if "refuses" in said:
-        return f"its password is not this device's any more: {AGAIN}"
+        return f"it does not accept this device's password: {AGAIN}"
     if "CERTIFICATE" in said or "certificate" in said:
-        return "name the authority of its certificate: [mqtt] ca_file; is the clock right?"
-    return "is there a network? Is [mqtt] host and port the broker's, and does it run?"
+        return "set [mqtt] ca_file to its certificate authority; is the clock right?"
+    return "is there a network? Are [mqtt] host and port right, and does the broker run?"
 
 
 def server(settings: AgentConfig) -> Finding:
-    """Whether the server is there, is who it should be, and knows this device's token."""
+    """Check that the server answers, is the right one, and accepts this device's token."""
     url, token = settings.server.url, settings.api_token
     if url is None:
-        return bad("no address is configured", ENROL)
+        return bad("no server address is configured", ENROL)
     if token is None:
-        return bad(f"{url}: there is no token for it", ENROL)
-    settings_s = settings.server.timeout_s
+        return bad(f"{url}: this device has no token for it", ENROL)
+    timeout_s = settings.server.timeout_s
     try:
         answer = ask(
             "OPTIONS",
             url.rstrip("/") + PATH,
             ca_file=settings.server.ca_file,
             token=token,
-            answer_s=settings_s,
+            answer_s=timeout_s,
         )
     except UnreachedError as error:
-        return bad(f"{url}: {error}", _mend_server(str(error)))
-    return _said(url, answer)
+        return bad(f"{url}: {error}", _server_hint(str(error)))
+    return _finding(url, answer)
 
 
-def _said(url: str, answer: Answer) -> Finding:
+def _finding(url: str, answer: Answer) -> Finding:
     status = answer.status
     if status in (401, 403):
         return bad(f"{url} refuses this device's token ({status})", AGAIN)
     if 300 <= status < 400:
-        return bad(
-            f"{url} leads elsewhere ({status})", "give the address it leads to: [server] url"
-        )
-    # Many a server and login page answers this to everybody.
+        return bad(f"{url} redirects ({status})", "set [server] url to the address it redirects to")
+    # Many servers and login pages give this answer to any request.
     if status == 404 or (status < 300 and "json" not in answer.headers.get("Content-Type", "")):
         return bad(f"there is no Blinklog server at {url} ({status})", "correct [server] url")
     if status >= 400:
@@ -113,11 +111,11 @@ def _said(url: str, answer: Answer) -> Finding:
     apart_s = _apart_s(answer.headers.get("Date"))
     if apart_s is not None and apart_s > CLOCKS_APART_S:
         return bad(
-            f"{url} takes this device's token; its clock and this one are {apart_s:.0f} s apart",
+            f"{url} accepts this device's token; its clock and this one are {apart_s:.0f} s apart",
             "is the time service running here? timedatectl",
         )
-    open_ = "" if _private(url) else ", without TLS: anybody in between can read the token"
-    return ok(f"{url} takes this device's token{open_}")
+    open_ = "" if _private(url) else ", without TLS: the token is sent unencrypted"
+    return ok(f"{url} accepts this device's token{open_}")
 
 
 def _private(url: str) -> bool:
@@ -134,9 +132,9 @@ def _apart_s(date: str | None) -> float | None:
     return abs((datetime.now(UTC) - there).total_seconds())
 
 
-def _mend_server(said: str) -> str:
+def _server_hint(said: str) -> str:
     if "certificate" in said:
-        return "is the clock right? A private authority's certificate is named by [server] ca_file"
-    if "name is not known" in said:
+        return "is the clock right? For a private authority set [server] ca_file"
+    if "can't be resolved" in said:
         return "is there a network? (ip addr; ping the router) Is [server] url right?"
     return "is there a network? Is [server] url right, and does the server run?"

@@ -14,29 +14,29 @@ from agent.store.store import Store
 from agent.system.owner import acting_as_owner
 from agent.system.units import Unit
 
-LOW_BYTES = 50 << 20  # hundreds of long sessions, and what logs and upgrades need beside them
-RESTARTS = 10  # since the boot: more is no accident
+LOW_BYTES = 50 << 20  # hundreds of long sessions, and what logs and upgrades need
+RESTARTS = 10  # since boot; more are no coincidence
 SUDO = "sudo blink-agent doctor"
-TIME = "connect it to a network, or give it a battery clock; then: timedatectl"
+TIME = "connect it to a network or add a battery-backed clock; then run: timedatectl"
 
 
 def store(path: Path, opened: Callable[[], AbstractContextManager[Store]]) -> Finding:
-    """Whether it is whole, of this version's schema, and takes a write."""
+    """Check that the store is undamaged, has this version's schema, and can be written."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return _absent(path)
     except PermissionError:
-        return bad(f"{path} is not this user's to read", SUDO)
+        return bad(f"{path} can't be read by this user", SUDO)
     try:
-        with opened() as here:
-            here.note("doctor", {"at": datetime.now(UTC).isoformat(timespec="seconds")})
-            counts, past = here.counts(), here.noted("store")
+        with opened() as opened_store:
+            opened_store.note("doctor", {"at": datetime.now(UTC).isoformat(timespec="seconds")})
+            counts, past = opened_store.counts(), opened_store.noted("store")
     except StoreError as error:
-        return bad(str(error), _mend_store(str(error)))
+        return bad(str(error), _store_hint(str(error)))
     aside = f"; a damaged one was set aside: {past['set_aside']}" if past else ""
     return ok(
-        f"{path}: whole, takes writes; sessions: {counts['sessions']}, pending:"
+        f"{path}: undamaged, writable; sessions: {counts['sessions']}, pending:"
         f" {counts['pending']}, refused: {counts['parked']}{aside}"
     )
 
@@ -44,26 +44,26 @@ def store(path: Path, opened: Callable[[], AbstractContextManager[Store]]) -> Fi
 def _absent(path: Path) -> Finding:
     with acting_as_owner(path):
         folder = next(each for each in path.absolute().parents if each.exists())
-        may = os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
-    if may:
-        return off(f"{path}: none yet; the first service to start makes it")
-    return bad(f"{path}: none, and {folder} can't be written", f"is {folder} the service's own?")
+        writable = os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+    if writable:
+        return off(f"{path}: none yet; the first service to start creates it")
+    return bad(f"{path}: none, and {folder} can't be written", f"who owns {folder}?")
 
 
-def _mend_store(said: str) -> str:
+def _store_hint(said: str) -> str:
     if "disk is full" in said:
-        return "make room: see the disk"
+        return "make space: see the disk"
     if "ermission" in said:
         return SUDO
     if "ead-only" in said:
-        return "the card may be worn out: sudo dmesg | grep -i mmc; then a new card"
+        return "the card may be worn out: sudo dmesg | grep -i mmc; then replace the card"
     if "newer" in said:
         return "install the version that wrote it, or a newer one"
     return "see journalctl -u blinklog-watch; a worn-out card? sudo dmesg | grep -i mmc"
 
 
 def disk(path: Path) -> Finding:
-    """Whether there is room to go on, and it can be written at all."""
+    """Check that the disk can be written and has free space."""
     folder = next(each for each in path.absolute().parents if each.exists())
     state = os.statvfs(folder)
     free = shutil.disk_usage(folder).free
@@ -71,36 +71,36 @@ def disk(path: Path) -> Finding:
     if state.f_flag & os.ST_RDONLY:
         return bad(f"{folder} is read-only", "sudo dmesg | grep -i mmc: a worn-out card?")
     if free < LOW_BYTES:
-        return bad(room, "make room: journalctl --vacuum-size=50M, apt clean; or a larger card")
+        return bad(room, "make space: journalctl --vacuum-size=50M, apt clean; or a larger card")
     if state.f_files and not state.f_favail:
-        return bad(f"{room}, and no inode", "something makes files without end: find them")
+        return bad(f"{room}, and no inode", "some program creates endless files: find it")
     return ok(room)
 
 
 def clock(clock: Clock, installed: Path = Path(__file__)) -> Finding:
-    """Whether the wall clock can be believed: a Pi without a battery boots into the past."""
+    """Check that the wall clock is plausible: a Pi without a battery boots with a past date."""
     now = clock.now()
     local = f"{now.isoformat(timespec='seconds')}, {clock.timezone()}"
     since = datetime.fromtimestamp(installed.stat().st_mtime, UTC)
     if now < since:
         return bad(f"{local}: before this software was installed ({since.date()})", TIME)
     if not clock.synchronized():
-        return bad(f"{local}: nobody has confirmed it: dates are marked as uncertain", TIME)
+        return bad(f"{local}: not synchronised: dates are marked as uncertain", TIME)
     return ok(f"{local}, synchronised")
 
 
 def services(units: Sequence[Unit] | None) -> Finding:
-    """Whether both run, start at boot, and stay up. None: there is no systemd here."""
+    """Check that both services run, start at boot and stay up. `units` is None without systemd."""
     if units is None:
         return off("systemd does not run here")
     found = "; ".join(f"{unit.name.removesuffix('.service')} {unit.text()}" for unit in units)
     for unit in units:
-        if mend := _mend_unit(unit):
-            return bad(found, mend)
+        if hint := _unit_hint(unit):
+            return bad(found, hint)
     return ok(found)
 
 
-def _mend_unit(unit: Unit) -> str | None:
+def _unit_hint(unit: Unit) -> str | None:
     if not unit.loaded:
         return f"install it: there is no {unit.name}"
     if unit.enabled != "enabled":
@@ -108,5 +108,5 @@ def _mend_unit(unit: Unit) -> str | None:
     if unit.active not in ("active", "reloading"):
         return f"journalctl -u {unit.name} -n 50; then: sudo systemctl restart {unit.name}"
     if unit.restarts > RESTARTS:
-        return f"why does it start again and again? journalctl -u {unit.name} -n 50"
+        return f"it keeps restarting: see journalctl -u {unit.name} -n 50"
     return None

@@ -1,7 +1,7 @@
-"""`blink-agent doctor`: one check after the other, each in a process of its own.
+"""`blink-agent doctor`: run the checks one after the other, each in its own process.
 
-So a camera that hangs in the kernel, a library that crashes and a network that says nothing cost
-one line of the report, and at most that check's own time.
+A camera that hangs in the kernel, a library that crashes or a network that does not answer then
+costs one line of the report and at most that check's time limit.
 """
 
 import contextlib
@@ -11,35 +11,35 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from agent.errors import AgentError
 
 State = Literal["ok", "bad", "off", "broken"]
-"""`off`: there is nothing to check, and that is meant. `broken`: the check itself failed."""
+"""`off`: there is nothing to check, as configured. `broken`: the check itself failed."""
 
-END_S = 1.0  # until a process that has given its finding is ended: libraries linger
+END_S = 1.0  # how long a process may take to exit after its finding: libraries linger
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found, and for what is bad, how to mend it."""
+    """What a check found, and for a problem, a hint how to fix it."""
 
     state: State
     found: str
-    mend: str | None = None
+    hint: str | None = None
 
     @property
-    def needs_mending(self) -> bool:
+    def needs_action(self) -> bool:
         """Whether somebody has to do something."""
         return self.state in ("bad", "broken")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something to look at, and how long that may take, in seconds.
+    """One check and its time limit in seconds.
 
     An AgentError that `look` raises is a finding too: its message says what is wrong.
     """
@@ -47,56 +47,61 @@ class Check:
     name: str
     limit_s: float
     look: Callable[[], Finding]
-    mend: str = "see journalctl -u blinklog-watch -u blinklog-sync"
+    hint: str = "see journalctl -u blinklog-watch -u blinklog-sync"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A check's finding, and how long it took, in seconds."""
+    """A check's finding, and how long it took in seconds."""
 
     name: str
     finding: Finding
     took_s: float
 
     def as_json(self) -> dict[str, Any]:
-        """One object of `doctor --json`."""
-        return {"check": self.name, **asdict(self.finding), "took_s": round(self.took_s, 3)}
+        """Return one object of `doctor --json`."""
+        finding = {
+            "state": self.finding.state,
+            "found": self.finding.found,
+            "mend": self.finding.hint,
+        }
+        return {"check": self.name, **finding, "took_s": round(self.took_s, 3)}
 
 
 def ok(found: str) -> Finding:
-    """All is well."""
+    """Return a finding without a problem."""
     return Finding("ok", found)
 
 
-def bad(found: str, mend: str) -> Finding:
-    """Somebody has to do something."""
-    return Finding("bad", found, mend)
+def bad(found: str, hint: str) -> Finding:
+    """Return a finding that needs action."""
+    return Finding("bad", found, hint)
 
 
 def off(found: str) -> Finding:
-    """Nothing to check, and that is meant."""
+    """Return a finding that there is nothing to check, as configured."""
     return Finding("off", found)
 
 
 def examine(checks: Sequence[Check]) -> Iterator[Result]:
-    """The results, as they come."""
+    """Run the checks; yield each result as it arrives."""
     for check in checks:
         begun = time.monotonic()
-        finding = _in_a_process(check)
+        finding = _in_process(check)
         yield Result(check.name, finding, time.monotonic() - begun)
 
 
 def looked(check: Check) -> Finding:
-    """The finding of a check, here and now, whatever becomes of it."""
+    """Run a check in this process. Every error becomes a finding."""
     try:
         return check.look()
     except AgentError as error:
-        return bad(str(error), check.mend)
-    except Exception as error:  # a check that breaks is a finding: the others go on
+        return bad(str(error), check.hint)
+    except Exception as error:  # a broken check must not stop the others
         return Finding("broken", f"the check itself failed: {type(error).__name__}: {error}")
 
 
-def _in_a_process(check: Check) -> Finding:
+def _in_process(check: Check) -> Finding:
     context = multiprocessing.get_context("fork")  # a new Python would take seconds on a Pi
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_report, args=(check, sending), daemon=True)
@@ -106,13 +111,13 @@ def _in_a_process(check: Check) -> Finding:
     sending.close()
     try:
         if not receiving.poll(check.limit_s):
-            return bad(f"no answer within {check.limit_s:g} s", check.mend)
+            return bad(f"no answer within {check.limit_s:g} s", check.hint)
         finding = receiving.recv()
         assert isinstance(finding, Finding)
         return finding
     except EOFError:
         process.join(END_S)
-        return Finding("broken", f"the check itself died: {_end(process.exitcode)}", check.mend)
+        return Finding("broken", f"the check itself died: {_end(process.exitcode)}", check.hint)
     finally:
         receiving.close()
         process.join(END_S)
@@ -127,7 +132,7 @@ def _end(status: int | None) -> str:
 
 
 def _report(check: Check, sending: Connection) -> None:
-    """In the child: libraries that print what they find say it in the finding's place."""
+    """Run the check in the child process, with the output of libraries silenced."""
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)

@@ -1,7 +1,7 @@
-"""`blink-agent status`: what the device is doing, what waits and why, in one report.
+"""The report of `blink-agent status`: what the device is doing, and what is unsent and why.
 
-Read from what the services note in the store, from their locks beside it and from systemd: it works
-while they run, when they don't, and where there is no store yet.
+It is read from the services' notes in the store, their lock files and systemd. It therefore works
+whether or not the services run, and before there is a store.
 """
 
 import importlib.metadata
@@ -23,8 +23,8 @@ from agent.system.process_lock import lock_owner
 from agent.system.systemd import units
 
 NONE = {"sessions": 0, "pending": 0, "parked": 0, "delivered": 0}
-LISTED = 20  # sessions that wait, by name; the count has them all
-NOTES = ("watch", "delivery", "store")  # what the services note there
+LISTED = 20  # unsent sessions listed by ID; the count includes all
+NOTES = ("watch", "delivery", "store")  # keys of the services' notes
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 BOARD = Path("/proc/device-tree/model")
 
@@ -33,7 +33,7 @@ OpenStore = Callable[[], AbstractContextManager[Store]]
 
 
 def report(settings: AgentConfig, open_store: OpenStore, clock: Clock) -> Report:
-    """All of it, as `status --json` prints it. `sessions` is null where the store can't be read."""
+    """Return the report of `status --json`. `sessions` is None if the store can't be read."""
     kept = _kept(settings.store_path, open_store)
     return {
         "version": __version__,
@@ -53,7 +53,7 @@ def report(settings: AgentConfig, open_store: OpenStore, clock: Clock) -> Report
 
 
 def _kept(path: Path, open_store: OpenStore) -> Report:
-    """What the store says. Nothing is made where there is none."""
+    """Return the store's part of the report. A missing store is not created."""
     found: Report = {**dict.fromkeys((*NOTES, "sessions", "active")), "waiting": [], "parked": []}
     found["database"] = {"path": str(path), "exists": True}
     try:
@@ -82,7 +82,7 @@ def _kept(path: Path, open_store: OpenStore) -> Report:
 
 
 def _open(stored: StoredSession) -> bool:
-    """Whether there is anything to say of it: it goes on, waits, or was refused."""
+    """Return whether a session is listed: active, unsent or rejected."""
     return not stored.delivered or stored.state == "active"
 
 
@@ -96,8 +96,11 @@ def _session(stored: StoredSession) -> Report:
 
 
 def _doing(path: Path, kept: Report) -> Report:
-    """`state`: starting, ready, measuring, finishing, fault, stopped, `not running`, or, to a user
-    who may not look, `unknown`."""
+    """Return the `doing` part of the report.
+
+    `state` is starting, ready, measuring, finishing, fault, stopped, `not running`, or `unknown` if
+    this user may not look.
+    """
     try:
         process, sync = lock_owner(path, "watch"), lock_owner(path, "sync")
     except AgentError:
@@ -117,7 +120,7 @@ def _doing(path: Path, kept: Report) -> Report:
 
 
 def _state(note: Report, active: StoredSession | None) -> str:
-    """As watch noted it; the store knows of a beginning before and of an end after it."""
+    """Return the state that watch noted, corrected by the active session in the store."""
     state = str(note.get("state", "starting"))
     if state == "measuring" and active is None:
         return "finishing"
@@ -125,7 +128,7 @@ def _state(note: Report, active: StoredSession | None) -> str:
 
 
 def _next_try(delivery: Report | None, clock: Clock) -> str | None:
-    """When sync tries again, as it planned it: noted once a minute, so it may be over."""
+    """Return when sync tries again. The plan is noted once a minute, so it may already be past."""
     planned = (delivery or {}).get("next_try")
     now = clock.now().isoformat(timespec="seconds")
     return max(str(planned), now) if planned else None

@@ -1,4 +1,4 @@
-"""A status report for people: a line for each thing, the most asked for first."""
+"""The status report as text: one line per item, the most important first."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,17 +6,17 @@ from typing import Any
 
 Report = dict[str, Any]
 
-UNKNOWN = "not this user's to know: sudo blink-agent status"
+UNKNOWN = "this user may not see it: sudo blink-agent status"
 STATES = {
-    "ready": "idle: press the button to begin",
-    "starting": "starting: the camera and the models are being opened",
+    "ready": "idle: press the button to start",
+    "starting": "starting: opening the camera and the models",
     "finishing": "finishing a session",
     "unknown": UNKNOWN,
 }
 
 
 def lines(report: Report) -> list[str]:
-    """What `blink-agent status` prints."""
+    """Return the lines that `blink-agent status` prints."""
     return [f"{name:12} {text}".rstrip() for name, text in _lines(report)]
 
 
@@ -37,7 +37,7 @@ def _doing(report: Report) -> str:
     doing, note = report["doing"], report["watch"] or {}
     state = doing["state"]
     if state == "measuring":
-        late = ", and this device does not keep up" if note.get("keeps_up") is False else ""
+        late = ", and this device is too slow to keep up" if note.get("keeps_up") is False else ""
         return f"measuring since {_local(doing['since'])}, session {doing['session_id']}{late}"
     if state == "fault":
         return f"fault: {note.get('problem')}"
@@ -52,11 +52,11 @@ def _waiting(report: Report) -> Iterator[tuple[str, str]]:
         return
     yield (
         "sessions",
-        f"{counts['sessions']} kept: {counts['delivered']} delivered, {counts['pending']} waiting,"
-        f" {counts['parked']} refused by the server",
+        f"{counts['sessions']} stored: {counts['delivered']} delivered, {counts['pending']}"
+        f" unsent, {counts['parked']} refused by the server",
     )
     for each in report["waiting"]:
-        yield "waiting", f"{each['id']} of {_local(each['started_at'])}, {each['state']}"
+        yield "unsent", f"{each['id']} of {_local(each['started_at'])}, {each['state']}"
     for each in report["parked"]:
         yield "refused", f"{each['id']}: {each['reason']}"
 
@@ -70,7 +70,7 @@ def _delivery(report: Report) -> str:
     at = f" ({_local(note['at'])})" if problem and note.get("at") else ""
     again = f"next try {_local(report['next_try'])}" if problem and report["next_try"] else ""
     trouble = f"{problem}{at}" if problem else ""
-    return "; ".join(filter(None, (running, trouble, again))) or "nothing is wrong"
+    return "; ".join(filter(None, (running, trouble, again))) or "no problems"
 
 
 def _contact(report: Report) -> str:
@@ -116,7 +116,7 @@ def _versions(versions: Report) -> str:
 
 
 def _local(moment: Any) -> str:
-    """A moment in this machine's own zone; what is no moment stays as it is."""
+    """Format an ISO time in this machine's time zone. Return other text unchanged."""
     try:
         there = datetime.fromisoformat(str(moment))
     except ValueError:

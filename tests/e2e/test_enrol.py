@@ -56,8 +56,8 @@ def test_a_code_makes_a_box_a_device_that_delivers_both_ways(installed: Installa
     done = installed.agent(file, "enrol", installed.url, made["code"].lower(), *trust)
     assert done.returncode == 0, done.stderr
     assert "Kitchen" in done.stdout
-    assert "takes this device's token" in done.stdout
-    assert "lets this device in, over TLS" in done.stdout
+    assert "accepts this device's token" in done.stdout
+    assert "accepts this device, over TLS" in done.stdout
     assert "# in the kitchen" in file.read_text()
     assert installed.agent(file, "sync", "--once").returncode == 0
     session = arrived(installed, before)

@@ -118,7 +118,7 @@ def test_a_code_makes_the_device_somebodys(box: Box, api: Api) -> None:
     assert mode(box.folder / "api-token") == mode(box.folder / "mqtt-password") == 0o600
     assert mode(box.file) & 0o444 == 0o444
     assert "Kitchen" in said
-    assert "takes this device's token" in said
+    assert "accepts this device's token" in said
     assert TOKEN not in said
     assert "a-long-password" not in said
     assert api.requests == [("POST", "/api/device/claim/"), ("OPTIONS", "/api/session/start/")]
@@ -387,7 +387,7 @@ def test_a_private_authority_is_trusted_once_it_is_given(box: Box, tmp_path: Pat
 
         status, said = box.run("enrol", api.url, CODE, "--ca", str(made[0]))
         assert status == 0, said
-        assert "takes this device's token" in said
+        assert "accepts this device's token" in said
     copied = box.folder / "ca.crt"
     assert copied.read_text() == made[0].read_text()
     assert mode(copied) == 0o644

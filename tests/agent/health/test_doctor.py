@@ -72,7 +72,7 @@ def test_a_check_that_hangs_crashes_or_breaks_is_a_finding_and_the_others_go_on(
     assert results[4].state == "broken"
     assert "ZeroDivisionError" in results[4].found
     assert results[5:] == [ok("well"), off("none")]
-    assert [each.needs_mending for each in results] == [True] * 5 + [False] * 2
+    assert [each.needs_action for each in results] == [True] * 5 + [False] * 2
 
 
 # The eyes
@@ -89,8 +89,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_camera_that_gives_a_picture_is_well(video: Path) -> None:
-    wish = CameraConfig(source="replay", file=video)
-    finding = check_camera.camera(wish, lambda: ReplayCamera(video), None)
+    wanted = CameraConfig(source="replay", file=video)
+    finding = check_camera.camera(wanted, lambda: ReplayCamera(video), None)
     assert finding.state == "ok"
     assert "160x120, first frame after" in finding.found
 
@@ -107,10 +107,10 @@ def test_a_camera_that_hangs_head_down_is_said_with_the_setting(
     for _ in range(8):
         writer.write(picture)
     writer.release()
-    wish = CameraConfig(source="replay", file=path)
-    finding = check_camera.camera(wish, lambda: ReplayCamera(path), None, new_tracker)
+    wanted = CameraConfig(source="replay", file=path)
+    finding = check_camera.camera(wanted, lambda: ReplayCamera(path), None, new_tracker)
     assert finding.state == "bad"
-    assert finding.mend == f"set [camera] rotate to {degrees}"
+    assert finding.hint == f"set [camera] rotate to {degrees}"
 
 
 def test_an_upright_face_and_an_empty_picture_are_both_well(
@@ -119,18 +119,20 @@ def test_an_upright_face_and_an_empty_picture_are_both_well(
     upright = tmp_path / "upright.avi"
     write_video(upright, portrait, Schedule(()), seconds=0.5)
     for path, said in ((upright, "a face in it, upright"), (video, "no face in it now")):
-        wish = CameraConfig(source="replay", file=path)
-        finding = check_camera.camera(wish, lambda path=path: ReplayCamera(path), None, new_tracker)
+        wanted = CameraConfig(source="replay", file=path)
+        finding = check_camera.camera(
+            wanted, lambda path=path: ReplayCamera(path), None, new_tracker
+        )
         assert finding.state == "ok"
         assert said in finding.found
 
 
 def test_a_camera_that_cannot_be_had_is_said_with_what_to_try(tmp_path: Path) -> None:
-    wish = CameraConfig(source="usb", device=str(tmp_path / "video0"))
-    finding = check_camera.camera(wish, lambda: UsbCamera(wish.device, 640, 480, 30), None)
+    wanted = CameraConfig(source="usb", device=str(tmp_path / "video0"))
+    finding = check_camera.camera(wanted, lambda: UsbCamera(wanted.device, 640, 480, 30), None)
     assert finding.state == "bad"
     assert "can't be opened" in finding.found
-    assert "plugged in" in str(finding.mend)
+    assert "plugged in" in str(finding.hint)
 
 
 def test_a_camera_that_watch_has_is_left_alone() -> None:
@@ -144,18 +146,18 @@ def test_a_camera_that_watch_has_is_left_alone() -> None:
 def test_inference_is_timed_and_held_against_the_frame_rate(model_cache: Path) -> None:
     finding = check_camera.model(model_cache, 1, 15)
     assert finding.state == "ok"
-    assert "a look at the face" in finding.found
+    assert "the whole face takes" in finding.found
     assert "at 15 fps has 66.7 ms" in finding.found
     slow = check_camera.model(model_cache, 1, 100_000)
     assert slow.state == "bad"
-    assert "set [camera] fps to" in str(slow.mend)
+    assert "set [camera] fps to" in str(slow.hint)
 
 
 def test_models_that_are_not_there_are_to_be_fetched(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is missing"):
         check_camera.model(tmp_path, 1, 30)
     checks = {check.name: check for check in cli_doctor.checks(AgentConfig())}
-    assert "models fetch" in checks["model"].mend
+    assert "models fetch" in checks["model"].hint
 
 
 # The hands
@@ -201,7 +203,7 @@ def test_pins_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> No
     for look in (check_controls.button, check_controls.light):
         finding = look(ControlsConfig(), None)
         assert finding.state == "bad"
-        assert "can't be had" in finding.found
+        assert "is not available" in finding.found
 
 
 def test_a_line_that_another_program_has_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,12 +212,12 @@ def test_a_line_that_another_program_has_is_said(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(gpiozero, "LED", busy)
     finding = check_controls.light(ControlsConfig(), None)
-    assert "somebody else's" in finding.found
+    assert "in use by another program" in finding.found
 
 
 def test_what_watch_holds_or_nobody_wants_is_not_touched() -> None:
     for look in (check_controls.button, check_controls.light):
-        assert "blink-agent watch has it (process 7)" in look(ControlsConfig(), 7).found
+        assert "in use by blink-agent watch (process 7)" in look(ControlsConfig(), 7).found
         assert look(ControlsConfig(pins="none"), 7).state == "off"
         assert look(ControlsConfig(pins="mock"), None).state == "off"
 
@@ -224,8 +226,8 @@ def test_a_usb_button_is_there_and_has_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check_controls.input_button(None).state == "off"
-    assert "is not there" in check_controls.input_button(tmp_path / "pedal").found
-    assert "no device with keys" in check_controls.input_button(Path("/dev/null")).found
+    assert "does not exist" in check_controls.input_button(tmp_path / "pedal").found
+    assert "has no keys" in check_controls.input_button(Path("/dev/null")).found
     monkeypatch.setattr(fcntl, "ioctl", lambda *_: bytes(96))
     assert check_controls.input_button(Path("/dev/null")).state == "ok"
 
@@ -270,7 +272,7 @@ def test_a_store_of_a_newer_version_is_said(tmp_path: Path) -> None:
         newer.execute("PRAGMA user_version = 99")
     finding = check_system.store(path, lambda: opened(path))
     assert finding.state == "bad"
-    assert finding.mend == "install the version that wrote it, or a newer one"
+    assert finding.hint == "install the version that wrote it, or a newer one"
 
 
 def test_a_damaged_store_that_was_replaced_is_told_of(tmp_path: Path) -> None:
@@ -292,7 +294,7 @@ def test_a_small_a_full_and_a_read_only_disk_are_said(small_disk: Path) -> None:
     for finding in (check_system.disk(path), check_system.store(path, lambda: opened(path))):
         assert finding.state == "bad"
         assert "ead-only" in finding.found
-        assert "mmc" in str(finding.mend)
+        assert "mmc" in str(finding.hint)
 
 
 def test_a_disk_with_room_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +319,7 @@ class FixedClock(Clock):
 def test_a_clock_is_believed_when_somebody_confirms_it_and_it_can_be() -> None:
     now = datetime.now(UTC)
     assert check_system.clock(FixedClock(now)).state == "ok"
-    assert "nobody has confirmed it" in check_system.clock(FixedClock(now, sure=False)).found
+    assert "not synchronised" in check_system.clock(FixedClock(now, sure=False)).found
     past = FixedClock(datetime(2000, 1, 1, tzinfo=UTC))
     assert "before this software was installed" in check_system.clock(past).found
 
@@ -350,7 +352,7 @@ def test_credentials_are_there_and_nobody_elses_to_read(tmp_path: Path) -> None:
     here = enrolled(tmp_path, "https://here.test")
     assert check_network.credentials(here).state == "ok"
     (tmp_path / "api-token").chmod(0o644)
-    assert check_network.credentials(here).mend == f"sudo chmod 600 {tmp_path / 'api-token'}"
+    assert check_network.credentials(here).hint == f"sudo chmod 600 {tmp_path / 'api-token'}"
     (tmp_path / "api-token").write_text("")
     assert "is empty" in check_network.credentials(here).found
     (tmp_path / "api-token").unlink()
@@ -364,7 +366,7 @@ def test_a_broker_needs_its_password(tmp_path: Path) -> None:
 
 def test_a_server_that_takes_the_token_is_well(tmp_path: Path, api: Api) -> None:
     finding = check_network.server(enrolled(tmp_path, api.url))
-    assert finding == ok(f"{api.url} takes this device's token")
+    assert finding == ok(f"{api.url} accepts this device's token")
     assert api.requests == [("OPTIONS", "/api/session/start/")]
     assert api.history.said == []
 
@@ -377,7 +379,7 @@ def answers(status: int, **headers: str) -> Callable[[Handler], None]:
     ("answer", "says"),
     [
         (answers(401), "refuses this device's token (401)"),
-        (answers(302, Location="https://login.test"), "leads elsewhere (302)"),
+        (answers(302, Location="https://login.test"), "redirects (302)"),
         (answers(404), "there is no Blinklog server at"),
         (answers(503), "answers 503"),
         (lambda handler: handler.answer(200, b"<h1>Log in</h1>"), "there is no Blinklog server"),
@@ -390,7 +392,7 @@ def test_a_server_that_does_not_is_said_with_what_to_do(
     finding = check_network.server(enrolled(tmp_path, api.url))
     assert finding.state == "bad"
     assert says in finding.found
-    assert finding.mend
+    assert finding.hint
 
 
 def test_two_clocks_that_differ_are_said(
@@ -443,7 +445,7 @@ def test_a_broker_lets_this_device_in_or_says_why_not(tmp_path: Path, broker: Br
     refused = broker_check(tmp_path, "wrong", **where)
     assert refused.state == "bad"
     assert "Not authorized" in refused.found
-    assert "enrol" in str(refused.mend)
+    assert "enrol" in str(refused.hint)
 
 
 def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -452,7 +454,7 @@ def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert "can't be reached" in finding.found
 
 
-def test_no_broker_is_nothing_to_mend(tmp_path: Path) -> None:
+def test_no_broker_is_no_problem(tmp_path: Path) -> None:
     assert check_network.broker(settings(tmp_path), []).state == "off"
 
 
@@ -463,20 +465,20 @@ WELL = Unit(systemd.SYNC, True, "active", "running", "enabled", 0, "success")
 
 
 @pytest.mark.parametrize(
-    ("change", "mend"),
+    ("change", "hint"),
     [
         ({"loaded": False}, "install it"),
         ({"enabled": "disabled"}, "systemctl enable --now"),
         ({"active": "failed", "result": "watchdog"}, "systemctl restart"),
         ({"active": "activating"}, "systemctl restart"),
-        ({"restarts": 11}, "again and again"),
+        ({"restarts": 11}, "keeps restarting"),
     ],
 )
-def test_a_service_that_is_not_well_is_said(change: Mapping[str, Any], mend: str) -> None:
+def test_a_service_problem_is_reported(change: Mapping[str, Any], hint: str) -> None:
     values = {name: getattr(WELL, name) for name in Unit.__slots__}
     finding = check_system.services([WELL, Unit(**{**values, **change})])
     assert finding.state == "bad"
-    assert mend in str(finding.mend)
+    assert hint in str(finding.hint)
 
 
 def test_services_that_run_are_well_and_none_is_no_fault_without_systemd() -> None:

@@ -143,7 +143,7 @@ def test_what_waits_is_said_with_the_reason_and_the_next_try(path: Path, run: Ru
     assert report["next_try"] > report["delivery"]["at"]
     with service(path, "sync"):
         said = run()[1]
-    assert f"waiting      {waits['session_id']}" in said
+    assert f"unsent       {waits['session_id']}" in said
     assert "http: can't be reached" in said
     assert "next try" in said
     assert "does not run" not in said.partition("delivery")[2]
@@ -183,7 +183,7 @@ def test_who_may_not_read_the_store_is_told_to_be_root(path: Path, run: Run) -> 
         os.seteuid(0)
     assert ended == 1
     assert "no permission: sudo blink-agent status" in said
-    assert "doing        not this user's to know" in said
+    assert "doing        this user may not see it" in said
     assert "does not run" not in said
 
 
