@@ -52,10 +52,10 @@ PLATEAU: Mapping[str, Sequence[float]] = {
     "MIN_RECOVERY": (0.20, 0.25, 0.30, 0.35, 0.40),
     "MAX_DROOP_S": (0.35, 0.38, 0.42, 0.46, 0.50),
     "REFRACTORY_S": (0.12, 0.15, 0.20, 0.25, 0.30),
-    "BESIDE_S": (0.35, 0.40, 0.45, 0.50, 0.55),
+    "LEVEL_WINDOW_S": (0.35, 0.40, 0.45, 0.50, 0.55),
     "LOOK_AHEAD_S": (0.50, 0.55, 0.60, 0.65, 0.70),
     "LEVEL_QUANTILE": (0.60, 0.65, 0.70, 0.75, 0.80),
-    "KEPT_UP_S": (0.0, 0.01, 0.02, 0.025, 0.03),
+    "HOLD_S": (0.0, 0.01, 0.02, 0.025, 0.03),
     "EDGE": (0.10, 0.15, 0.20, 0.25, 0.30),
     "NOISE_MEMORY_S": (2.0, 3.0, 4.0, 6.0, 8.0),
     "USUAL_DEPTH": (0.60, 0.65, 0.70, 0.75, 0.80),
@@ -66,7 +66,7 @@ PLATEAU: Mapping[str, Sequence[float]] = {
 
 GRID: Mapping[str, Sequence[float]] = {
     "MIN_AMPLITUDE": (0.51, 0.47, 0.49, 0.53),
-    "KEPT_UP_S": (0.02, 0.01, 0.03),
+    "HOLD_S": (0.02, 0.01, 0.03),
     "USUAL_DEPTH": (0.70, 0.65, 0.75),
 }
 """What is chosen anew when a recording is left out; of equals the first."""

@@ -1,5 +1,5 @@
-"""From eye samples to a session document. Pure: NumPy and the standard library alone.
+"""From eye samples to a session document. Pure: only NumPy and the standard library.
 
-Start with `session`, then `blinks` and `dips` (the rule), `levels`, `gaze`, `quality` and
-`metrics`. `recording` joins a tracker, a clock and a session.
+Start with `session`, then `blinks` and `dips` (the blink rule), `levels`, `gaze`, `quality` and
+`metrics`. `recording` connects a tracker, a clock and a session.
 """

@@ -1,20 +1,20 @@
-"""EyeSample -> Blink: dips of the EAR that come back, measured against the level beside them.
+"""EyeSample -> Blink: dips of the EAR that recover, measured against the level around them.
 
-A sample that is the lowest within `REFRACTORY_S` on both sides may be the deepest moment of a
-closure. Half a second later it is measured (`dips.measure_dip`) and judged:
+A sample that is the lowest within `REFRACTORY_S` on both sides may be the deepest point of a
+closure. Half a second later it is measured (`dips.measure_dip`) and classified:
 
-    judged    not counted because
+    class     not counted because
     --------  ---------------------------------------------------------------------------------
-    lost      the face or the frames are missing within it
-    same      it lies within the closure before it: re-armed only after reopening
-    lowered   the lids came back less than `MIN_RECOVERY` of the way: a look down
+    lost      the face or frames are missing within it
+    same      it lies within the closure before it: a new blink needs reopened lids
+    lowered   the lids recovered less than `MIN_RECOVERY` of the way: a look down
     droop     it is wide but incomplete: a look down and up again, a squint
     shallow   it is less than `MIN_AMPLITUDE` of the person's own depth, or within the noise
     squint    neither eye closes by `DEEPER_EYE`
-    blink     (counted, and its depth teaches the closed level)
+    blink     (counted, and its depth updates the closed level)
 
 Closures too long for that look-ahead are followed by the person's levels alone (`LongClosures`).
-Everything is in seconds, nothing in frames; memory is constant.
+All values are in seconds, none in frames. Memory is constant.
 """
 
 import math
@@ -24,7 +24,7 @@ from dataclasses import replace
 from enum import Enum
 
 from agent.measure.dips import (
-    BESIDE_S,
+    LEVEL_WINDOW_S,
     LOOK_AHEAD_S,
     MAX_GAP_S,
     MIN_DEPTH,
@@ -38,60 +38,60 @@ from agent.measure.levels import Levels, trusted_ear
 from agent.records import Blink, EyeSample
 
 REFRACTORY_S = 0.2
-"""The deepest moments of two blinks are further apart: nobody blinks five times a second."""
+"""Minimum time between the deepest points of two blinks: nobody blinks five times a second."""
 
 MIN_AMPLITUDE = 0.51
-"""Just beyond half way to the closed level: frowns and squints end before (bench.accuracy)."""
+"""Just over half way to the closed level: frowns and squints stay below it (bench.accuracy)."""
 
 DEEPER_EYE = 0.5
-"""One eye at least falls by half of its own level in a blink, at its lowest: in squints and
-frowns both fall by less. Of who blinks less deeply a quarter more than the least depth is
-asked instead; where an eye isn't seen, nothing."""
+"""In a blink at least one eye falls by half of its own level; in squints and frowns both fall by
+less. For people who blink less deeply, a quarter more than the least depth is required instead. If
+an eye isn't seen, nothing is required."""
 
 LEARN_SIGMAS = 6.0
-"""A dip that is surely not noise teaches the closed level, counted or not."""
+"""A dip that is certainly not noise updates the closed level, whether counted or not."""
 
 NOISE_SIGMAS = 4.0
-"""Noise alone seldom stays that far out for most of a frame."""
+"""Noise alone seldom stays this far out for most of a frame."""
 
 MIN_RECOVERY = 0.3
-"""Lids come back after a blink, if often to a lower gaze."""
+"""Lids recover after a blink, though often to a lower gaze."""
 
 MAX_WIDTH_S = 0.8
-"""What the look-ahead sees whole."""
+"""Widest dip that the look-ahead covers completely."""
 
 MAX_DROOP_S = 0.42
-"""An incomplete blink is quick: 0.1-0.4 s is what is quoted for blinks."""
+"""An incomplete blink is short: 0.1-0.4 s is the published duration of blinks."""
 
 COMPLETE_AMPLITUDE = 0.85
-"""Of the usual depth of this person's blinks: between 0.7 and 1.0 of known depths (bench.grid)."""
+"""Share of the person's usual blink depth: between 0.7 and 1.0 of known depths (bench.grid)."""
 
 WIDE_AMPLITUDE = 0.75
-"""What closes by so much of the usual depth is no squint, and may take as long as it likes."""
+"""A dip of this share of the usual depth is no squint, so its width is not limited."""
 
 REOPENED = 0.5
-"""Lids that are half way up have reopened."""
+"""Lids that are half way up count as reopened."""
 
 LONG_S = 0.5
-"""Closures that stay shut for 500 ms and more are counted apart."""
+"""Closures that stay shut for 500 ms or more are counted separately."""
 
 FLUTTER_S = 0.1
-"""Lids that leave the shut position for less than a blink have stayed shut."""
+"""Lids that leave the shut position for less than this, shorter than a blink, stayed shut."""
 
 
 class BlinkDetector:
-    """Finds the blinks in samples that arrive in the order of time."""
+    """Finds the blinks in samples that arrive in order of time."""
 
     def __init__(self) -> None:
         self.levels = Levels()
         self._recent = Recent()
         self._long = LongClosures(self.levels)
-        self._asked_s = -math.inf  # every sample before was asked whether it is the deepest
-        self._pending: deque[float] = deque()  # deepest moments that wait for their look-ahead
+        self._asked_s = -math.inf  # all samples before this were tested for being the deepest
+        self._pending: deque[float] = deque()  # deepest points that wait for their look-ahead
         self._last_end_s = -math.inf
 
     def add(self, sample: EyeSample) -> list[Blink]:
-        """The events that this sample decides, oldest first, up to half a second after their end.
+        """Return the events that this sample decides, oldest first, up to half a second late.
 
         A sample that is not later than the one before it is ignored.
         """
@@ -110,14 +110,14 @@ class BlinkDetector:
         return events
 
     def finish(self) -> list[Blink]:
-        """The samples have ended: what is pending is judged by what was seen of it."""
+        """Judge the pending dips by the samples so far; call this after the last one."""
         self._look_for_dips(self._recent.last_s)
         events = [blink for deepest_s in self._pending for blink in self._judge(deepest_s)]
         self._pending.clear()
         return events
 
     def _look_for_dips(self, until_s: float) -> None:
-        """Ask the samples up to `until_s`, whose neighbours are known, if they are the deepest."""
+        """Test the samples up to `until_s`, whose neighbours are known, for being the deepest."""
         times, ears = self._recent.times, self._recent.ears
         for index in range(max(1, bisect_left(times, self._asked_s)), len(times)):
             if times[index] > until_s:
@@ -137,7 +137,7 @@ class BlinkDetector:
         if now_s < deepest_s + LOOK_AHEAD_S:
             return False
         reopened = reopened_s(self._recent, deepest_s)
-        return reopened is None or now_s >= reopened + BESIDE_S
+        return reopened is None or now_s >= reopened + LEVEL_WINDOW_S
 
     def _judge(self, deepest_s: float) -> list[Blink]:
         if deepest_s <= self._last_end_s:
@@ -160,7 +160,7 @@ class BlinkDetector:
         return dip.recovery < MIN_RECOVERY or dip.width_s > widest_s
 
     def _least_depth(self, noise: float | None) -> float:
-        """The depth from which a closure counts."""
+        """Return the minimum depth of a closure that counts."""
         return max(MIN_DEPTH, NOISE_SIGMAS * (noise or 0.0), MIN_AMPLITUDE * self.levels.depth)
 
     def _blink(self, dip: Dip) -> Blink:
@@ -177,7 +177,7 @@ class BlinkDetector:
         )
 
     def _new(self, blink: Blink) -> Blink:
-        """The event, which begins after the one before it ended."""
+        """Return the event with its start moved after the end of the event before it."""
         start_s = blink.start_s
         if start_s <= self._last_end_s:
             start_s = self._recent.next_s(self._last_end_s)
@@ -186,7 +186,7 @@ class BlinkDetector:
 
 
 def _deeper_eye(blink: Blink) -> float:
-    """How far the eye closed that closed more, 0..1; infinite where one of them wasn't seen."""
+    """Return how far the more closed eye closed, 0..1; infinity if an eye wasn't seen."""
     left, right = blink.closure_left, blink.closure_right
     return math.inf if left is None or right is None else max(left, right)
 
@@ -198,7 +198,7 @@ class _Lids(Enum):
 
 
 class LongClosures:
-    """Closures that stay shut for `LONG_S` and more, of any length, by the person's levels.
+    """Finds closures that stay shut for `LONG_S` or more, of any length, by the person's levels.
 
         lids   reopened (< 50 % closed)   between   shut (>= 80 % closed)   no face, a gap
         -----  -------------------------  --------  ----------------------  --------------
@@ -208,10 +208,10 @@ class LongClosures:
 
         * for longer than MAX_DROOP_S: OPEN, the closure has ended
 
-    From LOST only reopened lids arm it: a closure whose beginning wasn't seen has no length. A
-    closure lasts from half way down to half way up, as a blink does. Lids that took longer than
-    `MAX_DROOP_S` from half way to shut, or back, were lowered: it then lasts from where they were
-    shut, or to there.
+    Only reopened lids leave LOST: a closure whose start wasn't seen has no length. A closure lasts
+    from half way down to half way up, as a blink does. If the lids took longer than `MAX_DROOP_S`
+    from half way to shut, or back, they were lowered slowly: the closure then starts, or ends, at
+    the shut position.
     """
 
     def __init__(self, levels: Levels) -> None:
@@ -219,11 +219,11 @@ class LongClosures:
         self._lids = _Lids.LOST
         self._time_s, self._closure = -math.inf, 0.0
         self._fell_s = self._shut_from_s = self._shut_until_s = -math.inf  # between frames
-        self._first_s = self._last_s = -math.inf  # of its frames
+        self._first_s = self._last_s = -math.inf  # times of its frames
         self._longest_s = self._deepest = 0.0
 
     def add(self, time_s: float, ear: float | None) -> Blink | None:
-        """The closure that ended with this sample, if one did."""
+        """Take one sample; return the closure that ended with it, if any."""
         if ear is None or time_s - self._time_s > MAX_GAP_S:
             self._lids = _Lids.LOST
         closure = 0.0 if ear is None else self._levels.closure(ear)
@@ -232,7 +232,7 @@ class LongClosures:
         return ended
 
     def was_open_at(self, time_s: float) -> None:
-        """A blink that began at `time_s` was counted: whatever was shut then was not."""
+        """Drop a closure that was shut at `time_s`, when a counted blink began."""
         if self._lids is _Lids.SHUT and self._first_s <= time_s:
             self._lids = _Lids.LOST
 
@@ -275,7 +275,7 @@ class LongClosures:
         return Blink(self._first_s, last_s, duration_s, amplitude, complete=True, long=True)
 
     def _crossed(self, time_s: float, closure: float, level: float) -> float:
-        """When `level` was crossed between the sample before and this one."""
+        """Return when `level` was crossed between the sample before and this one, in seconds."""
         if self._closure == closure:
             return time_s
         share = (level - self._closure) / (closure - self._closure)

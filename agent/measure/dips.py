@@ -1,12 +1,12 @@
-"""What stands beside a dip of the EAR: its level, depth, edges and the noise around it.
+"""Measures a dip of the EAR: its level, depth, edges and the noise before it.
 
-    level     the 0.7 quantile of EAR in `BESIDE_S` before the lids fell and after they rose, the
-              lower of the two: looking down, a jump cut or a smile move both and leave no dip
-    floor     the lowest EAR that was kept up for `KEPT_UP_S`: a single noisy frame is no closure
-    depth     1 - floor / level: free of scale, so neither camera nor person matters
+    level     the 0.7 quantile of EAR within `LEVEL_WINDOW_S` before the lids fell and after they
+              rose, the lower of the two: looking down, a jump cut or a smile make no dip
+    floor     the lowest EAR that was held for `HOLD_S`: a single noisy frame is no closure
+    depth     1 - floor / level: independent of scale, so of camera and person
 
-Between two frames the lids are taken to move in a straight line, so all widths and durations are
-finer than a frame and nearly the same at every frame rate.
+The lids are assumed to move linearly between two frames. All widths and durations are therefore
+finer than a frame, and nearly the same at every frame rate.
 """
 
 import math
@@ -17,53 +17,54 @@ from dataclasses import dataclass
 from agent.measure.levels import quantile
 
 LOOK_AHEAD_S = 0.6
-"""How far a closure reaches from its deepest moment: half a second shut, and its edges."""
+"""How far a closure extends from its deepest point: half a second shut, plus its edges."""
 
-BESIDE_S = 0.45
-"""Long enough to see the lids come back, which takes up to 0.3 s; no longer than a gaze rests."""
+LEVEL_WINDOW_S = 0.45
+"""Long enough for the lids to recover, which takes up to 0.3 s; no longer than a gaze rests."""
 
 LEVEL_QUANTILE = 0.7
-"""Of the samples beside a dip: they may hold half of the next one."""
+"""Quantile of the samples around a dip, half of which may belong to the next one."""
 
 MIN_DEPTH = 0.28
-"""Frowns and squints lower EAR by up to 0.4, most by less; the jitter of still eyes reaches 0.1."""
+"""Frowns and squints lower EAR by up to 0.4, mostly less; the jitter of still eyes reaches 0.1."""
 
-KEPT_UP_S = 0.02
-"""Lids stay down for most of a frame at 30 a second at least: noise and glints do not."""
+HOLD_S = 0.02
+"""At 30 frames per second lids stay down for most of a frame at least; noise and glints don't."""
 
 EDGE = 0.2
-"""A closure begins and ends a fifth of its depth below the level: clear of the noise."""
+"""A closure begins and ends a fifth of its depth below the level, clear of the noise."""
 
 SHUT = 0.8
 """At least 80 % closed, as in PERCLOS."""
 
 MAX_GAP_S = 0.25
-"""Frames further apart, about a blink's length, don't say what lay between them."""
+"""Frames further apart, about the length of a blink, don't show what happened between them."""
 
 NOISE_MEMORY_S = 4.0
-"""Noise comes and goes within seconds: motion blur, a turning head."""
+"""Noise changes within seconds: motion blur, a turning head."""
 
 MIN_NOISE_SAMPLES = 6
-"""Fewer bends of the trace say nothing about noise."""
+"""Fewer second differences of the trace are not enough to estimate noise."""
 
-MIN_BESIDE_SAMPLES = 2
-"""A single sample is no level."""
+MIN_LEVEL_SAMPLES = 2
+"""A single sample is not enough for a level."""
 
 ROUNDING_S = 1e-6
-"""A frame just as far away as a window is long lies within it, however its time is rounded."""
+"""Tolerance for rounded times: a frame exactly one window away lies within the window."""
 
 KEEP_S = NOISE_MEMORY_S + 4.0
-"""The noise before a closure, the closure, and what follows it until it is judged."""
+"""The noise before a closure, the closure, and the samples after it until it is judged."""
 
 _MEDIAN_TO_SIGMA = 1.4826 / math.sqrt(6)
-"""Median of |x0 - 2 x1 + x2| to standard deviation of x, for normal noise; blind to a trend."""
+"""Converts the median of |x0 - 2 x1 + x2| to the standard deviation of x, for normal noise. A
+trend has no effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time around a sample in which EAR stays below a level: between frames, and in frames.
+    """The time around a sample in which EAR stays below a level, interpolated and in frames.
 
-    `whole` is false if the face, or frames, are missing at one of its edges.
+    `whole` is False if the face or frames are missing at one of its edges.
     """
 
     start_s: float
@@ -75,12 +76,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Dip:
-    """A dip of the EAR. Times are the samples' own, in seconds.
+    """A dip of the EAR. Times are those of the samples, in seconds.
 
-    first_s, last_s: its first and last frame. depth: a share of the level, 0..1. recovery: the
-    share of the fall that was made up again. width_s, duration_s, shut_s: how long it is at least a
-    quarter, half and `SHUT` of its own depth. noise: the standard deviation of the EAR before it,
-    a share of the level; `None` if it isn't known yet.
+    first_s, last_s: its first and last frame. depth: a share of the level, 0..1. recovery: share of
+    the fall that was regained. width_s, duration_s, shut_s: how long EAR is below the level by at
+    least `EDGE`, half and `SHUT` of the depth. noise: standard deviation of the EAR before it, as a
+    share of the level; None if unknown.
     """
 
     deepest_s: float
@@ -96,9 +97,9 @@ class Dip:
 
 
 class Recent:
-    """The last `KEEP_S` of a trace: times in seconds, and EAR, NaN where there is no face.
+    """The last `KEEP_S` of a trace: times in seconds and EAR, NaN without a face.
 
-    `lefts` and `rights` are each eye's own, NaN where it isn't seen.
+    `lefts` and `rights` hold the EAR of each eye, NaN if it isn't seen.
     """
 
     def __init__(self) -> None:
@@ -115,7 +116,7 @@ class Recent:
     def add(
         self, time_s: float, ear: float | None, left: float | None, right: float | None
     ) -> None:
-        """`time_s` is later than `last_s`. Forgets in large steps: that costs little a sample."""
+        """Add a sample later than `last_s`. Old samples are dropped in large, cheap steps."""
         self.times.append(time_s)
         self.ears.append(math.nan if ear is None else ear)
         self.lefts.append(math.nan if left is None else left)
@@ -125,29 +126,30 @@ class Recent:
             del self.times[:old], self.ears[:old], self.lefts[:old], self.rights[:old]
 
     def before(self, index: int, duration_s: float) -> list[float]:
-        """EAR of the samples with a face in the `duration_s` before the sample `index`."""
+        """Return EAR of the samples with a face within `duration_s` before the sample `index`."""
         first = bisect_left(self.times, self.times[index] - duration_s - ROUNDING_S)
         return [ear for ear in self.ears[first:index] if not math.isnan(ear)]
 
     def after(self, index: int, duration_s: float) -> list[float]:
-        """EAR of the samples with a face in the `duration_s` after the sample `index`."""
+        """Return EAR of the samples with a face within `duration_s` after the sample `index`."""
         last = bisect_right(self.times, self.times[index] + duration_s + ROUNDING_S)
         return [ear for ear in self.ears[index + 1 : last] if not math.isnan(ear)]
 
     def span(self, index: int, level: float) -> Span:
-        """Where EAR stays below `level` around the sample `index`, which lies below it."""
+        """Return where EAR stays below `level` around the sample `index`, which is below it."""
         first, start_s, begun = self._edge(index, level, -1)
         last, end_s, ended = self._edge(index, level, 1)
         return Span(start_s, end_s, first, last, begun and ended)
 
     def closure(self, eye: Sequence[float], start_s: float, end_s: float) -> float | None:
-        """How far one eye, `lefts` or `rights`, closed within that time.
+        """Return how far one eye, `lefts` or `rights`, closed between the two times.
 
-        1 minus its lowest EAR over its level beside, 0..1; `None` if it wasn't seen all the time.
+        This is 1 minus its lowest EAR over the level around it, 0..1. Return None if the eye wasn't
+        seen all the time.
         """
         first, last = bisect_left(self.times, start_s), bisect_right(self.times, end_s)
-        before = bisect_left(self.times, start_s - BESIDE_S - ROUNDING_S)
-        after = bisect_right(self.times, end_s + BESIDE_S + ROUNDING_S)
+        before = bisect_left(self.times, start_s - LEVEL_WINDOW_S - ROUNDING_S)
+        after = bisect_right(self.times, end_s + LEVEL_WINDOW_S + ROUNDING_S)
         levels = [
             quantile(seen, LEVEL_QUANTILE)
             for part in (eye[before:first], eye[last:after])
@@ -159,17 +161,18 @@ class Recent:
         return max(0.0, 1 - min(within) / min(levels))
 
     def nearest(self, time_s: float) -> float:
-        """The time of the sample that is nearest to `time_s`."""
+        """Return the time of the sample nearest to `time_s`."""
         after = bisect_left(self.times, time_s)
         around = self.times[max(0, after - 1) : after + 1]
         return min(around, key=lambda sample_s: abs(sample_s - time_s))
 
     def next_s(self, time_s: float) -> float:
-        """The time of the first sample after `time_s`, which isn't the newest."""
+        """Return the time of the first sample after `time_s`, which isn't the newest."""
         return self.times[bisect_right(self.times, time_s)]
 
     def _edge(self, index: int, level: float, step: int) -> tuple[int, float, bool]:
-        """The last sample below `level` towards `step`, and when, and if, it is crossed there."""
+        """Return the last sample below `level` in direction `step`, the crossing time, and
+        whether it is crossed."""
         times, ears = self.times, self.ears
         while 0 <= index + step < len(ears):
             beyond = index + step
@@ -184,24 +187,25 @@ class Recent:
 
 
 def reopened_s(recent: Recent, deepest_s: float) -> float | None:
-    """When the lids were half way up again after `deepest_s`; `None` if no dip is there."""
+    """Return when the lids were half way up again after `deepest_s`; None if there is no dip."""
     found = _rough_span(recent, bisect_left(recent.times, deepest_s))
     return None if found is None else found[1].end_s
 
 
 def measure_dip(recent: Recent, deepest_s: float) -> Dip | None:
-    """The dip that is deepest at the sample of time `deepest_s`.
+    """Measure the dip that is deepest at the sample of time `deepest_s`.
 
-    `None` if it is shallower than `MIN_DEPTH`, has no level on both sides, or was not seen whole.
+    Return None if it is shallower than `MIN_DEPTH`, lacks a level on one side, or was not seen
+    completely.
     """
     index = bisect_left(recent.times, deepest_s)
     found = _rough_span(recent, index)
     if found is None:
         return None
     floor, beside = found
-    before = recent.before(beside.first, BESIDE_S)
-    after = recent.after(beside.last, BESIDE_S)
-    if min(len(before), len(after)) < MIN_BESIDE_SAMPLES:
+    before = recent.before(beside.first, LEVEL_WINDOW_S)
+    after = recent.after(beside.last, LEVEL_WINDOW_S)
+    if min(len(before), len(after)) < MIN_LEVEL_SAMPLES:
         return None
     fell_from = quantile(sorted(before), LEVEL_QUANTILE)
     came_back_to = quantile(sorted(after), LEVEL_QUANTILE)
@@ -227,7 +231,7 @@ def measure_dip(recent: Recent, deepest_s: float) -> Dip | None:
 
 
 def _rough_span(recent: Recent, index: int) -> tuple[float, Span] | None:
-    """The floor, and the closure at half its depth below the highest EAR within `LOOK_AHEAD_S`."""
+    """Return the floor, and the span at half depth below the highest EAR in `LOOK_AHEAD_S`."""
     before = recent.before(index, LOOK_AHEAD_S)
     after = recent.after(index, LOOK_AHEAD_S)
     if not before or not after:
@@ -235,17 +239,17 @@ def _rough_span(recent: Recent, index: int) -> tuple[float, Span] | None:
     highest = min(max(before), max(after))
     if 1 - recent.ears[index] / highest < MIN_DEPTH:
         return None
-    floor = _kept_up(recent, index, highest)
+    floor = _held_floor(recent, index, highest)
     return (floor, recent.span(index, (highest + floor) / 2)) if floor < highest else None
 
 
-def _kept_up(recent: Recent, index: int, highest: float) -> float:
-    """The lowest level that EAR stays below for `KEPT_UP_S` around `index`, by bisection."""
+def _held_floor(recent: Recent, index: int, highest: float) -> float:
+    """Return the lowest level that EAR stays below for `HOLD_S` around `index`, by bisection."""
     low, high = recent.ears[index], highest
     for _ in range(12):  # to a four-thousandth of the depth
         middle = (low + high) / 2
         span = recent.span(index, middle)
-        if span.end_s - span.start_s < KEPT_UP_S:
+        if span.end_s - span.start_s < HOLD_S:
             low = middle
         else:
             high = middle
@@ -253,7 +257,7 @@ def _kept_up(recent: Recent, index: int, highest: float) -> float:
 
 
 def _shut_s(recent: Recent, edges: Span, level: float) -> float:
-    """How long EAR was below `level` within `edges`, a short flutter included."""
+    """Return how long EAR was below `level` within `edges`, including short flutters."""
     within = range(edges.first, edges.last + 1)
     below = [index for index in within if recent.ears[index] < level]
     if not below:
@@ -262,15 +266,16 @@ def _shut_s(recent: Recent, edges: Span, level: float) -> float:
 
 
 def deviation(ears: Sequence[float]) -> float:
-    """The standard deviation of noise in three EAR of neighbouring frames and more.
+    """Return the standard deviation of noise in at least three EAR values of neighbouring frames.
 
-    By the median of their bends: blind to where the lids go, and to blinks.
+    It is estimated from the median of the second differences, so lid movements and blinks have
+    little effect.
     """
     bends = sorted(abs(a - 2 * b + c) for a, b, c in zip(ears, ears[1:], ears[2:], strict=False))
     return _MEDIAN_TO_SIGMA * quantile(bends, 0.5)
 
 
 def _noise(recent: Recent, index: int, level: float) -> float | None:
-    """Standard deviation of the EAR in the `NOISE_MEMORY_S` before `index`, a share of `level`."""
+    """Return the standard deviation of EAR in `NOISE_MEMORY_S` before `index`, over `level`."""
     ears = recent.before(index, NOISE_MEMORY_S)
     return deviation(ears) / level if len(ears) >= MIN_NOISE_SAMPLES + 2 else None

@@ -1,7 +1,7 @@
 """Session -> session document: one JSON object, complete at every revision.
 
-Pure: everything that is not measured (ids, wall-clock times, the camera's name) is handed in. All
-rounding happens here: `DIGITS` says how many decimals a number is worth.
+Pure: the caller passes everything that is not measured (IDs, wall-clock times, the camera's name).
+All rounding happens here: `DIGITS` says how many decimals a number is worth.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ DIGITS: Mapping[str, int] = {
     "closure_left": 2,
     "closure_right": 2,
 }
-"""Decimals of each number: about a tenth of what a measurement of it can tell apart."""
+"""Decimals of each number: about a tenth of the smallest difference that can be measured."""
 
 Number = int | float | None
 
@@ -59,7 +59,7 @@ def session_document(
     camera: Mapping[str, Any],
     agent: Mapping[str, str],
 ) -> Document:
-    """The document of `session`; `blinks` is in it once the session is finished.
+    """Return the document of `session`; it includes `blinks` once the session is finished.
 
     `clock`: synchronized, utc_offset_minutes, timezone, boot_id, monotonic_start_s. `camera`:
     source, width, height. `agent`: version, model. Raises ValueError for a naive time, and for an
@@ -87,10 +87,10 @@ def session_document(
 
 
 def interrupted(document: Mapping[str, Any], ended_at: datetime | None = None) -> Document:
-    """The next revision of an unfinished document whose session was cut off.
+    """Return the next revision of an unfinished document whose session was interrupted.
 
-    `ended_at` is the last time the session is known to have run; by default the end of what it
-    measured.
+    `ended_at` is the last time at which the session is known to have run; by default the end of its
+    measurements.
     """
     if ended_at is None:
         duration = timedelta(seconds=document["metrics"]["duration_s"])
@@ -105,7 +105,7 @@ def interrupted(document: Mapping[str, Any], ended_at: datetime | None = None) -
 
 
 def with_true_time(document: Mapping[str, Any], started_at: datetime) -> Document:
-    """The next revision of a document whose dates were guessed, now that the clock is synchronised.
+    """Return the next revision of a document with its dates corrected by a synchronised clock.
 
     `started_at` is when the session really began; its end moves by the same amount.
     """
@@ -121,19 +121,19 @@ def with_true_time(document: Mapping[str, Any], started_at: datetime) -> Documen
 
 
 def iso_utc(time: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and Z. Raises ValueError for a time without a zone."""
+    """Format a time as ISO 8601 in UTC with milliseconds and Z. A naive time raises ValueError."""
     if time.tzinfo is None:
         raise ValueError(f"expected a time with a zone, found {time.isoformat()}")
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_utc(text: str) -> datetime:
-    """The time that `iso_utc` wrote."""
+    """Parse a time that `iso_utc` wrote."""
     return datetime.fromisoformat(text)
 
 
 def rounded(name: str, value: Number) -> Number:
-    """`value` with the decimals that a number called `name` is worth; counts and nulls as is."""
+    """Round `value` to the decimals of a number called `name`; counts and None stay unchanged."""
     if value is None or isinstance(value, int):
         return value
     digits = DIGITS[name]

@@ -1,16 +1,16 @@
-"""Looking down or shut: in both the upper lid covers the eye, and EAR falls alike.
+"""Tells looking down from shut eyes. In both the upper lid covers the eye, and EAR falls alike.
 
-Two things tell them apart. The iris turns down with the gaze: its centre lies 0.03 to 0.06 of the
-eye's width below the line through the corners, in a shut eye at most 0.02. And the lower lid rises
-as an eye shuts, while it stays where it was as one looks down.
+Two measurements separate them. The iris turns down with the gaze: its centre lies 0.03 to 0.06 of
+the eye's width below the line through the corners, in a shut eye at most 0.02. And the lower lid
+rises as an eye shuts, but stays in place when it looks down.
 
     stretch of lids that are at least 80 % closed     is
     ------------------------------------------------  ------------
     shorter than `MIN_STRETCH_S`                      shut
     iris at `DOWN_IRIS` or lower, and the lower lid   looking down
-    at `DOWN_LID` of its open place or lower
+    at `DOWN_LID` of its open position or lower
     iris above `SHUT_IRIS`                            shut
-    any other, or the iris was not seen               unclear: counted as shut, and said
+    any other, or the iris was not seen               unclear: counted as shut, and flagged
 """
 
 from collections import deque
@@ -24,20 +24,20 @@ from agent.records import EyeSample
 Kind = Literal["shut", "down", "unclear"]
 
 MIN_STRETCH_S = 0.3
-"""A blink is over by then, and a gaze rests for as long at least."""
+"""A blink is over by then, and a gaze rests at least this long."""
 
 DOWN_IRIS, SHUT_IRIS = 0.035, 0.022
-"""In widths of the eye below the line through its corners; the mean over a stretch."""
+"""In widths of the eye below the line through its corners; means over a stretch."""
 
 DOWN_LID = 0.45
-"""Of the lower lid's place in the open eye: in a blink it rises to 0.3 to 0.8."""
+"""Share of the lower lid's position in the open eye: in a blink it rises to 0.3 to 0.8."""
 
 OPEN_CLOSURE = 0.3
-"""Lids less closed than this show the lower lid's open place."""
+"""Lids less closed than this show the lower lid's open position."""
 
 MEMORY_BLOCKS, BLOCK_S = 40, 0.5
-"""The open place is the median of so many blocks' medians, of 20 s with open eyes, as the open
-level of EAR is."""
+"""The open position is the median of the medians of this many blocks, 20 s of open eyes, like the
+open level of EAR."""
 
 KEEP_STRETCHES = 8
 """A long closure is decided within a second of its end."""
@@ -45,7 +45,7 @@ KEEP_STRETCHES = 8
 
 @dataclass(slots=True)
 class Stretch:
-    """A time with lids at least 80 % closed. `weights` is valid seconds by minute."""
+    """A time with lids at least 80 % closed. `weights` holds valid seconds by minute."""
 
     start_s: float
     end_s: float
@@ -57,12 +57,12 @@ class Stretch:
 
     @property
     def duration_s(self) -> float:
-        """In seconds, from its first frame to its last."""
+        """Duration in seconds, from its first frame to its last."""
         return self.end_s - self.start_s
 
 
 class Gaze:
-    """Follows the stretches of closed lids, and says of each what it was."""
+    """Follows the stretches of closed lids and classifies each."""
 
     def __init__(self) -> None:
         self._stretch: Stretch | None = None
@@ -74,9 +74,9 @@ class Gaze:
     def add(
         self, sample: EyeSample, closure: float, closed: bool, weight_s: float, minute: int
     ) -> tuple[Stretch, Kind] | None:
-        """Take one sample of a trustworthy face; returns the stretch that ended before it, if any.
+        """Take one sample of a trustworthy face; return the stretch that ended before it, if any.
 
-        `closure` is 0 for open lids and 1 for shut ones, `weight_s` the valid time before it.
+        `closure` is 0 for open lids and 1 for shut ones; `weight_s` is the valid time before it.
         """
         ended = None
         self.seen = self.seen or sample.iris is not None
@@ -90,7 +90,7 @@ class Gaze:
         return ended
 
     def end(self) -> tuple[Stretch, Kind] | None:
-        """End the stretch under way, if there is one."""
+        """End the current stretch, if there is one, and return it."""
         if self._stretch is None:
             return None
         ended = self._stretch, self._kind(self._stretch)
@@ -99,11 +99,11 @@ class Gaze:
         return ended
 
     def under_way(self) -> tuple[Stretch, Kind] | None:
-        """The stretch that has not ended, and what it is so far."""
+        """Return the current stretch and its kind so far, or None."""
         return None if self._stretch is None else (self._stretch, self._kind(self._stretch))
 
     def was_down(self, start_s: float, end_s: float) -> bool:
-        """Whether most of the closed time between these was looking down."""
+        """Return whether most of the closed time between the two times was looking down."""
         stretches = [*self._recent, *filter(None, [self.under_way()])]
         down_s = shut_s = 0.0
         for stretch, kind in stretches:
@@ -140,7 +140,7 @@ class Gaze:
 
 
 class _OpenLid:
-    """Where the lower lid is in the open eye, in widths of the eye below the corners."""
+    """The lower lid's position in the open eye, in widths of the eye below the corners."""
 
     def __init__(self) -> None:
         self.place: float | None = None

@@ -1,9 +1,9 @@
-"""The person's own open and closed level, learned causally: openness is EAR between these two.
+"""The person's open and closed levels, learned causally: openness is EAR between these two.
 
 People, glasses, cameras and angles differ too much for a fixed threshold: a shut eye may read as a
-twentieth or as a half of the open one. So both levels are learned: the open one from
-samples outside closures (a baseline that follows the closures inflates recall), the closed one
-from the depths of the blinks themselves.
+twentieth or as a half of the open one. Both levels are therefore learned: the open level from
+samples outside closures (a baseline that follows the closures inflates recall), the closed level
+from the depths of the blinks.
 """
 
 import math
@@ -13,44 +13,44 @@ from collections.abc import Sequence
 from agent.records import EyeSample
 
 MIN_FACE_SCORE = 0.5
-"""The mesh's score is the probability of a face: below even odds its lids are no evidence."""
+"""The mesh's score is the probability of a face. Below 0.5 its lids are not used."""
 
 MIN_EAR = 0.001
-"""No lid is flatter: shares of the level stay finite."""
+"""Smallest EAR, so that shares of the level stay finite."""
 
 BLOCK_S = 0.5
 """The open level is learned in steps of this length, long enough to outvote a blink."""
 
 MEMORY_BLOCKS = 40
-"""20 s of open eyes: a new level is believed after 5 s if it is higher, after 15 s if lower."""
+"""20 s of open eyes: a higher level is accepted after 5 s, a lower one after 15 s."""
 
 OPEN_QUANTILE = 0.75
-"""Of the remembered steps: looking down for a while must not pass for being open."""
+"""Quantile of the remembered steps: looking down for a while must not pass for open eyes."""
 
 USUAL_DEPTH = 0.7
-"""Believed until blinks were seen: in most blinks a shut eye reads as 0.04 to 0.35 of the open one,
+"""Assumed until blinks were seen. In most blinks a shut eye reads as 0.04 to 0.35 of the open one;
 in some, through spectacles or half turned away, as up to 0.6."""
 
 ENOUGH_DEPTHS = 8
-"""With this many blinks the person's own depth is known; until then `USUAL_DEPTH` fills up."""
+"""With this many blinks the person's own depth is known. `USUAL_DEPTH` stands for missing ones."""
 
 MEMORY_DEPTHS = 24
-"""The last one or two minutes' blinks: glasses may come off."""
+"""The blinks of the last one or two minutes: glasses may come off."""
 
 DEPTH_QUANTILE = 0.67
-"""Of the remembered blinks: about half of spontaneous blinks are partial (Ousler 2014)."""
+"""Quantile of the remembered blinks: about half of spontaneous blinks are partial (Ousler 2014)."""
 
 JUMP, JUMP_BLOCKS = 1.5, 2
-"""Eyes that are so much wider open for a second were not open before: a session that begins with a
-look down, or with shut eyes, has its level within a second of their opening. Blinks of before
-then teach nothing: lids that are lowered fall less far."""
+"""Eyes that are this much wider open for a second were not open before. A session that begins with
+a look down, or with shut eyes, thus has its level within a second of their opening. Earlier blinks
+are forgotten: lowered lids fall less far."""
 
 FROZEN_CLOSURE = 0.5
-"""With the lids half way down or further a sample says nothing about the open level."""
+"""With the lids at least half way down a sample is not used for the open level."""
 
 
 def trusted_ear(sample: EyeSample) -> float | None:
-    """EAR of a trustworthy face, above 0; `None` without a face or with one the mesh doubts."""
+    """Return EAR of a trustworthy face, above 0; None without a face or below `MIN_FACE_SCORE`."""
     if sample.ear is None or math.isnan(sample.ear):
         return None
     if sample.score is not None and sample.score < MIN_FACE_SCORE:
@@ -59,7 +59,7 @@ def trusted_ear(sample: EyeSample) -> float | None:
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:
-    """The `q` quantile of ascending values (at least one), between neighbours by line."""
+    """Return the `q` quantile of ascending values (at least one), linearly interpolated."""
     place = q * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
@@ -67,7 +67,7 @@ def quantile(ordered: Sequence[float], q: float) -> float:
 
 
 class Levels:
-    """The person's open and closed level. Constant memory; a few operations a sample."""
+    """The person's open and closed levels. Constant memory; a few operations per sample."""
 
     def __init__(self) -> None:
         self._block: list[float] = []
@@ -79,12 +79,12 @@ class Levels:
 
     @property
     def open(self) -> float | None:
-        """EAR with the lids open; `None` before the first face."""
+        """EAR with the lids open; None before the first face."""
         return self._open
 
     @property
     def closed(self) -> float | None:
-        """EAR with the lids shut; `None` before the first face."""
+        """EAR with the lids shut; None before the first face."""
         return None if self._open is None else self._open * (1 - self._depth)
 
     @property
@@ -93,7 +93,7 @@ class Levels:
         return self._depth
 
     def closure(self, ear: float) -> float:
-        """How far the lids are down: 0 at the open level, 1 at the closed one, not clipped."""
+        """Return how far the lids are down: 0 at the open level, 1 at the closed one, unclipped."""
         return 0.0 if self._open is None else (1 - ear / self._open) / self._depth
 
     def add(self, time_s: float, ear: float) -> None:
@@ -115,8 +115,8 @@ class Levels:
     def learn_open(self, level: float) -> None:
         """Learn that the lids were open at `level`, as a blink that began there proves.
 
-        A level so low that it passed for closed replaces what was remembered: otherwise the levels
-        would stay frozen for ever when glasses, pose or camera change while the eyes are open.
+        If `level` is so low that it counted as closed, it replaces the remembered levels. Otherwise
+        they would stay frozen for ever when glasses, pose or camera change with open eyes.
         """
         if self.closure(level) >= FROZEN_CLOSURE:
             self._blocks.clear()

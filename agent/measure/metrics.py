@@ -1,33 +1,33 @@
-"""What a session measured, as values: its metrics, its minutes and its blinks."""
+"""The records of a session: its metrics, minutes and blinks."""
 
 from dataclasses import dataclass
 
-from agent.measure.quality import Word
+from agent.measure.quality import Flag
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The document's `metrics`, unrounded. `None` is "not measured", never 0.
+    """The document's `metrics`, unrounded. None means "not measured", never 0.
 
     duration_s: from the start of the session to its end, in seconds.
     valid_s: valid time, in seconds. coverage: valid_s / duration_s, 0..1.
-    frames: frames that arrived. frames_dropped: frames that the camera gave and nobody could take.
-    blink_count: blinks, complete and partial; long closures are counted apart.
+    frames: frames that arrived. frames_dropped: frames that the camera gave but nobody read.
+    blink_count: blinks, complete and partial; long closures are counted separately.
     partial_blink_count: how many of these were partial.
     blink_rate_per_min: blink_count per minute of valid time.
-    inter_blink_interval_median_s: median time from one blink's start to the next one's, of
-        neighbours between which the face was never unseen for longer than `session.UNSEEN_S`.
+    inter_blink_interval_median_s: median time from one blink's start to the next one's. Only
+        neighbours between which the face was never unseen for longer than `session.UNSEEN_S` count.
     blink_duration_median_ms, blink_duration_p90_ms: of `Blink.duration_s`, in milliseconds.
     ear_mean: mean EAR over valid time. ear_open: mean open level over valid time.
-    perclos: share of valid time with the eyes at least 80 % closed, looking down left out.
-    long_closure_count: closures of 500 ms and more. longest_closure_s: the longest of them, in
-    seconds.
+    perclos: share of valid time with the eyes at least 80 % closed, without looking down.
+    long_closure_count: closures of 500 ms or more. longest_closure_s: the longest of them, in
+        seconds.
     ear_open_left, ear_open_right: mean open level of each eye over the valid time in which it was
-    seen.
+        seen.
     blink_closure_left_median, blink_closure_right_median: median of `Blink.closure_left` and
-    `closure_right`, 0..1.
-    looking_down: share of valid time spent looking down, 0..1; `None` where it can't be told from
-    shut lids.
+        `closure_right`, 0..1.
+    looking_down: share of valid time spent looking down, 0..1; None if it can't be told from shut
+        lids.
     """
 
     duration_s: float
@@ -55,7 +55,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """One minute of the session, counted from 0. Without valid time its numbers are `None`."""
+    """One minute of the session, counted from 0. Without valid time its numbers are None."""
 
     minute: int
     valid_s: float
@@ -66,7 +66,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class BlinkColumns:
-    """The session's blinks, a column each property. `at_s`: a blink's start since the session's."""
+    """The blinks, one column per property. `at_s` is a blink's start since the session's."""
 
     at_s: tuple[float, ...]
     duration_ms: tuple[float | None, ...]
@@ -78,15 +78,14 @@ class BlinkColumns:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What was measured. `blinks` is `None` until the session is finished.
+    """The result of a session. `blinks` is None until the session is finished.
 
-    `quality` says what speaks against the numbers, if anything does.
-
-    `fps` is the rate that was delivered: frames per second of the time without stalls.
+    `quality` lists the problems that limit the numbers, if any. `fps` is the delivered rate: frames
+    per second in the time without stalls.
     """
 
     metrics: Metrics
-    quality: tuple[Word, ...]
+    quality: tuple[Flag, ...]
     minutes: tuple[Minute, ...]
     blinks: BlinkColumns | None
     fps: float | None

@@ -1,4 +1,4 @@
-"""One session under way: frames in, and a document of the next revision out when asked for."""
+"""A running session: takes frames and returns the document of the next revision on request."""
 
 import secrets
 import uuid
@@ -13,25 +13,25 @@ from agent.measure.metrics import Session
 from agent.measure.session import LONGEST_S, SessionBuilder
 from agent.records import Blink, Document, EyeSample, FaceLandmarks, Frame
 
-BACK_S = 1.0  # a frame that comes late, and is passed over
-AHEAD_S = 3600.0  # a stall or a video's pause, and a gap: no camera is waited for half as long
+BACK_S = 1.0  # a frame up to this late is ignored
+AHEAD_S = 3600.0  # longest gap, from a stall or a paused video; a camera times out much earlier
 
 
 class Tracker(Protocol):
-    """Finds the one face that the session follows."""
+    """Finds the face that the session follows."""
 
     def find(self, frame: Frame) -> FaceLandmarks | None:
-        """The face's landmarks, or None."""
+        """Return the face's landmarks, or None."""
 
     def reset(self) -> None:
-        """Forgets the face."""
+        """Forget the face."""
 
 
 class Recording:
     """Measures frames and writes the session's documents.
 
-    `camera` is the document's camera without its fps; `agent` its agent. Session time begins with
-    the first frame. `session_id` may be given by whoever asked for the session.
+    `camera` is the document's `camera` without its fps; `agent` is its `agent`. Session time begins
+    with the first frame. `session_id` is given if a command asked for the session.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Recording:
         return self._last_s - self._seen_s
 
     def believe_clock(self) -> None:
-        """The wall clock is right by now: the start's date follows from it."""
+        """Correct the session's start date, now that the wall clock is right."""
         if not self._boot["synchronized"]:
             self._started_at = self._clock.now() - timedelta(seconds=self.age_s)
             self._boot = {
@@ -81,10 +81,10 @@ class Recording:
             }
 
     def add(self, frame: Frame) -> tuple[EyeSample, list[Blink]]:
-        """Measures one frame. The blinks are those that are certain by now.
+        """Measure one frame; return its sample and the blinks that are certain by now.
 
-        Raises CameraError for a frame whose time can't be true: hours with nothing in them would
-        follow, or all frames after it be too early and passed over.
+        Raises CameraError for a frame with an impossible time: hours without samples would follow,
+        or all later frames would be ignored as too early.
         """
         if self._builder is not None:
             self._check_time(frame.time_s)
@@ -107,12 +107,12 @@ class Recording:
             raise CameraError("expected frames of a day at most, found more")
 
     def document(self) -> Document:
-        """The document of the next revision, of a session that goes on."""
+        """Return the document of the next revision, with the session active."""
         builder = self._builder or SessionBuilder(0.0)
         return self._document(builder.snapshot(self._last_s, self.frames_dropped), "active")
 
     def finish(self, ended_by: EndedBy, *, state: State = "ended") -> Document:
-        """The final document."""
+        """Return the final document."""
         builder = self._builder or SessionBuilder(0.0)
         return self._document(builder.finish(self._last_s, self.frames_dropped), state, ended_by)
 
@@ -144,7 +144,7 @@ class Recording:
 
 
 def uuid7(moment: datetime) -> uuid.UUID:
-    """A UUID of version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then chance."""
+    """Make a UUID of version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random."""
     milliseconds = max(0, int(moment.timestamp() * 1000)) & (1 << 48) - 1
     chance = secrets.randbits(74)
     high = milliseconds << 16 | 7 << 12 | chance >> 62

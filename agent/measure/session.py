@@ -1,18 +1,17 @@
-"""Builds the Session: its metrics, minutes and blinks, from samples and their times alone.
+"""Builds a Session (metrics, minutes and blinks) from samples and their times.
 
-Definitions, with t running over the frames and an interval being the time from one frame to the
-next:
+Definitions. An interval is the time from one frame to the next.
 
-- **valid time**: the sum of the intervals between two consecutive frames that both hold a
-  trustworthy face (`openness.trusted_ear`), each counted up to `MAX_INTERVAL_S`: a frozen camera is
-  not valid time.
-- **means** (`ear_mean`, `ear_open`, `perclos`) weigh each frame with the valid interval before it.
+- **valid time**: the sum of the intervals between two consecutive frames that both show a
+  trustworthy face (`levels.trusted_ear`), each counted up to `MAX_INTERVAL_S`, so that a frozen
+  camera adds no valid time.
+- **means** (`ear_mean`, `ear_open`, `perclos`) weight each frame by the valid interval before it.
 - **looking down** (`gaze`) counts neither as closed time nor as a long closure.
-- **gating**: below `MIN_COUNT_FPS` delivered, on the whole or too often, or where noise or blur
-  hides the blinks (`quality`), counts and everything made of them are not measured; nor is PERCLOS
-  in a blur; below `MIN_DURATION_FPS`, durations are not.
+- **gating**: counts and all that is derived from them are not measured if the delivered rate is
+  below `MIN_COUNT_FPS`, on average or too often, or if noise or blur hides the blinks (`quality`).
+  PERCLOS is not measured in a blurred picture. Durations are not measured below `MIN_DURATION_FPS`.
 
-Memory is bounded: sums, one small record a minute and one a blink.
+Memory is bounded: sums, one small record per minute and one per blink.
 """
 
 import copy
@@ -26,37 +25,37 @@ from agent.measure.blinks import BlinkDetector
 from agent.measure.gaze import Gaze, Kind, Stretch
 from agent.measure.levels import Levels, quantile, trusted_ear
 from agent.measure.metrics import BlinkColumns, Metrics, Minute, Session
-from agent.measure.quality import Blur, Noise, Picture, Word, words
+from agent.measure.quality import Blur, Flag, Noise, Picture, flags
 from agent.records import Blink, EyeSample
 
 MAX_INTERVAL_S = 0.25
-"""One frame vouches for a quarter of a second at most, about a blink's length."""
+"""One frame stands for at most a quarter of a second, about the length of a blink."""
 
 STALL_S = 1.0
 """A longer interval is a stall of the camera, not a slow frame rate."""
 
 UNSEEN_S = 0.5
-"""A longer stretch without a trustworthy face could hide a blink, which lasts up to 500 ms."""
+"""A longer time without a trustworthy face could hide a blink, which lasts up to 500 ms."""
 
 MIN_COUNT_FPS = 10.0
 MIN_DURATION_FPS = 15.0
 RATE_TOLERANCE = 0.98
-"""A camera that says 15 delivers 14.99: the gates are for cameras that say 12."""
+"""A camera set to 15 fps delivers 14.99: the gates are meant for cameras that deliver 12."""
 
 LATE, LATE_TIME = 1.3, 0.25
-"""Intervals longer than 1.3 of a gate's own, more than cameras jitter, may fill a quarter of the
-time: on synthetic traces with frames lost at random up to 6 % of blinks are then missed; where they
-fill more, 8 % and up."""
+"""An interval is late if it is 1.3 times as long as a gate's own, more than camera jitter. Late
+intervals may fill a quarter of the time: on synthetic traces with frames lost at random up to 6 %
+of blinks are then missed; above that, 8 % and more."""
 
 LONGEST_S = 60.0 * (24 * 60 + 1)
-"""A session's frames lie within that of its first: a day, and a minute to end in. What is handed in
-has to be checked for it, as memory goes with its minutes; no server takes more of them."""
+"""Maximum session length: 24 h plus 1 min. Callers enforce it, because memory grows with minutes
+and servers accept no more of them."""
 
 UNCLEAR_TIME = 0.01
-"""Of valid time may be closed lids that may as well look down: PERCLOS is usually 0.01 to 0.03."""
+"""Share of valid time with closed lids that may look down. PERCLOS is usually 0.01 to 0.03."""
 
 PERCLOS_CLOSED = 0.8
-"""At least 80 % closed between the person's open and closed level (Abe 2023, PMC10108649)."""
+"""At least 80 % closed between the person's open and closed levels (Abe 2023, PMC10108649)."""
 
 
 @dataclass(slots=True)
@@ -76,8 +75,8 @@ class _Sums:
         self.open_level += weight_s * open_level
         self.closed_s += weight_s * closed
 
-    def tell(self, weight_s: float, kind: Kind) -> None:
-        """Closed time turned out to be of that kind."""
+    def reclassify(self, weight_s: float, kind: Kind) -> None:
+        """Move time that was counted as closed to `kind`."""
         if kind == "down":
             self.closed_s = max(0.0, self.closed_s - weight_s)
             self.down_s += weight_s
@@ -110,7 +109,7 @@ class _Eye:
 
 @dataclass(slots=True)
 class _Delivered:
-    """The frame rate that arrived, and how much of the time was slower than the gates ask for."""
+    """The delivered frame rate, and how much of the time was slower than each gate."""
 
     frames: int = 0
     intervals: int = 0
@@ -133,9 +132,9 @@ class _Delivered:
         return self.intervals / self.running_s if self.running_s > 0 else None
 
     def reaches(self, min_fps: float) -> bool:
-        """On the whole, and most of the time; `min_fps` is one of the gates.
+        """Return whether the rate reaches `min_fps`, one of the gates, on average and mostly.
 
-        False as well before there is a rate.
+        Return False before there is a rate.
         """
         if self.fps is None or self.late_s[min_fps] > LATE_TIME * self.running_s:
             return False
@@ -144,28 +143,28 @@ class _Delivered:
 
 @dataclass(slots=True)
 class _Counted:
-    """One blink of the session, and whether the face was unseen between it and the one before."""
+    """A blink, and whether the face was unseen between the blink before and this one."""
 
     blink: Blink
     after_gap: bool
 
 
 class _Gaps:
-    """The stretches in which a blink could have hidden, known by their ends."""
+    """The ends of the gaps in which a blink could have been missed."""
 
     def __init__(self) -> None:
         self._last_valid_s: float | None = None
-        # A blink is decided within 2 s of its start: no more gaps than four can end after it.
+        # A blink is decided within 2 s of its start: at most four gaps can end after it.
         self._ends: deque[float] = deque(maxlen=4)
 
     def add(self, time_s: float) -> None:
-        """A trustworthy face was seen."""
+        """Note that a trustworthy face was seen."""
         if self._last_valid_s is not None and time_s - self._last_valid_s > UNSEEN_S:
             self._ends.append(time_s)
         self._last_valid_s = time_s
 
     def forget_until(self, time_s: float) -> bool:
-        """True if a gap ended before `time_s`; these are forgotten."""
+        """Forget the gaps that ended up to `time_s`; return whether there were any."""
         passed = [end for end in self._ends if end <= time_s]
         for _ in passed:
             self._ends.popleft()
@@ -173,7 +172,7 @@ class _Gaps:
 
 
 class SessionBuilder:
-    """Takes a session's samples in the order of time; says at any time what it holds so far."""
+    """Takes a session's samples in order of time and reports the session so far at any time."""
 
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
@@ -192,7 +191,7 @@ class SessionBuilder:
         self._long: list[Blink] = []
 
     def add(self, sample: EyeSample) -> list[Blink]:
-        """Take one frame's sample; returns the events that it decided, up to half a second late.
+        """Take one frame's sample; return the events that it decided, up to half a second late.
 
         A frame that is not later than the one before it is ignored.
         """
@@ -208,33 +207,33 @@ class SessionBuilder:
 
     @property
     def levels(self) -> Levels:
-        """The person's open and closed level, as believed by now."""
+        """The current estimate of the person's open and closed levels."""
         return self._detector.levels
 
     @property
     def events(self) -> list[Blink]:
-        """The blinks, then the long closures that were no look down, each in the order of time."""
+        """The blinks, then the long closures without looking down, each in order of time."""
         return [counted.blink for counted in self._blinks] + self._long
 
     def snapshot(self, end_s: float, frames_dropped: int) -> Session:
-        """What was measured until `end_s`, without events not yet decided. Changes nothing."""
+        """Return the session up to `end_s`, without undecided events. Changes no state."""
         under_way = self._gaze.under_way()
         if under_way is None:
             return self._session(end_s, frames_dropped, final=False)
         touched = {minute: copy.copy(self._minutes[minute]) for minute in under_way[0].weights}
         total = copy.copy(self._total)
         try:
-            self._tell(*under_way)
+            self._reclassify(*under_way)
             return self._session(end_s, frames_dropped, final=False)
         finally:
             self._total = total
             self._minutes.update(touched)
 
     def finish(self, end_s: float, frames_dropped: int) -> Session:
-        """The finished session, events not yet decided included."""
+        """Return the finished session, including undecided events."""
         self._count(self._detector.finish())
         if ended := self._gaze.end():
-            self._tell(*ended)
+            self._reclassify(*ended)
         return self._session(end_s, frames_dropped, final=True)
 
     def _weigh(self, sample: EyeSample, interval_s: float | None) -> None:
@@ -255,14 +254,14 @@ class SessionBuilder:
         for sums in (self._total, self._minutes.setdefault(minute, _Sums())):
             sums.add(weight_s, ear, open_level, closed)
         if ended := self._gaze.add(sample, closure, closed, weight_s, minute):
-            self._tell(*ended)
+            self._reclassify(*ended)
         self._left.add(sample.time_s, sample.ear_left, weight_s)
         self._right.add(sample.time_s, sample.ear_right, weight_s)
 
-    def _tell(self, stretch: Stretch, kind: Kind) -> None:
+    def _reclassify(self, stretch: Stretch, kind: Kind) -> None:
         for minute, weight_s in stretch.weights.items():
-            self._total.tell(weight_s, kind)
-            self._minutes[minute].tell(weight_s, kind)
+            self._total.reclassify(weight_s, kind)
+            self._minutes[minute].reclassify(weight_s, kind)
 
     def _count(self, blinks: Sequence[Blink]) -> None:
         for blink in blinks:
@@ -283,8 +282,8 @@ class SessionBuilder:
             fps=self._delivered.fps,
         )
 
-    def _quality(self, metrics: Metrics) -> tuple[Word, ...]:
-        return words(
+    def _quality(self, metrics: Metrics) -> tuple[Flag, ...]:
+        return flags(
             duration_s=metrics.duration_s,
             valid_s=metrics.valid_s,
             slow=self._delivered.fps is not None and not self._delivered.reaches(MIN_DURATION_FPS),
@@ -303,15 +302,15 @@ class SessionBuilder:
         return self._total.unclear_s > UNCLEAR_TIME * self._total.valid_s
 
     def _looking_down(self) -> float | None:
-        known = self._gaze.seen and not self._gaze_unknown and not self._blur.blind
+        known = self._gaze.seen and not self._gaze_unknown and not self._blur.too_blurred
         return self._total.mean(self._total.down_s) if known else None
 
     def _measured(self, min_fps: float) -> bool:
-        seen = self._total.valid_s > 0 and not self._noise.drowned and not self._blur.blind
+        seen = self._total.valid_s > 0 and not self._noise.too_noisy and not self._blur.too_blurred
         return seen and self._delivered.reaches(min_fps)
 
     def _perclos(self, sums: _Sums) -> float | None:
-        return None if self._blur.blind else sums.mean(sums.closed_s)
+        return None if self._blur.too_blurred else sums.mean(sums.closed_s)
 
     def _metrics(self, end_s: float, frames_dropped: int) -> Metrics:
         total, blinks = self._total, self._blinks
@@ -360,7 +359,7 @@ class SessionBuilder:
         return median(intervals) if intervals else None
 
     def _minute_rows(self, end_s: float) -> tuple[Minute, ...]:
-        """The minutes begun; a last one shorter than a second only if it holds a blink."""
+        """Return the minutes begun. A last one under a second counts only if it has a blink."""
         counted: dict[int, int] = {}
         for entry in self._blinks:
             minute = int((entry.blink.start_s - self._start_s) // 60)
@@ -394,6 +393,6 @@ class SessionBuilder:
 
 
 def _median(values: Iterable[float | None]) -> float | None:
-    """Of those that are known; `None` if none is."""
+    """Return the median of the known values; None if there are none."""
     known = [value for value in values if value is not None]
     return median(known) if known else None

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pytest
 
 from agent.measure.dips import (
-    BESIDE_S,
     EDGE,
+    HOLD_S,
     KEEP_S,
-    KEPT_UP_S,
     LEVEL_QUANTILE,
+    LEVEL_WINDOW_S,
     LOOK_AHEAD_S,
     MAX_GAP_S,
-    MIN_BESIDE_SAMPLES,
     MIN_DEPTH,
+    MIN_LEVEL_SAMPLES,
     MIN_NOISE_SAMPLES,
     NOISE_MEMORY_S,
     SHUT,
@@ -176,7 +176,7 @@ def test_an_eye_that_opens_wider_did_not_close_by_less_than_nothing() -> None:
 
 
 def test_an_eyes_level_is_a_high_quantile_within_its_window() -> None:
-    assert (LEVEL_QUANTILE, BESIDE_S) == (0.7, 0.45)
+    assert (LEVEL_QUANTILE, LEVEL_WINDOW_S) == (0.7, 0.45)
     beside = [9.0, 0.1, 0.2, 0.3, 0.4]  # the first is out of the window, which holds four
     found = recent([*beside, 0.05, *beside[::-1]])
     assert found.closure(found.lefts, 0.5, 0.5) == pytest.approx(1 - 0.05 / 0.31)
@@ -279,20 +279,20 @@ def test_the_lowest_level_counts_that_was_kept_up() -> None:
     spike = [0.32, 0.16, 0.16, 0.0, 0.16, 0.16, 0.32]
     dip = measure_dip(fallen([*LONG_OPEN, *spike, *LONG_OPEN]), DEEPEST)
     assert dip is not None
-    floor = 0.16 * KEPT_UP_S / (2 * STEP_S)
+    floor = 0.16 * HOLD_S / (2 * STEP_S)
     assert dip.depth == pytest.approx(1 - floor / OPEN, abs=1e-3)
 
 
 def test_a_single_frame_at_a_high_rate_is_no_dip() -> None:
-    assert KEPT_UP_S == 0.02
+    assert HOLD_S == 0.02
     trace = recent([OPEN] * 300 + [0.05] + [OPEN] * 300, 1 / 240)
     assert measure_dip(trace, 300 / 240) is None
     assert reopened_s(trace, 300 / 240) is None
 
 
-@pytest.mark.parametrize(("frames", "measured"), [(1, False), (MIN_BESIDE_SAMPLES, True)])
+@pytest.mark.parametrize(("frames", "measured"), [(1, False), (MIN_LEVEL_SAMPLES, True)])
 def test_a_level_needs_samples_on_both_sides(frames: int, measured: bool) -> None:
-    assert MIN_BESIDE_SAMPLES == 2
+    assert MIN_LEVEL_SAMPLES == 2
     sheer, few = [LOW] * 4, [OPEN] * frames
     before = measure_dip(fallen([*few, *sheer, *LONG_OPEN]), frames * STEP_S)
     after = measure_dip(fallen([*LONG_OPEN, *sheer, *few]), 40 * STEP_S)

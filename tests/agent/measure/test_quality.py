@@ -1,4 +1,4 @@
-"""The quality words: when each is said, to the last frame, and in which order."""
+"""The quality flags: when each is said, to the last frame, and in which order."""
 
 import math
 from typing import Any
@@ -10,8 +10,6 @@ from agent.measure.quality import (
     BLOCK_S,
     BLURRED_TIME,
     DROPPED,
-    DROWNED,
-    DROWNED_TIME,
     LOW_COVERAGE,
     NO_BLINK_S,
     NOISY,
@@ -21,10 +19,12 @@ from agent.measure.quality import (
     SOFT,
     TOO_SOFT,
     TURNED_TIME,
+    VERY_NOISY,
+    VERY_NOISY_TIME,
     Blur,
     Noise,
     Picture,
-    words,
+    flags,
 )
 
 GOOD: dict[str, Any] = {
@@ -35,10 +35,10 @@ BIT = 1e-9
 
 
 def said(**changes: Any) -> tuple[str, ...]:
-    return words(**GOOD | changes)
+    return flags(**GOOD | changes)
 
 
-# The words
+# The flags
 
 
 def test_where_nothing_is_wrong_nothing_is_said() -> None:
@@ -135,7 +135,7 @@ def of_size(share: float) -> float:
 def test_before_any_block_nothing_is_noisy() -> None:
     noise = Noise()
     assert not noise.noisy
-    assert not noise.drowned
+    assert not noise.too_noisy
     fed(noise, 0.1, BLOCK_S)
     assert not noise.noisy, "a block is judged when it has ended"
     fed(noise, 0.1, 1 / 16, start_s=BLOCK_S)
@@ -143,41 +143,43 @@ def test_before_any_block_nothing_is_noisy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "noisy", "drowned"),
+    ("share", "noisy", "too_noisy"),
     [
         (0.99 * NOISY, False, False),
         (1.01 * NOISY, True, False),
-        (0.99 * DROWNED, True, False),
-        (1.01 * DROWNED, True, True),
+        (0.99 * VERY_NOISY, True, False),
+        (1.01 * VERY_NOISY, True, True),
     ],
 )
-def test_noise_is_a_share_of_the_depth_of_a_blink(share: float, noisy: bool, drowned: bool) -> None:
+def test_noise_is_a_share_of_the_depth_of_a_blink(
+    share: float, noisy: bool, too_noisy: bool
+) -> None:
     noise = Noise()
     fed(noise, of_size(share), BLOCK_S + 1)
-    assert (noise.noisy, noise.drowned) == (noisy, drowned)
+    assert (noise.noisy, noise.too_noisy) == (noisy, too_noisy)
 
 
 def test_so_much_of_the_time_has_to_be_noisy() -> None:
-    assert (NOISY_TIME, DROWNED_TIME) == (0.1, 0.25)
+    assert (NOISY_TIME, VERY_NOISY_TIME) == (0.1, 0.25)
     cases = [(10, False, False), (8, True, False), (4, True, False), (2, True, True)]
-    for quiet, noisy, drowned in cases:
+    for quiet, noisy, too_noisy in cases:
         noise = Noise()
         fed(noise, 0.1, BLOCK_S)
         fed(noise, 0.0, quiet * BLOCK_S, start_s=BLOCK_S)
         noise.add(999.0, 0.3, 0.3, 0.7)
-        assert (noise.noisy, noise.drowned) == (noisy, drowned), quiet
+        assert (noise.noisy, noise.too_noisy) == (noisy, too_noisy), quiet
 
 
 @pytest.mark.parametrize(
-    ("loud", "noisy", "drowned"),
+    ("loud", "noisy", "too_noisy"),
     [(1, False, False), (2, True, False), (5, True, False), (6, True, True)],
 )
-def test_quiet_time_takes_nothing_off_the_noisy(loud: int, noisy: bool, drowned: bool) -> None:
+def test_quiet_time_takes_nothing_off_the_noisy(loud: int, noisy: bool, too_noisy: bool) -> None:
     noise = Noise()
     fed(noise, 0.1, loud * BLOCK_S)
     fed(noise, 0.0, 16 * BLOCK_S, start_s=loud * BLOCK_S)
     noise.add(999.0, 0.3, 0.3, 0.7)
-    assert (noise.noisy, noise.drowned) == (noisy, drowned)
+    assert (noise.noisy, noise.too_noisy) == (noisy, too_noisy)
 
 
 def test_just_that_share_of_the_time_is_not_too_much() -> None:
@@ -189,15 +191,15 @@ def test_just_that_share_of_the_time_is_not_too_much() -> None:
             fed(noise, 0.0, 8.0, start_s=100.0 * (k + 1))
         noise.add(9999.0, 0.3, 0.3, 0.7)
         assert noise.noisy == (quiet == 3)
-        assert not noise.drowned
+        assert not noise.too_noisy
 
 
 def test_noise_as_it_was_seen_is_judged_as_it_was() -> None:
     """Of a fall by 0.2: 0.02 hides nothing, 0.034 some blinks, 0.05 a quarter to a half."""
-    for size, noisy, drowned in [(0.02, False, False), (0.034, True, False), (0.05, True, True)]:
+    for size, noisy, too_noisy in [(0.02, False, False), (0.034, True, False), (0.05, True, True)]:
         noise = Noise()
         fed(noise, of_size(size / 0.2), BLOCK_S + 1)
-        assert (noise.noisy, noise.drowned) == (noisy, drowned)
+        assert (noise.noisy, noise.too_noisy) == (noisy, too_noisy)
 
 
 @pytest.mark.parametrize(("frames", "judged"), [(MIN_NOISE_SAMPLES - 1, False), (6, True)])
@@ -241,11 +243,11 @@ def blur(*looks: float | None) -> Blur:
 def test_without_a_look_nothing_is_blurred() -> None:
     for found in (blur(), blur(None, None)):
         assert not found.blurred
-        assert not found.blind
+        assert not found.too_blurred
 
 
 @pytest.mark.parametrize(
-    ("sharpness", "blurred", "blind"),
+    ("sharpness", "blurred", "too_blurred"),
     [
         (SOFT, False, False),
         (SOFT - BIT, True, False),
@@ -253,26 +255,26 @@ def test_without_a_look_nothing_is_blurred() -> None:
         (TOO_SOFT - BIT, True, True),
     ],
 )
-def test_a_look_at_the_edge_is_sharp(sharpness: float, blurred: bool, blind: bool) -> None:
+def test_a_look_at_the_edge_is_sharp(sharpness: float, blurred: bool, too_blurred: bool) -> None:
     found = blur(sharpness)
-    assert (found.blurred, found.blind) == (blurred, blind)
+    assert (found.blurred, found.too_blurred) == (blurred, too_blurred)
 
 
 def test_sharpness_as_it_was_seen_is_judged_as_it_was() -> None:
     assert not blur(0.2).blurred
     assert blur(0.14).blurred
-    assert not blur(0.14).blind
-    assert blur(0.1).blind
+    assert not blur(0.14).too_blurred
+    assert blur(0.1).too_blurred
 
 
 def test_a_quarter_of_the_looks_may_be_blurred() -> None:
     assert BLURRED_TIME == 0.25
     found = blur(0.1, 0.2, 0.2, 0.2)
     assert not found.blurred
-    assert not found.blind
+    assert not found.too_blurred
     more = blur(0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2)
     assert more.blurred
-    assert more.blind
+    assert more.too_blurred
 
 
 def test_frames_that_were_not_looked_at_do_not_count() -> None:
