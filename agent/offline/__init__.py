@@ -1,4 +1,4 @@
-"""Videos and traces at a desk: replay, analyse, plot and overlay.
+"""Measurement of videos and traces on any computer: replay, analyse, plot and overlay.
 
 Start with `replay`.
 """

@@ -1,7 +1,7 @@
-"""Strokes and words on a picture, uint8 (height, width, 3), BGR. Coordinates are pixels.
+"""Lines and text on a picture, uint8 (height, width, 3), BGR. Coordinates are pixels.
 
-What lies outside the picture is cut off. OpenCV's own letters are thin and rough at the size of a
-caption, so words are drawn large and made smaller.
+Anything outside the picture is clipped. OpenCV's letters are thin and rough at caption size, so
+text is drawn large and shrunk.
 """
 
 from collections.abc import Sequence
@@ -21,34 +21,34 @@ _CAPITAL = 21.0
 """Height of a capital letter at scale 1, in pixels."""
 
 _DRAWN = 90.0
-"""Words are drawn with capitals of about this height."""
+"""Text is drawn with capitals of about this height, in pixels."""
 
 _REGULAR, _BOLD = 0.12, 0.17
-"""Width of a letter's stroke, as a share of a capital's height."""
+"""Stroke width of a letter, as a share of a capital's height."""
 
 _FRACTION_BITS = 4
 """Lines are placed to a sixteenth of a pixel."""
 
 
 def colour(code: str) -> Colour:
-    """BGR of `#rrggbb`."""
+    """Convert `#rrggbb` to BGR."""
     red, green, blue = bytes.fromhex(code.lstrip("#"))
     return blue, green, red
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """`share` 0..1 of the other colour in one."""
+    """Mix `share` (0..1) of the second colour into the first."""
     blue, green, red = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return blue, green, red
 
 
 def blank(width: int, height: int, fill: Colour) -> Image:
-    """A picture of one colour."""
+    """Make a picture of one colour."""
     return np.full((height, width, 3), fill, np.uint8)
 
 
 def fill(image: Image, left: float, right: float, paint: Colour, opacity: float = 1.0) -> None:
-    """The columns from `left` to `right`, both included, in all their height."""
+    """Fill the columns from `left` to `right`, both included, over the full height."""
     first, last = max(0, round(left)), min(image.shape[1], round(right) + 1)
     if first < last:
         area = image[:, first:last]
@@ -56,7 +56,7 @@ def fill(image: Image, left: float, right: float, paint: Colour, opacity: float 
 
 
 def hatch(image: Image, left: float, right: float, paint: Colour, apart: int, width: int) -> None:
-    """Slanted lines over the columns from `left` to `right`, every `apart` pixels."""
+    """Draw slanted lines over the columns from `left` to `right`, every `apart` pixels."""
     height = image.shape[0]
     area = image[:, max(0, round(left)) : max(0, round(right) + 1)]
     offset = max(0, round(left)) % apart
@@ -65,7 +65,7 @@ def hatch(image: Image, left: float, right: float, paint: Colour, apart: int, wi
 
 
 def curve(image: Image, x: Floats, y: Floats, paint: Colour, width: float) -> None:
-    """A line through points (n,); of one point alone, a dot."""
+    """Draw a line through points (n,); a single point becomes a dot."""
     if len(x) == 1:
         x, y = np.array([x[0] - width, x[0] + width]), np.repeat(y, 2)
     points = np.round(np.stack([x, y], axis=1) * (1 << _FRACTION_BITS)).astype(np.int32)
@@ -73,7 +73,7 @@ def curve(image: Image, x: Floats, y: Floats, paint: Colour, width: float) -> No
 
 
 def dashed(image: Image, x: Floats, y: Floats, paint: Colour, width: float, dash: float) -> None:
-    """As `curve`, with every other `dash` pixels of its way to the right left out."""
+    """Draw a dashed line: as `curve`, without every other `dash` pixels horizontally."""
     for start in np.arange(np.floor(x[0] / dash / 2), x[-1] / dash / 2) * dash * 2:
         ends = np.clip([start, start + dash], x[0], x[-1])
         inside = (x > ends[0]) & (x < ends[1])
@@ -84,18 +84,18 @@ def dashed(image: Image, x: Floats, y: Floats, paint: Colour, width: float, dash
 def polygon(
     image: Image, points: Sequence[tuple[float, float]], paint: Colour, inside: Colour, width: int
 ) -> None:
-    """A closed outline in `paint`, filled with `inside`."""
+    """Draw a closed outline in `paint`, filled with `inside`."""
     corners = np.round(np.array(points) * (1 << _FRACTION_BITS)).astype(np.int32)
     cv2.fillPoly(image, [corners], inside, cv2.LINE_AA, _FRACTION_BITS)
     cv2.polylines(image, [corners], True, paint, width, cv2.LINE_AA, _FRACTION_BITS)
 
 
-def words_width(words: str, size: float, bold: bool = False) -> int:
-    """How wide `words` are, with capitals `size` pixels high."""
-    return int(_mask(_ascii(words), size, bold).shape[1])
+def text_width(text: str, size: float, bold: bool = False) -> int:
+    """Return the width of `text` in pixels, with capitals `size` pixels high."""
+    return int(_mask(_ascii(text), size, bold).shape[1])
 
 
-def words(
+def draw_text(
     image: Image,
     text: str,
     x: float,
@@ -106,7 +106,7 @@ def words(
     align: Literal["left", "middle", "right"] = "left",
     bold: bool = False,
 ) -> None:
-    """Write `text` with capitals `size` pixels high; other letters than ASCII become `?`."""
+    """Write `text` with capitals `size` pixels high; characters outside ASCII become `?`."""
     mask = _mask(_ascii(text), size, bold)
     share = {"left": 0.0, "middle": 0.5, "right": 1.0}[align]
     left = round(x - share * mask.shape[1])
@@ -127,9 +127,9 @@ def _ascent(size: float) -> int:
     return round(size * 1.3)
 
 
-@lru_cache(maxsize=512)  # a plot repeats its labels, a video the words beside its numbers
+@lru_cache(maxsize=512)  # a plot repeats its labels, a video the text next to its numbers
 def _mask(text: str, size: float, bold: bool) -> NDArray[np.uint8]:
-    """How much of each pixel the words cover, 0..255; the baseline is `_ascent` below the top."""
+    """Return how much text covers each pixel, 0..255; the baseline is `_ascent` from the top."""
     zoom = max(2, min(8, round(_DRAWN / size)))
     stroke = max(1, round(zoom * size * (_BOLD if bold else _REGULAR)))
     scale = zoom * size / _CAPITAL

@@ -1,8 +1,8 @@
-"""A stretch of a recording as a chart: EAR, its levels, blinks and gaps over time.
+"""Part of a recording as a chart: EAR, its levels, blinks and gaps over time.
 
-Colours are Okabe and Ito's, which colour-blind people tell apart. Nothing rests on colour alone:
-what was counted carries a mark at the top, filled for a complete blink, hollow for a partial one,
-a bar as long as itself for a long closure; gaps are hatched.
+The colours are Okabe and Ito's, which colour-blind people can tell apart. Colour is never the only
+sign: each counted event has a mark at the top, filled for a complete blink, hollow for a partial
+one, a bar of its length for a long closure. Gaps are hatched.
 """
 
 import math
@@ -19,12 +19,12 @@ from agent.offline.canvas import (
     colour,
     curve,
     dashed,
+    draw_text,
     fill,
     hatch,
     mix,
     polygon,
-    words,
-    words_width,
+    text_width,
 )
 from agent.offline.evidence import Evidence, Floats, Gap
 from agent.records import Blink
@@ -34,7 +34,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours; and how opaque the bands of blinks are, 0..1."""
+    """The colours of a chart, and the opacity of the bands of blinks, 0..1."""
 
     background: Colour
     ink: Colour
@@ -81,15 +81,15 @@ DARK = Theme(
 
 
 def kind_colour(blink: Blink, theme: Theme) -> Colour:
-    """Of a complete blink, a partial one, or a long closure."""
+    """Return the colour of a complete blink, a partial one, or a long closure."""
     return theme.long if blink.long else theme.complete if blink.complete else theme.partial
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """`width` x `height` pixels for `seconds` from `start_s` on and EAR from `low` to `high`.
+    """`width` x `height` pixels show `seconds` from `start_s` and EAR from `low` to `high`.
 
-    The uppermost `lane` pixels are for the marks of what was counted.
+    The top `lane` pixels are reserved for the marks of events.
     """
 
     start_s: float
@@ -106,30 +106,30 @@ class Axes:
         return self.start_s + self.seconds
 
     def doubled(self) -> "Axes":
-        """The same for a picture of twice the size."""
+        """Return the axes for a picture of twice the size."""
         size = {name: 2 * getattr(self, name) for name in ("width", "height", "lane")}
         return replace(self, **size)
 
     def column(self, time_s: float) -> float:
-        """Where a time is, in pixels from the left."""
+        """Convert a time to pixels from the left."""
         return (time_s - self.start_s) / self.seconds * self.width
 
     def extent(self, stretch: Blink | Gap) -> tuple[float, float]:
-        """The columns of a stretch's start and end."""
+        """Return the columns of the start and end of a blink or gap."""
         return self.column(stretch.start_s), self.column(stretch.end_s)
 
     def columns(self, times: Floats) -> Floats:
-        """As `column`, of times (n,)."""
+        """Convert times (n,) to pixels from the left."""
         return (times - self.start_s) * (self.width / self.seconds)
 
     def rows(self, ear: Floats) -> Floats:
-        """Where EARs (n,) are, in pixels from the top; beyond the axes, at their end."""
+        """Convert EAR (n,) to pixels from the top; values outside the axes go to their edge."""
         share = (self.high - np.clip(ear, self.low, self.high)) / (self.high - self.low)
         return self.lane + share * (self.height - 1 - self.lane)
 
 
 def ear_range(evidence: Evidence) -> tuple[float, float]:
-    """The EARs that a chart has to show: every dip, and peaks up to half above the open level."""
+    """Return the range of EAR to show: every dip, and peaks up to half above the open level."""
     curves = (evidence.ear, evidence.left, evidence.right, evidence.closed, evidence.open)
     seen = np.concatenate(curves)
     seen = seen[np.isfinite(seen)]
@@ -137,12 +137,12 @@ def ear_range(evidence: Evidence) -> tuple[float, float]:
         return 0.0, 0.4
     low, high = float(seen.min()), float(seen.max())
     high = min(high, 1.5 * float(np.nanmax(evidence.open, initial=0.0)) or high)
-    margin = max(0.08 * (high - low), 0.02)  # a still eye's noise must not look like blinks
+    margin = max(0.08 * (high - low), 0.02)  # the noise of a still eye must not look like blinks
     return max(0.0, low - margin), high + margin
 
 
 def draw(image: Image, evidence: Evidence, axes: Axes, theme: Theme, stroke: float) -> None:
-    """Draw into `image`, which the axes fill. `stroke` is the width of the EAR's line in pixels."""
+    """Draw the chart, filling `image`. `stroke` is the width of the EAR line in pixels."""
     for gap in evidence.gaps_between(axes.start_s, axes.end_s):
         _draw_gap(image, gap, axes, theme, stroke)
     blinks = evidence.blinks_between(axes.start_s, axes.end_s)
@@ -154,7 +154,7 @@ def draw(image: Image, evidence: Evidence, axes: Axes, theme: Theme, stroke: flo
 
 
 def draw_blink_band(image: Image, blink: Blink, left: float, right: float, theme: Theme) -> None:
-    """The shade of a blink, from the column `left` to `right`."""
+    """Shade a blink from column `left` to column `right`."""
     shade = theme.shade if blink.complete else theme.shade_partial
     fill(image, left, right, kind_colour(blink, theme), shade)
 
@@ -162,7 +162,7 @@ def draw_blink_band(image: Image, blink: Blink, left: float, right: float, theme
 def draw_mark(
     image: Image, blink: Blink, left: float, right: float, y: float, theme: Theme, stroke: float
 ) -> None:
-    """The sign of what was counted between the columns `left` and `right`, around the row `y`."""
+    """Draw the mark of an event between the columns `left` and `right`, centred on row `y`."""
     paint = mix(kind_colour(blink, theme), theme.ink, 0.3)
     x, half = (left + right) / 2, mark_size(stroke) / 2
     if blink.long:
@@ -180,12 +180,12 @@ def draw_mark(
 
 
 def mark_size(stroke: float) -> float:
-    """Width and height of a blink's mark, in pixels."""
+    """Return the width and height of a blink's mark in pixels."""
     return max(6.0, 5.5 * stroke)
 
 
 def draw_gap_band(image: Image, left: float, right: float, theme: Theme, stroke: float) -> None:
-    """The look of a gap, from the column `left` to `right`."""
+    """Draw a gap from column `left` to column `right`."""
     fill(image, left, right, theme.gap, 0.2)
     hatch(image, left, right, theme.gap, max(5, round(6 * stroke)), max(1, round(0.5 * stroke)))
 
@@ -194,24 +194,24 @@ def _draw_gap(image: Image, gap: Gap, axes: Axes, theme: Theme, stroke: float) -
     left, right = np.clip(axes.extent(gap), 0, axes.width)
     draw_gap_band(image, left, right, theme, stroke)
     label, size = "no face" if gap.frames else "no frames", label_size(stroke)
-    half, middle = words_width(label, size) / 2 + size, (left + right) / 2
+    half, middle = text_width(label, size) / 2 + size, (left + right) / 2
     if right - left > 2 * half:
         y = axes.lane + (axes.height - axes.lane) / 2
         box = image[max(0, round(y - size)) : round(y + size)]
         fill(box, middle - half, middle + half, theme.background)
-        words(image, label, middle, y + size / 2, size, theme.ink, align="middle")
+        draw_text(image, label, middle, y + size / 2, size, theme.ink, align="middle")
 
 
 def label_size(stroke: float) -> float:
-    """The height of capitals in a chart, in pixels."""
+    """Return the height of capitals in a chart, in pixels."""
     return max(8.0, 6.5 * stroke)
 
 
 def _draw_lines(image: Image, evidence: Evidence, axes: Axes, theme: Theme, stroke: float) -> None:
-    """The levels too have a gap where there is nothing to measure by them."""
+    """Draw the EAR and the levels. Levels are left out where EAR is missing."""
     first = max(0, int(np.searchsorted(evidence.times, axes.start_s)) - 1)
     last = int(np.searchsorted(evidence.times, axes.end_s, side="right")) + 1
-    part = slice(first, last)  # a sample beyond each edge
+    part = slice(first, last)  # including one sample beyond each edge
     times, ear, thin = evidence.times[part], evidence.ear[part], 0.6 * stroke
     opened, closed = (
         np.where(np.isfinite(ear), level[part], np.nan)
@@ -230,7 +230,7 @@ def _draw_lines(image: Image, evidence: Evidence, axes: Axes, theme: Theme, stro
 
 
 def _runs(times: Floats, values: Floats, axes: Axes) -> Iterator[tuple[Floats, Floats]]:
-    """The points, columns (n,) and rows (n,), of each line through values without a gap."""
+    """Yield columns (n,) and rows (n,) of each line through values without a gap."""
     seen = np.flatnonzero(np.isfinite(values))
     apart = (np.diff(seen) > 1) | (np.diff(times[seen]) > MAX_INTERVAL_S)
     for run in np.split(seen, np.flatnonzero(apart) + 1):
@@ -241,9 +241,10 @@ def _runs(times: Floats, values: Floats, axes: Axes) -> Iterator[tuple[Floats, F
 
 
 def _thinned(x: Floats, y: Floats) -> Indices:
-    """The first, highest, lowest and last point in each column of pixels: the line looks the same.
+    """Return the first, highest, lowest and last point in each pixel column.
 
-    Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation", VLDB 2014.
+    The line looks the same as with all points: Jugel et al., "M4: A Visualization-Oriented Time
+    Series Data Aggregation", VLDB 2014.
     """
     column = np.floor(x)
     order = np.lexsort((y, column))
@@ -252,8 +253,8 @@ def _thinned(x: Floats, y: Floats) -> Indices:
     return np.unique(np.concatenate([begins, ends, order[begins], order[ends]]))
 
 
-def counted(evidence: Evidence, until_s: float = math.inf) -> str:
-    """The number of blinks that have begun by `until_s`, in words."""
+def blink_summary(evidence: Evidence, until_s: float = math.inf) -> str:
+    """Describe the number of blinks that began by `until_s`."""
     if not evidence.blinks and evidence.session.metrics.blink_count is None:
         return "blinks not counted"
     begun = evidence.blinks_between(-math.inf, until_s)
@@ -265,7 +266,7 @@ def counted(evidence: Evidence, until_s: float = math.inf) -> str:
 
 
 def clock(time_s: float, step_s: float = 1.0) -> str:
-    """`1:05`, from an hour on `1:00:05`; with as many decimals as steps of `step_s` need."""
+    """Format a time as `1:05`, from an hour on `1:00:05`, with the decimals that `step_s` needs."""
     decimals = 0 if step_s >= 1 else 1 if step_s >= 0.1 else 2
     time_s = round(time_s, decimals)
     seconds = f"{time_s % 60:0{decimals + 3 if decimals else 2}.{decimals}f}"

@@ -1,8 +1,8 @@
-"""What a recording's blinks were counted from, a row a sample: what pictures of it are drawn from.
+"""The data behind a recording's blinks, one row per sample, for plots and overlays.
 
-The levels are those that the detector believed when it was given the sample, not what it learned
-later. A gap is what valid time leaves out (see `session`): the time from one trustworthy face to
-the next with frames without one, or with no frames, between them.
+The levels are those that the detector used when it received the sample, not what it learned later.
+A gap is time that valid time leaves out (see `session`): the time from one trustworthy face to the
+next if there are frames without a face, or no frames, between them.
 """
 
 from bisect import bisect_left, bisect_right
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of time that nothing is known about; `frames` says how many showed no face."""
+    """A time without data. `frames` is how many frames showed no face; 0 means no frames."""
 
     start_s: float
     end_s: float
@@ -31,10 +31,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Arrays are float64 (samples,), NaN where there is no number. Times are the samples' own.
+    """Arrays are float64 (samples,), NaN for missing values. Times are those of the samples.
 
     `ear`, `left` and `right` are the EAR of trustworthy faces, `open` and `closed` the levels.
-    `blinks` holds the long closures too; neither they nor the gaps overlap, and both are in order.
+    `blinks` includes long closures. Blinks and gaps are in order of time and don't overlap.
     """
 
     times: Floats
@@ -48,18 +48,18 @@ class Evidence:
     session: Session
 
     def blinks_between(self, start_s: float, end_s: float) -> tuple[Blink, ...]:
-        """Blinks and long closures of which a part lies in that time."""
+        """Return blinks and long closures that overlap the time range."""
         first = bisect_left(self.blinks, start_s, key=lambda blink: blink.end_s)
         return self.blinks[first : bisect_right(self.blinks, end_s, key=lambda each: each.start_s)]
 
     def gaps_between(self, start_s: float, end_s: float) -> tuple[Gap, ...]:
-        """Gaps of which a part lies in that time."""
+        """Return gaps that overlap the time range."""
         first = bisect_left(self.gaps, start_s, key=lambda gap: gap.end_s)
         return self.gaps[first : bisect_right(self.gaps, end_s, key=lambda each: each.start_s)]
 
 
 def gather(samples: Sequence[EyeSample]) -> Evidence:
-    """The evidence in a whole recording of one sample or more, in the order of time."""
+    """Measure a whole recording of at least one sample, in order of time."""
     builder = SessionBuilder(samples[0].time_s)
     rows = []
     for sample in samples:
@@ -83,7 +83,7 @@ def gather(samples: Sequence[EyeSample]) -> Evidence:
 
 
 def _gaps(times: Floats, ear: Floats) -> list[Gap]:
-    """Between the samples with an EAR, and before the first and after the last of them."""
+    """Return the gaps between samples with an EAR, before the first and after the last of them."""
     seen = np.flatnonzero(np.isfinite(ear))
     ends = np.concatenate([[-1], seen, [len(times)]])
     gaps = []

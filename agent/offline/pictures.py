@@ -1,4 +1,4 @@
-"""The pictures that a person asked for of a recording: written whole, or not at all."""
+"""The pictures requested of a recording. Each is written completely or not at all."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,15 +13,15 @@ from agent.records import FaceLandmarks, Frame
 from agent.system.files import atomic_file
 
 
-class LidKeeper:
-    """A tracker that keeps the lids it found, one entry a frame: 300 bytes, 30 MB an hour."""
+class LidRecorder:
+    """A tracker that records the lids it found, one entry per frame: 300 bytes, 30 MB per hour."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self.lids: list[Lids | None] = []
 
     def find(self, frame: Frame) -> FaceLandmarks | None:
-        """What the tracker finds."""
+        """Return what the tracker finds."""
         face = self._tracker.find(frame)
         self.lids.append(None if face is None else face.lids)
         return face
@@ -33,23 +33,23 @@ class LidKeeper:
 
 
 class Pictures:
-    """Draws the plot of a recording to `plot` and the video of it to `overlay`, where given."""
+    """Draws the plot of a recording to `plot` and its video to `overlay`; either may be None."""
 
     def __init__(self, title: str, plot: Path | None, overlay: Path | None) -> None:
         self._title = title
         self._plot = plot
         self._overlay = overlay
-        self._lids: LidKeeper | None = None
+        self._lids: LidRecorder | None = None
 
     def watching(self, tracker: Tracker) -> Tracker:
-        """The tracker to measure with: one that keeps what the overlay shows."""
+        """Return the tracker to measure with: it records the lids if an overlay is requested."""
         if self._overlay is None:
             return tracker
-        self._lids = LidKeeper(tracker)
+        self._lids = LidRecorder(tracker)
         return self._lids
 
     def draw(self, evidence: Evidence, video: Video | None = None) -> None:
-        """Raises OSError, or AgentError, where they can't be written."""
+        """Draw the requested pictures. Raises OSError or AgentError if they can't be written."""
         if self._plot is not None:
             write_plot(self._plot, evidence, self._title)
         if self._overlay is not None and self._lids is not None and video is not None:
@@ -59,9 +59,10 @@ class Pictures:
 
 @contextmanager
 def pictures(source: Path, plot: Path | None, overlay: Path | None = None) -> Iterator[Pictures]:
-    """Of the recording in the file `source`. They appear when the block has ended well.
+    """Make pictures of the recording in the file `source`.
 
-    Raises AgentError at once where one of them can't be written, and later if that fails.
+    They appear when the block ends without an error. Raises AgentError at once if one of them can't
+    be written, and later if writing fails.
     """
     with ExitStack() as stack:
         new_plot, new_overlay = (

@@ -1,7 +1,7 @@
-"""A whole recording in one picture: rows of a chart, below each other, with what was counted.
+"""A whole recording in one picture: rows of charts with the counted events.
 
-Rows are as long as it takes for the recording to fit into `MAX_ROWS`, so that two seconds and two
-hours can both be read; in every row each dip is drawn, be it a single sample.
+The row length is chosen so that the recording fits into `MAX_ROWS`: two seconds and two hours are
+both readable. Every dip is drawn, even one of a single sample.
 """
 
 import math
@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 
 from agent.measure.session import MIN_COUNT_FPS
-from agent.offline.canvas import Colour, Image, blank, colour, curve, dashed, words, words_width
+from agent.offline.canvas import Colour, Image, blank, colour, curve, dashed, draw_text, text_width
 from agent.offline.chart import (
     LIGHT,
     Axes,
+    blink_summary,
     clock,
-    counted,
     draw,
     draw_blink_band,
     draw_gap_band,
@@ -30,15 +30,15 @@ from agent.offline.evidence import Evidence
 from agent.records import Blink
 
 WIDTH = 1200
-"""Of the picture, in pixels: it can be read at half that, in a page."""
+"""Width of the picture in pixels; it is readable at half that size in a page."""
 
 ROW_SECONDS = (15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
-"""Lengths of rows that people can count with."""
+"""Row lengths in seconds, all easy to count with."""
 
 MAX_ROWS = 24
-"""Two hours in rows of five minutes."""
+"""Two hours make rows of five minutes."""
 
-_LEFT, _RIGHT = 64, 32  # margins beside the rows
+_LEFT, _RIGHT = 64, 32  # margins left and right of the rows
 _TITLE, _TEXT, _LABEL = 14.0, 10.5, 9.0  # heights of capitals
 _HEADER = 104
 _TICKS = 30  # below each row
@@ -53,7 +53,7 @@ _TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Where things are: `rows` rows of `row_s` seconds each, `row_height` pixels high."""
+    """The layout: `rows` rows of `row_s` seconds each, `row_height` pixels high."""
 
     start_s: float
     row_s: float
@@ -64,27 +64,27 @@ class Sheet:
 
     @property
     def height(self) -> int:
-        """Of the picture, in pixels."""
+        """Height of the picture in pixels."""
         return _HEADER + self.rows * (self.row_height + _TICKS) + _FOOTER
 
     def axes(self, row: int) -> Axes:
-        """Of one row, from 0."""
+        """Return the axes of a row, counted from 0."""
         width = WIDTH - _LEFT - _RIGHT
         start_s = self.start_s + row * self.row_s
         return Axes(start_s, self.row_s, self.low, self.high, width, self.row_height, _LANE)
 
     def top(self, row: int) -> int:
-        """The first line of pixels of a row."""
+        """Return the first pixel line of a row."""
         return _HEADER + row * (self.row_height + _TICKS)
 
     def place(self, time_s: float) -> tuple[int, int]:
-        """The column of a time, and the first line of its row, in pixels of the picture."""
+        """Return the column of a time and the first line of its row, in pixels of the picture."""
         row = min(self.rows - 1, int((time_s - self.start_s) / self.row_s))
         return _LEFT + round(self.axes(row).column(time_s)), self.top(row)
 
 
 def sheet_for(evidence: Evidence) -> Sheet:
-    """A recording that is hardly longer than the shortest row fills one row."""
+    """Choose the layout. A recording hardly longer than the shortest row fills one row."""
     start_s, end_s = float(evidence.times[0]), float(evidence.times[-1])
     duration_s = max(end_s - start_s, 0.1)
     usual = (row_s for row_s in ROW_SECONDS if duration_s <= MAX_ROWS * row_s)
@@ -96,31 +96,31 @@ def sheet_for(evidence: Evidence) -> Sheet:
 
 
 def write_plot(path: Path, evidence: Evidence, title: str) -> None:
-    """Write `plot` as PNG. Raises OSError."""
+    """Write the plot as a PNG file. Raises OSError."""
     _, encoded = cv2.imencode(".png", plot(evidence, title), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     path.write_bytes(encoded.tobytes())
 
 
 def plot(evidence: Evidence, title: str) -> Image:
-    """The whole recording, uint8 (height, WIDTH, 3), BGR."""
+    """Draw the whole recording, uint8 (height, WIDTH, 3), BGR."""
     sheet = sheet_for(evidence)
     image = blank(WIDTH, sheet.height, LIGHT.background)
-    room = (WIDTH - _LEFT - _RIGHT) / words_width(title, _TITLE, bold=True)
-    words(image, title, _LEFT, 34, _TITLE * min(1.0, room), LIGHT.ink, bold=True)
-    words(image, summary(evidence), _LEFT, 59, _TEXT, LIGHT.ink)
+    room = (WIDTH - _LEFT - _RIGHT) / text_width(title, _TITLE, bold=True)
+    draw_text(image, title, _LEFT, 34, _TITLE * min(1.0, room), LIGHT.ink, bold=True)
+    draw_text(image, summary(evidence), _LEFT, 59, _TEXT, LIGHT.ink)
     _draw_legend(image, evidence, 84)
-    words(image, "EAR", _LEFT - 10, sheet.top(0) + _LABEL - 2, _LABEL, LIGHT.ink, align="right")
+    draw_text(image, "EAR", _LEFT - 10, sheet.top(0) + _LABEL - 2, _LABEL, LIGHT.ink, align="right")
     for row in range(sheet.rows):
         _draw_row(image, sheet, row, evidence)
     unit = f"time ({'h:min:s' if evidence.times[-1] >= 3600 else 'min:s'})"
-    words(image, unit, WIDTH - _RIGHT, sheet.height - 14, _LABEL, LIGHT.ink, align="right")
+    draw_text(image, unit, WIDTH - _RIGHT, sheet.height - 14, _LABEL, LIGHT.ink, align="right")
     return image
 
 
 def summary(evidence: Evidence) -> str:
-    """What was counted, and out of what."""
+    """Describe what was counted, and the coverage, frame rate and duration."""
     session = evidence.session
-    facts = [counted(evidence)]
+    facts = [blink_summary(evidence)]
     if session.metrics.coverage is not None:
         facts.append(f"coverage {100 * session.metrics.coverage:.0f} %")
     if session.fps is not None:
@@ -134,7 +134,7 @@ def summary(evidence: Evidence) -> str:
 
 
 def _draw_row(image: Image, sheet: Sheet, row: int, evidence: Evidence) -> None:
-    """Drawn at twice the size and made smaller: OpenCV's own lines have knots."""
+    """Draw a row at twice the size and shrink it: OpenCV's thin lines are uneven."""
     axes, top = sheet.axes(row), sheet.top(row)
     end_s = min(axes.end_s, float(evidence.times[-1]))
     seen = image[top : top + axes.height, _LEFT : _LEFT + round(axes.column(end_s)) + 1]
@@ -150,26 +150,26 @@ def _draw_row(image: Image, sheet: Sheet, row: int, evidence: Evidence) -> None:
 
 
 def _draw_ear_grid(image: Image, area: Image, axes: Axes, top: int) -> None:
-    room = (axes.height - axes.lane) / (3 * _LABEL)  # labels are three heights apart, or more
+    room = (axes.height - axes.lane) / (3 * _LABEL)  # labels are at least three heights apart
     span = axes.high - axes.low
     step = next((step for step in _EAR_STEPS if span / step <= room), span)
     for number in range(math.ceil(axes.low / step), math.floor(axes.high / step) + 1):
         y = float(axes.rows(np.array([number * step]))[0])
         area[round(y)] = LIGHT.grid
-        if y < axes.height - 3:  # the first time is written there
+        if y < axes.height - 3:  # leaves room for the first time label
             label, baseline = f"{number * step:.{1 if step >= 0.1 else 2}f}", top + y + _LABEL / 2
-            words(image, label, _LEFT - 10, baseline, _LABEL, LIGHT.ink, align="right")
+            draw_text(image, label, _LEFT - 10, baseline, _LABEL, LIGHT.ink, align="right")
 
 
 def _draw_time_grid(image: Image, area: Image, axes: Axes, top: int, end_s: float) -> None:
-    room = axes.width / (1.8 * words_width(clock(axes.end_s, 0.1), _LABEL))
+    room = axes.width / (1.8 * text_width(clock(axes.end_s, 0.1), _LABEL))
     step = next((step for step in _TIME_STEPS if axes.seconds / step <= room), axes.seconds)
     baseline = top + axes.height + 5 + _LABEL
     for number in range(math.ceil(axes.start_s / step), math.floor(end_s / step) + 1):
         x = round(axes.column(number * step))
         area[:, min(x, area.shape[1] - 1)] = LIGHT.grid
         label = clock(number * step, step)
-        words(image, label, _LEFT + x, baseline, _LABEL, LIGHT.ink, align="middle")
+        draw_text(image, label, _LEFT + x, baseline, _LABEL, LIGHT.ink, align="middle")
 
 
 def _draw_legend(image: Image, evidence: Evidence, y: int) -> None:
@@ -177,12 +177,12 @@ def _draw_legend(image: Image, evidence: Evidence, y: int) -> None:
     for label, sample in _samples(evidence):
         sample(image[y - _SAMPLE // 2 : y + _SAMPLE // 2, x : x + _SAMPLE])
         x += _SAMPLE + 7
-        words(image, label, x, y + _LABEL / 2, _LABEL, LIGHT.ink)
-        x += words_width(label, _LABEL) + 16
+        draw_text(image, label, x, y + _LABEL / 2, _LABEL, LIGHT.ink)
+        x += text_width(label, _LABEL) + 16
 
 
 def _samples(evidence: Evidence) -> Iterator[tuple[str, Callable[[Image], None]]]:
-    """The legend's labels, each with what draws a sample of it."""
+    """Yield each label of the legend with the function that draws its sample."""
     yield "EAR", partial(_draw_line_sample, paint=LIGHT.ink, width=_STROKE)
     for eye, paint, values in (
         ("left", LIGHT.left, evidence.left),

@@ -1,8 +1,8 @@
-"""Offline: a video or a recorded trace through the same measurement as a session's.
+"""Offline measurement: a video or a recorded trace goes through the same code as a session.
 
-What a session's document leaves out is never printed or drawn here either: `counted` decides that
-for both. Below 10 frames a second, or where noise or blur hides the blinks, there are none; below
-15, they have no durations.
+What the session's document leaves out is never printed or drawn here: `counted` applies that rule
+to both commands. Below 10 frames per second, or if noise or blur hides the blinks, there are no
+blinks; below 15, they have no durations.
 """
 
 from collections.abc import Generator, Sequence
@@ -19,38 +19,38 @@ from agent.records import Document, EyeSample, Frame
 
 
 class Video(Protocol):
-    """A camera whose frames end."""
+    """A camera whose frames come to an end."""
 
     frames_dropped: int
 
     @property
     def fps(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
 
     @property
     def ends_early(self) -> str | None:
-        """What is missing at the end, once that was reached; None if nothing is."""
+        """Once the end was reached, what is missing there; None if nothing is."""
 
     def start(self) -> None:
-        """Begins at the first frame."""
+        """Start at the first frame."""
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The next frame, or None after the last."""
+        """Return the next frame, or None after the last."""
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the file."""
 
 
 Rows = list[dict[str, Any]]
-"""As of `trace.blink_rows`; a `duration_ms` is None where durations are not measured."""
+"""Rows as from `trace.blink_rows`; `duration_ms` is None if durations are not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What `blink-agent replay` prints and draws.
+    """The result that `blink-agent replay` prints and draws.
 
-    `blinks` is None where they are not counted: JSON then has no rows, and `counted` is false.
-    `ends_early` says what the video lacks, if it does.
+    `blinks` is None if they are not counted: the JSON then has no rows, and `counted` is false.
+    `ends_early` says what is missing at the end of the video, if anything.
     """
 
     frames: int
@@ -61,7 +61,7 @@ class Replayed:
     evidence: Evidence
 
     def as_json(self) -> dict[str, Any]:
-        """The object of `--json`."""
+        """Return the object that `--json` prints."""
         return {
             "frames": self.frames,
             "fps": round(self.fps, 3),
@@ -73,7 +73,7 @@ class Replayed:
 
 
 def replay(video: Video, recording: Recording, trace: TraceWriter | None = None) -> Replayed:
-    """Measures every frame of `video`. Raises CameraError where it can't be measured at all."""
+    """Measure every frame of `video`. Raises CameraError if it can't be measured."""
     samples: list[EyeSample] = []
     with closing(frames_of(video)) as frames:
         for frame in frames:
@@ -94,7 +94,7 @@ def replay(video: Video, recording: Recording, trace: TraceWriter | None = None)
 
 
 def analyse(trace: Trace) -> tuple[Rows | None, Evidence]:
-    """The blinks in a recorded trace, None where they are not counted, and what may be drawn."""
+    """Return the blinks of a trace, None if they are not counted, and what may be drawn."""
     evidence = gather(trace.samples)
     session = evidence.session
     return counted(
@@ -114,10 +114,10 @@ def counted(
     blink_count: int | None,
     durations_ms: Sequence[float | None],
 ) -> tuple[Rows | None, Evidence]:
-    """Keep of the evidence what the session itself says: the one gate of `replay` and `analyse`.
+    """Return the blink rows and the evidence, limited to what the session itself reports.
 
-    `frames` holds the number of each sample's frame. `blink_count` and `durations_ms`, one a blink,
-    are the session's.
+    This is the only gate of `replay` and `analyse`. `frames` holds the number of each sample's
+    frame. `blink_count` and `durations_ms`, one per blink, are those of the session.
     """
     if blink_count is None:
         return None, replace(evidence, blinks=())
@@ -128,14 +128,14 @@ def counted(
 
 
 def _ending_now(document: Document) -> Document:
-    """A video has no date of its own: its session lasted as long as the video, and ends now."""
+    """Date the session to end now: a video has no date of its own."""
     ended_at = parse_utc(document["ended_at"])
     started_at = ended_at - timedelta(seconds=document["metrics"]["duration_s"])
     return {**document, "started_at": iso_utc(started_at)}
 
 
 def frames_of(video: Video) -> Generator[Frame]:
-    """All frames from the first on. Raises CameraError where there are none to read."""
+    """Yield all frames from the first on. Raises CameraError if there are none to read."""
     video.start()
     try:
         while (frame := video.read(timeout_s=10.0)) is not None:

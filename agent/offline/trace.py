@@ -1,9 +1,9 @@
-"""Recorded traces: one row a frame, EAR empty where there is no face.
+"""Recorded traces: CSV files with one row per frame. EAR is empty without a face.
 
-Columns read: `time_s` (seconds) or `frame` (0-based; needs a frame rate), and `ear`; where present
-also `ear_left`, `ear_right`, `face_score`, `iris` and `lower_lid` (see `records.EyeSample`). Other
-columns are ignored. Frame numbers that are
-missing are dropped frames. Times in another unit than seconds are refused.
+Columns read: `time_s` (seconds) or `frame` (0-based; needs a frame rate), and `ear`; optionally
+`ear_left`, `ear_right`, `face_score`, `iris` and `lower_lid` (see `records.EyeSample`). Other
+columns are ignored. Missing frame numbers are dropped frames. Times in a unit other than seconds
+are refused.
 """
 
 import csv
@@ -25,23 +25,23 @@ from agent.system.files import atomic_file
 COLUMNS = (
     "frame", "time_s", "ear_left", "ear_right", "ear", "face_score", "iris", "lower_lid"
 )  # fmt: skip
-"""What is written, in this order."""
+"""The columns written, in this order."""
 
 SLOWEST_S, FASTEST_S = 1.0, 0.0005
-"""No camera's frames are further apart, or closer: such times are in another unit than seconds."""
+"""Longest and shortest plausible time between frames. Other times are in another unit."""
 
 JUDGED = 10
-"""Intervals between rows that it takes to tell the unit."""
+"""Number of intervals used to detect the unit."""
 
 FRAME_DIGITS = 15
-"""Of the highest frame number: a float, as of times, tells these apart."""
+"""Most digits of a frame number: a float, such as a time, distinguishes all of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The samples of a recording, and the number of the frame that each came from.
+    """The samples of a recording, and the frame number of each.
 
-    `timed` is whether the file itself had times: else a frame rate was given.
+    `timed` is whether the file had times; otherwise a frame rate was given.
     """
 
     samples: tuple[EyeSample, ...]
@@ -50,9 +50,9 @@ class Trace:
 
 
 def read_trace(path: Path, fps: float) -> Trace:
-    """The trace in the CSV file `path`; `fps` times the frames where it has no column `time_s`.
+    """Read the CSV file `path`; `fps` gives the times if there is no column `time_s`.
 
-    Raises TraceError, with the line, what was expected and what was found.
+    Raises TraceError with the line, what was expected and what was found.
     """
     if not (math.isfinite(fps) and fps > 0):
         raise TraceError(f"expected a positive frame rate, found {fps}")
@@ -73,10 +73,10 @@ def read_trace(path: Path, fps: float) -> Trace:
 def blink_rows(
     blinks: Iterable[Blink], samples: Sequence[EyeSample], frames: Sequence[int] | None = None
 ) -> list[dict[str, Any]]:
-    """The blinks (not the long closures) as rows for people and scripts.
+    """Return the blinks (not the long closures) as rows for people and scripts.
 
-    `first_frame` and `last_frame` are inclusive numbers out of `frames` (by default 0, 1, 2, ...
-    for `samples`), `at_s` is the time of the first frame on the samples' clock, `duration_ms` as in
+    `first_frame` and `last_frame` are inclusive numbers from `frames` (by default 0, 1, 2, ... for
+    `samples`), `at_s` is the time of the first frame on the samples' clock, `duration_ms` is as in
     `Blink`.
     """
     times = [sample.time_s for sample in samples]
@@ -95,14 +95,14 @@ def blink_rows(
 
 
 class TraceWriter:
-    """Writes one row a frame to an open text file (opened with `newline=""`)."""
+    """Writes one row per frame to an open text file (opened with `newline=""`)."""
 
     def __init__(self, file: TextIO) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
         self._writer.writerow(COLUMNS)
 
     def write(self, frame: int, sample: EyeSample) -> None:
-        """`frame` is the frame's 0-based number in its video."""
+        """Write one sample; `frame` is its frame's 0-based number in the video."""
         eyes = (sample.ear_left, sample.ear_right, sample.ear, sample.score)
         numbers = (*eyes, sample.iris, sample.lower_lid)
         cells = ("" if number is None else f"{number:.5f}" for number in numbers)
@@ -111,9 +111,9 @@ class TraceWriter:
 
 @contextmanager
 def new_trace(path: Path | None, video: Path) -> Iterator[TraceWriter | None]:
-    """Writes to `path` the trace of `video`; it is there when the block has ended well.
+    """Write the trace of `video` to `path`. The file appears when the block ends without an error.
 
-    Nothing without a path. Raises AgentError where it can't be written.
+    Yield None if there is no path. Raises AgentError if the file can't be written.
     """
     if path is None:
         yield None
@@ -123,7 +123,7 @@ def new_trace(path: Path | None, video: Path) -> Iterator[TraceWriter | None]:
 
 
 class _Reader:
-    """Reads one file; knows where it is for its complaints."""
+    """Reads one file, and keeps the line number for error messages."""
 
     def __init__(self, name: str, fps: float) -> None:
         self._name = name
@@ -137,7 +137,7 @@ class _Reader:
         frames: list[int] = []
         for self._line, cells in enumerate(rows, start=2):
             if len(cells) != len(header):
-                self._refuse(f"{len(header)} columns", f"{len(cells)} (is the file cut off?)")
+                self._refuse(f"{len(header)} columns", f"{len(cells)} (is the file truncated?)")
             row = dict(zip(header, cells, strict=True))
             sample = self._sample(row)
             if samples and sample.time_s <= samples[-1].time_s:
@@ -148,7 +148,7 @@ class _Reader:
                 last_s = samples[0].time_s + LONGEST_S
                 unit = " (is time_s in seconds?)" if "time_s" in row else ""
                 self._refuse(
-                    f"a day at most: a time below {last_s:.0f} s", f"{sample.time_s:.0f} s{unit}"
+                    f"at most a day: a time below {last_s:.0f} s", f"{sample.time_s:.0f} s{unit}"
                 )
             frames.append(self._frame(row) if "frame" in row else len(samples))
             samples.append(sample)
@@ -162,7 +162,7 @@ class _Reader:
             hint = "milliseconds or frame numbers" if usual_s >= SLOWEST_S else "minutes"
             self._refuse(
                 "times in seconds in time_s",
-                f"rows that are {usual_s:g} apart: are these {hint}?",
+                f"rows {usual_s:g} apart: are these {hint}?",
             )
 
     def _header(self, cells: list[str]) -> list[str]:
@@ -178,7 +178,7 @@ class _Reader:
         if time_s is None:
             self._refuse("a time in seconds", "an empty time_s")
         if not math.isfinite(time_s):
-            self._refuse("a frame number that this rate can time", row["frame"])
+            self._refuse("a frame number that gives a finite time at this rate", row["frame"])
         return EyeSample(
             time_s=time_s,
             ear_left=self._number(row, "ear_left"),
@@ -192,7 +192,7 @@ class _Reader:
     def _frame(self, row: Mapping[str, str]) -> int:
         cell = row["frame"].strip()
         if not cell.isdecimal() or len(cell) > FRAME_DIGITS:
-            self._refuse(f"a frame number from 0 up, of {FRAME_DIGITS} digits", f"{cell!r:.40}")
+            self._refuse(f"a frame number from 0 with up to {FRAME_DIGITS} digits", f"{cell!r:.40}")
         return int(cell)
 
     def _number(self, row: Mapping[str, str], column: str) -> float | None:

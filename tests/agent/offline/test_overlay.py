@@ -14,11 +14,11 @@ from agent.capture import ReplayCamera
 from agent.ear import CONTOUR, eye_sample
 from agent.errors import AgentError
 from agent.face.landmarks import FaceTracker
-from agent.offline.canvas import Colour, Image, words_width
+from agent.offline.canvas import Colour, Image, text_width
 from agent.offline.chart import DARK
 from agent.offline.evidence import Evidence, gather
-from agent.offline.overlay import AROUND, Lids, draw_overlay, look_for, write_overlay
-from agent.offline.pictures import LidKeeper, pictures
+from agent.offline.overlay import AROUND, Lids, draw_overlay, layout_for, write_overlay
+from agent.offline.pictures import LidRecorder, pictures
 from agent.offline.replay import frames_of
 from agent.records import Blink, Frame
 from scripts.portrait import LidMovement, Portrait, Schedule, write_video
@@ -44,7 +44,7 @@ def drawn(
 ) -> Image:
     """The frame of `time_s`, drawn onto plain grey."""
     image = np.full((size[1], size[0], 3), GREY, np.uint8)
-    look = look_for(*size, evidence, [] if lids is None else [lids])
+    look = layout_for(*size, evidence, [] if lids is None else [lids])
     number = int(np.searchsorted(evidence.times, time_s))
     draw_overlay(image, number, evidence, lids, look)
     return image
@@ -73,7 +73,7 @@ def test_lids_are_drawn_where_they_are_and_the_rest_of_the_face_is_left_alone(
     lids = eyes()
     image = drawn(evidence, 1.0, lids)
     changed = (image != GREY).any(axis=2)
-    look = look_for(640, 480, evidence, [lids])
+    look = layout_for(640, 480, evidence, [lids])
     changed[look.top :] = False
     rows, columns = np.nonzero(changed)
     assert abs(columns.min() - 260) <= 3
@@ -107,7 +107,7 @@ def test_lids_and_trace_take_the_colour_of_the_blink_from_its_first_frame_on(
 
 def test_the_trace_is_shaded_while_the_blink_goes_on(evidence: Evidence) -> None:
     blink = evidence.blinks[0]
-    look = look_for(640, 480, evidence, [])
+    look = layout_for(640, 480, evidence, [])
     height, now = 480 - 2 * look.margin, 640 - look.margin - 2
 
     def shade(time_s: float) -> np.ndarray:
@@ -119,7 +119,7 @@ def test_the_trace_is_shaded_while_the_blink_goes_on(evidence: Evidence) -> None
 
 
 def test_a_frame_without_a_face_is_hatched_and_says_so(evidence: Evidence) -> None:
-    look = look_for(640, 480, evidence, [])
+    look = layout_for(640, 480, evidence, [])
     seen, unseen = drawn(evidence, 8.9), drawn(evidence, 9.5)
     right = slice(640 - look.margin - 40, 640 - look.margin)
     strip = slice(look.top + round(4.8 * look.size), 480 - look.margin)
@@ -137,10 +137,10 @@ def test_words_are_legible_and_fit_at_every_usual_size(
     size: tuple[int, int], evidence: Evidence
 ) -> None:
     many = replace(evidence, blinks=evidence.blinks * 12)
-    look = look_for(*size, many, [])
+    look = layout_for(*size, many, [])
     assert look.size >= max(7.0, min(size) / 60)
     line = "EAR 0.300  open 0.300  0:12.00  frame 359"
-    assert words_width(line, look.size) <= size[0] - 2 * look.margin
+    assert text_width(line, look.size) <= size[0] - 2 * look.margin
     assert look.height <= 0.36 * size[1]
     image = drawn(evidence, 5.0, eyes(size[0] / 2, size[1] / 3), size)
     assert (image[: round(size[1] / 5)] == GREY).all()
@@ -152,8 +152,8 @@ def test_the_smallest_pictures_do_no_harm(size: tuple[int, int], evidence: Evide
 
 
 def test_the_panel_moves_up_where_it_would_hide_the_eyes(evidence: Evidence) -> None:
-    assert look_for(640, 480, evidence, [eyes(y=200), None]).top > 300
-    assert look_for(640, 480, evidence, [eyes(y=430), None]).top == 0
+    assert layout_for(640, 480, evidence, [eyes(y=200), None]).top > 300
+    assert layout_for(640, 480, evidence, [eyes(y=430), None]).top == 0
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def blinking(portrait: Portrait, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def measured(video: ReplayCamera, tracker: FaceTracker) -> tuple[Evidence, list[Lids | None]]:
-    keeper = LidKeeper(tracker)
+    keeper = LidRecorder(tracker)
     samples = [eye_sample(frame.time_s, keeper.find(frame)) for frame in frames_of(video)]
     return gather(samples), keeper.lids
 
@@ -183,7 +183,7 @@ def test_the_overlay_has_every_frame_at_the_video_s_size_and_rate(
     frames, originals = list(frames_of(written)), list(frames_of(video))
     assert len(frames) == len(originals) == 75
     assert (written.width, written.height, written.fps) == (640, 480, 25.0)
-    look = look_for(640, 480, evidence, lids)
+    look = layout_for(640, 480, evidence, lids)
     for number, (frame, original) in enumerate(zip(frames, originals, strict=True)):
         assert frame.time_s == pytest.approx(original.time_s, abs=0.002)
         apart = np.abs(frame.pixels.astype(int) - original.pixels).max(axis=2)

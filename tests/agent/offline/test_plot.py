@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.offline.canvas import Colour, Image, colour, words_width
-from agent.offline.chart import LIGHT, clock, counted, ear_range
+from agent.offline.canvas import Colour, Image, colour, text_width
+from agent.offline.chart import LIGHT, blink_summary, clock, ear_range
 from agent.offline.evidence import Evidence, gather
 from agent.offline.plot import MAX_ROWS, WIDTH, plot, sheet_for, summary, write_plot
 from agent.records import Blink
@@ -198,9 +198,9 @@ def test_what_was_not_counted_is_not_called_none() -> None:
 
 def test_blinks_are_counted_as_they_begin() -> None:
     evidence = seen(BLINKS, 10.0)
-    assert counted(evidence, 1.0) == "0 blinks"
-    assert counted(evidence, evidence.blinks[0].start_s) == "1 blink"
-    assert counted(evidence, 7.0) == "3 blinks"
+    assert blink_summary(evidence, 1.0) == "0 blinks"
+    assert blink_summary(evidence, evidence.blinks[0].start_s) == "1 blink"
+    assert blink_summary(evidence, 7.0) == "3 blinks"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_times_are_read_as_on_a_clock(time_s: float, step_s: float, said: str) -
 def test_a_long_name_fits_and_other_letters_do_no_harm() -> None:
     image = plot(gather(Camera().see([], 2.0)), "Zoë " + 60 * "very long " + ".mp4")
     assert (image[:40, WIDTH - 16 :] == 255).all()
-    assert words_width("Zoë", 10) == words_width("Zo?", 10)
+    assert text_width("Zoë", 10) == text_width("Zo?", 10)
 
 
 def test_the_file_is_a_png_of_the_plot(tmp_path: Path) -> None:

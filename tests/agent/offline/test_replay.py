@@ -12,9 +12,9 @@ from agent.capture import ReplayCamera
 from agent.clock import Clock
 from agent.face.landmarks import FaceTracker
 from agent.measure.recording import Recording
-from agent.offline.chart import counted as counted_words
+from agent.offline.chart import blink_summary
 from agent.offline.evidence import gather
-from agent.offline.pictures import LidKeeper
+from agent.offline.pictures import LidRecorder
 from agent.offline.replay import Replayed, analyse, frames_of, replay
 from agent.offline.trace import Trace, TraceWriter
 from agent.records import EyeSample, Frame
@@ -36,7 +36,7 @@ class Kept(TraceWriter):
 def replayed(
     path: Path, tracker: FaceTracker, kept: Kept | None = None, rate: float | None = None
 ) -> Replayed:
-    recording = Recording(LidKeeper(tracker), Clock(), camera={"source": "replay"}, agent={})
+    recording = Recording(LidRecorder(tracker), Clock(), camera={"source": "replay"}, agent={})
     return replay(ReplayCamera(path, rate=rate), recording, kept)
 
 
@@ -147,7 +147,7 @@ def test_what_a_session_does_not_count_is_not_counted_in_a_trace(
     assert evidence.blinks == ()
     assert evidence.session.metrics.blink_count is None
     assert word in evidence.session.quality
-    assert counted_words(evidence) == "blinks not counted"
+    assert blink_summary(evidence) == "blinks not counted"
 
 
 def test_durations_that_a_session_does_not_measure_are_not_given(tmp_path: Path) -> None:
