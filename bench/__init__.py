@@ -1,1 +1,1 @@
-"""What Blinklog's numbers are worth: each module prints one table beside its peers."""
+"""Benchmarks of Blinklog. Each module prints one table that compares it with other tools."""

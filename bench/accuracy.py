@@ -1,8 +1,8 @@
-"""How right the blinks are: `python -m bench.accuracy [--data DIR] [--json]`.
+"""Blink detection accuracy: `python -m bench.accuracy [--data DIR] [--json]`.
 
-F1 as Fogelton & Benesova score it (see `scoring`), beside the usual rules: traces at three frame
-rates, and clips through the whole path; with each recording left out in turn, and against every
-main constant.
+F1 as scored by Fogelton & Benesova (see `scoring`), compared with the usual rules: on traces at
+three frame rates, on clips through the whole path, with each recording left out in turn, and with
+each main constant varied.
 """
 
 import argparse
@@ -142,7 +142,7 @@ def see_all(clips: Sequence[Clip]) -> list[Seen]:
     try:
         return [Seen(clip, see(clip, models.default_cache())) for clip in clips]
     except ModelError as error:
-        print(f"clips left out: {error}", file=sys.stderr)
+        print(f"clips skipped: {error}", file=sys.stderr)
         return []
 
 
@@ -244,9 +244,11 @@ def _print(table: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """Measures and prints; 1 where there is nothing to measure on."""
-    parser = argparse.ArgumentParser(prog="bench.accuracy", description="How right the blinks are.")
-    parser.add_argument("--data", type=Path, default=default_data(), help="the labelled recordings")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser = argparse.ArgumentParser(prog="bench.accuracy", description="Blink detection accuracy.")
+    parser.add_argument(
+        "--data", type=Path, default=default_data(), help="folder of the labelled recordings"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     if not read_recordings(options.data):
         print(f"bench.accuracy: no recordings at {options.data}/eyeblink8-ear", file=sys.stderr)

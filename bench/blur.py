@@ -1,6 +1,7 @@
-"""Out of focus: real clips, blurred more and more. `python -m bench.blur [--json]`.
+"""Out-of-focus video: real clips with increasing blur. `python -m bench.blur [--json]`.
 
-Whether what the session says of a blur (agent.measure.quality) comes before its counts go wrong.
+Shows whether the session's quality flags (agent.measure.quality) report the blur before its counts
+go wrong.
 """
 
 import argparse
@@ -115,9 +116,13 @@ def _depth(samples: Sequence[EyeSample], labelled: Sequence[Interval]) -> float 
 
 def main() -> int:
     """Measures and prints; 1 where the models can't be had."""
-    parser = argparse.ArgumentParser(prog="bench.blur", description="Real clips out of focus.")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
-    parser.add_argument("--data", type=Path, default=default_data(), help="labelled recordings")
+    parser = argparse.ArgumentParser(
+        prog="bench.blur", description="Real clips with increasing blur."
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--data", type=Path, default=default_data(), help="folder of the labelled recordings"
+    )
     options = parser.parse_args()
     try:
         found = list(rows(options.data))
@@ -129,7 +134,7 @@ def main() -> int:
         return 0
     print(
         "| clip | blur, px | sharpness | depth | true / false / missed | session counts |"
-        " quality beside short |\n|---|---|---|---|---|---|---|"
+        " quality except short |\n|---|---|---|---|---|---|---|"
     )
     for row in found:
         counted = "null" if row.counted is None else str(row.counted)

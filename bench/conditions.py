@@ -1,7 +1,7 @@
-"""How the blinking portrait is shown to the models: the rows of `bench.grid`.
+"""The conditions under which the models see the blinking portrait: the rows of `bench.grid`.
 
-Every row is half a minute of irregular blinks on a head that sways with a camera's usual grain, at
-30 frames a second, unless it says otherwise.
+Every row is half a minute of irregular blinks on a swaying head with the usual camera grain, at 30
+frames per second unless stated otherwise.
 """
 
 import math

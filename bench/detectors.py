@@ -1,6 +1,6 @@
-"""What finds blinks in a trace: Blinklog's detector, and the rules it is measured against.
+"""Blink detectors for traces: Blinklog's, and the rules it is compared with.
 
-Each takes samples and returns blinks as inclusive intervals of their indices.
+Each takes samples and returns blinks as inclusive intervals of sample indices.
 """
 
 from bisect import bisect_left, insort

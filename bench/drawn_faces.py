@@ -1,7 +1,7 @@
-"""What is no face, or none that is measured easily: drawn by code, the same in every run.
+"""Pictures drawn by code: no faces, or faces that are hard to measure. Every run draws the same.
 
-Each function gives a picture, uint8 (480, 640, 3), BGR, for a seed; those with eyes give where the
-middles of these are, too: the person's own right one first.
+Each function returns a picture, uint8 (480, 640, 3), BGR, for a seed. Those with eyes also return
+the centres of the eyes, the person's own right one first.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Other environments to measure beside: that of tflite-runtime, and MediaPipe's, made on demand."""
+"""Other Python environments for comparison, made on demand: tflite-runtime's and MediaPipe's."""
 
 import os
 import shutil

@@ -1,9 +1,9 @@
-"""Worker of bench.mediapipe_peer: FaceMesh on a video, in the environment that has MediaPipe.
+"""Worker of bench.mediapipe_peer: runs FaceMesh on a video, in the environment with MediaPipe.
 
     python -m bench.facemesh_trace VIDEO plain|refined
 
-Prints a trace as `agent.offline.trace` reads it. The settings are those of nearly every blink
-counter: video mode, one face. `refined` adds the attention mesh around eyes and lips.
+Prints a trace in the format that `agent.offline.trace` reads. The settings are those of nearly
+every blink counter: video mode, one face. `refined` adds the attention mesh around eyes and lips.
 """
 
 import importlib

@@ -1,11 +1,11 @@
-"""Everything that can fall over does, again and again, and then the history is counted.
+"""Fault injection: make everything that can fail do so, repeatedly, and check the history.
 
     python -m bench.faults [--rounds N] [--backlog N] [--json]
 
 A whole installation on this machine: broker, server, consumer, the device's watch and sync, with
-proxies for a network. While sessions are made, N rounds of faults are done, dealt out over all
-kinds, at least one of each. After each kind everything runs again; when the device has nothing left
-to send, its store and the history are compared (`tests.faults.harness.Tally`).
+proxies as the network. While sessions are made, N rounds of faults are distributed over all kinds,
+at least one of each. After each kind everything runs again; once the device has nothing left to
+send, its store and the history are compared (`tests.faults.harness.Tally`).
 """
 
 import argparse
@@ -77,12 +77,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m bench.faults",
         description=(__doc__ or "").partition("\n")[0],
     )
-    parser.add_argument("--rounds", type=int, default=300, metavar="N", help="faults in all (300)")
     parser.add_argument(
-        "--backlog", type=int, default=1000, metavar="N", help="then drain N sessions (1000)"
+        "--rounds", type=int, default=300, metavar="N", help="number of faults (300)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of what is drawn; timing is not (1)")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument(
+        "--backlog",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="then deliver N unsent sessions (1000)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="random seed; timing still varies (1)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(arguments)
 
 
@@ -114,7 +120,7 @@ def _row(site: Site, attack: Attack, rounds: int, chance: random.Random) -> Row:
 
 def _starts(site: Site) -> list[float]:
     """Seconds from a start to the history, with nothing wrong, over MQTT and HTTP in turn."""
-    say("starts, with nothing wrong")
+    say("starts without a fault")
     site.start(watch=False)
     time.sleep(2)
     return [start_to_history_s(site) for _ in range(STARTS)]

@@ -1,8 +1,9 @@
-"""Counted against true, where the truth is known: `python -m bench.grid [--json]`.
+"""Counted against true blinks under known conditions: `python -m bench.grid [--json]`.
 
-The blinking portrait goes through the real models under conditions that get worse until nothing is
-left (see `conditions`): where the measurement stops working, and whether it says so. Two tables
-follow: whether complete and partial blinks are told apart, and how soon the open level is known.
+The blinking portrait goes through the real models under worsening conditions until nothing can be
+measured (see `conditions`): this shows where the measurement stops working, and whether it says so.
+Two more tables show whether complete and partial blinks are told apart, and how soon the open level
+is known.
 """
 
 import argparse
@@ -215,7 +216,7 @@ def _print(rows: Sequence[Row]) -> None:
     print(
         f"{'half a minute each':28}{'true':>6}{'counted':>9}{'missed':>8}{'false':>7}{'true ms':>9}"
         f"{'ms':>6}{'long':>8}{'down':>11}{'right':>7}{'left':>6}{'PERCLOS':>9}{'coverage':>10}"
-        f"{'fps':>6}  quality beside short"
+        f"{'fps':>6}  quality except short"
     )
     for row in rows:
         values = (row.counted, row.missed, row.false, row.true_ms, row.counted_ms)
@@ -246,8 +247,8 @@ def _print_depths(rows: Sequence[Depths]) -> None:
         cells = [f"{r.right} / {r.found} / {r.true}" for r in rows if r.name == name]
         print(f"{name:28}" + "".join(f"{cell:>14}" for cell in cells))
     shares = [share_right(each) for each in by_depth.values()]
-    print(f"{'share of the found':28}" + "".join(f"{share:14.3f}" for share in shares))
-    print(f"rightly complete or partial, of all that were found: {share_right(rows):.3f}")
+    print(f"{'share of those found':28}" + "".join(f"{share:14.3f}" for share in shares))
+    print(f"rightly called complete or partial, of all found: {share_right(rows):.3f}")
 
 
 def _print_settled(rows: Sequence[Settled]) -> None:
@@ -258,8 +259,8 @@ def _print_settled(rows: Sequence[Settled]) -> None:
 
 def main() -> int:
     """Measures and prints; 1 where the models or the portrait can't be had."""
-    parser = argparse.ArgumentParser(prog="bench.grid", description="Counted against true.")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser = argparse.ArgumentParser(prog="bench.grid", description="Counted against true blinks.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     cache = models.default_cache()
     try:

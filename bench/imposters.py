@@ -1,9 +1,9 @@
-"""What passes for a face: `python -m bench.imposters [--json]`.
+"""What is accepted as a face: `python -m bench.imposters [--json]`.
 
-Faces that are hard to measure (turned, mirrored, stretched, half covered, painted, on a screen),
-and things that are none (drawn faces, a dog, a cat, boards, wallpaper). By kind: how many pictures
-give valid frames, in how many of these the eyes are elsewhere, and the share of valid frames. Each
-picture is seen for three seconds, as by a camera that is not quite still.
+Faces that are hard to measure (turned, mirrored, stretched, half covered, painted, on a screen) and
+things that are not faces (drawn faces, a dog, a cat, boards, wallpaper). For each kind: how many
+pictures give valid frames, in how many of these the eyes are misplaced, and the share of valid
+frames. Each picture is shown for three seconds, as by a camera that moves slightly.
 """
 
 import argparse
@@ -254,8 +254,10 @@ def _print(rows: Mapping[str, Row]) -> None:
 
 def main() -> int:
     """Measures and prints; 1 without models or pictures."""
-    parser = argparse.ArgumentParser(prog="bench.imposters", description="What passes for a face.")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser = argparse.ArgumentParser(
+        prog="bench.imposters", description="What is accepted as a face."
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     cache = models.default_cache()
     try:

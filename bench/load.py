@@ -1,11 +1,11 @@
-"""What one machine carries: documents a second through either door, and reading beside that.
+"""Capacity of one machine: documents per second over MQTT and HTTP, and reading meanwhile.
 
     python -m bench.load [--rounds N] [--documents N] [--sessions N] [--json]
 
-Reading: the same pages of tables with 10,000 and 1,000,000 sessions, in interleaved rounds.
-Taking in: a real Mosquitto, `blink-server consume` and `serve`, and devices that send as fast as
-they are answered, beside the same rows inserted in bulk and the same messages through the broker
-alone. SQLite and PostgreSQL, both of which wait for the disk at each commit.
+Reading: the same pages with tables of 10,000 and 1,000,000 sessions, in interleaved rounds.
+Ingestion: a real Mosquitto, `blink-server consume` and `serve`, and devices that send as fast as
+they get answers, compared with the same rows inserted in bulk and the same messages through the
+broker only. Databases: SQLite and PostgreSQL, both waiting for the disk at each commit.
 """
 
 import argparse
@@ -41,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blinklog-load-")))
         for engine in options.databases:
             if engine == "postgresql" and binaries() is None:
-                print("!! PostgreSQL is not installed: SQLite alone", file=sys.stderr, flush=True)
+                print(
+                    "!! PostgreSQL is not installed: measuring SQLite only",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 continue
             place = folder / engine
             place.mkdir()
@@ -56,16 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up (5)")
-    parser.add_argument("--documents", type=int, default=2000, help="of a round (2000)")
-    parser.add_argument("--sessions", type=int, default=1_000_000, help="of the long table")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds after a warm-up round (5)")
+    parser.add_argument("--documents", type=int, default=2000, help="documents per round (2000)")
+    parser.add_argument(
+        "--sessions", type=int, default=1_000_000, help="sessions in the long table"
+    )
     parser.add_argument(
         "--parts", nargs="+", default=["reading", "taking-in"], choices=["reading", "taking-in"]
     )
     parser.add_argument(
         "--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"]
     )
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(arguments)
 
 

@@ -1,8 +1,8 @@
-"""The limit of the same machine and database: the same rows, ready made, inserted in bulk.
+"""The upper limit of machine and database: the same prepared rows, inserted in bulk.
 
-A worker of bench.load, run against the server's own database: each line on standard input inserts
-the next share, and is answered with the seconds that took. Rows are built before the clock starts:
-nothing is read, checked, looked up or answered.
+A worker of bench.load that runs against the server's own database. Each line on standard input
+inserts the next share; the answer is the time it took in seconds. Rows are built before the clock
+starts: nothing is read, checked, looked up or answered.
 """
 
 import os

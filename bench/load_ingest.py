@@ -1,4 +1,4 @@
-"""Documents a second through either door, beside bulk inserts and the broker alone."""
+"""Documents per second over MQTT and HTTP, compared with bulk inserts and the broker alone."""
 
 import json
 import statistics
@@ -239,4 +239,4 @@ def _line(worker: Worker) -> str:
     assert worker.stdout is not None
     if line := worker.stdout.readline():
         return line
-    raise RuntimeError("a worker ended before its time: its words are above")
+    raise RuntimeError("a worker ended early: see its output above")

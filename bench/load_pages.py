@@ -1,4 +1,4 @@
-"""How long reading takes as the table grows: bench.load_reading's workers, and their figures."""
+"""How reading time grows with the table: runs bench.load_reading's workers and reports times."""
 
 import json
 import statistics
@@ -81,4 +81,4 @@ def _line(worker: "subprocess.Popen[str]") -> str:
     assert worker.stdout is not None
     if line := worker.stdout.readline():
         return line
-    raise RuntimeError("bench.load_reading ended before its time: its words are above")
+    raise RuntimeError("bench.load_reading ended early: see its output above")

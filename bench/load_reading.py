@@ -1,7 +1,8 @@
-"""A database with as many sessions as asked for, and how long it takes to read somebody's history.
+"""Fills a database with a number of sessions and times how long reading a person's history takes.
 
-A worker of bench.load: a process of its own for each database, timed in interleaved rounds
-(bench.stopwatch). In process: what is compared is the database and the code that reads it.
+A worker of bench.load, with its own process for each database, timed in interleaved rounds
+(bench.stopwatch). It calls the views in process, to compare the database and the code that reads
+it.
 """
 
 import os

@@ -1,10 +1,10 @@
-"""Devices that send session documents as fast as they are taken. Workers of bench.load.
+"""Devices that send session documents as fast as they are accepted. Workers of bench.load.
 
     python -m bench.load_senders mqtt|raw|http WHERE FILE
 
-FILE has a document a line, with whose it is; each line on standard input lets the next share of
-them go, and is answered with the seconds that took: from the first document sent to the last one
-acknowledged, by the server (mqtt, http) or by who merely receives (raw).
+FILE has one document per line, with its device. Each line on standard input sends the next share;
+the answer is the time in seconds from the first document sent to the last acknowledgement, from the
+server (mqtt, http) or from a plain subscriber (raw).
 """
 
 import http.client

@@ -1,7 +1,7 @@
-"""MediaPipe's own FaceMesh as a peer on the labelled clips, with each rule that is common.
+"""MediaPipe's own FaceMesh on the labelled clips, with each of the common rules.
 
-It runs in an environment of its own (bench.environments). Where that can't be made, or MediaPipe
-fails, the result is null and standard error says so.
+It runs in its own environment (bench.environments). If that can't be made, or MediaPipe fails, the
+result is null and standard error says why.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A face of the 468 landmarks alone, as MediaPipe's FaceMesh and made-up faces have them."""
+"""A face made only of the 468 landmarks of MediaPipe's FaceMesh, for synthetic faces too."""
 
 import numpy as np
 from numpy.typing import NDArray

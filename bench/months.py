@@ -1,11 +1,11 @@
-"""What months are made of: session after session, and delivery to what comes and goes.
+"""Endurance of months in short: many sessions, delivered to a server that comes and goes.
 
     python -m bench.months [--sessions N] [--json]
 
-Runs the real `watch` and `sync`, with mock pins, a looping portrait in place of a camera, and over
-TLS a real Mosquitto and a server that answers. The button is pressed for hundreds of sessions, each
-as short as can be. Of ten one finds no broker and goes over HTTP, and two find neither broker nor
-server, and wait: both services' connections end and begin as in months.
+Runs the real `watch` and `sync`, with mock pins, a looping portrait as the camera, and over TLS a
+real Mosquitto and a server that answers. The button is pressed for hundreds of sessions, each as
+short as possible. Of every ten, one finds no broker and goes over HTTP, and two find neither broker
+nor server and wait. The connections of both services thus open and close as often as in months.
 """
 
 import argparse
@@ -204,7 +204,7 @@ class Device:
             name: on.enter_context(_running(name, config, log)) for name, log in self._logs.items()
         }
         if not self._comes(lambda: self._is("ready"), WAIT_S):
-            raise SystemExit(f"months: watch is not ready within {WAIT_S:g} s")
+            raise SystemExit(f"months: watch was not ready within {WAIT_S:g} s")
 
     @property
     def _path(self) -> Path:
@@ -242,7 +242,7 @@ class Device:
             time.sleep(PAUSE_S)
             if self._comes(lambda: self._is(state), WAIT_S / PRESSES):
                 return
-        raise SystemExit(f"months: {PRESSES} presses, and watch is not {state}")
+        raise SystemExit(f"months: after {PRESSES} presses watch is not {state}")
 
     def _is(self, state: str) -> bool:
         return bool((self._store.noted("watch") or {}).get("state") == state)
@@ -354,8 +354,10 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.months", description=__doc__)
-    parser.add_argument("--sessions", type=int, default=SESSIONS, help=f"how many ({SESSIONS})")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument(
+        "--sessions", type=int, default=SESSIONS, help=f"number of sessions ({SESSIONS})"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     if options.sessions < 2 * OUTAGE_EVERY:
         parser.error(f"--sessions: expected {2 * OUTAGE_EVERY} or more: halves are compared")

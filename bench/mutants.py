@@ -1,15 +1,15 @@
-"""Small mistakes, made one at a time, and how many of them the tests notice.
+"""Mutation testing: small mistakes, made one at a time, and how many of them the tests notice.
 
     python -m bench.mutants [--module PATH]... [--sample N] [--seed S] [--json]
 
-A mutant is the project with one mistake in one of the modules of `mutants.toml`: `<` for `<=`, +
-for -, a constant one off, a condition turned round, a revision compared the wrong way. Cosmic Ray
-makes them, in a copy of the project. A mutant is killed if a test of its module fails, and also if
-the tests then run for much too long. A mutant that changes nothing that can be seen is equivalent:
-those found so far are listed in `mutants.toml`, each with its reason, and are not counted.
+A mutant is the project with one mistake in a module listed in `mutants.toml`: `<` for `<=`, + for
+-, a constant off by one, a negated condition, a wrong comparison of revisions. Cosmic Ray makes
+them in a copy of the project. A mutant is killed if a test of its module fails, or if the tests run
+much too long. A mutant without any observable change is equivalent: the known ones are listed in
+`mutants.toml`, each with its reason, and are not counted.
 
-Of each module N mutants are drawn at random; the same seed draws the same ones. N = 0 takes all.
-Tests that are marked slow are left out: two of a hundred would take most of the time.
+N mutants of each module are drawn at random; the same seed draws the same ones. N = 0 takes all.
+Tests marked slow are left out: two of a hundred would take most of the time.
 """
 
 import argparse
@@ -227,7 +227,7 @@ def judge(module: Module, plan: Plan, number: int, seed: int) -> Result:
     began = time.monotonic()
     outcome, output = run_tests(module.command, 3600)
     if outcome is not TestOutcome.SURVIVED:
-        sys.exit(f"{module.path}: its tests fail without a mutant\n{output}")
+        sys.exit(f"{module.path}: its tests fail without any mutant\n{output}")
     limit_s = TIMES_LONGER * (time.monotonic() - began) + SPARE_S
     specs = mistakes(module)
     skipped = re.search(r"(\d+) skipped", output)
@@ -292,7 +292,7 @@ def summary(results: Iterable[Result]) -> str:
         if mutant.fate == "survived"
     ]
     lines += [
-        f"!! {each.module}: {each.skipped} of its tests skipped here, and noticed nothing"
+        f"!! {each.module}: {each.skipped} of its tests were skipped here and could notice nothing"
         for each in results
         if each.skipped
     ]
@@ -318,11 +318,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.mutants", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--module", action="append", choices=plan.modules, metavar="PATH",
-        help="only this one, such as agent/measure/gaze.py; can be given more than once",
+        help="only this module, such as agent/measure/gaze.py; can be repeated",
     )  # fmt: skip
-    parser.add_argument("--sample", type=int, default=15, metavar="N", help="of each; 0: all")
+    parser.add_argument(
+        "--sample", type=int, default=15, metavar="N", help="mutants of each module; 0 takes all"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="one object instead of the table")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     with copy_of(ROOT):
         results = [

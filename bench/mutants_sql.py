@@ -1,7 +1,7 @@
-"""Mutants of the revision rule where it is written in SQL: a comparison of revisions, changed.
+"""Mutants of the revision rule in SQL: a comparison of revisions, changed.
 
-Cosmic Ray leaves strings alone. This is an operator of its kind for the strings of a module that
-compare a revision with another: `excluded.revision > sessions.revision`.
+Cosmic Ray does not mutate strings. This is an operator in its style for strings that compare two
+revisions, such as `excluded.revision > sessions.revision`.
 """
 
 import re

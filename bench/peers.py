@@ -1,4 +1,4 @@
-"""Models of bench/peers.toml, which benches compare with: fetched when they are asked for."""
+"""Models listed in bench/peers.toml that benchmarks compare with, fetched on demand."""
 
 from pathlib import Path
 

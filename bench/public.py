@@ -1,20 +1,20 @@
-"""How right the blinks are on public recordings: `python -m bench.public FOLDER [--json]`.
+"""Blink detection accuracy on public recordings: `python -m bench.public FOLDER [--json]`.
 
-FOLDER holds, in any layout, what somebody has of EyeBlink8, TalkingFace, Researcher's Night and
-Faithfull (bench.public_formats). Each recording goes through the whole path, from the video to the
-blinks. The usual rules see the same samples; MediaPipe's FaceMesh, plain and refined, gives them
-its own.
+FOLDER holds, in any layout, whatever recordings of EyeBlink8, TalkingFace, Researcher's Night and
+Faithfull you have (bench.public_formats). Each recording goes through the whole path, from the
+video to the blinks. The usual rules get the same samples; MediaPipe's FaceMesh, plain and refined,
+gives them its own.
 
-Scored as Fogelton & Benesova (CVIU 2016) do: a detection is right if its intersection over union
-with a labelled blink is above 0.2, one to one; counts are pooled. Their paper was not at hand;
-details follow those who repeated their evaluation:
-- Partial blinks count as blinks do; so do long closures, which the labels don't tell apart.
-- Blinks without a frame between them are one (a double blink), of labels and of detections.
-- A blink during which the eyes aren't visible (NV) is left out, and so is what is detected there.
-  They score each eye on its own; here a blink is the person's, so both eyes have to be hidden.
-- A face that isn't frontal (NF) and one without a box in the labels are scored as any other.
-- Frames without a label count neither way.
-- They give the place of the face from the labels; here a face that isn't found costs its blinks.
+Scoring follows Fogelton & Benesova (CVIU 2016): a detection is right if its intersection over union
+with a labelled blink is above 0.2, one to one; counts are pooled. Their paper was not available;
+the details follow those who repeated their evaluation:
+- Partial blinks count as blinks; so do long closures, which the labels don't distinguish.
+- Blinks without a frame between them are one (a double blink), in labels and in detections.
+- A blink during which the eyes aren't visible (NV) is left out, and so are detections there. They
+  score each eye separately; here a blink is the person's, so both eyes have to be hidden.
+- A face that isn't frontal (NF) and one without a box in the labels are scored like any other.
+- Frames without a label count neither as right nor as wrong.
+- They take the face's position from the labels; here a face that isn't found costs its blinks.
 """
 
 import argparse
@@ -176,7 +176,7 @@ def _video(annotation: Path) -> Iterator[Path]:
     if not images:
         raise AnnotationError(
             f"{annotation}: expected {annotation.stem} with one of"
-            f" {' '.join(public_formats.VIDEOS)} beside it, or its frames as images; found neither"
+            f" {' '.join(public_formats.VIDEOS)} next to it, or its frames as images; found neither"
         )
     with tempfile.TemporaryDirectory(prefix="blinklog-public-") as folder:
         path = Path(folder) / f"{annotation.stem}.avi"
@@ -226,14 +226,12 @@ def _compare(found: Found, labels: Annotation, frames: int) -> None:
     """Say on standard error where labels don't cover the video, or the video not the labels."""
     if labels.missing:
         loud(
-            f"{found.name}: the last {labels.missing} labels are beyond the video's {frames} frames"
+            f"{found.name}: the last {labels.missing} labels lie beyond the video's {frames} frames"
         )
     ignored = sum(last - first + 1 for first, last in labels.ignored)
     if ignored > UNLABELLED_SHARE * frames:
         share = f"{ignored / frames:.0%} of the frames"
-        loud(
-            f"{found.name}: {share} have no label or hidden eyes: what is found there is not false"
-        )
+        loud(f"{found.name}: {share} have no label or hidden eyes: detections there don't count")
 
 
 def _of(measured: Sequence[Measured], data_set: str) -> Iterator[Measured]:
@@ -317,13 +315,19 @@ def _count(text: str) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="bench.public", description="How right the blinks are on public recordings."
+        prog="bench.public", description="Blink detection accuracy on public recordings."
     )
-    parser.add_argument("folder", type=Path, help="what there is of them, in any layout")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
-    parser.add_argument("--limit", type=_count, metavar="N", help="recordings of each data set")
-    parser.add_argument("--minutes", type=float, metavar="M", help="begin no recording after M")
-    parser.add_argument("--no-mediapipe", action="store_true", help="without MediaPipe beside")
+    parser.add_argument("folder", type=Path, help="the recordings, in any layout")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", help="use at most N recordings of each data set"
+    )
+    parser.add_argument(
+        "--minutes", type=float, metavar="M", help="start no recording after M minutes"
+    )
+    parser.add_argument(
+        "--no-mediapipe", action="store_true", help="skip the comparison with MediaPipe"
+    )
     return parser.parse_args()
 
 

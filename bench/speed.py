@@ -1,14 +1,14 @@
-"""What a frame costs, from its pixels to blink events, beside bare inference and MediaPipe.
+"""The cost of a frame, from pixels to blink events, compared with bare inference and MediaPipe.
 
-All sides measure the same decoded frames in interleaved rounds, each in a process of its own, timed
-by the same call (bench.stopwatch). A frame is copied into place just before, as a camera's driver
-or a decoder would leave it; MediaPipe's are turned to RGB, ours are BGR or I420, none of it timed.
-Bare inference is that of the plain mesh (bench/peers.toml) in a loop of its own.
+All sides measure the same decoded frames in interleaved rounds, each in its own process, timed by
+the same call (bench.stopwatch). A frame is copied into place just before, as a camera's driver or a
+decoder would leave it; MediaPipe's are converted to RGB, ours are BGR or I420. None of that is
+timed. Bare inference runs the plain mesh (bench/peers.toml) in its own loop.
 
-Most frames are a glance at the eyes, and a look at the whole face is spread over three of them: so
-a side's figure is the mean over a stretch with a tracked face. Rounds are alike, frame by frame, so
-each frame counts with its median over the rounds: what the scheduler did to one of them does not
-count, and the dearest frame is one that is dear in most rounds.
+Most frames are a glance at the eyes, and a look at the whole face is spread over three of them. A
+side's figure is therefore the mean over a stretch with a tracked face. Rounds are alike, frame by
+frame, so each frame counts with its median over the rounds: a scheduling delay in one round does
+not count, and the most expensive frame is one that is expensive in most rounds.
 """
 
 import argparse
@@ -120,11 +120,13 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
-    parser.add_argument("--frames", type=int, default=190, help="frames of a round")
-    parser.add_argument("--rounds", type=int, default=7, help="after one that warms up")
-    parser.add_argument("--threads", type=int, help="only so many, in place of one and two")
-    parser.add_argument("--video", type=Path, help="a video in place of the blinking portrait")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--frames", type=int, default=190, help="frames per round")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds after a warm-up round")
+    parser.add_argument("--threads", type=int, help="use this many threads instead of one and two")
+    parser.add_argument(
+        "--video", type=Path, help="use this video instead of the blinking portrait"
+    )
     return parser.parse_args()
 
 

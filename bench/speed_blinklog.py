@@ -1,8 +1,8 @@
-"""Worker of bench.speed: the whole step from frame to blink event, and bare inference beside it.
+"""Worker of bench.speed: the whole step from frame to blink event, and bare inference.
 
     python -m bench.speed_blinklog FRAMES.npy FPS THREADS bgr|yuv420
 
-BLINKLOG_RUNTIME says which of the two runtimes.
+BLINKLOG_RUNTIME selects one of the two runtimes.
 """
 
 import importlib.metadata

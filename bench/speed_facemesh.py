@@ -2,8 +2,9 @@
 
     python -m bench.speed_facemesh FRAMES.npy plain|refined
 
-Settings are those of nearly every blink counter: video mode, one face; `refined` adds the attention
-mesh around eyes and lips. It is given RGB, as it asks for: turning it from BGR is not timed.
+The settings are those of nearly every blink counter: video mode, one face; `refined` adds the
+attention mesh around eyes and lips. Its input is RGB, as it requires; the conversion from BGR is
+not timed.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""How every side of a bench is timed: the same call around each, needing Python alone.
+"""The timing used for every side of a benchmark: the same call for each, in plain Python.
 
-Workers are processes with environments of their own. Each loads the frames, says that it is ready,
-and then measures one round for each line on its standard input. So rounds of all sides interleave,
-and a noisy machine is noisy for all of them.
+Workers are processes with their own environments. Each loads the frames, reports that it is ready,
+and then measures one round per line on its standard input. Rounds of all sides thus interleave, and
+a noisy machine is noisy for all of them.
 """
 
 import json

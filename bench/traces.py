@@ -1,7 +1,7 @@
-"""What noise and lost frames cost: `python -m bench.traces [--json]`.
+"""The cost of noise and lost frames: `python -m bench.traces [--json]`.
 
 Synthetic EAR, complete blinks of 120 to 300 ms, white noise, frames lost at random: nothing here
-depends on a camera or a model. Every figure is of some 300 blinks.
+depends on a camera or a model. Every figure is from about 300 blinks.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def _false(total: Score) -> float:
 def main() -> int:
     """Measures and prints."""
     parser = argparse.ArgumentParser(prog="bench.traces", description="Noise and lost frames.")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     result = {
         "noise": [noise_row(noise) for noise in NOISES],

@@ -1,11 +1,11 @@
-"""What a device writes to its card: idle, in a session, and while there is no network.
+"""What a device writes to its card when idle, in a session, and without a network.
 
     sudo .venv/bin/python -m bench.wear [--json]
 
-Runs the real watch and sync, with mock pins, a looping portrait in place of a camera, and a server
-that answers. Their store is on an ext4 of its own behind a loop device, whose counter tells what
-reaches the card, with the file system's own journal; that needs root. Worker it stands what the
-kernel charges the two processes with. After each phase everything is flushed.
+Runs the real watch and sync with mock pins, a looping portrait as the camera, and a server that
+answers. Their store is on its own ext4 on a loop device, whose counter shows what reaches the card,
+including the file system's journal; this needs root. The table also lists what the kernel charges
+to the two processes. After each phase everything is flushed.
 """
 
 import argparse
@@ -213,9 +213,7 @@ def _disk(folder: Path) -> Iterator[tuple[Path, Path]]:
         subprocess.run(["/sbin/mkfs.ext4", "-q", str(image)], check=True)
         subprocess.run(["mount", "-o", "loop,noatime", str(image), str(disk)], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise SystemExit(
-            f"wear: a disk of its own can't be made, which needs root: {error}"
-        ) from None
+        raise SystemExit(f"wear: can't make a separate disk, which needs root: {error}") from None
     try:
         found = subprocess.run(
             ["findmnt", "-n", "-o", "SOURCE", str(disk)], check=True, capture_output=True, text=True
@@ -228,7 +226,7 @@ def _disk(folder: Path) -> Iterator[tuple[Path, Path]]:
 def main() -> int:
     """Measures and prints."""
     parser = argparse.ArgumentParser(prog="python -m bench.wear", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     wear = measure()
     if options.json:

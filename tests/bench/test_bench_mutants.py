@@ -140,7 +140,7 @@ def test_the_summary_counts_all_but_the_equivalent() -> None:
     said = mutants.summary([result])
     assert "3 of 4 that are not equivalent died (75.0%)" in said
     assert "survived: a.py: x  ->  y" in said
-    assert "!! a.py: 2 of its tests skipped here" in said
+    assert "!! a.py: 2 of its tests were skipped here" in said
     assert "skipped" not in mutants.summary([Result("a.py", 90)])
     assert mutants.share([]) == 1.0
 

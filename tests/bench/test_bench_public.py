@@ -475,7 +475,7 @@ def test_a_few_labels_beyond_the_video_are_said(
     folder = folder_of(tmp_path, "some.tag")
     del seen[-3:]
     public.measure(find(folder), python=None)
-    assert "the last 3 labels are beyond the video's 197 frames" in capsys.readouterr().err
+    assert "the last 3 labels lie beyond the video's 197 frames" in capsys.readouterr().err
 
 
 def test_fewer_recordings_can_be_asked_for(
