@@ -1,8 +1,8 @@
-"""The main job on one machine: a face's blinks become a page of history.
+"""The whole system on one machine: a face's blinks become a page of history.
 
-Starts a broker, the server, its consumer and both of the device's processes in a folder of their
-own; presses the button, lets the device watch a blinking face, ends the session, and shows what
-the caregiver reads. Nothing is left behind.
+Starts a broker, the server, its consumer and both of the device's processes in a temporary folder;
+presses the button, lets the device watch a blinking face, ends the session, and shows what the
+caregiver reads. Removes everything at the end.
 """
 
 import argparse
@@ -56,10 +56,12 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./demo", description=__doc__)
     eyes = parser.add_mutually_exclusive_group()
-    eyes.add_argument("--video", type=Path, help="watch this video in place of the portrait")
+    eyes.add_argument("--video", type=Path, help="watch this video instead of the portrait")
     eyes.add_argument("--camera", action="store_true", help="watch through /dev/video0")
     parser.add_argument("--seconds", type=float, default=24.0, help="how long to watch")
-    parser.add_argument("--once", action="store_true", help="exit at the end; 0 if all went well")
+    parser.add_argument(
+        "--once", action="store_true", help="exit at the end, with status 0 on success"
+    )
     options = parser.parse_args()
     if options.video is not None and not options.video.is_file():
         parser.error(f"--video: expected a video file, found nothing at {options.video}")
@@ -108,7 +110,7 @@ class Demo:
             self.camera["file"] = str(self._portrait())
 
     def _portrait(self) -> Path:
-        say("making a portrait blink")
+        say("making a video of a blinking portrait")
         path = self.folder / "portrait.avi"
         schedule = demo_schedule(self.seconds)
         write_video(path, load_portrait(), schedule, seconds=self.seconds + SLACK_S, fps=30)
@@ -120,7 +122,7 @@ class Demo:
         """A Mosquitto with the product's own configuration, or none."""
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None or os.environ.get("BLINKLOG_DEMO_BROKER") == "none":
-            say("no broker here: going on over HTTP alone")
+            say("no broker here: using HTTP only")
             return
         say("starting the broker")
         self.broker = {
@@ -188,7 +190,7 @@ class Demo:
             )
         self.agent = [BIN / "blink-agent", "--config", config]
         self.processes.wait_for("the device", self._device_is_ready, 60)
-        step("it is ready; its button waits")
+        step("it is ready and waits for the button")
 
     def _agent_config(self) -> dict[str, dict[str, Any]]:
         config: dict[str, dict[str, Any]] = {
@@ -231,7 +233,7 @@ class Demo:
         step(f"active in the history after {time.monotonic() - pressed:.1f} s: {session['id']}")
         say(f"watching for {self.seconds:.0f} s")
         self._watch(pressed + self.seconds + 1)
-        say("pressing the button for long: the session ends")
+        say("holding the button down: the session ends")
         self.press(1.7)
         return dict(self.processes.wait_for("the final metrics", self._session_in("ended"), 60))
 
@@ -268,7 +270,7 @@ class Demo:
         if not good:
             step("the counts do not agree")
         if not self.options.once:
-            say("the server stays until Ctrl-C")
+            say("the server keeps running until Ctrl-C")
             with contextlib.suppress(KeyboardInterrupt):
                 while True:
                     self.processes.check()

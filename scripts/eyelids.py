@@ -1,14 +1,14 @@
 """One eye of a photograph, drawn with its lids closed and its gaze lowered by any amount.
 
-The eye is three layers, each taken from the photograph: the eyeball, the skin below the eye, which
-the lower lid lifts, and the upper lid, for which the skin up to the brow is stretched down.
+The eye has three layers, each taken from the photograph: the eyeball, the skin below the eye, which
+the lower lid lifts, and the upper lid, made by stretching the skin up to the brow.
 
-Heights are in pixels of the photograph, on a grid of pixels of a sheet that is `ZOOM` times as
-large. How far the lids move was chosen among some hundred settings by what the eye heads of the
-attention mesh read in real lids. With closure EAR falls evenly, to 0.16 of the open one (0.04 to
-0.35 in real blinks), and the lower lid rises to 0.35 of its open place (0.3 to 0.8). Looking down
-reads as shut (0.21), but takes the iris 0.06 of the eye's width below the corners and leaves the
-lower lid near its open place (0.8).
+Heights are in pixels of the photograph, on a pixel grid of a sheet that is `ZOOM` times as large.
+How far the lids move was chosen from some hundred settings by what the attention mesh's eye heads
+measure in real lids. With closure, EAR falls evenly to 0.16 of the open one (0.04 to 0.35 in real
+blinks), and the lower lid rises to 0.35 of its open position (0.3 to 0.8). Looking down reads as
+shut (0.21), but moves the iris to 0.06 of the eye's width below the corners and leaves the lower
+lid near its open position (0.8).
 """
 
 from itertools import pairwise

@@ -1,9 +1,9 @@
-"""Draws docs/light.svg and docs/wiring.svg, from what the device does and is set to by default.
+"""Draws docs/light.svg and docs/wiring.svg from the device's behaviour and default settings.
 
     python -m scripts.pictures_of_device
 
-A test compares the files with what is drawn here, so that they can't tell anything else than the
-light shows and the configuration says.
+A test compares the files with this output, so that they always match the light and the
+configuration.
 """
 
 import math

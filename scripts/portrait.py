@@ -1,8 +1,8 @@
-"""A portrait that blinks: real pixels, a real face, and a truth that is known exactly.
+"""A blinking portrait: real pixels, a real face, and exactly known blinks.
 
-NASA's public-domain portrait of Eileen Collins closes its eyes and looks down by as much as it is
-told (see `eyelids`), in colour or as an infrared camera sees it, with spectacles or without. The
-demo looks at it in place of a camera; tests and benches drive it with any schedule.
+NASA's public-domain portrait of Eileen Collins closes its eyes and looks down by given amounts (see
+`eyelids`), in colour or as an infrared camera sees it, with or without spectacles. The demo uses it
+as the camera; tests and benchmarks drive it with any schedule.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What the demo starts: processes that all end with it, a broker's configuration, free ports."""
+"""Processes that end with the demo, the broker's configuration, and free ports."""
 
 import contextlib
 import ctypes
@@ -84,7 +84,7 @@ class Processes:
                 if answer := ask():
                     return answer
             if time.monotonic() > until:
-                raise DemoError(f"{what} did not come within {timeout_s:.0f} s")
+                raise DemoError(f"{what} did not appear within {timeout_s:.0f} s")
             time.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""Spectacles for a drawn face: a dark frame, and reflections of windows on its lenses."""
+"""Spectacles for a drawn face: a dark frame, and reflections of windows on the lenses."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Small pictures as SVG text, each element with its attributes in order: the same every time."""
+"""Small pictures as SVG text. Attributes are in a fixed order, so the output is reproducible."""
 
 from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr

@@ -56,7 +56,7 @@ def test_the_demo_counts_right_and_leaves_nothing_behind(broker: bool, tmp_path:
     counts = re.search(r"blinks: (\d+) true, (\d+) measured", said)
     assert counts is not None
     assert counts[1] == counts[2]
-    assert ("over HTTP alone" in said) is not broker
+    assert ("using HTTP only" in said) is not broker
     assert '"date_uncertain": false' in said
     assert 'sessions, all from the device "Made-up sessions": nobody was measured' in said
     assert list(tmp_path.iterdir()) == []
