@@ -1,4 +1,4 @@
-"""Endurance of months in short: many sessions, delivered to a server that comes and goes.
+"""Months of use in short: many sessions, delivered to a server that comes and goes.
 
     python -m bench.months [--sessions N] [--json]
 

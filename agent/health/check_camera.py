@@ -106,7 +106,7 @@ def _hint(settings: CameraConfig, said: str) -> str:
     if settings.source == "picamera2":
         return "switch it off, check both ends of the ribbon cable, then run: rpicam-hello --list"
     if settings.source == "usb":
-        return "is it plugged in? Is [camera] device its name (ls /dev/v4l/by-id/)? Were you root?"
+        return "is it plugged in? Is [camera] device its name (ls /dev/v4l/by-id/)? Run as root?"
     return "set [camera] file to a video"
 
 

@@ -110,7 +110,7 @@ class BlinkDetector:
         return events
 
     def finish(self) -> list[Blink]:
-        """Judge the pending dips by the samples so far; call this after the last one."""
+        """Judge the pending dips by the samples so far and return their blinks. Call this last."""
         self._look_for_dips(self._recent.last_s)
         events = [blink for deepest_s in self._pending for blink in self._judge(deepest_s)]
         self._pending.clear()

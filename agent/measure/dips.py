@@ -202,9 +202,9 @@ def measure_dip(recent: Recent, deepest_s: float) -> Dip | None:
     found = _rough_span(recent, index)
     if found is None:
         return None
-    floor, beside = found
-    before = recent.before(beside.first, LEVEL_WINDOW_S)
-    after = recent.after(beside.last, LEVEL_WINDOW_S)
+    floor, rough = found
+    before = recent.before(rough.first, LEVEL_WINDOW_S)
+    after = recent.after(rough.last, LEVEL_WINDOW_S)
     if min(len(before), len(after)) < MIN_LEVEL_SAMPLES:
         return None
     fell_from = quantile(sorted(before), LEVEL_QUANTILE)

@@ -14,7 +14,7 @@
     blurred          sharpness below `SOFT` for `BLURRED_TIME`               blinks are missed
                      below `TOO_SOFT` for `BLURRED_TIME`                     counts, PERCLOS: null
     second_face      another face in over `OTHERS_TIME` of the looks         may be another person's
-    turned           not upright in over `TURNED_TIME` of the frames         rotate is set wrong
+    turned           not upright in over `TURNED_TIME` of the frames         camera may be turned
     gaze_unknown     closed lids that may look down (see `gaze`)             PERCLOS may be too high
 
 The noise of the EAR is measured in blocks of `BLOCK_S` and compared with the depth of this person's

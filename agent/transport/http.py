@@ -6,7 +6,7 @@ How each answer is handled:
 |---|---|
 | 2xx with this session, this revision and an outcome, as JSON | that outcome |
 | 400, 404, 409, 413, 422 whose JSON says `rejected` | rejected, with its reason |
-| 413 from a proxy | this document is skipped: it waits or goes another way |
+| 413 from a proxy | this document is skipped: it waits or takes another transport |
 | 401, 403 | the token is refused: everything stays on the device |
 | 429, 503 and other 5xx | retried later; Retry-After is honoured |
 | 3xx, and anything else, such as a login page with 200 | not from the server: retried later |
@@ -127,14 +127,14 @@ class HttpTransport:
             raise DeliveryError(_problem(status), _seconds(retry_after))
 
     def _request(self, document: Document) -> tuple[str, str, bytes]:
-        """Method, path and body."""
+        """Return method, path and body of the request for a document."""
         body = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
         if document["revision"] == 1:
             return "POST", START, body
         return "PUT", f"/api/session/{quote(document['session_id'], safe='')}/", body
 
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, str | None, bytes]:
-        """Status, Retry-After and body of the answer. Raises DeliveryError."""
+        """Send a request; return status, Retry-After and body. Raises DeliveryError."""
         limit_s = self._settings.timeout_s
         try:
             with (

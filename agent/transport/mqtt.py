@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 Key = tuple[str, int]  # session_id, revision
 
 # How often the status is repeated. If a power cut stops broker and device together, no last will is
-# sent and a retained `true` would stay for ever. The server waits for three missed ones.
+# sent and a retained `true` would stay for ever. The server waits for three intervals.
 STATUS_S = 300.0
 WILL_DELAY_S = 10  # a connection that returns within this time was never offline
 SENT = 64  # documents whose late acknowledgement is still recognised

@@ -58,7 +58,7 @@ def ask(
     """
 
     def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # An auth object, because a netrc entry for the host would replace a printable header.
+        # An auth object, because a netrc entry for the host would replace a plain header.
         if token is not None:
             request.headers["Authorization"] = f"Bearer {token}"
         return request

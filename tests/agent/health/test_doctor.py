@@ -1,4 +1,4 @@
-"""`blink-agent doctor`: every check, on what is well and on what is not, against the real thing."""
+"""`blink-agent doctor`: every check with and without a problem, on real devices and servers."""
 
 import contextlib
 import fcntl
@@ -88,7 +88,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_camera_that_gives_a_picture_is_well(video: Path) -> None:
+def test_a_working_camera_is_ok(video: Path) -> None:
     wanted = CameraConfig(source="replay", file=video)
     finding = check_camera.camera(wanted, lambda: ReplayCamera(video), None)
     assert finding.state == "ok"
@@ -98,7 +98,7 @@ def test_a_camera_that_gives_a_picture_is_well(video: Path) -> None:
 @pytest.mark.parametrize(("code", "degrees"), [
     (cv2.ROTATE_180, 180), (cv2.ROTATE_90_CLOCKWISE, 270), (cv2.ROTATE_90_COUNTERCLOCKWISE, 90),
 ])  # fmt: skip
-def test_a_camera_that_hangs_head_down_is_said_with_the_setting(
+def test_an_upside_down_camera_is_reported_with_the_setting(
     tmp_path: Path, portrait: Portrait, new_tracker: Callable[[], Any], code: int, degrees: int
 ) -> None:
     path, picture = tmp_path / "turned.avi", cv2.rotate(portrait.frame(1.0), code)
@@ -113,7 +113,7 @@ def test_a_camera_that_hangs_head_down_is_said_with_the_setting(
     assert finding.hint == f"set [camera] rotate to {degrees}"
 
 
-def test_an_upright_face_and_an_empty_picture_are_both_well(
+def test_an_upright_face_and_an_empty_picture_are_both_ok(
     video: Path, tmp_path: Path, portrait: Portrait, new_tracker: Callable[[], Any]
 ) -> None:
     upright = tmp_path / "upright.avi"
@@ -127,7 +127,7 @@ def test_an_upright_face_and_an_empty_picture_are_both_well(
         assert said in finding.found
 
 
-def test_a_camera_that_cannot_be_had_is_said_with_what_to_try(tmp_path: Path) -> None:
+def test_an_unavailable_camera_is_reported_with_a_hint(tmp_path: Path) -> None:
     wanted = CameraConfig(source="usb", device=str(tmp_path / "video0"))
     finding = check_camera.camera(wanted, lambda: UsbCamera(wanted.device, 640, 480, 30), None)
     assert finding.state == "bad"
@@ -135,15 +135,15 @@ def test_a_camera_that_cannot_be_had_is_said_with_what_to_try(tmp_path: Path) ->
     assert "plugged in" in str(finding.hint)
 
 
-def test_a_camera_that_watch_has_is_left_alone() -> None:
+def test_a_camera_in_use_by_watch_is_not_opened() -> None:
     def never() -> Any:
         raise AssertionError("it would be taken from watch")
 
     finding = check_camera.camera(CameraConfig(), never, 1234)
-    assert finding == ok("picamera2: blink-agent watch has it open (process 1234)")
+    assert finding == ok("picamera2: in use by blink-agent watch (process 1234)")
 
 
-def test_inference_is_timed_and_held_against_the_frame_rate(model_cache: Path) -> None:
+def test_inference_is_timed_against_the_frame_rate(model_cache: Path) -> None:
     finding = check_camera.model(model_cache, 1, 15)
     assert finding.state == "ok"
     assert "the whole face takes" in finding.found
@@ -153,7 +153,7 @@ def test_inference_is_timed_and_held_against_the_frame_rate(model_cache: Path) -
     assert "set [camera] fps to" in str(slow.hint)
 
 
-def test_models_that_are_not_there_are_to_be_fetched(tmp_path: Path) -> None:
+def test_missing_models_have_a_hint_to_fetch_them(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is missing"):
         check_camera.model(tmp_path, 1, 30)
     checks = {check.name: check for check in cli_doctor.checks(AgentConfig())}
@@ -192,12 +192,12 @@ def test_a_button_that_nobody_presses_is_open(pins: Callable[[Any], None]) -> No
     assert "reads as pressed" in stuck.found
 
 
-def test_the_light_is_lit_for_whoever_looks(pins: Callable[[Any], None]) -> None:
+def test_the_light_is_lit_briefly(pins: Callable[[Any], None]) -> None:
     pins(MockPin)
     assert "lit for 0.5 s" in check_controls.light(ControlsConfig(), None).found
 
 
-def test_pins_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_pins_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "none_such")
     for look in (check_controls.button, check_controls.light):
@@ -206,7 +206,7 @@ def test_pins_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> No
         assert "is not available" in finding.found
 
 
-def test_a_line_that_another_program_has_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_in_use_by_another_program_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(*_: object, **__: object) -> Any:
         raise RuntimeError("'GPIO busy'")  # as lgpio says it
 
@@ -215,7 +215,7 @@ def test_a_line_that_another_program_has_is_said(monkeypatch: pytest.MonkeyPatch
     assert "in use by another program" in finding.found
 
 
-def test_what_watch_holds_or_nobody_wants_is_not_touched() -> None:
+def test_pins_in_use_by_watch_or_not_configured_are_not_touched() -> None:
     for look in (check_controls.button, check_controls.light):
         assert "in use by blink-agent watch (process 7)" in look(ControlsConfig(), 7).found
         assert look(ControlsConfig(pins="none"), 7).state == "off"
@@ -252,7 +252,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_store_that_takes_a_write_is_well(tmp_path: Path) -> None:
+def test_a_writable_store_is_ok(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite3"
     absent = check_system.store(path, lambda: opened(path))
     assert absent.state == "off"
@@ -264,7 +264,7 @@ def test_a_store_that_takes_a_write_is_well(tmp_path: Path) -> None:
     assert "sessions: 0, pending: 0, refused: 0" in finding.found
 
 
-def test_a_store_of_a_newer_version_is_said(tmp_path: Path) -> None:
+def test_a_store_of_a_newer_version_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite3"
     with opened(path):
         pass
@@ -275,14 +275,14 @@ def test_a_store_of_a_newer_version_is_said(tmp_path: Path) -> None:
     assert finding.hint == "install the version that wrote it, or a newer one"
 
 
-def test_a_damaged_store_that_was_replaced_is_told_of(tmp_path: Path) -> None:
+def test_a_replaced_damaged_store_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite3"
     path.write_bytes(b"no database" * 1000)
     finding = check_system.store(path, lambda: opened(path))
     assert "a damaged one was set aside: agent.damaged-" in finding.found
 
 
-def test_a_small_a_full_and_a_read_only_disk_are_said(small_disk: Path) -> None:
+def test_small_full_and_read_only_disks_are_reported(small_disk: Path) -> None:
     path = small_disk / "agent.sqlite3"
     with opened(path):
         pass
@@ -297,7 +297,7 @@ def test_a_small_a_full_and_a_read_only_disk_are_said(small_disk: Path) -> None:
         assert "mmc" in str(finding.hint)
 
 
-def test_a_disk_with_room_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_with_space_is_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_system, "LOW_BYTES", 1)
     assert check_system.disk(tmp_path / "agent.sqlite3").state == "ok"
 
@@ -316,7 +316,7 @@ class FixedClock(Clock):
         return self.sure
 
 
-def test_a_clock_is_believed_when_somebody_confirms_it_and_it_can_be() -> None:
+def test_a_clock_is_ok_if_synchronised_and_plausible() -> None:
     now = datetime.now(UTC)
     assert check_system.clock(FixedClock(now)).state == "ok"
     assert "not synchronised" in check_system.clock(FixedClock(now, sure=False)).found
@@ -347,7 +347,7 @@ def api() -> Iterator[Api]:
         yield running
 
 
-def test_credentials_are_there_and_nobody_elses_to_read(tmp_path: Path) -> None:
+def test_credentials_must_exist_and_be_private(tmp_path: Path) -> None:
     assert "not enrolled" in check_network.credentials(settings(tmp_path)).found
     here = enrolled(tmp_path, "https://here.test")
     assert check_network.credentials(here).state == "ok"
@@ -364,7 +364,7 @@ def test_a_broker_needs_its_password(tmp_path: Path) -> None:
     assert "mqtt-password is missing" in check_network.credentials(here).found
 
 
-def test_a_server_that_takes_the_token_is_well(tmp_path: Path, api: Api) -> None:
+def test_a_server_that_accepts_the_token_is_ok(tmp_path: Path, api: Api) -> None:
     finding = check_network.server(enrolled(tmp_path, api.url))
     assert finding == ok(f"{api.url} accepts this device's token")
     assert api.requests == [("OPTIONS", "/api/session/start/")]
@@ -385,7 +385,7 @@ def answers(status: int, **headers: str) -> Callable[[Handler], None]:
         (lambda handler: handler.answer(200, b"<h1>Log in</h1>"), "there is no Blinklog server"),
     ],
 )
-def test_a_server_that_does_not_is_said_with_what_to_do(
+def test_a_server_problem_is_reported_with_a_hint(
     tmp_path: Path, api: Api, answer: Callable[[Handler], None], says: str
 ) -> None:
     api.next.append(answer)
@@ -395,7 +395,7 @@ def test_a_server_that_does_not_is_said_with_what_to_do(
     assert finding.hint
 
 
-def test_two_clocks_that_differ_are_said(
+def test_different_clocks_are_reported(
     tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = datetime.now(UTC) + timedelta(hours=3)
@@ -403,7 +403,7 @@ def test_two_clocks_that_differ_are_said(
     assert "s apart" in check_network.server(enrolled(tmp_path, api.url)).found
 
 
-def test_a_date_that_is_none_is_passed_over(
+def test_an_invalid_date_is_ignored(
     tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absurd = "Wed, 21 Oct 2015 07:28:00 +99999999999999999"
@@ -411,7 +411,7 @@ def test_a_date_that_is_none_is_passed_over(
     assert check_network.server(enrolled(tmp_path, api.url)).state == "ok"
 
 
-def test_a_server_that_is_not_there_or_says_nothing_is_said(tmp_path: Path) -> None:
+def test_an_unreachable_or_silent_server_is_reported(tmp_path: Path) -> None:
     nobody = check_network.server(enrolled(tmp_path, "http://127.0.0.1:9"))
     assert "Connection refused" in nobody.found
     with silent_port() as silent:
@@ -439,7 +439,7 @@ def broker_check(tmp_path: Path, password: str, **variables: str) -> Finding:
 
 @pytest.mark.needs_broker
 @needs_mosquitto
-def test_a_broker_lets_this_device_in_or_says_why_not(tmp_path: Path, broker: Broker) -> None:
+def test_a_broker_accepts_this_device_or_says_why_not(tmp_path: Path, broker: Broker) -> None:
     where = {"MQTT_HOST": broker.host, "MQTT_PORT": str(broker.port)}
     assert broker_check(tmp_path, "good", **where).state == "ok"
     refused = broker_check(tmp_path, "wrong", **where)
@@ -448,7 +448,7 @@ def test_a_broker_lets_this_device_in_or_says_why_not(tmp_path: Path, broker: Br
     assert "enrol" in str(refused.hint)
 
 
-def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_reported(tmp_path: Path) -> None:
     finding = broker_check(tmp_path, "good", MQTT_HOST="127.0.0.1", MQTT_PORT="9")
     assert finding.state == "bad"
     assert "can't be reached" in finding.found
@@ -481,7 +481,7 @@ def test_a_service_problem_is_reported(change: Mapping[str, Any], hint: str) -> 
     assert hint in str(finding.hint)
 
 
-def test_services_that_run_are_well_and_none_is_no_fault_without_systemd() -> None:
+def test_running_services_are_ok_and_a_missing_systemd_is_off() -> None:
     assert check_system.services([WELL]).state == "ok"
     assert check_system.services(None).state == "off"
 
@@ -500,7 +500,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     return does
 
 
-def test_systemd_is_asked_for_both(systemctl: Callable[[str], None]) -> None:
+def test_systemd_is_asked_for_both_services(systemctl: Callable[[str], None]) -> None:
     systemctl(
         "printf 'Result=watchdog\\nNRestarts=3\\nLoadState=loaded\\nActiveState=active\\n'\n"
         "printf 'SubState=running\\nUnitFileState=enabled\\n'"
@@ -527,7 +527,7 @@ def test_a_systemd_that_does_not_answer_is_a_finding(
 # The command
 
 
-def test_a_device_that_is_well_ends_with_0_and_one_that_is_not_with_1(
+def test_the_exit_status_is_0_without_problems_and_1_otherwise(
     tmp_path: Path,
     api: Api,
     video: Path,

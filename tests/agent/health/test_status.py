@@ -1,4 +1,4 @@
-"""`blink-agent status`: what it does, what waits and why, whoever runs and whoever asks."""
+"""`blink-agent status`: the state and the unsent sessions, for any process state and any user."""
 
 import contextlib
 import json
@@ -78,7 +78,7 @@ def service(path: Path, name: str) -> Iterator[int]:
         process.kill()
 
 
-def test_a_new_device_is_told_of_and_nothing_is_made(path: Path, run: Run) -> None:
+def test_a_new_device_is_reported_and_no_file_is_made(path: Path, run: Run) -> None:
     ended, report = run("--json")
     assert ended == 0
     assert report["doing"]["state"] == "not running"
@@ -89,14 +89,14 @@ def test_a_new_device_is_told_of_and_nothing_is_made(path: Path, run: Run) -> No
     assert "not enrolled: sudo blink-agent enrol URL CODE" in run()[1]
 
 
-def test_versions_and_clock_are_there(run: Run) -> None:
+def test_versions_and_clock_are_reported(run: Run) -> None:
     report = run("--json")[1]
     assert set(report["versions"]["models"]) == set(read_manifest())
     assert report["versions"]["runtime"].split()[0] in ("ai-edge-litert", "tflite-runtime")
     assert isinstance(report["clock"]["synchronized"], bool)
 
 
-def test_what_it_does_is_what_the_store_and_the_lock_say(path: Path, run: Run) -> None:
+def test_the_state_follows_from_the_store_and_the_lock(path: Path, run: Run) -> None:
     begun = document(1)
     with store(path) as opened:
         opened.put(begun)
@@ -119,7 +119,9 @@ def test_what_it_does_is_what_the_store_and_the_lock_say(path: Path, run: Run) -
         assert "fault: the disk is full" in run()[1]
 
 
-def test_what_waits_is_said_with_the_reason_and_the_next_try(path: Path, run: Run) -> None:
+def test_unsent_sessions_are_reported_with_the_reason_and_the_next_try(
+    path: Path, run: Run
+) -> None:
     class Way:
         name = "http"
 
@@ -149,7 +151,7 @@ def test_what_waits_is_said_with_the_reason_and_the_next_try(path: Path, run: Ru
     assert "does not run" not in said.partition("delivery")[2]
 
 
-def test_what_was_refused_is_said_with_the_servers_reason(path: Path, run: Run) -> None:
+def test_rejected_sessions_are_reported_with_the_servers_reason(path: Path, run: Run) -> None:
     refused = document(7)
     with store(path) as opened:
         opened.put(refused)
@@ -162,7 +164,7 @@ def test_what_was_refused_is_said_with_the_servers_reason(path: Path, run: Run) 
     assert f"refused      {refused['session_id']}: blinks: expected" in run()[1]
 
 
-def test_a_next_try_that_is_over_is_now(path: Path, run: Run) -> None:
+def test_a_past_next_try_is_reported_as_now(path: Path, run: Run) -> None:
     with store(path) as opened:
         note = {"ok": False, "problem": "http: no", "next_try": "2020-01-01T00:00:00+00:00"}
         opened.note("delivery", note)
@@ -171,7 +173,7 @@ def test_a_next_try_that_is_over_is_now(path: Path, run: Run) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_who_may_not_read_the_store_is_told_to_be_root(path: Path, run: Run) -> None:
+def test_without_read_permission_sudo_is_suggested(path: Path, run: Run) -> None:
     let_everybody_in(path.parent)
     with store(path):
         pass
@@ -188,7 +190,7 @@ def test_who_may_not_read_the_store_is_told_to_be_root(path: Path, run: Run) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_root_who_looks_leaves_nothing_that_locks_the_services_out(path: Path, run: Run) -> None:
+def test_root_leaves_no_file_that_locks_the_services_out(path: Path, run: Run) -> None:
     let_everybody_in(path.parent)
     os.chown(path.parent, SOMEBODY, SOMEBODY)
     assert cli.main(["start"]) == 1  # nobody is there to obey it
@@ -196,7 +198,7 @@ def test_root_who_looks_leaves_nothing_that_locks_the_services_out(path: Path, r
     assert {each.stat().st_uid for each in path.parent.iterdir()} == {SOMEBODY}
 
 
-def test_systemd_that_is_silent_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_systemd_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def silent() -> Any:
         raise AgentError("systemctl did not answer within 5 s")
 

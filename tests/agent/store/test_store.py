@@ -1,4 +1,4 @@
-"""The store keeps its promises: by the revision rule, through kills, damage and full disks."""
+"""The store follows the revision rule and survives kills, damage and full disks."""
 
 import contextlib
 import errno
@@ -82,7 +82,7 @@ def test_a_late_lower_or_equal_revision_changes_nothing(store: Store, late: int)
         ("metrics", float("nan"), "not JSON compliant"),
     ],
 )
-def test_what_is_no_document_is_refused(store: Store, key: str, value: Any, expected: str) -> None:
+def test_an_invalid_document_is_refused(store: Store, key: str, value: Any, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         store.put({**document(7), key: value})
     assert store.counts()["sessions"] == 0
@@ -179,7 +179,7 @@ TestRevisionRule.settings = settings(max_examples=25, stateful_step_count=25, de
 # Pending
 
 
-def test_what_goes_on_is_pending_first_then_the_oldest(store: Store) -> None:
+def test_active_sessions_are_pending_first_then_the_oldest(store: Store) -> None:
     old, newer, running = document(7), document(7), document(1)
     for each in (old, newer, running):
         store.put(each)
@@ -187,7 +187,7 @@ def test_what_goes_on_is_pending_first_then_the_oldest(store: Store) -> None:
     assert ids(store.pending(1)) == ids([running])
 
 
-def test_pending_leaves_out_what_it_is_told_to_but_not_its_next_revision(store: Store) -> None:
+def test_pending_skips_a_revision_but_not_the_next_one(store: Store) -> None:
     one, other = document(1), document(7)
     store.put(one)
     store.put(other)
@@ -208,7 +208,7 @@ def test_an_acknowledgement_of_an_older_revision_leaves_the_newer_pending(store:
     assert not store.acknowledge(session_id, 2)
 
 
-def test_an_acknowledgement_of_what_was_never_kept_means_nothing(store: Store) -> None:
+def test_an_acknowledgement_of_an_unknown_session_changes_nothing(store: Store) -> None:
     store.put(final := document(7))
     assert not store.acknowledge(final["session_id"], 8)
     assert not store.acknowledge("unknown", 1)
@@ -241,14 +241,14 @@ def test_a_refusal_of_an_older_revision_does_not_park_the_newer(store: Store) ->
     assert ids(store.pending(10)) == [session_id]
 
 
-def test_unfinished_are_those_that_were_cut_off(store: Store) -> None:
+def test_unfinished_returns_interrupted_sessions(store: Store) -> None:
     store.put(document(7))
     store.put(running := document(3, state="active"))
     store.acknowledge(running["session_id"], 3)
     assert store.unfinished() == [running]
 
 
-def test_sessions_come_newest_first_with_how_far_they_are(store: Store) -> None:
+def test_sessions_are_listed_newest_first_with_their_delivery_state(store: Store) -> None:
     old, new = document(7), document(7)
     store.put(old)
     store.put(new)
@@ -259,7 +259,7 @@ def test_sessions_come_newest_first_with_how_far_they_are(store: Store) -> None:
     assert found[0].document == new
 
 
-def test_years_of_sessions_are_gone_through_in_the_memory_of_a_few(store: Store) -> None:
+def test_iterating_over_years_of_sessions_needs_the_memory_of_a_few(store: Store) -> None:
     """Services have a limit to it: a thousand sessions of two hours at once were 300 MB."""
     made = [document(7) for _ in range(100)]
     for each in made:
@@ -277,7 +277,7 @@ def test_years_of_sessions_are_gone_through_in_the_memory_of_a_few(store: Store)
 # Pruning
 
 
-def test_pruning_takes_the_oldest_delivered_and_nothing_else(store: Store) -> None:
+def test_pruning_deletes_only_the_oldest_delivered_sessions(store: Store) -> None:
     delivered = [document(7) for _ in range(4)]
     waiting, refused, running = document(7), document(7), document(3, state="active")
     for each in (*delivered, waiting, refused, running):
@@ -325,7 +325,7 @@ def test_an_expired_command_is_never_given_out(store: Store) -> None:
     assert store.take_command(NOW) is None, "a clock set back does not bring it back"
 
 
-def test_a_command_lives_half_a_minute_from_its_arrival_on_however_wrong_the_clock(
+def test_a_command_expires_half_a_minute_after_arrival_with_any_clock(
     store: Store,
 ) -> None:
     """A device without a battery clock may be days behind who sent the command."""
@@ -340,14 +340,14 @@ def test_a_command_lives_half_a_minute_from_its_arrival_on_however_wrong_the_clo
 @pytest.mark.parametrize(
     ("back", "is_taken"), [(timedelta(hours=1), False), (timedelta(seconds=5), True)]
 )
-def test_a_clock_that_is_set_back_gives_no_command_a_longer_life(
+def test_setting_the_clock_back_does_not_extend_a_command(
     store: Store, back: timedelta, is_taken: bool
 ) -> None:
     store.add_command(command(), NOW)
     assert (store.take_command(NOW - back) is not None) is is_taken
 
 
-def test_commands_are_taken_in_the_order_in_which_they_came(store: Store) -> None:
+def test_commands_are_taken_in_order_of_arrival(store: Store) -> None:
     numbers = [f"0193a1b2-7c3d-7e4f-8a5b-{number:012}" for number in (3, 1, 2)]
     for number in numbers:
         store.add_command(command(id=number), NOW)
@@ -375,7 +375,7 @@ def test_a_command_keeps_the_session_it_is_for_and_nothing_unknown(store: Store)
         ({"session_id": "../x"}, "session_id: expected a UUID"),
     ],
 )
-def test_what_is_no_command_is_refused(
+def test_an_invalid_command_is_refused(
     store: Store, changes: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(ValueError, match=expected) as refused:
@@ -406,7 +406,7 @@ TIMES = st.datetimes().map(str) | st.datetimes(timezones=st.timezones()).map(dat
         },
     )
 )
-def test_whatever_comes_as_a_command_is_refused_or_can_be_obeyed(
+def test_any_input_as_a_command_is_refused_or_can_be_executed(
     store: Store, command: dict[str, Any]
 ) -> None:
     long_ago = datetime(2000, 1, 1, tzinfo=UTC)
@@ -437,9 +437,7 @@ def test_a_note_is_read_by_the_other_process(path: Path, store: Store) -> None:
     other.close()
 
 
-def test_data_version_changes_with_what_another_writes_and_with_that_alone(
-    path: Path, store: Store
-) -> None:
+def test_data_version_changes_only_when_another_connection_writes(path: Path, store: Store) -> None:
     other = Store(path)
     before = store.data_version()
     store.put(document(1))
@@ -455,7 +453,7 @@ def test_data_version_changes_with_what_another_writes_and_with_that_alone(
 # The file
 
 
-def test_only_its_owner_may_read_it(path: Path, store: Store) -> None:
+def test_only_the_owner_can_read_the_file(path: Path, store: Store) -> None:
     store.put(document(7))
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
     assert {"agent.sqlite3", "agent.sqlite3-wal"} <= modes.keys()
@@ -506,7 +504,7 @@ def test_the_database_of_another_program_is_refused_and_left_alone(path: Path) -
     assert path.read_bytes() == before
 
 
-def test_two_threads_with_a_store_each_never_lock_one_another_out(path: Path) -> None:
+def test_two_threads_with_separate_stores_never_deadlock(path: Path) -> None:
     def work(session_id: str) -> None:
         own = Store(path)
         for revision in range(1, 41):
@@ -570,7 +568,7 @@ def without_its_header(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [garbage, zeroed, emptied, cut_within_a_page, without_its_header]
 )
-def test_a_damaged_store_is_set_aside_and_a_new_one_begun(path: Path, damage: Any) -> None:
+def test_a_damaged_store_is_set_aside_and_replaced(path: Path, damage: Any) -> None:
     filled(path)
     damage(path)
     store = Store(path)
@@ -585,7 +583,7 @@ def test_a_damaged_store_is_set_aside_and_a_new_one_begun(path: Path, damage: An
     again.close()
 
 
-def test_what_can_be_read_of_a_damaged_store_goes_on_in_the_new_one(path: Path) -> None:
+def test_readable_sessions_of_a_damaged_store_move_to_the_new_one(path: Path) -> None:
     documents = filled(path, 60)
     damage_page(path, share=0.5)
     store = Store(path)
@@ -607,7 +605,7 @@ def damage_page(path: Path, share: float) -> None:
         file.write(b"\xee" * 4096)
 
 
-def test_a_cut_off_store_gives_what_lies_before_the_cut(path: Path) -> None:
+def test_a_truncated_store_yields_the_sessions_before_the_cut(path: Path) -> None:
     filled(path, 60)
     os.truncate(path, path.stat().st_size // 2)
     store = Store(path)
@@ -616,7 +614,7 @@ def test_a_cut_off_store_gives_what_lies_before_the_cut(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [emptied, zeroed, garbage])
-def test_the_wal_alone_gives_back_everything(path: Path, damage: Any) -> None:
+def test_everything_is_recovered_from_the_wal_alone(path: Path, damage: Any) -> None:
     """A power cut right after the first sessions: all that was committed is in the WAL."""
     writer = Store(path)
     committed = [document(7) for _ in range(5)]
@@ -634,7 +632,7 @@ def test_the_wal_alone_gives_back_everything(path: Path, damage: Any) -> None:
     store.close()
 
 
-def test_a_missing_wal_costs_what_was_in_it_and_no_more(path: Path) -> None:
+def test_a_missing_wal_loses_only_its_own_content(path: Path) -> None:
     before = filled(path, 5)
     writer = Store(path)
     writer.put(document(7))
@@ -646,7 +644,7 @@ def test_a_missing_wal_costs_what_was_in_it_and_no_more(path: Path) -> None:
     store.close()
 
 
-def test_damage_met_in_the_middle_of_work_costs_neither_the_work_nor_the_process(
+def test_damage_found_during_a_transaction_loses_neither_it_nor_the_process(
     path: Path,
 ) -> None:
     filled(path, 60)
@@ -661,7 +659,7 @@ def test_damage_met_in_the_middle_of_work_costs_neither_the_work_nor_the_process
     store.close()
 
 
-def test_whoever_has_the_damaged_store_open_goes_on_in_the_new_one(path: Path) -> None:
+def test_other_users_of_a_damaged_store_switch_to_the_new_one(path: Path) -> None:
     filled(path)
     watch = Store(path)
     watch.put(document(7))
@@ -682,7 +680,7 @@ def test_whoever_has_the_damaged_store_open_goes_on_in_the_new_one(path: Path) -
     again.close()
 
 
-def test_whoever_meets_the_damage_second_does_not_set_the_new_store_aside(path: Path) -> None:
+def test_finding_the_damage_second_does_not_set_the_new_store_aside(path: Path) -> None:
     filled(path)
     second = Store(path)
     zeroed(path)
@@ -695,7 +693,7 @@ def test_whoever_meets_the_damage_second_does_not_set_the_new_store_aside(path: 
     second.close()
 
 
-def test_two_processes_that_meet_the_damage_at_once_set_it_aside_once(path: Path) -> None:
+def test_two_processes_that_find_the_damage_together_set_it_aside_once(path: Path) -> None:
     filled(path)
     damage_page(path, share=0.5)
     program = (
@@ -711,7 +709,7 @@ def test_two_processes_that_meet_the_damage_at_once_set_it_aside_once(path: Path
     assert len(set_aside(path)) == 1
 
 
-def test_a_document_that_is_not_as_it_was_written_is_never_delivered(path: Path) -> None:
+def test_an_altered_document_is_never_delivered(path: Path) -> None:
     documents = filled(path, 3)
     blinks = documents[1]["metrics"]["blink_count"]
     with sqlite3.connect(path) as raw:  # a flipped bit in the middle of a row: SQLite can't tell
@@ -727,7 +725,7 @@ def test_a_document_that_is_not_as_it_was_written_is_never_delivered(path: Path)
     store.close()
 
 
-def test_a_replacement_that_was_cut_off_by_power_is_made_again(path: Path) -> None:
+def test_a_replacement_interrupted_by_a_power_cut_is_repeated(path: Path) -> None:
     filled(path)
     zeroed(path)
     path.with_name("agent.sqlite3.new").write_bytes(b"half a database")
@@ -756,7 +754,7 @@ def test_a_read_only_store_says_so(path: Path) -> None:
     assert "read-only" in as_nobody(path, 0o555) or "Permission denied" in as_nobody(path, 0o555)
 
 
-def test_a_directory_that_may_not_be_written_says_so(path: Path) -> None:
+def test_an_unwritable_directory_says_so(path: Path) -> None:
     path.parent.mkdir()
     assert "Permission denied" in as_nobody(path, 0o555)
 
@@ -778,7 +776,7 @@ def as_nobody(path: Path, mode: int) -> str:
     return done.stdout
 
 
-def test_a_full_disk_is_said_and_costs_nothing_that_was_committed(path: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing_committed(path: Path) -> None:
     documents = filled(path)
     store = Store(path)
     db = store._file._db
@@ -794,7 +792,7 @@ def test_a_full_disk_is_said_and_costs_nothing_that_was_committed(path: Path) ->
     store.close()
 
 
-def test_no_session_begins_where_no_room_can_be_kept_for_its_end(
+def test_no_session_begins_without_reserved_space_for_its_end(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(file: int, offset: int, length: int) -> None:
@@ -827,7 +825,7 @@ while True:
 """
 
 
-def test_whatever_was_committed_before_a_kill_is_there_after_it(path: Path) -> None:
+def test_everything_committed_before_a_kill_is_there_after_it(path: Path) -> None:
     session_id = document()["session_id"]
     revision = 0
     for round_ in range(6):
@@ -850,7 +848,7 @@ def test_whatever_was_committed_before_a_kill_is_there_after_it(path: Path) -> N
         store.close()
 
 
-def test_a_device_that_delivers_for_months_needs_no_more_room_than_at_first(path: Path) -> None:
+def test_a_device_that_delivers_for_months_needs_no_more_space(path: Path) -> None:
     keep, sizes = 20, []
     with contextlib.closing(Store(path)) as store:
         for number in range(600):

@@ -1,4 +1,4 @@
-"""Stores that a released agent left: the next one goes on in them, the one before leaves them be.
+"""Stores of released agents: a newer agent continues with them, an older one leaves them alone.
 
 `stores/schema-N.sql` is a store as the last release with N steps of agent/store/schema.py left it.
 """
@@ -78,7 +78,7 @@ def test_there_is_a_store_of_every_released_schema() -> None:
     assert [number_of(dump) for dump in DUMPS] == list(range(1, len(MIGRATIONS) + 1))
 
 
-def test_a_released_step_was_never_changed(path: Path, dump: Path) -> None:
+def test_a_released_migration_was_never_changed(path: Path, dump: Path) -> None:
     with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(":memory:")) as new:
         for step in MIGRATIONS[: number_of(dump)]:
             new.executescript(step)
@@ -87,7 +87,7 @@ def test_a_released_step_was_never_changed(path: Path, dump: Path) -> None:
     assert pragma(path, "application_id") == APPLICATION_ID
 
 
-def test_the_next_agent_goes_on_where_that_release_stopped(path: Path) -> None:
+def test_the_current_agent_continues_with_a_released_store(path: Path) -> None:
     with closing(Store(path)) as store:
         assert content(store) == EXPECTED
         pending = [each["session_id"] for each in store.pending(10)]
@@ -102,7 +102,9 @@ def test_the_next_agent_goes_on_where_that_release_stopped(path: Path) -> None:
     assert pragma(path, "integrity_check") == "ok"
 
 
-def test_an_upgrade_takes_a_step_and_keeps_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upgrade_applies_a_migration_and_keeps_everything(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store_module, "MIGRATIONS", (*MIGRATIONS, NEXT))
     with closing(Store(path)) as store, closing(Store(path)) as other:
         assert content(store) == content(other) == EXPECTED
@@ -111,9 +113,7 @@ def test_an_upgrade_takes_a_step_and_keeps_all(path: Path, monkeypatch: pytest.M
         assert db.execute("SELECT count(colour) FROM sessions").fetchone() == (0,)
 
 
-def test_an_upgrade_that_fails_in_the_middle_has_not_begun(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_upgrade_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "MIGRATIONS", (*MIGRATIONS, NEXT + "DROP TABLE nowhere;"))
     with pytest.raises(StoreError):
         Store(path)
@@ -124,7 +124,7 @@ def test_an_upgrade_that_fails_in_the_middle_has_not_begun(
         assert "shelves" not in {name for _, name, _ in schema(db)}
 
 
-def test_a_power_cut_in_the_middle_of_an_upgrade_costs_nothing(path: Path) -> None:
+def test_a_power_cut_during_an_upgrade_loses_nothing(path: Path) -> None:
     """Killed by the disk's first write, in the middle of the step's transaction."""
     upgrade = (
         "import os, signal, sys; from pathlib import Path\n"
@@ -144,7 +144,7 @@ def test_a_power_cut_in_the_middle_of_an_upgrade_costs_nothing(path: Path) -> No
 
 
 @pytest.mark.parametrize("command", ["watch", "sync", "status"])
-def test_an_older_agent_says_that_the_store_is_newer_and_leaves_it_as_it_is(
+def test_an_older_agent_refuses_a_newer_store_and_leaves_it_unchanged(
     path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as later:

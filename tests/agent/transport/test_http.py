@@ -1,4 +1,4 @@
-"""HTTP delivery: only the server's own word on this session and this revision counts."""
+"""HTTP delivery: only the server's acknowledgement of this session and revision counts."""
 
 import json
 import logging
@@ -86,7 +86,7 @@ def test_the_first_revision_starts_a_session_and_later_ones_are_put(
     assert history.documents[session_id] == documents[2]
 
 
-def test_the_server_s_outcome_is_handed_on(history: History, transport: HttpTransport) -> None:
+def test_the_outcome_is_passed_on(history: History, transport: HttpTransport) -> None:
     final = document(7)
     late = document(2, final["session_id"])
     refused = document(7)
@@ -128,7 +128,7 @@ def test_a_stale_answer_may_name_the_higher_revision_it_has(
     assert deliver(transport, late) == [acknowledged(late, "stale")]
 
 
-def test_an_answer_in_parts_is_read_whole(api: Api, transport: HttpTransport) -> None:
+def test_a_chunked_answer_is_read_completely(api: Api, transport: HttpTransport) -> None:
     """A proxy may chunk it anew, as it comes."""
 
     def in_parts(handler: Handler) -> None:
@@ -228,7 +228,7 @@ def test_anything_else_is_no_acknowledgement(
 
 
 @pytest.mark.parametrize("name", ["a login page with 200", "a refused token", "no answer"])
-def test_after_a_failure_it_says_whether_that_is_over_without_a_document(
+def test_after_a_failure_the_server_is_checked_without_a_document(
     name: str, api: Api, transport: HttpTransport
 ) -> None:
     behaviour, expected = MISBEHAVIOURS[name]
@@ -289,7 +289,7 @@ def test_a_failure_keeps_what_was_acknowledged_before_it(
 
 
 @pytest.mark.parametrize("number", [429, 503])
-def test_retry_after_is_handed_on(number: int, api: Api, transport: HttpTransport) -> None:
+def test_retry_after_is_passed_on(number: int, api: Api, transport: HttpTransport) -> None:
     api.next.append(status(number, Retry_After="120"))
     with pytest.raises(DeliveryError) as caught:
         deliver(transport, document(7))
@@ -326,9 +326,7 @@ def test_retry_after_may_be_a_date_or_far_away(
         "Mon, 01 Jan 99999 00:00:00 GMT",
     ],
 )
-def test_a_retry_after_that_means_nothing_is_none(
-    value: str, api: Api, transport: HttpTransport
-) -> None:
+def test_an_invalid_retry_after_is_ignored(value: str, api: Api, transport: HttpTransport) -> None:
     api.next.append(status(429, Retry_After=value))
     with pytest.raises(DeliveryError) as caught:
         deliver(transport, document(7))
@@ -351,9 +349,7 @@ def drip_body(handler: Handler) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [drip_headers, drip_body])
-def test_a_server_that_drips_does_not_hold_delivery_for_ever(
-    behaviour: Behaviour, api: Api
-) -> None:
+def test_a_trickling_server_times_out(behaviour: Behaviour, api: Api) -> None:
     with opened(api, timeout_s=0.4) as transport:
         api.next.append(behaviour)
         with pytest.raises(DeliveryError):
@@ -361,9 +357,7 @@ def test_a_server_that_drips_does_not_hold_delivery_for_ever(
         assert len(deliver(transport, document(7))) == 1
 
 
-def test_a_connection_that_is_cut_still_decrypts_what_comes(
-    history: History, tmp_path: Path
-) -> None:
+def test_a_cut_connection_still_decrypts_its_input(history: History, tmp_path: Path) -> None:
     """Or what is encrypted would be read as the answer."""
     files = certificate(tmp_path)
     with running_api(history, files) as api, opened(api, ca_file=files[0]) as transport:
@@ -376,7 +370,7 @@ def test_a_connection_that_is_cut_still_decrypts_what_comes(
             cut.send(b"more")
 
 
-def test_a_server_that_drips_over_tls_is_late_not_distrusted(
+def test_a_trickling_server_over_tls_is_reported_as_late_not_untrusted(
     history: History, tmp_path: Path
 ) -> None:
     files = certificate(tmp_path)
@@ -389,7 +383,7 @@ def test_a_server_that_drips_over_tls_is_late_not_distrusted(
             deliver(transport, document(7))
 
 
-def test_a_server_that_says_nothing_is_given_up() -> None:
+def test_a_silent_server_times_out() -> None:
     with silent_port() as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         transport = HttpTransport(HttpSettings(url, TOKEN, timeout_s=0.3))
@@ -398,7 +392,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         transport.close()
 
 
-def test_a_server_that_is_gone_is_said_and_its_return_used(api: Api) -> None:
+def test_a_lost_server_is_reported_and_used_again_when_it_returns(api: Api) -> None:
     with opened(api) as transport:
         deliver(transport, document(7))
         api.stop()
@@ -411,7 +405,7 @@ def test_a_server_that_is_gone_is_said_and_its_return_used(api: Api) -> None:
 # Trust
 
 
-def test_a_private_authority_is_trusted_when_named_and_only_then(
+def test_a_private_authority_is_trusted_only_if_configured(
     history: History, tmp_path: Path
 ) -> None:
     files = certificate(tmp_path)
@@ -423,7 +417,7 @@ def test_a_private_authority_is_trusted_when_named_and_only_then(
     assert len(history.documents) == 1
 
 
-def test_certificates_that_can_t_be_read_are_refused_at_the_start(tmp_path: Path) -> None:
+def test_unreadable_certificates_are_refused_at_the_start(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     with pytest.raises(ConfigError, match=r"ca\.pem: expected certificates"):
         HttpTransport(HttpSettings("https://localhost", TOKEN, file))
@@ -451,7 +445,7 @@ def test_true_is_not_revision_1() -> None:
     assert Acknowledgement.read({**started, "revision": True, "outcome": "stored"}, started) is None
 
 
-def test_a_reason_can_be_kept_and_printed_whatever_was_in_it() -> None:
+def test_any_reason_can_be_stored_and_printed() -> None:
     sent = {"session_id": "a", "revision": 1}
     answer = '"session_id": "a", "revision": 1, "outcome": "rejected"'
     reason = r'"half a face: \ud83d\u001b[2J\n, größer als 1"'
@@ -481,7 +475,7 @@ nearly = st.fixed_dictionaries(
 
 
 @given(nearly | json_values)
-def test_no_answer_breaks_the_reader_and_only_a_fitting_one_is_a_word(answer: Any) -> None:
+def test_any_answer_can_be_read_and_only_a_matching_one_is_an_acknowledgement(answer: Any) -> None:
     word = Acknowledgement.read(answer, {"session_id": "a", "revision": 7})
     if word is None:
         return

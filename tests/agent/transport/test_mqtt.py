@@ -154,7 +154,7 @@ def test_several_documents_are_in_flight_together(
     assert words == [acknowledged(each) for each in reversed(documents)]
 
 
-def test_the_server_s_outcome_is_handed_on(
+def test_the_outcome_is_passed_on(
     history: History, consumer: Consumer, transport: MqttTransport
 ) -> None:
     final, refused = document(7), document(7)
@@ -169,7 +169,7 @@ def test_the_server_s_outcome_is_handed_on(
         assert deliver(transport, each) == [acknowledged(each, outcome)]
 
 
-def test_nothing_to_deliver_keeps_the_connection_and_waits_for_nothing(
+def test_delivering_nothing_keeps_the_connection_without_waiting(
     consumer: Consumer, transport: MqttTransport
 ) -> None:
     assert deliver(transport, timeout_s=3600) == []
@@ -195,7 +195,7 @@ def test_without_a_server_at_the_broker_nothing_is_acknowledged(
         deliver(transport, document(7), timeout_s=3600)
 
 
-def test_a_silent_server_is_given_up_after_the_time(
+def test_a_silent_server_times_out(
     history: History, consumer: Consumer, transport: MqttTransport
 ) -> None:
     consumer.answer = lambda self, message: None
@@ -205,7 +205,7 @@ def test_a_silent_server_is_given_up_after_the_time(
     assert len(deliver(transport, document(7))) == 1, "the connection is still good"
 
 
-def test_what_is_acknowledged_counts_though_the_rest_is_not(
+def test_some_acknowledgements_count_without_the_others(
     consumer: Consumer, transport: MqttTransport
 ) -> None:
     good, ignored = document(7), document(7)
@@ -243,7 +243,7 @@ def test_a_late_acknowledgement_of_the_first_try_ends_the_wait_of_the_second(
 # What comes is not to be trusted
 
 
-def test_only_a_fitting_word_on_what_was_sent_counts(
+def test_only_a_matching_acknowledgement_counts(
     consumer: Consumer, transport: MqttTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
     final = document(7)
@@ -273,7 +273,9 @@ def test_only_a_fitting_word_on_what_was_sent_counts(
     assert deliver(transport, final) == [acknowledged(final)]
 
 
-def test_a_repeated_word_is_heard_once(consumer: Consumer, transport: MqttTransport) -> None:
+def test_a_repeated_acknowledgement_is_read_once(
+    consumer: Consumer, transport: MqttTransport
+) -> None:
     def twice(self: Consumer, message: paho.MQTTMessage) -> None:
         self.behave(message)
         self.behave(message)
@@ -284,7 +286,7 @@ def test_a_repeated_word_is_heard_once(consumer: Consumer, transport: MqttTransp
     assert deliver(transport, second) == [acknowledged(second)]
 
 
-def test_a_huge_message_does_not_even_reach_the_device(
+def test_a_huge_message_does_not_reach_the_device(
     consumer: Consumer, transport: MqttTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
     def huge(self: Consumer, message: paho.MQTTMessage) -> None:
@@ -313,7 +315,7 @@ def test_no_message_breaks_the_reader(payload: bytes, topic: str, correlation: b
 # What the broker refuses
 
 
-def test_a_wrong_password_is_said(shared: Broker) -> None:
+def test_a_wrong_password_is_reported(shared: Broker) -> None:
     transport = to(shared, password="wrong")
     with pytest.raises(
         DeliveryError, match=r"the broker refuses the connect request: Not authorized"
@@ -354,14 +356,14 @@ def test_a_device_reads_neither_another_s_acknowledgements_nor_anybody_s_session
     assert {topic.split("/")[3] for topic in heard} == {OTHER}
 
 
-def test_nobody_comes_in_without_a_name(shared: Broker) -> None:
+def test_anonymous_connections_are_refused(shared: Broker) -> None:
     transport = to(shared, username=None, password=None)
     with pytest.raises(DeliveryError, match="the broker refuses the connect request"):
         deliver(transport)
     transport.close()
 
 
-def test_a_session_beyond_the_broker_s_limit_goes_another_way(
+def test_a_session_above_the_broker_s_limit_is_not_published(
     consumer: Consumer, transport: MqttTransport
 ) -> None:
     deliver(transport)
@@ -375,7 +377,9 @@ def test_a_session_beyond_the_broker_s_limit_goes_another_way(
 # Connections end
 
 
-def test_a_killed_broker_is_said_and_its_return_used(own: Broker, history: History) -> None:
+def test_a_killed_broker_is_reported_and_used_again_when_it_returns(
+    own: Broker, history: History
+) -> None:
     transport = to(own)
     with consuming(own, history):
         deliver(transport, document(7))
@@ -447,7 +451,7 @@ def test_a_broker_killed_after_taking_a_document_has_not_delivered_it(
     transport.close()
 
 
-def test_a_broker_killed_just_before_a_document_is_sent_is_said_as_any_loss(
+def test_a_broker_killed_just_before_sending_is_reported_as_a_lost_connection(
     own: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transport = to(own)
@@ -481,7 +485,7 @@ def test_a_broker_that_hangs_does_not_hang_the_device(own: Broker) -> None:
     transport.close()
 
 
-def test_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.transport.mqtt_connection.CONNECT_S", SOON_S)
     with silent_port() as silent:
         transport = MqttTransport(
@@ -492,7 +496,7 @@ def test_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
         transport.close()
 
 
-def test_a_connection_that_is_ended_before_a_word_is_not_waited_for() -> None:
+def test_a_connection_closed_before_an_answer_is_not_waited_for() -> None:
     """As by a forwarded port whose broker is gone: the other way must not wait for this one."""
     with Proxy(9) as proxy:
         proxy.harm = Harm(refuse=True)
@@ -535,7 +539,7 @@ def test_a_network_thread_that_hangs_is_noticed_and_ends_the_process(
     gate.set()
 
 
-def test_a_thread_that_has_nothing_to_do_but_ping_does_not_count_as_hung(
+def test_a_thread_that_only_pings_does_not_count_as_hung(
     consumer: Consumer, shared: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt_connection, "KEEPALIVE_S", 1)
@@ -549,7 +553,7 @@ def test_a_thread_that_has_nothing_to_do_but_ping_does_not_count_as_hung(
     transport.close()
 
 
-def test_closing_twice_and_before_opening_is_nothing(transport: MqttTransport) -> None:
+def test_closing_twice_or_before_opening_does_nothing(transport: MqttTransport) -> None:
     transport.close()
     transport.close()
 
@@ -557,7 +561,9 @@ def test_closing_twice_and_before_opening_is_nothing(transport: MqttTransport) -
 # Presence
 
 
-def test_presence_is_shown_and_taken_back_on_leaving(shared: Broker, consumer: Consumer) -> None:
+def test_the_status_is_online_until_the_transport_closes(
+    shared: Broker, consumer: Consumer
+) -> None:
     transport = to(shared, ABOUT)
     deliver(transport)
     until(lambda: consumer.statuses[-1:] == [{"agent": "1.0.0", "online": True}], "online")
@@ -565,7 +571,9 @@ def test_presence_is_shown_and_taken_back_on_leaving(shared: Broker, consumer: C
     until(lambda: consumer.statuses[-1:] == [{"agent": "1.0.0", "online": False}], "offline")
 
 
-def test_presence_is_kept_for_a_server_that_comes_later(shared: Broker, history: History) -> None:
+def test_the_status_is_retained_for_a_server_that_connects_later(
+    shared: Broker, history: History
+) -> None:
     transport = to(shared, ABOUT)
     deliver(transport)
     with consuming(shared, history) as consumer:
@@ -573,7 +581,7 @@ def test_presence_is_kept_for_a_server_that_comes_later(shared: Broker, history:
     transport.close()
 
 
-def test_presence_is_said_again_every_few_minutes(shared: Broker, consumer: Consumer) -> None:
+def test_the_status_is_repeated_every_few_minutes(shared: Broker, consumer: Consumer) -> None:
     now_s = [1000.0]
     transport = to(shared, ABOUT, clock=lambda: now_s[0])
 
@@ -601,7 +609,7 @@ time.sleep(60)
 """
 
 
-def test_a_killed_device_is_shown_as_gone(shared: Broker, consumer: Consumer) -> None:
+def test_a_killed_device_is_shown_as_offline(shared: Broker, consumer: Consumer) -> None:
     arguments = [sys.executable, "-c", CHILD, str(shared.port), DEVICE, PASSWORD, DEVICE]
     child = subprocess.Popen(arguments, stdout=subprocess.PIPE)
     assert child.stdout is not None
@@ -613,7 +621,7 @@ def test_a_killed_device_is_shown_as_gone(shared: Broker, consumer: Consumer) ->
     until(lambda: consumer.statuses[-1] == {"agent": "child", "online": False}, "the last will")
 
 
-def test_a_delivery_beside_the_lasting_connection_disturbs_nothing(
+def test_a_temporary_connection_does_not_disturb_the_lasting_one(
     shared: Broker, consumer: Consumer, transport: MqttTransport
 ) -> None:
     lasting = to(shared, ABOUT)
@@ -665,7 +673,7 @@ def test_a_command_finds_a_device_that_is_just_reconnecting(
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_private_authority_is_trusted_when_named_and_only_then(
+def test_a_private_authority_is_trusted_only_if_configured(
     tmp_path: Path, history: History
 ) -> None:
     files = certificate(tmp_path)
@@ -680,7 +688,7 @@ def test_a_private_authority_is_trusted_when_named_and_only_then(
         trusting.close()
 
 
-def test_certificates_that_can_t_be_read_are_refused_at_the_start(tmp_path: Path) -> None:
+def test_unreadable_certificates_are_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"ca\.pem: expected certificates"):
         MqttTransport(MqttSettings("localhost", ca_file=tmp_path / "ca.pem", device=DEVICE))
 
