@@ -1,5 +1,4 @@
-"""`blink-agent enrol` against a real HTTP server: what is written, what is said, and that nothing
-is spoilt by what goes wrong."""
+"""`blink-agent enrol` against a real HTTP server: files, messages, no damage on failure."""
 
 import contextlib
 import json

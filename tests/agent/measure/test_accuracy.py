@@ -1,4 +1,4 @@
-"""How right the blinks are on real recordings, and that the score itself is right."""
+"""Accuracy of the blinks on real recordings, and the correctness of the score."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The blink rule at each of its bounds: what is just enough counts, a hair less does not."""
+"""The blink rule at each of its limits: exactly enough counts, slightly less does not."""
 
 from dataclasses import replace
 from typing import Any
@@ -92,7 +92,7 @@ def test_it_is_long_from_half_a_second_shut_on(measured: dict[str, Any], less: f
 
 
 @pytest.mark.parametrize(("more", "learned"), [(0.0, True), (HAIR, False)])
-def test_what_stands_out_of_the_noise_teaches_the_depth(
+def test_a_dip_above_the_noise_updates_the_depth(
     measured: dict[str, Any], more: float, learned: bool
 ) -> None:
     measured.update(depth=0.75, noise=0.75 / 6 + more)
@@ -104,7 +104,7 @@ def test_what_stands_out_of_the_noise_teaches_the_depth(
     assert (detector.levels.depth > USUAL_DEPTH) == learned
 
 
-def test_it_is_told_as_soon_as_it_was_looked_at_for_long_enough() -> None:
+def test_a_blink_is_reported_as_soon_as_its_look_ahead_is_complete() -> None:
     deepest_s = 5.0
     times = [k / 32 for k in range(160 + 20)] + [deepest_s + LOOK_AHEAD_S]
     ears = [0.125 if 160 <= k < 164 else 0.5 for k in range(len(times))]
@@ -124,7 +124,7 @@ def test_one_eye_at_least_closes_by_half() -> None:
     assert found(both_eyes(0.5 - HAIR), of_depth(0.8)) == []
 
 
-def test_of_who_blinks_less_deeply_a_quarter_more_than_the_least_depth() -> None:
+def test_shallow_blinkers_need_a_quarter_more_than_the_least_depth() -> None:
     least = 0.51 * 0.6
     assert len(found(both_eyes(1.25 * least + HAIR), of_depth(0.6))) == 1
     assert found(both_eyes(1.25 * least - HAIR), of_depth(0.6)) == []

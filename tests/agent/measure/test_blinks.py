@@ -1,4 +1,4 @@
-"""Blinks, by schedules whose truth is known: what counts, what does not, and what never happens."""
+"""Blinks in schedules with known truth: what counts, what does not, and what never happens."""
 
 import math
 import random
@@ -119,7 +119,7 @@ def test_glasses_that_halve_every_closure_do_not_make_blinks_partial() -> None:
     assert all(blink.complete for blink in events[10:])
 
 
-def test_who_never_opens_fully_blinks_all_the_same() -> None:
+def test_eyes_that_never_open_fully_still_blink() -> None:
     lids = [Lids(5.0 + 3 * k) for k in range(5)]
     assert counted_right(blinks(Camera(scale=0.4, noise=0.002).see(lids, 25)), lids)
 
@@ -249,7 +249,7 @@ def test_the_time_that_lids_were_merely_lowered_is_no_part_of_a_closure(lowered_
     assert (closure.start_s, closure.end_s) == pytest.approx((shut_s, shut_s + 0.7), abs=0.05)
 
 
-def test_closures_while_looking_down_are_as_many_as_there_are() -> None:
+def test_closures_while_looking_down_are_counted_correctly() -> None:
     down = [(LOWERED, 4.0), *[(SHUT_EAR, 1.5), (LOWERED, 4.0)] * 3, (0.3, 3.0)]
     closures = [event for event in found(ears([*BLINKING, *down])) if event.long]
     assert [event.duration_s for event in closures] == pytest.approx([1.5] * 3, abs=0.03)
@@ -388,7 +388,7 @@ RUBBISH = st.lists(
 
 @settings(max_examples=150)
 @given(RUBBISH)
-def test_whatever_comes_events_are_whole_ordered_and_apart(
+def test_events_are_complete_ordered_and_separate_for_any_input(
     steps: list[tuple[float, float | None, float | None]],
 ) -> None:
     time_s, samples = 0.0, []

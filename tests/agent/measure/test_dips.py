@@ -1,4 +1,4 @@
-"""What is measured of a dip: by hand on traces of straight lines, at every edge of a window."""
+"""Measurement of a dip, checked by hand on piecewise linear traces, at every window edge."""
 
 import math
 import random
@@ -48,12 +48,12 @@ def recent(
 # The recent samples
 
 
-def test_before_the_first_sample_it_was_never() -> None:
+def test_before_the_first_sample_the_last_time_is_minus_infinity() -> None:
     assert Recent().last_s == -math.inf
     assert recent([0.3, 0.3], start_s=5.0).last_s == pytest.approx(5.1)
 
 
-def test_what_is_not_seen_is_no_number() -> None:
+def test_unseen_values_are_nan() -> None:
     found = Recent()
     found.add(1.0, None, 0.2, None)
     assert math.isnan(found.ears[0])
@@ -77,7 +77,7 @@ def test_samples_without_a_face_are_in_no_window() -> None:
     assert found.after(3, 9.0) == [6]
 
 
-def test_what_is_long_gone_is_forgotten_in_all_four_columns() -> None:
+def test_old_samples_are_dropped_in_all_four_columns() -> None:
     found = Recent()
     for k in range(1000):
         found.add(float(k), k, k + 0.25, k + 0.5)
@@ -87,7 +87,7 @@ def test_what_is_long_gone_is_forgotten_in_all_four_columns() -> None:
         assert len(found.times) == len(found.ears) == len(found.lefts) == len(found.rights)
 
 
-def test_it_is_forgotten_down_to_what_the_noise_and_a_closure_need() -> None:
+def test_the_samples_that_noise_and_a_closure_need_are_kept() -> None:
     assert KEEP_S == NOISE_MEMORY_S + 4.0 == 8.0
     found = Recent()
     for k in range(17):
@@ -163,7 +163,7 @@ def test_each_eye_has_its_own_closure() -> None:
     assert found.closure(found.rights, 0.5, 0.61) == 0.0
 
 
-def test_an_eyes_level_is_the_lower_of_the_two_beside() -> None:
+def test_an_eyes_level_is_the_lower_of_both_sides() -> None:
     found = recent([0.4] * 5 + [0.1] + [0.2] * 5)
     assert found.closure(found.lefts, 0.5, 0.5) == pytest.approx(0.5)
     back = recent([0.2] * 5 + [0.1] + [0.4] * 5)
@@ -237,7 +237,7 @@ def test_a_dip_of_straight_lines_is_measured_as_by_hand(start_s: float) -> None:
     assert (dip.first_s - start_s, dip.last_s - start_s) == (41 * STEP_S, 47 * STEP_S)
 
 
-def test_the_level_is_the_lower_of_the_two_beside_and_the_recovery_a_share_of_the_fall() -> None:
+def test_the_level_is_the_lower_side_and_the_recovery_a_share_of_the_fall() -> None:
     low_after = [0.24] * 40
     dip = measure_dip(fallen([*LONG_OPEN, *FALL[:-1], *low_after]), DEEPEST)
     assert dip is not None
@@ -274,7 +274,7 @@ def test_a_wide_frame_on_each_side_makes_no_dip_of_a_frown() -> None:
     assert measure_dip(trace, 45 * STEP_S) is None
 
 
-def test_the_lowest_level_counts_that_was_kept_up() -> None:
+def test_the_floor_is_the_lowest_level_that_was_held() -> None:
     """A single frame lower than those beside it reaches as deep as it is wide for long enough."""
     spike = [0.32, 0.16, 0.16, 0.0, 0.16, 0.16, 0.32]
     dip = measure_dip(fallen([*LONG_OPEN, *spike, *LONG_OPEN]), DEEPEST)
@@ -335,7 +335,7 @@ def test_a_flutter_within_a_dip_is_part_of_the_time_that_it_was_shut() -> None:
 
 
 @pytest.mark.parametrize(("frames", "known"), [(MIN_NOISE_SAMPLES + 2, True), (7, False)])
-def test_the_noise_needs_a_few_bends(frames: int, known: bool) -> None:
+def test_noise_needs_a_few_second_differences(frames: int, known: bool) -> None:
     assert MIN_NOISE_SAMPLES == 6
     dip = measure_dip(fallen([*[OPEN] * frames, *FALL[1:], *LONG_OPEN]), (frames + 2) * STEP_S)
     assert dip is not None
@@ -343,7 +343,7 @@ def test_the_noise_needs_a_few_bends(frames: int, known: bool) -> None:
     assert (dip.noise is not None) == known
 
 
-def test_a_deviation_is_that_of_normal_noise_by_the_median_of_its_bends() -> None:
+def test_the_deviation_of_normal_noise_follows_from_its_median_second_difference() -> None:
     assert deviation([0.0, 1.0] * 9) == pytest.approx(2 * 1.4826 / math.sqrt(6))
     chance = random.Random(1)
     drifting = [0.0001 * k + chance.gauss(0, 0.01) for k in range(4000)]

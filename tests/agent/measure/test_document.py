@@ -1,4 +1,4 @@
-"""The session document: the golden copies, its two repairs, and what it refuses."""
+"""The session document: the golden copies, its two corrections, and invalid arguments."""
 
 import json
 from dataclasses import asdict, replace
@@ -96,7 +96,7 @@ def test_repairs_leave_the_document_they_were_given_alone() -> None:
     assert document == golden("checkpoint")
 
 
-def test_numbers_are_rounded_to_what_they_are_worth() -> None:
+def test_numbers_are_rounded_to_their_decimals() -> None:
     document = golden("final_eyes")
     metrics = Metrics(**document["metrics"] | {"coverage": 0.95649, "blink_duration_p90_ms": 301.4})
     exact = session_of(document)

@@ -1,4 +1,4 @@
-"""Looking down or shut: what the iris and the lower lid decide, and what a session makes of it."""
+"""Looking down or shut: decisions from iris and lower lid, and their effect on a session."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +73,7 @@ def test_irises_as_they_were_seen_are_told_apart() -> None:
     assert kind_of((0.02, 0.03)) == "shut"
 
 
-def test_a_risen_lower_lid_is_none_of_somebody_who_looks_down() -> None:
+def test_a_raised_lower_lid_is_not_looking_down() -> None:
     assert kind_of((DOWN[0], 0.3 * OPEN_LID)) == "unclear"
     assert kind_of((CLOSED[0], OPEN_LID)) == "shut"
 
@@ -87,7 +87,7 @@ def test_a_risen_lower_lid_is_none_of_somebody_who_looks_down() -> None:
         (DOWN_IRIS, "down"),
     ],
 )
-def test_the_iris_has_a_place_for_each(iris: float, kind: str) -> None:
+def test_the_iris_position_decides_between_down_and_shut(iris: float, kind: str) -> None:
     assert one_frame_at(iris, OPEN_LID) == kind
 
 
@@ -153,7 +153,7 @@ def test_without_any_valid_time_it_is_unclear() -> None:
     assert under_way[1] == "unclear"
 
 
-def test_frames_weigh_what_valid_time_they_stand_for() -> None:
+def test_frames_are_weighted_by_valid_time() -> None:
     gaze = Gaze()
     open_eyes(gaze, 3.0)
     for k in range(8):
@@ -213,7 +213,7 @@ def test_valid_seconds_are_kept_by_minute() -> None:
     assert ended[0].weights == {4: 0.25, 5: 0.375, 6: 0.125}
 
 
-def test_it_says_whether_an_iris_was_ever_seen() -> None:
+def test_seen_is_whether_an_iris_was_ever_seen() -> None:
     gaze = Gaze()
     gaze.add(frame(0.0, (None, 0.1)), 0.0, False, 0.1, 0)
     assert not gaze.seen
@@ -319,13 +319,13 @@ def test_a_time_without_closed_lids_was_no_look_down() -> None:
     assert not gaze.was_down(12.0, 14.0)
 
 
-def test_a_stretch_beside_a_closure_says_nothing_about_it() -> None:
+def test_a_stretch_outside_a_closure_does_not_count_for_it() -> None:
     gaze = after((10.0, 1.0, DOWN), (11.5, 0.5, CLOSED), (13.0, 0.75, DOWN))
     assert gaze.was_down(12.5, 14.0)
     assert not gaze.was_down(11.4, 12.2)
 
 
-def test_a_stretch_under_way_is_asked_too() -> None:
+def test_the_current_stretch_counts_too() -> None:
     gaze = Gaze()
     open_eyes(gaze, 3.0)
     lower(gaze, 2.0, DOWN, start_s=10.0)
@@ -399,7 +399,7 @@ def test_shut_eyes_are_both() -> None:
 
 
 @pytest.mark.parametrize("seen", [BETWEEN, (None, None)])
-def test_where_it_can_not_be_told_it_counts_as_shut_and_is_said(seen: Seen) -> None:
+def test_unclear_time_counts_as_shut_and_is_flagged(seen: Seen) -> None:
     found = finished(seen)
     assert found.metrics.looking_down is None
     assert found.metrics.perclos == pytest.approx(4 / 60 + 0.015, abs=0.01)
@@ -407,14 +407,14 @@ def test_where_it_can_not_be_told_it_counts_as_shut_and_is_said(seen: Seen) -> N
     assert "gaze_unknown" in found.quality
 
 
-def test_a_little_unclear_time_is_not_worth_a_word() -> None:
+def test_a_little_unclear_time_is_not_flagged() -> None:
     assert UNCLEAR_TIME == 0.01
     short = Lids(40.0, 0.5, closing_s=0.02, opening_s=0.02)
     assert "gaze_unknown" in finished(BETWEEN, [short], 42.0).quality
     assert "gaze_unknown" not in finished(BETWEEN, [short], 58.0).quality
 
 
-def test_an_iris_that_was_never_seen_says_nothing_about_looking_down() -> None:
+def test_without_an_iris_looking_down_is_not_measured() -> None:
     builder = SessionBuilder(0.0)
     for each in Camera().see(BLINKING, 60):
         builder.add(each)
@@ -437,7 +437,7 @@ def test_a_look_down_is_left_out_of_the_minutes_in_which_it_was(start_s: float) 
 
 
 @pytest.mark.parametrize(("seen", "closed_s"), [(DOWN, 0.0), (CLOSED, 1.95)])
-def test_a_snapshot_judges_the_stretch_that_is_under_way(seen: Seen, closed_s: float) -> None:
+def test_a_snapshot_judges_the_current_stretch(seen: Seen, closed_s: float) -> None:
     builder, samples = a_session(seen)
     blinking_s = 0.0
     for each in samples:
@@ -452,7 +452,7 @@ def test_a_snapshot_judges_the_stretch_that_is_under_way(seen: Seen, closed_s: f
 
 
 @pytest.mark.parametrize("seen", [DOWN, CLOSED, BETWEEN])
-def test_a_snapshot_changes_nothing_while_a_stretch_is_under_way(seen: Seen) -> None:
+def test_a_snapshot_changes_nothing_during_a_stretch(seen: Seen) -> None:
     builder, samples = a_session(seen)
     for each in samples:
         builder.add(each)

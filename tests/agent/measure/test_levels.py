@@ -1,4 +1,4 @@
-"""The person's own levels: what teaches them, what must not, and how fast they settle."""
+"""The person's own levels: what changes them, what must not, and how fast they settle."""
 
 import math
 
@@ -36,19 +36,19 @@ def test_the_open_level_is_the_upper_quartile_of_steps_of_half_a_second() -> Non
 
 
 @pytest.mark.parametrize("fps", [30.0, 15.0, 10.0])
-def test_wider_eyes_are_believed_within_six_seconds(fps: float) -> None:
+def test_wider_eyes_are_accepted_within_six_seconds(fps: float) -> None:
     levels = learned(Levels(), [0.20] * int(30 * fps), fps)
     learned(levels, [0.30] * int(6 * fps), fps, start_s=30.0)
     assert levels.open == pytest.approx(0.30)
 
 
-def test_a_look_down_of_ten_seconds_is_not_believed() -> None:
+def test_a_look_down_of_ten_seconds_does_not_lower_the_level() -> None:
     levels = learned(Levels(), [0.30] * 900)
     learned(levels, [0.24] * 300, start_s=30.0)
     assert levels.open == pytest.approx(0.30)
 
 
-def test_a_lower_level_that_stays_is_believed_within_twenty_seconds() -> None:
+def test_a_lasting_lower_level_is_accepted_within_twenty_seconds() -> None:
     levels = learned(Levels(), [0.30] * 900)
     learned(levels, [0.24] * 600, start_s=30.0)
     assert levels.open == pytest.approx(0.24)
@@ -69,7 +69,7 @@ def test_an_open_level_does_not_drift_down_with_frequent_closures() -> None:
     assert detector.levels.open == pytest.approx(OPEN, rel=0.02)
 
 
-def test_who_walks_away_and_comes_back_is_remembered() -> None:
+def test_the_level_is_kept_while_the_person_is_away() -> None:
     detector = BlinkDetector()
     for each in without_face(Camera().see([], 120), 20.0, 119.0):
         detector.add(each)
@@ -98,7 +98,7 @@ def test_half_a_second_of_wide_eyes_is_no_jump() -> None:
     assert levels.open == pytest.approx(0.25)
 
 
-def test_lids_just_half_way_down_say_nothing_about_the_open_level() -> None:
+def test_lids_half_way_down_do_not_change_the_open_level() -> None:
     levels = learned(Levels(), [1.0] * 300)
     assert levels.closure(0.65) == 0.5
     learned(levels, [0.65] * 900, start_s=10.0)
@@ -181,7 +181,7 @@ def test_a_blink_from_an_open_level_changes_nothing() -> None:
     assert levels.open == pytest.approx(0.30)
 
 
-def test_a_face_that_the_mesh_doubts_is_no_evidence() -> None:
+def test_a_face_with_a_low_score_is_ignored() -> None:
     assert trusted_ear(sample(0.0, 0.3, score=0.49)) is None
     assert trusted_ear(sample(0.0, 0.3, score=0.5)) == 0.3
     assert trusted_ear(sample(0.0, 0.3, score=None)) == 0.3

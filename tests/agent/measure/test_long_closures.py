@@ -1,4 +1,4 @@
-"""Closures that stay shut: each edge of the table in `LongClosures`, on lids that move by steps."""
+"""Long closures: each transition of the table in `LongClosures`, with lids that move in steps."""
 
 from collections.abc import Iterator, Sequence
 
@@ -110,7 +110,7 @@ def test_a_blink_that_began_within_it_drops_it() -> None:
         assert sum(event is not None for event in events) == found, was_open_s
 
 
-def test_a_blink_arms_nothing() -> None:
+def test_a_blink_leaves_open_lids_armed() -> None:
     closures = LongClosures(Known())
     closures.add(0.0, 1.0)
     closures.was_open_at(0.0)

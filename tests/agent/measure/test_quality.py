@@ -1,4 +1,4 @@
-"""The quality flags: when each is said, to the last frame, and in which order."""
+"""The quality flags: when each is set, to the exact frame, and their order."""
 
 import math
 from typing import Any
@@ -41,7 +41,7 @@ def said(**changes: Any) -> tuple[str, ...]:
 # The flags
 
 
-def test_where_nothing_is_wrong_nothing_is_said() -> None:
+def test_a_good_session_has_no_flags() -> None:
     assert said() == ()
 
 
@@ -56,11 +56,11 @@ def test_where_nothing_is_wrong_nothing_is_said() -> None:
         ({"gaze_unknown": True}, "gaze_unknown"),
     ],
 )
-def test_what_was_found_is_said(changes: dict[str, Any], word: str) -> None:
+def test_each_finding_sets_its_flag(changes: dict[str, Any], word: str) -> None:
     assert said(**changes) == (word,)
 
 
-def test_words_come_in_the_order_of_the_table() -> None:
+def test_flags_are_in_the_order_of_the_table() -> None:
     flags = ("slow", "noisy", "blurred", "second_face", "turned", "gaze_unknown")
     everything = dict.fromkeys(flags, True) | {
         "valid_s": 100.0,
@@ -84,7 +84,7 @@ def test_the_least_coverage_is_enough() -> None:
     assert said(duration_s=1000.0, valid_s=1000 * LOW_COVERAGE - BIT) == ("low_coverage",)
 
 
-def test_without_a_face_it_is_neither_short_nor_little_covered() -> None:
+def test_without_a_face_it_is_neither_short_nor_low_coverage() -> None:
     assert said(valid_s=0.0, blinks=None) == ("no_face",)
     assert said(valid_s=0.5, blinks=None) == ("short", "low_coverage")
 
@@ -100,14 +100,14 @@ def test_a_rate_off_by_a_third_is_little_covered_and_three_intervals_are_long() 
     assert NO_BLINK_S == 20.0
 
 
-def test_no_blink_in_so_much_valid_time_is_a_reason_for_doubt() -> None:
+def test_no_blink_in_enough_valid_time_is_flagged() -> None:
     assert "no_blink" in said(blinks=0, valid_s=NO_BLINK_S)
     assert "no_blink" not in said(blinks=0, valid_s=NO_BLINK_S - BIT)
     assert "no_blink" not in said(blinks=1, valid_s=NO_BLINK_S)
     assert "no_blink" not in said(blinks=None, valid_s=NO_BLINK_S)
 
 
-def test_dropped_frames_are_a_share_of_all_that_there_were() -> None:
+def test_dropped_frames_are_a_share_of_all_frames() -> None:
     assert DROPPED == 0.1
     assert said(frames=900, frames_dropped=100) == ()
     assert said(frames=900, frames_dropped=101) == ("frames_dropped",)
@@ -159,7 +159,7 @@ def test_noise_is_a_share_of_the_depth_of_a_blink(
     assert (noise.noisy, noise.too_noisy) == (noisy, too_noisy)
 
 
-def test_so_much_of_the_time_has_to_be_noisy() -> None:
+def test_noise_is_flagged_above_its_share_of_time() -> None:
     assert (NOISY_TIME, VERY_NOISY_TIME) == (0.1, 0.25)
     cases = [(10, False, False), (8, True, False), (4, True, False), (2, True, True)]
     for quiet, noisy, too_noisy in cases:
@@ -174,7 +174,7 @@ def test_so_much_of_the_time_has_to_be_noisy() -> None:
     ("loud", "noisy", "too_noisy"),
     [(1, False, False), (2, True, False), (5, True, False), (6, True, True)],
 )
-def test_quiet_time_takes_nothing_off_the_noisy(loud: int, noisy: bool, too_noisy: bool) -> None:
+def test_quiet_time_does_not_reduce_noisy_time(loud: int, noisy: bool, too_noisy: bool) -> None:
     noise = Noise()
     fed(noise, 0.1, loud * BLOCK_S)
     fed(noise, 0.0, 16 * BLOCK_S, start_s=loud * BLOCK_S)
@@ -182,7 +182,7 @@ def test_quiet_time_takes_nothing_off_the_noisy(loud: int, noisy: bool, too_nois
     assert (noise.noisy, noise.too_noisy) == (noisy, too_noisy)
 
 
-def test_just_that_share_of_the_time_is_not_too_much() -> None:
+def test_exactly_the_allowed_share_of_noise_is_not_flagged() -> None:
     """Blocks of as many seconds each: nine quiet ones and a noisy one, three and one."""
     for quiet in (9, 3):
         noise = Noise()
@@ -194,7 +194,7 @@ def test_just_that_share_of_the_time_is_not_too_much() -> None:
         assert not noise.too_noisy
 
 
-def test_noise_as_it_was_seen_is_judged_as_it_was() -> None:
+def test_noise_seen_in_recordings_is_flagged_as_expected() -> None:
     """Of a fall by 0.2: 0.02 hides nothing, 0.034 some blinks, 0.05 a quarter to a half."""
     for size, noisy, too_noisy in [(0.02, False, False), (0.034, True, False), (0.05, True, True)]:
         noise = Noise()
@@ -203,7 +203,7 @@ def test_noise_as_it_was_seen_is_judged_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(("frames", "judged"), [(MIN_NOISE_SAMPLES - 1, False), (6, True)])
-def test_a_few_frames_say_nothing_about_noise(frames: int, judged: bool) -> None:
+def test_a_few_frames_are_too_few_for_noise(frames: int, judged: bool) -> None:
     assert MIN_NOISE_SAMPLES == 6
     noise = Noise()
     for k, ear in enumerate(zigzag(0.1, frames)):
@@ -212,7 +212,7 @@ def test_a_few_frames_say_nothing_about_noise(frames: int, judged: bool) -> None
     assert noise.noisy == judged
 
 
-def test_a_gap_ends_a_block_and_what_comes_after_it_is_another() -> None:
+def test_a_gap_starts_a_new_block() -> None:
     noise = Noise()
     for k, ear in enumerate(zigzag(0.1, 4)):
         noise.add(k * MAX_GAP_S, ear, 0.3, 0.7)
@@ -222,7 +222,7 @@ def test_a_gap_ends_a_block_and_what_comes_after_it_is_another() -> None:
     assert not noise.noisy, "four frames and four are not eight"
 
 
-def test_frames_as_far_apart_as_a_gap_may_be_are_of_one_block() -> None:
+def test_frames_up_to_a_gap_apart_are_in_one_block() -> None:
     noise = Noise()
     for k, ear in enumerate(zigzag(0.1, 8)):
         noise.add(k * MAX_GAP_S, ear, 0.3, 0.7)
@@ -260,7 +260,7 @@ def test_a_look_at_the_edge_is_sharp(sharpness: float, blurred: bool, too_blurre
     assert (found.blurred, found.too_blurred) == (blurred, too_blurred)
 
 
-def test_sharpness_as_it_was_seen_is_judged_as_it_was() -> None:
+def test_sharpness_seen_in_recordings_is_flagged_as_expected() -> None:
     assert not blur(0.2).blurred
     assert blur(0.14).blurred
     assert not blur(0.14).too_blurred
@@ -291,23 +291,23 @@ def picture(*frames: tuple[bool | None, bool]) -> Picture:
     return found
 
 
-def test_before_the_first_frame_there_is_nothing_to_say() -> None:
+def test_before_the_first_frame_no_flag_is_set() -> None:
     assert not picture().second_face
     assert not picture().turned
 
 
-def test_another_face_in_more_than_a_tenth_of_the_looks_is_said() -> None:
+def test_another_face_in_more_than_a_tenth_of_the_looks_is_flagged() -> None:
     assert OTHERS_TIME == 0.1
     assert not picture((True, False), *[(False, False)] * 9).second_face
     assert picture((True, False), *[(False, False)] * 8).second_face
 
 
-def test_frames_without_a_look_say_nothing_about_others() -> None:
+def test_frames_without_a_look_do_not_count_for_other_faces() -> None:
     assert picture((True, False), (False, False), *[(None, False)] * 50).second_face
     assert not picture(*[(None, False)] * 50).second_face
 
 
-def test_a_face_that_is_not_upright_in_more_than_a_tenth_of_the_frames_is_said() -> None:
+def test_a_face_turned_in_more_than_a_tenth_of_the_frames_is_flagged() -> None:
     assert TURNED_TIME == 0.1
     assert not picture((None, True), *[(None, False)] * 9).turned
     assert picture((None, True), *[(False, False)] * 8).turned

@@ -1,4 +1,4 @@
-"""Frames whose times can't be true end a session where it was: no hours of nothing, no silence."""
+"""Frames with impossible times end a session with the measurements so far."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def recorded(times: Sequence[float]) -> Recording:
 
 
 @pytest.mark.parametrize("wild_s", [1_767_225_600.0, 5 * 3600.0, -5 * 3600.0, -60.0, float("nan")])
-def test_a_camera_s_time_that_jumps_ends_the_session_with_what_was_measured(wild_s: float) -> None:
+def test_a_time_jump_of_the_camera_ends_the_session_with_its_measurements(wild_s: float) -> None:
     recording = recorded([1000.0, 1000.1])
     with pytest.raises(CameraError, match="the time jumps by"):
         recording.add(Frame(1000.1 + wild_s, PIXELS))
@@ -33,7 +33,7 @@ def test_a_camera_s_time_that_jumps_ends_the_session_with_what_was_measured(wild
     assert (metrics["frames"], metrics["duration_s"]) == (2, 0.1)
 
 
-def test_a_pause_is_a_gap_and_a_frame_that_comes_late_is_passed_over() -> None:
+def test_a_pause_is_a_gap_and_a_late_frame_is_ignored() -> None:
     document = recorded([0.0, 0.1, AHEAD_S, AHEAD_S - BACK_S / 2, AHEAD_S + 0.1]).document()
     assert document["metrics"]["duration_s"] == AHEAD_S + 0.1
     assert len(document["minutes"]) == 60
@@ -52,7 +52,7 @@ def test_the_first_frame_may_have_any_time() -> None:
 
 
 @pytest.mark.parametrize("hours", [5, -1])
-def test_a_device_says_so_and_starts_anew(device: Device, hours: int) -> None:
+def test_a_device_ends_the_session_and_raises(device: Device, hours: int) -> None:
     def jump() -> None:
         device.camera.given += round(hours * 3600 * FPS)
 

@@ -1,4 +1,4 @@
-"""Sessions: every metric by its definition, the gates, gaps, and hours of it."""
+"""Sessions: every metric by its definition, the gates, gaps, and sessions of hours."""
 
 import tracemalloc
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def test_durations_are_the_blinks_own() -> None:
     assert metrics.blink_duration_p90_ms == pytest.approx(370, abs=10)
 
 
-def test_partial_blinks_are_counted_and_said_to_be_partial() -> None:
+def test_partial_blinks_are_counted_and_marked_as_partial() -> None:
     lids = [Lids(2.0 + 3 * k, depth=0.52 if k % 4 == 3 else 0.85) for k in range(40)]
     metrics = session(Camera().see(lids, 125), 125).metrics
     assert metrics.blink_count == 40
@@ -219,7 +219,7 @@ def test_a_camera_that_says_15_and_delivers_a_little_less_passes(
         (15, 0.3, False, False),
     ],
 )
-def test_a_rate_that_is_kept_only_on_the_whole_is_too_low(
+def test_a_rate_that_is_reached_only_on_average_is_too_low(
     fps: float, lost: float, counted: bool, timed: bool
 ) -> None:
     found = session(Camera(fps, dropped=lost, seed=3).see(every(4.0, 200), 200), 200)
@@ -245,7 +245,7 @@ def test_the_rate_is_what_was_delivered() -> None:
 # Quality
 
 
-def test_three_good_minutes_leave_nothing_to_say() -> None:
+def test_three_good_minutes_set_no_flag() -> None:
     assert session(Camera().see(every(4.0, 182), 182), 182).quality == ()
 
 
@@ -253,7 +253,7 @@ def test_a_rate_from_less_than_three_minutes_is_short() -> None:
     assert session(Camera().see(every(4.0, 175), 175), 175).quality == ("short",)
 
 
-def test_a_session_without_a_face_says_so_and_no_more() -> None:
+def test_a_session_without_a_face_has_only_that_flag() -> None:
     assert session([sample(k / 30, None) for k in range(9000)], 300).quality == ("no_face",)
 
 
@@ -262,18 +262,18 @@ def test_a_session_that_has_just_begun_is_short_not_faceless() -> None:
 
 
 @pytest.mark.parametrize(("lost_s", "said"), [(80, ()), (120, ("low_coverage",))])
-def test_a_session_that_was_mostly_unseen_says_so(lost_s: int, said: tuple[str, ...]) -> None:
+def test_a_mostly_unseen_session_is_flagged(lost_s: int, said: tuple[str, ...]) -> None:
     samples = without_face(Camera(15).see(every(4.0, 320), 320), 100, 100 + lost_s)
     assert session(samples, 320).quality == said
 
 
 @pytest.mark.parametrize("fps", [12.0, 8.0])
-def test_a_low_frame_rate_is_said(fps: float) -> None:
+def test_a_low_frame_rate_is_flagged(fps: float) -> None:
     assert session(Camera(fps).see(every(4.0, 200), 200), 200).quality == ("low_frame_rate",)
 
 
 @pytest.mark.parametrize(("dropped", "said"), [(300, ()), (400, ("frames_dropped",))])
-def test_frames_that_were_lost_are_said(dropped: int, said: tuple[str, ...]) -> None:
+def test_lost_frames_are_flagged(dropped: int, said: tuple[str, ...]) -> None:
     builder = SessionBuilder(0.0)
     for each in Camera(15).see(every(4.0, 200), 200):
         builder.add(each)
@@ -307,7 +307,7 @@ def test_a_short_burst_of_noise_spoils_no_session() -> None:
 
 
 @pytest.mark.parametrize("depth", [0.0, 0.1])
-def test_not_one_blink_is_a_reason_for_doubt(depth: float) -> None:
+def test_a_session_without_a_blink_is_flagged(depth: float) -> None:
     samples = Camera(15).see([Lids(3.0 + 4 * k, depth=depth) for k in range(48)], 200)
     assert session(samples, 200).metrics.blink_count == 0
     assert session(samples, 200).quality == ("no_blink",)
@@ -318,9 +318,7 @@ def test_not_one_blink_is_a_reason_for_doubt(depth: float) -> None:
 @given(
     st.sampled_from([0.55, 0.65, 0.8]), st.floats(0.0, 0.12), st.sampled_from([30.0, 15.0, 10.0])
 )
-def test_what_is_counted_is_right_or_says_that_it_is_not(
-    depth: float, noise: float, fps: float
-) -> None:
+def test_counts_are_right_or_flagged(depth: float, noise: float, fps: float) -> None:
     lids = every_at(depth, 62)
     found = session(Camera(fps, noise=noise * OPEN, seed=7).see(lids, 190), 190)
     count = found.metrics.blink_count
@@ -340,9 +338,7 @@ def test_blinks_are_timed_from_the_start_of_the_session() -> None:
 
 @settings(max_examples=20)
 @given(st.integers(1, 2999), st.integers(0, 1000))
-def test_a_snapshot_says_what_finishing_would_but_for_what_is_undecided(
-    cut: int, seed: int
-) -> None:
+def test_a_snapshot_equals_finishing_without_undecided_events(cut: int, seed: int) -> None:
     samples = Camera(noise=0.006, seed=seed).see(every(2.5, 100), 100)[:cut]
     builder = SessionBuilder(0.0)
     for each in samples:
@@ -369,7 +365,7 @@ def test_a_snapshot_says_what_finishing_would_but_for_what_is_undecided(
         (None, 1.0, (), True),
     ],
 )
-def test_a_blur_is_said_and_counts_nothing_where_it_hides_the_lids(
+def test_blur_is_flagged_and_counts_are_null_if_it_hides_the_lids(
     sharpness: float | None, share: float, said: tuple[str, ...], counted: bool
 ) -> None:
     samples = Camera(15).see(every(4.0, 200), 200)

@@ -1,4 +1,4 @@
-"""Sessions to the last frame: begun at any time, each eye apart, gates at their edges, gaps."""
+"""Sessions to the exact frame: any start time, each eye, gates at their edges, gaps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -219,7 +219,7 @@ def test_a_gap_stands_between_two_blinks_only() -> None:
     assert found.inter_blink_interval_median_s == pytest.approx(3.0, abs=0.04)
 
 
-def test_many_gaps_are_as_one() -> None:
+def test_many_gaps_count_as_one() -> None:
     lids = [Lids(5.0), Lids(40.0), Lids(43.0)]
     samples = Camera().see(lids, 50)
     for k in range(9):
@@ -305,13 +305,13 @@ def test_below_ten_frames_a_second_no_eyes_closure_is_measured() -> None:
 
 
 @pytest.mark.parametrize(("others", "said"), [(True, True), (False, False), (None, False)])
-def test_another_face_is_said(others: bool | None, said: bool) -> None:
+def test_another_face_is_flagged(others: bool | None, said: bool) -> None:
     frames = [replace(each, others=others) for each in stepped([0.0625] * 160)]
     assert ("second_face" in session(frames, 10).quality) == said
 
 
 @pytest.mark.parametrize("turned", [True, False])
-def test_a_face_that_is_not_upright_is_said(turned: bool) -> None:
+def test_a_turned_face_is_flagged(turned: bool) -> None:
     frames = [replace(each, turned=turned) for each in stepped([0.0625] * 160)]
     assert ("turned" in session(frames, 10).quality) == turned
 
@@ -330,7 +330,7 @@ def test_blinks_then_long_closures_are_the_events() -> None:
     )
 
 
-def test_the_levels_are_those_that_are_believed_by_now() -> None:
+def test_the_levels_are_the_current_estimates() -> None:
     builder = SessionBuilder(0.0)
     assert builder.levels.open is None
     builder.add(sample(0.0, 0.31))

@@ -1,4 +1,4 @@
-"""What pictures are drawn from is what the detector saw and decided, at the time it did."""
+"""The evidence holds what the detector saw and decided, at the time it did."""
 
 import math
 
@@ -10,7 +10,7 @@ from agent.offline.evidence import gather
 from tests.agent.traces import Camera, Lids, doubted, sample, without_face
 
 
-def test_the_levels_are_those_that_the_detector_believed_at_each_sample() -> None:
+def test_the_levels_are_those_that_the_detector_used_at_each_sample() -> None:
     samples = Camera(scale=1.0).see([Lids(at_s) for at_s in (2.0, 4.0, 6.5)], 9.0)
     evidence = gather(samples)
     detector = BlinkDetector()
@@ -45,7 +45,7 @@ def test_a_gap_is_exactly_what_valid_time_leaves_out() -> None:
     assert metrics.duration_s - metrics.valid_s == pytest.approx(unknown_s - 0.25, abs=1e-6)
 
 
-def test_a_face_that_the_mesh_doubts_is_a_gap() -> None:
+def test_a_face_with_a_low_score_is_a_gap() -> None:
     evidence = gather(doubted(Camera().see([], 5.0), 2.0, 3.0))
     (gap,) = evidence.gaps
     assert gap.frames == 31

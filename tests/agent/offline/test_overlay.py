@@ -1,4 +1,4 @@
-"""The video with what was measured drawn in: whole, true to each frame, legible at every size."""
+"""The overlay video: complete, right in each frame, legible at every size."""
 
 import resource
 from collections.abc import Callable, Iterator
@@ -133,7 +133,7 @@ def test_a_frame_without_a_face_is_hatched_and_says_so(evidence: Evidence) -> No
 @pytest.mark.parametrize(
     "size", [(320, 240), (640, 360), (360, 640), (1280, 720), (1920, 1080)], ids=str
 )
-def test_words_are_legible_and_fit_at_every_usual_size(
+def test_text_is_legible_and_fits_at_every_usual_size(
     size: tuple[int, int], evidence: Evidence
 ) -> None:
     many = replace(evidence, blinks=evidence.blinks * 12)
@@ -147,7 +147,7 @@ def test_words_are_legible_and_fit_at_every_usual_size(
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 48), (48, 640), (640, 48), (33, 17)], ids=str)
-def test_the_smallest_pictures_do_no_harm(size: tuple[int, int], evidence: Evidence) -> None:
+def test_the_smallest_pictures_cause_no_error(size: tuple[int, int], evidence: Evidence) -> None:
     assert drawn(evidence, 2.1, eyes(), size).shape == (size[1], size[0], 3)
 
 

@@ -177,7 +177,7 @@ def test_the_axis_shows_every_dip_and_is_not_crushed_by_a_peak() -> None:
     assert (image[top : top + 16, column - 40 : column + 1] > 120).all()  # cut off below the marks
 
 
-def test_the_title_says_what_was_counted_out_of_what() -> None:
+def test_the_summary_says_what_was_counted_in_how_much() -> None:
     lids = [*BLINKS, Lids(10.0, depth=0.35), Lids(12.0, 1.0)]
     facts = summary(seen(lids, 20.0, gap=(15.0, 17.0))).split("     ")
     assert facts == [
@@ -188,7 +188,7 @@ def test_the_title_says_what_was_counted_out_of_what() -> None:
     ]
 
 
-def test_what_was_not_counted_is_not_called_none() -> None:
+def test_uncounted_blinks_are_not_shown_as_zero() -> None:
     nobody = gather([sample(number / 30, None) for number in range(60)])
     assert summary(nobody).startswith("blinks not counted     coverage 0 %")
     slow = replace(gather(Camera(fps=6).see([], 20.0)), blinks=())
@@ -219,7 +219,7 @@ def test_times_are_read_as_on_a_clock(time_s: float, step_s: float, said: str) -
     assert clock(time_s, step_s) == said
 
 
-def test_a_long_name_fits_and_other_letters_do_no_harm() -> None:
+def test_a_long_name_fits_and_other_letters_cause_no_error() -> None:
     image = plot(gather(Camera().see([], 2.0)), "Zoë " + 60 * "very long " + ".mp4")
     assert (image[:40, WIDTH - 16 :] == 255).all()
     assert text_width("Zoë", 10) == text_width("Zo?", 10)
@@ -240,7 +240,7 @@ ear = st.one_of(st.none(), st.floats(-10, 10), st.floats(0, 0.5))
     rows=st.lists(st.tuples(st.floats(0.001, 5000), ear, ear), min_size=1, max_size=60),
     blinks=st.lists(st.floats(0, 1e4), max_size=4),
 )
-def test_whatever_was_recorded_can_be_drawn(
+def test_any_recording_can_be_drawn(
     rows: list[tuple[float, float | None, float | None]], blinks: list[float]
 ) -> None:
     times = np.cumsum([interval_s for interval_s, _, _ in rows]).tolist()

@@ -1,4 +1,4 @@
-"""A video through the same measurement as a session's."""
+"""Videos and traces go through the same measurement as a session."""
 
 import random
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def replayed(
 
 
 @pytest.mark.parametrize(("fps", "counted"), [(25, True), (8, False)])
-def test_what_is_listed_and_drawn_is_what_the_document_counts(
+def test_rows_and_drawings_match_the_counts_of_the_document(
     portrait: Portrait,
     new_tracker: Callable[[], FaceTracker],
     tmp_path: Path,
@@ -97,7 +97,7 @@ def test_a_video_that_ends_early_is_measured_and_says_so(
 
 
 @pytest.mark.parametrize("rate", [30, 60])
-def test_a_bare_stream_is_measured_at_the_rate_that_is_given(
+def test_a_bare_stream_is_measured_at_the_given_rate(
     portrait: Portrait, new_tracker: Callable[[], FaceTracker], tmp_path: Path, rate: float
 ) -> None:
     written, path = tmp_path / "video.avi", tmp_path / "video.mjpeg"
@@ -139,7 +139,7 @@ def noisy(samples: list[EyeSample]) -> list[EyeSample]:
         (without_face(Camera().see(LIDS, 30.0), -1, 31), "no_face"),
     ],
 )
-def test_what_a_session_does_not_count_is_not_counted_in_a_trace(
+def test_a_trace_counts_nothing_that_a_session_would_not(
     samples: list[EyeSample], word: str
 ) -> None:
     blinks, evidence = analyse(trace(samples))
@@ -150,7 +150,7 @@ def test_what_a_session_does_not_count_is_not_counted_in_a_trace(
     assert blink_summary(evidence) == "blinks not counted"
 
 
-def test_durations_that_a_session_does_not_measure_are_not_given(tmp_path: Path) -> None:
+def test_durations_that_a_session_does_not_measure_are_left_out(tmp_path: Path) -> None:
     blinks, evidence = analyse(trace(Camera(12).see(LIDS, 30.0)))
     assert evidence.session.metrics.blink_count == len(blinks or []) == len(LIDS)
     assert evidence.session.metrics.blink_duration_median_ms is None

@@ -1,4 +1,4 @@
-"""Traces on disk: what is read, what is refused and how, and frames back from times."""
+"""Traces on disk: reading, refusals, and frame numbers from times."""
 
 import csv
 import io
@@ -32,14 +32,14 @@ def test_frames_are_timed_by_the_rate(trace: Path) -> None:
     assert read.frames == (0, 1, 2)
 
 
-def test_times_of_its_own_go_before_the_rate(trace: Path) -> None:
+def test_times_in_the_file_take_precedence_over_the_rate(trace: Path) -> None:
     trace.write_text("time_s,ear\n1.0,0.30\n1.5,0.29\n")
     read = read_trace(trace, 30)
     assert [each.time_s for each in read.samples] == [1.0, 1.5]
     assert read.frames == (0, 1)
 
 
-def test_a_trace_says_whether_it_had_times_of_its_own(trace: Path) -> None:
+def test_timed_is_whether_the_file_had_times(trace: Path) -> None:
     trace.write_text("frame,time_s,ear\n0,1.0,0.30\n1,1.5,0.29\n")
     assert read_trace(trace, 30).timed
     trace.write_text("frame,ear\n0,0.30\n1,0.29\n")
@@ -99,12 +99,12 @@ def test_both_eyes_and_the_score_are_read_and_other_columns_ignored(trace: Path)
     assert read_trace(trace, 30).samples == (EyeSample(0.0, 0.31, 0.29, 0.3, 0.9),)
 
 
-def test_what_a_spreadsheet_adds_does_no_harm(trace: Path) -> None:
+def test_additions_of_a_spreadsheet_are_accepted(trace: Path) -> None:
     trace.write_bytes("\ufeffframe,ear\r\n0,0.3\r\n1,0.3\r\n\r\n".encode())
     assert len(read_trace(trace, 30).samples) == 2
 
 
-def test_what_was_written_is_read_again(trace: Path) -> None:
+def test_a_written_trace_reads_back(trace: Path) -> None:
     samples = [
         EyeSample(0.0, 0.31, 0.29, 0.3, 0.99),
         EyeSample(1 / 30, None, 0.28, 0.28, 0.75),
@@ -198,9 +198,7 @@ def test_a_time_that_is_missing_is_refused(trace: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ["0", "1767225600", "-1e308"])
-def test_a_time_of_another_day_is_refused_before_memory_is_taken_for_all_between(
-    trace: Path, first: str
-) -> None:
+def test_a_time_of_another_day_is_refused_before_memory_grows(trace: Path, first: str) -> None:
     begun = float(first)
     rows = f"{first},0.3\n{begun + 86459},0.3\n" if abs(begun) < 1e12 else f"{first},0.3\n"
     trace.write_text(f"time_s,ear\n{rows}")
@@ -219,7 +217,7 @@ def test_a_blank_line_in_the_middle_is_refused(trace: Path) -> None:
 
 
 @pytest.mark.parametrize("fps", [0.0, -30.0, float("nan"), float("inf")])
-def test_a_rate_that_is_none_is_refused(trace: Path, fps: float) -> None:
+def test_an_invalid_rate_is_refused(trace: Path, fps: float) -> None:
     assert "expected a positive frame rate" in refusal(trace, "frame,ear\n0,0.3\n", fps)
 
 
@@ -255,7 +253,7 @@ def test_without_frame_numbers_rows_count_from_0() -> None:
     assert (row["first_frame"], row["last_frame"], row["at_s"]) == (2, 4, 5.2)
 
 
-def test_a_trace_that_breaks_off_leaves_what_was_there_before(trace: Path) -> None:
+def test_an_interrupted_trace_leaves_the_old_file(trace: Path) -> None:
     trace.write_text("frame,ear\n0,0.30\n")
     with pytest.raises(AttributeError), new_trace(trace, Path("video.mp4")) as writer:
         writer.write(0, None)  # type: ignore[union-attr, arg-type]
@@ -263,7 +261,7 @@ def test_a_trace_that_breaks_off_leaves_what_was_there_before(trace: Path) -> No
     assert list(trace.parent.iterdir()) == [trace]
 
 
-def test_a_whole_trace_takes_its_place(trace: Path) -> None:
+def test_a_complete_trace_replaces_the_old_file(trace: Path) -> None:
     trace.write_text("old")
     with new_trace(trace, Path("video.mp4")) as writer:
         assert writer is not None
@@ -271,7 +269,7 @@ def test_a_whole_trace_takes_its_place(trace: Path) -> None:
     assert [each.ear for each in read_trace(trace, 30).samples] == [0.3]
 
 
-def test_a_trace_never_takes_the_video_s_place(tmp_path: Path) -> None:
+def test_a_trace_never_replaces_the_video(tmp_path: Path) -> None:
     video = tmp_path / "video.csv"
     video.write_bytes(b"pictures")
     with pytest.raises(AgentError, match="the file that is being read"), new_trace(video, video):
