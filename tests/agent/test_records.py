@@ -1,4 +1,4 @@
-"""The values that are handed on: a frame's size, a face in it, and a server's answer."""
+"""The records: a frame's size, a face in it, samples and blinks."""
 
 import math
 from dataclasses import FrozenInstanceError
@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from agent.records import (
-    REASON_CHARACTERS,
-    Acknowledgement,
     Blink,
     EyeSample,
     FaceLandmarks,
@@ -35,7 +33,6 @@ def test_three_planes_one_below_the_other_are_a_picture_two_thirds_as_high() -> 
         (Frame(1.0, np.zeros((4, 4, 3), np.uint8)), "time_s"),
         (EyeSample(1.0, None, None, None, None), "ear"),
         (Blink(1.0, 1.2, 0.2, 1.0, complete=True), "duration_s"),
-        (Acknowledgement("a", 1, "stored"), "outcome"),
     ],
 )
 def test_a_value_stays_what_it_was(value: Any, name: str) -> None:
@@ -107,68 +104,3 @@ def test_a_blink_is_not_long_unless_it_is_said_to_be() -> None:
     blink = Blink(1.0, 1.2, 0.2, 1.0, complete=True)
     assert blink.long is False
     assert (blink.closure_left, blink.closure_right) == (None, None)
-
-
-# A server's answer
-
-SENT = {"session_id": "s", "revision": 3}
-
-
-def read(**changes: Any) -> Acknowledgement | None:
-    answer = {"session_id": "s", "revision": 3, "outcome": "stored", "reason": None} | changes
-    return Acknowledgement.read(answer, SENT)
-
-
-@pytest.mark.parametrize("outcome", ["stored", "duplicate", "stale", "rejected"])
-def test_an_answer_names_the_session_and_the_revision(outcome: str) -> None:
-    assert read(outcome=outcome) == Acknowledgement("s", 3, outcome, None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("answer", [None, [], "stored", 3, {}])
-def test_what_is_no_answer_is_none(answer: object) -> None:
-    assert Acknowledgement.read(answer, SENT) is None
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"session_id": "t"},
-        {"session_id": None},
-        {"outcome": "kept"},
-        {"outcome": None},
-        {"revision": True},
-        {"revision": 3.0},
-        {"revision": "3"},
-        {"revision": None},
-    ],
-)
-def test_an_answer_about_something_else_is_none(changes: dict[str, Any]) -> None:
-    assert read(**changes) is None
-
-
-@pytest.mark.parametrize("outcome", ["stored", "duplicate", "rejected"])
-@pytest.mark.parametrize("revision", [2, 4])
-def test_of_another_revision_nothing_is_known(outcome: str, revision: int) -> None:
-    assert read(outcome=outcome, revision=revision) is None
-
-
-def test_only_a_higher_revision_makes_one_stale() -> None:
-    stale = read(outcome="stale", revision=9)
-    assert stale is not None
-    assert stale.revision == 3
-    assert read(outcome="stale", revision=2) is None
-
-
-def test_a_reason_is_fit_to_be_printed_and_kept() -> None:
-    told = read(outcome="rejected", reason="not\x1b[31m yours\ud800" + "x" * 1000)
-    assert told is not None
-    assert told.reason is not None
-    assert told.reason.startswith("not?[31m yours?x")
-    assert len(told.reason) == REASON_CHARACTERS == 500
-
-
-@pytest.mark.parametrize("reason", [None, 7, ["no"]])
-def test_a_reason_that_is_no_text_is_left_out(reason: object) -> None:
-    told = read(outcome="rejected", reason=reason)
-    assert told is not None
-    assert told.reason is None
