@@ -166,7 +166,7 @@ class Demo:
 
     def make_up_a_history(self) -> None:
         """Fill the person's history with made-up sessions, from a device that is named so."""
-        say(f"making up {EILEEN.days} days of sessions, so that the pages have something to show")
+        say(f"making up {EILEEN.days} days of sessions for the pages to show")
         device = self.server(
             "create-device", "--person", PERSON, "--name", MADE_UP, "--json", answers=True
         )
@@ -177,7 +177,7 @@ class Demo:
                 document["agent"]["version"] = "made-up"
                 url = f"{self.base}/api/session/{document['session_id']}/"
                 http.put(url, json=document, timeout=10).raise_for_status()
-        step(f'{len(made_up)} sessions, all from the device "{MADE_UP}": nobody was measured')
+        step(f'{len(made_up)} made-up sessions, all from the device "{MADE_UP}"')
 
     def start_device(self) -> None:
         """The device's two processes."""

@@ -1,6 +1,6 @@
-"""Made-up sessions that look like life: the same every time for the same `now`.
+"""Realistic made-up sessions, always the same for the same `now`.
 
-The demo fills its history with them, and tests of the pages do.
+The demo and the tests of the pages fill the history with them.
 """
 
 from dataclasses import dataclass
