@@ -73,9 +73,9 @@ def _doctor(options: argparse.Namespace) -> int:
             print(
                 f"{MARKS[result.finding.state]} {result.name:12} {result.finding.found}", flush=True
             )
-            if result.finding.mend:
-                print(f"{'':19}{result.finding.mend}", flush=True)
-    healthy = not any(result.finding.needs_mending for result in results)
+            if result.finding.hint:
+                print(f"{'':19}{result.finding.hint}", flush=True)
+    healthy = not any(result.finding.needs_action for result in results)
     if options.json:
         print(json.dumps({"ok": healthy, "checks": [each.as_json() for each in results]}, indent=2))
     return int(not healthy)

@@ -6,7 +6,7 @@ from agent.cli import delivery, measuring
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.face import models
-from agent.health import check_camera, check_controls, check_disk, check_network, check_services
+from agent.health import check_camera, check_controls, check_network, check_system
 from agent.health.doctor import Check, Finding, ok
 from agent.sync import Transport
 from agent.system.process_lock import lock_owner
@@ -30,7 +30,7 @@ def checks(settings: AgentConfig) -> list[Check]:
         *_storage_checks(settings),
         Check("credentials", QUICK_S, lambda: check_network.credentials(settings)),
         *network_checks(settings),
-        Check("services", QUICK_S, lambda: check_services.services(units())),
+        Check("services", QUICK_S, lambda: check_system.services(units())),
     ]
 
 
@@ -72,10 +72,10 @@ def _storage_checks(settings: AgentConfig) -> list[Check]:
         Check(
             "store",
             STORE_S,
-            lambda: check_disk.store(path, lambda: delivery.open_store(settings)),
+            lambda: check_system.store(path, lambda: delivery.open_store(settings)),
         ),
-        Check("disk", QUICK_S, lambda: check_disk.disk(path)),
-        Check("clock", QUICK_S, lambda: check_disk.clock(Clock())),
+        Check("disk", QUICK_S, lambda: check_system.disk(path)),
+        Check("clock", QUICK_S, lambda: check_system.clock(Clock())),
     ]
 
 

@@ -1,8 +1,8 @@
-"""`blink-agent enrol`: this device becomes somebody's.
+"""`blink-agent enrol`: assign this device to a person.
 
-The order is the promise. All that can be wrong here is looked for first, and room is taken for
-every file; then the code is traded, which can't be undone; then all files change together. Whatever
-fails before that leaves everything as it was, and the code good.
+The order matters. First check everything that can be checked locally and reserve space for every
+file. Then exchange the code, which can't be undone. Then replace all files together. A failure
+before the exchange leaves all files unchanged and the code valid.
 """
 
 import ssl
@@ -24,8 +24,8 @@ CA_NAME, MQTT_CA_NAME = "ca.crt", "mqtt-ca.crt"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for. `file` is the configuration; the secrets go beside it."""
+class EnrolRequest:
+    """The options of the command. `file` is the configuration; secrets go next to it."""
 
     url: str
     code: str
@@ -39,7 +39,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What came of it: who this device is now, its broker if any, and why none if one was named."""
+    """The result. `broker_problem` is why a broker that the server named is not used."""
 
     identity: Identity
     broker: Broker | None
@@ -49,7 +49,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The configuration as it is, and where things go."""
+    """The current configuration and the paths of the files to write."""
 
     file: Path
     text: str
@@ -60,45 +60,45 @@ class _Place:
         return found.get(key) if isinstance(found, dict) else None
 
     def path(self, section: str, key: str, name: str) -> Path:
-        """The file that a key names, else `name` beside the configuration."""
+        """Return the path configured by a key, or else `name` next to the configuration."""
         named = self.get(section, key)
-        return Path(named).expanduser() if isinstance(named, str) else self.beside(name)
+        return Path(named).expanduser() if isinstance(named, str) else self.sibling(name)
 
-    def beside(self, name: str) -> Path:
+    def sibling(self, name: str) -> Path:
         return self.file.parent / name
 
 
-def enrol(wish: Wish, waiting: Callable[[], int]) -> Enrolled:
-    """Trades the code and writes what came of it; `waiting` counts sessions not delivered yet.
+def enrol(request: EnrolRequest, count_unsent: Callable[[], int]) -> Enrolled:
+    """Exchange the code for an identity and write it; `count_unsent` counts undelivered sessions.
 
-    Raises ConfigError for what is asked wrongly, ClaimError for what the server says, and
-    AgentError for what can't be written.
+    Raises ConfigError for invalid options, ClaimError if the server refuses, and AgentError if a
+    file can't be written.
     """
-    url, code = checked_url(wish.url, insecure=wish.insecure), checked_code(wish.code)
+    url, code = checked_url(request.url, insecure=request.insecure), checked_code(request.code)
     authorities = {
         name: _certificates(path)
-        for name, path in ((CA_NAME, wish.ca), (MQTT_CA_NAME, wish.mqtt_ca))
+        for name, path in ((CA_NAME, request.ca), (MQTT_CA_NAME, request.mqtt_ca))
         if path is not None
     }
-    place = _place(wish.file)
-    _check_free(place, wish, waiting)
-    _check_editable(place, url, wish)
+    place = _place(request.file)
+    _check_free(place, request, count_unsent)
+    _check_editable(place, url, request)
     token = place.path("server", "token_file", "api-token")
     password = place.path("mqtt", "password_file", "mqtt-password")
     modes = {token: PRIVATE, password: PRIVATE}
-    modes |= {place.beside(name): PUBLIC for name in authorities}
+    modes |= {place.sibling(name): PUBLIC for name in authorities}
     modes[place.file] = place.file.stat().st_mode & 0o777 if place.file.exists() else PUBLIC
     with FileTransaction(modes) as files:
-        identity = claim(url, code, __version__, wish.ca or _trusted(place))
-        broker, problem = _broker(identity, wish)
+        identity = claim(url, code, __version__, request.ca or _trusted(place))
+        broker, problem = _broker(identity, request)
         for name, certificates in authorities.items():
-            files.write(place.beside(name), certificates)
+            files.write(place.sibling(name), certificates)
         files.write(token, f"{identity.token}\n".encode())
         if identity.mqtt_password is None:
             files.remove(password)
         else:
             files.write(password, f"{identity.mqtt_password}\n".encode())
-        files.write(place.file, _edited(place, url, identity, broker, wish).encode())
+        files.write(place.file, _edited(place, url, identity, broker, request).encode())
     return Enrolled(identity, broker, problem, tuple(path for path in modes if path.exists()))
 
 
@@ -125,48 +125,50 @@ def _trusted(place: _Place) -> Path | None:
     return Path(named).expanduser() if isinstance(named, str) else None
 
 
-def _check_free(place: _Place, wish: Wish, waiting: Callable[[], int]) -> None:
-    """What waits here was measured for whoever the device belonged to, and nobody else."""
+def _check_free(place: _Place, request: EnrolRequest, count_unsent: Callable[[], int]) -> None:
+    """Refuse to give one person's unsent sessions to another."""
     device = place.get("server", "device")
     if device is None:
         return
-    if not wish.again:
+    if not request.again:
         raise AgentError(
-            f"this device is enrolled already: it is {device} at {place.get('server', 'url')};"
+            f"this device is already enrolled: it is {device} at {place.get('server', 'url')};"
             " --again replaces that"
         )
-    if not wish.same_person and (count := waiting()):
+    if not request.same_person and (count := count_unsent()):
         raise AgentError(
-            f"{count} sessions of whom this device belongs to now are not delivered: run"
-            " blink-agent sync --once first; or say --same-person, and they are delivered under the"
+            f"{count} sessions of the person this device belongs to now are not delivered: run"
+            " blink-agent sync --once first; or use --same-person, and they are delivered under the"
             " new identity"
         )
 
 
-def _check_editable(place: _Place, url: str, wish: Wish) -> None:
-    """Tries it with an invented identity, while nothing has happened yet."""
+def _check_editable(place: _Place, url: str, request: EnrolRequest) -> None:
+    """Try the edit with a placeholder identity, before anything is changed."""
     nobody = Identity(str(uuid.UUID(int=0)), "", "", "", None, None)
     for broker in (Broker("localhost", 8883, tls=True), None):
-        config.parse(_edited(place, url, nobody, broker, wish), place.file)
+        config.parse(_edited(place, url, nobody, broker, request), place.file)
 
 
-def _broker(identity: Identity, wish: Wish) -> tuple[Broker | None, str | None]:
-    """An unfit one is no reason to lose the identity: sessions go over HTTP then."""
+def _broker(identity: Identity, request: EnrolRequest) -> tuple[Broker | None, str | None]:
+    """Return the broker, or why it can't be used: sessions then go over HTTP."""
     try:
-        return broker_of(identity, insecure=wish.insecure), None
+        return broker_of(identity, insecure=request.insecure), None
     except ConfigError as error:
         return None, str(error)
 
 
-def _edited(place: _Place, url: str, identity: Identity, broker: Broker | None, wish: Wish) -> str:
+def _edited(
+    place: _Place, url: str, identity: Identity, broker: Broker | None, request: EnrolRequest
+) -> str:
     server: dict[str, Value] = {"url": url, "device": identity.device}
     mqtt: dict[str, Value] = {}
     if broker is not None:
         mqtt = {"host": broker.host, "port": broker.port, "tls": broker.tls}
     elif identity.mqtt_password is None or identity.mqtt_url is not None:
         mqtt = {"host": None}
-    if wish.ca is not None:
-        server["ca_file"] = str(place.beside(CA_NAME))
-    if (wish.mqtt_ca or wish.ca) is not None:
-        mqtt["ca_file"] = str(place.beside(MQTT_CA_NAME if wish.mqtt_ca else CA_NAME))
+    if request.ca is not None:
+        server["ca_file"] = str(place.sibling(CA_NAME))
+    if (request.mqtt_ca or request.ca) is not None:
+        mqtt["ca_file"] = str(place.sibling(MQTT_CA_NAME if request.mqtt_ca else CA_NAME))
     return with_keys(place.text, {"server": server, "mqtt": mqtt})

@@ -12,7 +12,7 @@ from agent.errors import StoreError
 from agent.health.doctor import Finding, bad, off, ok
 from agent.store.store import Store
 from agent.system.owner import acting_as_owner
-from agent.system.units import Unit
+from agent.system.systemd import Unit
 
 LOW_BYTES = 50 << 20  # hundreds of long sessions, and what logs and upgrades need
 RESTARTS = 10  # since boot; more are no coincidence

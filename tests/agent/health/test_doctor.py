@@ -519,7 +519,7 @@ def test_a_systemd_that_does_not_answer_is_a_finding(
 ) -> None:
     monkeypatch.setattr(systemd, "SHOW_S", 0.2)
     systemctl(script)
-    finding = found(lambda: check_system.services(units.units()))
+    finding = found(lambda: check_system.services(systemd.units()))
     assert finding.state == "bad"
     assert says in finding.found
 
