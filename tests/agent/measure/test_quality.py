@@ -159,6 +159,17 @@ def test_noise_is_a_share_of_the_depth_of_a_blink(
     assert (noise.noisy, noise.too_noisy) == (noisy, too_noisy)
 
 
+@pytest.mark.parametrize(("share", "noisy"), [(0.15, False), (0.2, True)])
+def test_noise_of_just_that_share_is_not_too_much(share: float, noisy: bool) -> None:
+    noise, ears = Noise(), zigzag(0.125, 160)
+    fall = deviation(ears) / share
+    assert deviation(ears) / fall == share
+    for k, ear in enumerate(ears):
+        noise.add(k / 16, ear, fall, 1.0)
+    noise.add(999.0, 0.3, fall, 1.0)
+    assert (noise.noisy, noise.too_noisy) == (noisy, False)
+
+
 def test_noise_is_flagged_above_its_share_of_time() -> None:
     assert (NOISY_TIME, VERY_NOISY_TIME) == (0.1, 0.25)
     cases = [(10, False, False), (8, True, False), (4, True, False), (2, True, True)]
