@@ -45,6 +45,12 @@ def test_below_is_to_the_right_of_one_who_goes_from_corner_to_corner() -> None:
     assert drop(p1, p4, point) == pytest.approx(0.1)
 
 
+def test_an_eye_may_be_smaller_than_a_pixel() -> None:
+    assert drop((0, 0), (0.5, 0), (0.25, 0.1)) == pytest.approx(0.2)
+    eye = (0, 0), (0.125, -0.0625), (0.375, -0.0625), (0.5, 0), (0.375, 0.0625), (0.125, 0.0625)
+    assert eye_aspect_ratio(*eye) == 0.25
+
+
 def test_an_eye_without_width_has_nothing_below_it() -> None:
     assert drop((3, 4), (3, 4), (5, 9)) == 0.0
 

@@ -260,6 +260,7 @@ def test_a_block_is_closed_by_the_first_frame_after_it() -> None:
 
 
 def test_the_open_place_follows_within_its_memory() -> None:
+    assert (MEMORY_BLOCKS, BLOCK_S) == (40, 0.5)
     gaze = Gaze()
     open_eyes(gaze, MEMORY_BLOCKS * BLOCK_S, 0.3)
     open_eyes(gaze, (MEMORY_BLOCKS // 2 + 2) * BLOCK_S, 0.08, start_s=100.0)

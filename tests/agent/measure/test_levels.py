@@ -35,6 +35,12 @@ def test_the_open_level_is_the_upper_quartile_of_steps_of_half_a_second() -> Non
     assert levels.open == pytest.approx(0.31)
 
 
+def test_the_median_stands_for_half_a_second() -> None:
+    levels = learned(Levels(), [0.28 + 0.002 * k for k in range(16)], 32.0)
+    levels.add(BLOCK_S, 0.30)
+    assert levels.open == pytest.approx(0.295)
+
+
 @pytest.mark.parametrize("fps", [30.0, 15.0, 10.0])
 def test_wider_eyes_are_accepted_within_six_seconds(fps: float) -> None:
     levels = learned(Levels(), [0.20] * int(30 * fps), fps)
