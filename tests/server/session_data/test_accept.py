@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.keeping.buried import bury
 from server.session_data import accept
 from server.session_data.accept import Writer, accept_many, accept_own, accept_session
 from server.session_data.models import METRICS, SessionData
@@ -226,6 +227,14 @@ def test_one_bad_document_in_a_batch_spoils_no_other(world):
     good, bad = golden("final"), golden("final", state="asleep")
     answers = accept_many([(writer, good), (writer, bad), (writer, good)])
     assert [answer.outcome for answer in answers] == ["stored", "rejected", "duplicate"]
+
+
+def test_a_deleted_session_in_a_batch_stays_deleted_and_holds_up_no_other(world):
+    deleted, other = golden("started"), golden("started")
+    bury([uuid.UUID(deleted["session_id"])])
+    answers = accept_many([(Writer(world.anna, world.device), each) for each in (deleted, other)])
+    assert [answer.outcome for answer in answers] == ["stale", "stored"]
+    assert str(SessionData.objects.get().pk) == other["session_id"]
 
 
 def test_when_the_server_first_heard_of_a_session_is_kept(world):
