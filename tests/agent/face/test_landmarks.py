@@ -400,6 +400,11 @@ def test_a_blur_is_less_sharp_whatever_light_noise_and_size(
     assert seen() > seen(blur=2.0) > seen(blur=4.0) > seen(blur=6.0)
 
 
+def test_eyes_too_dark_to_be_seen_are_not_sharp(tracker: FaceTracker, portrait: Portrait) -> None:
+    assert sharpness(tracker, portrait.frame(1.0, gain=0.08)) > 0.15
+    assert sharpness(tracker, portrait.frame(1.0, gain=0.04)) == 0
+
+
 def test_sharpness_is_looked_at_twice_a_second(tracker: FaceTracker, portrait: Portrait) -> None:
     tracker.reset()
     found = [tracker.find(frame) for frame in frames([portrait.frame(1.0)] * 31)]
