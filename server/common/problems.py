@@ -1,4 +1,4 @@
-"""Errors as API answers: their form, and their sentences."""
+"""API errors: their exceptions, their JSON form, and their messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 
-# Seconds. A database or a broker that restarts is back soon; clients add their own jitter.
+# Seconds. A database or broker that restarts is soon available again; clients add their own jitter.
 RETRY_AFTER_S = 5
-# What can become of a session document.
+# The possible outcomes of sending a session document.
 OUTCOMES = ["stored", "duplicate", "stale", "rejected"]
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """What is wrong: in a sentence, and by the name of each part where there are several.
+    """An error: `detail` is a sentence, `errors` has the messages by field.
 
-    Of a document that was refused: `outcome` and `reason` as in an acceptance.
+    For a rejected document, `outcome` and `reason` are the same as in an acceptance.
     """
 
     detail = serializers.CharField(required=False)
@@ -27,7 +27,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 
 def first_errors(errors: Any, path: str = "", most: int = 5) -> list[str]:
-    """The errors of a document as sentences, `metrics.coverage: expected …`, at most `most`."""
+    """Return at most `most` of a document's errors as text: `metrics.coverage: expected …`."""
     if isinstance(errors, Mapping):
         parts = [(f"{path}.{key}" if path else str(key), part) for key, part in errors.items()]
     elif isinstance(errors, list) and any(isinstance(part, (Mapping, list)) for part in errors):
@@ -45,15 +45,15 @@ def first_errors(errors: Any, path: str = "", most: int = 5) -> list[str]:
 
 
 class BrokerAway(APIException):
-    """503, as while the database is away."""
+    """The broker is unavailable: status 503, as when the database is unavailable."""
 
     status_code = 503
     default_code = "broker_away"
-    wait = RETRY_AFTER_S  # becomes Retry-After
+    wait = RETRY_AFTER_S  # REST framework sends it as Retry-After
 
 
 class Conflict(APIException):
-    """409: it can't be asked of things as they are."""
+    """The request conflicts with the current state: status 409."""
 
     status_code = 409
     default_code = "conflict"

@@ -1,4 +1,4 @@
-"""Configuration: settings, URL routes, middleware, error answers, WSGI and ASGI.
+"""Configuration: settings, URL routes, middleware, error responses, WSGI and ASGI.
 
-Imports `common` and `operations`, and names all apps. Begin with settings.py and urls.py.
+Imports `common` and `operations`, and lists all apps. Start with settings.py and urls.py.
 """

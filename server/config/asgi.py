@@ -1,4 +1,4 @@
-"""For servers that speak ASGI."""
+"""The ASGI application."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a client is told when something went wrong: JSON under /api/, and nothing about others."""
+"""Error responses: JSON under /api/, pages elsewhere. They never contain other people's data."""
 
 import logging
 from typing import Any
@@ -18,32 +18,35 @@ log = logging.getLogger(__name__)
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """REST framework's own in one form (`ProblemSerializer`); 503 while the database is away."""
+    """Handle API errors: all have the form of `ProblemSerializer`.
+
+    A database that is unavailable becomes a 503 with Retry-After.
+    """
     if isinstance(error, (OperationalError, InterfaceError)):
-        log.error("the database failed a request: %s", type(error).__name__)
+        log.error("a request failed because of the database: %s", type(error).__name__)
         headers = {"Retry-After": str(RETRY_AFTER_S)}
-        return Response({"detail": "the database is away"}, status=503, headers=headers)
-    if isinstance(error, RequestDataTooBig):  # where Django noticed before our parser did
+        return Response({"detail": "the database is unavailable"}, status=503, headers=headers)
+    if isinstance(error, RequestDataTooBig):  # raised by Django before our parser checks the size
         error = PayloadTooLarge()
     response = rest_exception_handler(error, context)
     if response is not None and isinstance(error, ValidationError):
         detail = "; ".join(first_errors(error.detail))
         response.data = {"detail": detail, "errors": error.detail}
     elif response is not None and isinstance(error, (ParseError, PayloadTooLarge)):
-        # For good: the same bytes will be refused again. A device parks them with this reason.
+        # Permanent: the same bytes will be rejected again. A device parks them with this reason.
         response.data |= {"outcome": "rejected", "reason": str(error.detail)}
     return response
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404, as JSON for programs and as a page for people."""
+    """Return a 404: JSON for the API, a page for browsers."""
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": "Not found."}, status=404)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, as JSON for programs and as a page for people."""
+    """Return a 500: JSON for the API, a page for browsers."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"detail": "Something went wrong here."}, status=500)
+        return JsonResponse({"detail": "Internal server error."}, status=500)
     return defaults.server_error(request)

@@ -1,4 +1,4 @@
-"""Django's settings for mail, out of one address."""
+"""Django's e-mail settings, read from one URL."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -10,16 +10,16 @@ from server.common.secret_files import read_secret
 NAME = "BLINKLOG_EMAIL_URL"
 EXPECTED = "expected smtp+starttls://[user@]host[:port], smtps:, smtp: or file:///folder"
 PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
-HERE = ("localhost", "127.0.0.1", "::1")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
-# Seconds; each wait of the conversation with the mail server.
-WAIT_S = 10
+# Timeout in seconds for each step of the conversation with the mail server.
+TIMEOUT_S = 10
 
 
 def mail_settings(address: str, password_file: str) -> dict[str, Any]:
-    """`EMAIL_...` by their names. Without an address nothing is sent.
+    """Return the `EMAIL_...` settings for the mail server's URL. Without one, no mail is sent.
 
-    Raises `ImproperlyConfigured`, whose text shows no password.
+    Raises `ImproperlyConfigured`; its message never contains the password.
     """
     if not address:
         return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
@@ -36,7 +36,7 @@ def mail_settings(address: str, password_file: str) -> dict[str, Any]:
     password = read_secret("BLINKLOG_EMAIL_PASSWORD_FILE", password_file) or unquote(
         url.password or ""
     )
-    if password and url.scheme == "smtp" and url.hostname not in HERE:
+    if password and url.scheme == "smtp" and url.hostname not in LOCAL_HOSTS:
         raise ImproperlyConfigured(f"{NAME}: expected smtp+starttls: or smtps: with a password")
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
@@ -46,5 +46,5 @@ def mail_settings(address: str, password_file: str) -> dict[str, Any]:
         "EMAIL_HOST_PASSWORD": password,
         "EMAIL_USE_TLS": url.scheme == "smtp+starttls",
         "EMAIL_USE_SSL": url.scheme == "smtps",
-        "EMAIL_TIMEOUT": WAIT_S,
+        "EMAIL_TIMEOUT": TIMEOUT_S,
     }

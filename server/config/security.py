@@ -1,11 +1,11 @@
-"""What a browser is allowed to do with our answers, and that it keeps none of them."""
+"""Security headers: a strict Content-Security-Policy, and no caching."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-# Nothing from other hosts, nothing inline; data: is for the admin's and Swagger's own icons.
+# Nothing from other hosts and nothing inline. The icons of the admin and Swagger need data:.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -23,9 +23,10 @@ POLICY = "; ".join(
 
 
 class SafeHeaders:
-    """Puts on every answer, errors too, what it does not say otherwise itself.
+    """Middleware that adds security headers to every response, errors included.
 
-    The policy; and that no cache keeps it, since nearly all of our answers are about somebody.
+    Headers that a view has set are kept. Caching is off because nearly all responses contain
+    personal data.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

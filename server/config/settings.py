@@ -1,4 +1,4 @@
-"""Settings, all from the environment. Importing this writes nothing."""
+"""Django settings. All values come from the environment. Importing this module writes nothing."""
 
 import os
 import secrets
@@ -70,7 +70,7 @@ def _data_dir() -> Path:
 
 
 def _device_mqtt_url() -> str:
-    """Where devices find the broker: told to whoever claims one, so without a name or password."""
+    """Return the broker's URL for devices, without credentials: it is shown when one is claimed."""
     text = os.environ.get("BLINKLOG_DEVICE_MQTT_URL", "").strip()
     url = urlsplit(text)
     if text and (url.scheme not in ("mqtt", "mqtts") or not url.hostname or "@" in url.netloc):
@@ -88,7 +88,7 @@ def _secret_key() -> str:
     except FileNotFoundError:
         if "BLINKLOG_SECRET_KEY_FILE" in os.environ:
             raise ImproperlyConfigured(f"BLINKLOG_SECRET_KEY_FILE: no file {path}") from None
-        # `blink-server` makes the file; for anything else a key of this process's own will do.
+        # `blink-server` creates the file. Other processes can use a temporary key of their own.
         return secrets.token_urlsafe(50)
 
 
@@ -97,9 +97,9 @@ DATA_DIR = _data_dir()
 SECRET_KEY_FILE = DATA_DIR / "secret_key"
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = _words("BLINKLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-# Whether people reach us by https, which a reverse proxy speaks for us.
+# Whether the site is served over HTTPS. A reverse proxy terminates TLS.
 HTTPS = _flag("BLINKLOG_HTTPS")
-# How many proxies stand before us: that many entries of X-Forwarded-For are to be believed.
+# Number of reverse proxies in front of the server: trust that many X-Forwarded-For entries.
 TRUSTED_PROXIES = _number("BLINKLOG_TRUSTED_PROXIES", 1 if HTTPS else 0)
 
 INSTALLED_APPS = [
@@ -131,8 +131,8 @@ MIDDLEWARE = [
     "server.config.security.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    # Safe beside secrets: CSRF tokens are masked anew in every answer, and Django's gzip adds a
-    # random length, against what could be guessed from sizes (BREACH).
+    # Compression is safe for pages with secrets (BREACH attack): CSRF tokens are masked differently
+    # in every response, and Django's gzip adds random padding.
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -162,20 +162,20 @@ TEMPLATES = [
 ]
 
 
-# Databases. SQLite: IMMEDIATE takes the write lock at the start, so that read-then-write waits its
-# turn instead of failing; FULL because an acknowledgement promises that the commit survives a power
-# cut.
+# Databases. SQLite: IMMEDIATE takes the write lock at the start of a transaction, so that a read
+# followed by a write waits for the lock instead of failing. FULL, because an acknowledgement
+# promises that the commit survives a power cut.
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
-# PostgreSQL: every wait has a bound. Migrations lift it (0 is no bound): rewriting a table takes
-# its time.
+# PostgreSQL: every wait has a timeout. Migrations disable the statement timeout (0), because
+# rewriting a large table takes long.
 _STATEMENT_TIMEOUT_S = _number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
-    # A server or a network that is gone without a word is noticed within a minute.
+    # Detect a dead server or network within a minute.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -189,7 +189,7 @@ def _database() -> dict[str, Any]:
     url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
     try:
         parsed = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
-    except ValueError:  # its text shows the URL, and with it the password
+    except ValueError:  # its message contains the URL, including the password
         expected = "expected postgres://user:password@host/name, or sqlite:///path"
         raise ImproperlyConfigured(f"DATABASE_URL: {expected}") from None
     config: dict[str, Any] = dict(parsed)
@@ -198,7 +198,7 @@ def _database() -> dict[str, Any]:
         **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS),
         **config.get("OPTIONS", {}),
     }
-    if sqlite:  # a real file for tests too: an in-memory database locks differently
+    if sqlite:  # use a real file for tests too: an in-memory database locks differently
         name = f"blinklog-test-{os.getpid()}.sqlite3"
         config["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / name)}
     return config
@@ -217,9 +217,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-# Who may make an account: anybody, whoever was invited, nobody (see care/accounts.py).
+# Who may create an account: anyone, people with an invitation, or nobody (see care/accounts.py).
 SIGN_UP = _one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
-# How an authenticator names us. care/second_factor.py counts wrong codes, not the package.
+# The name shown in authenticator apps. django-otp's throttling is off: care/second_factor.py
+# limits wrong codes.
 OTP_TOTP_ISSUER = "Blinklog"
 OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
 LOGIN_URL = "/login/"
@@ -232,7 +233,7 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "/static/"
-# Served from where they are: no collecting, no build step.
+# Serve static files from the source tree: no collectstatic, no build step.
 WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
@@ -250,8 +251,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Blinklog",
-    "DESCRIPTION": "Sessions of eye and blink measurements: devices write them, people and those "
-    "they let in read them.",
+    "DESCRIPTION": "Sessions of eye and blink measurements: devices write them; people, and those "
+    "they share with, read them.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -269,7 +270,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# Bodies: a document is at most 1 MiB, and so is everything else.
+# Maximum size of a request body: 1 MiB, for documents and everything else.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True
@@ -285,20 +286,21 @@ X_FRAME_OPTIONS = "DENY"
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# One line a record, or one object on each.
+# Log format: plain lines, or one JSON object per line.
 LOGGING = logging_settings(_one_of("BLINKLOG_LOG", "line", "json"))
 
-# Who may read /metrics: those who bring the token, or come from these networks. Nobody by default.
+# Who may read /metrics: clients with the token, or from these networks. Nobody by default.
 METRICS_ALLOW = _networks("BLINKLOG_METRICS_ALLOW")
 METRICS_TOKEN = _secret("BLINKLOG_METRICS_TOKEN_FILE")
-# Whether /readyz says 503 while no consumer is at work.
+# Whether /readyz returns 503 while no consumer is running.
 READY_WITH_CONSUMER = _flag("BLINKLOG_READY_WITH_CONSUMER")
-# How long sessions are kept of a person who has not chosen; 0 is for ever.
+# How many days to keep the sessions of people who have not chosen themselves; 0 keeps them forever.
 RETENTION_DAYS = _number("BLINKLOG_RETENTION_DAYS", 0)
 
-# Where people reach us, for links in what is sent to them.
+# The site's public URL, for links in e-mails and webhooks.
 PUBLIC_URL = os.environ.get("BLINKLOG_URL", "").rstrip("/")
-# Notices by mail, and by webhooks: to public addresses alone, unless neighbours are meant.
+# Alerts by e-mail and webhook. Webhooks may only call public addresses unless WEBHOOK_PRIVATE is
+# set.
 EMAIL_URL = os.environ.get("BLINKLOG_EMAIL_URL", "")
 globals().update(mail_settings(EMAIL_URL, os.environ.get("BLINKLOG_EMAIL_PASSWORD_FILE", "")))
 DEFAULT_FROM_EMAIL = os.environ.get("BLINKLOG_EMAIL_FROM", "Blinklog <blinklog@localhost>")
@@ -307,7 +309,8 @@ WEBHOOK_PRIVATE = _flag("BLINKLOG_WEBHOOK_PRIVATE")
 MQTT_URL = os.environ.get("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
 MQTT_CA_FILE = os.environ.get("BLINKLOG_MQTT_CA_FILE", "")
 MQTT_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_PASSWORD_FILE", "")
-# Makes devices' identities at the broker (Mosquitto's dynamic-security plugin), where it is given.
+# Optional. The broker account that manages the devices' accounts (Mosquitto's dynamic-security
+# plugin).
 MQTT_ADMIN_URL = os.environ.get("BLINKLOG_MQTT_ADMIN_URL", "")
 MQTT_ADMIN_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_ADMIN_PASSWORD_FILE", "")
 DEVICE_MQTT_URL = _device_mqtt_url()

@@ -1,4 +1,4 @@
-"""Every address of the server."""
+"""URL routes of the server."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -10,7 +10,7 @@ from server.operations.metrics_page import metrics
 
 
 class ApiDocs(SpectacularSwaggerSplitView):
-    """The API's description to read and try, with scripts and styles of their own addresses."""
+    """The interactive API documentation, without inline scripts: the policy forbids them."""
 
     url_name = "schema"
     template_name = "api_docs.html"

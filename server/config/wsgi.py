@@ -1,4 +1,4 @@
-"""What `blink-server serve` runs."""
+"""The WSGI application that `blink-server serve` runs."""
 
 import os
 
