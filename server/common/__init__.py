@@ -1,4 +1,4 @@
-"""Helpers that every room uses: codes, tokens, MQTT, parsing, fields, days, words, logs.
+"""Shared helpers: codes, tokens, MQTT, parsing, fields, days, words, logs.
 
-Imports no other room, and no model of an app. Each file stands alone; there is no order to read in.
+Imports no other room and no app's models. Each file stands alone: read them in any order.
 """

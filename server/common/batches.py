@@ -1,4 +1,4 @@
-"""A few at a time, so that no transaction is long and no query has too many values."""
+"""Batches: they keep transactions short and the number of values in a query bounded."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of at most `size`."""
+    """Yield the items in lists of at most `size`."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some

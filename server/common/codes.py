@@ -1,7 +1,7 @@
-"""Codes that people read out and type: random, short-lived, used once, kept as keyed hashes.
+"""Single-use codes that people read out and type: random, short-lived, stored as keyed hashes.
 
-A code is short, so a thief of the database could try them all against a plain hash: the server's
-secret key is part of this one. Guessing at the door is limited in `care/wrong_codes.py`.
+Codes are short, so anyone with a copy of the database could brute-force a plain hash. The hash
+therefore includes the server's secret key. `care/wrong_codes.py` limits online guessing.
 """
 
 import secrets
@@ -14,36 +14,36 @@ from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-# Without 0 and O, 1 and I: 32 characters that survive being read aloud.
+# Without 0, O, 1 and I: 32 characters that are hard to confuse when read aloud.
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-# Spaces and dashes make a code readable; this much of a text is looked at.
+# Maximum length of typed input, with spaces and dashes; the rest is ignored.
 LONGEST_TYPED = 64
-# While a code is being used, for as long as that may take; then it is free again.
+# How long a code stays locked while it is being used, in case that process dies.
 HOLD = timedelta(minutes=1)
 
 
 class NotACodeError(Exception):
-    """Unknown, used, expired: which of them is nobody's business."""
+    """The code is unknown, used or expired. The error deliberately doesn't say which."""
 
 
 def normalised(text: str) -> str:
-    """As the code was made, however it was typed."""
+    """Return the code in upper case without spaces and dashes, as it was issued."""
     return "".join(each for each in text[:LONGEST_TYPED].upper() if each.isalnum())
 
 
 def grouped(code: str) -> str:
-    """`ABCD-2345`: to be read out."""
+    """Return the code in groups of four for reading out: `ABCD-2345`."""
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 def digest(code: str) -> str:
-    """HMAC-SHA-256 under the server's secret key, as 64 hex digits."""
+    """Return the code's HMAC-SHA-256, keyed with the server's secret key, as 64 hex digits."""
     text = normalised(code).encode("utf-8", "replace")
     return salted_hmac("blinklog.code", text, algorithm="sha256").hexdigest()
 
 
 class HashedCode(models.Model):
-    """What is kept of a code. A subclass says what it opens, how long it is and lives."""
+    """Abstract model of a stored code. A subclass adds its purpose, length and lifetime."""
 
     LENGTH = 8
     LIFE = timedelta(minutes=60)
@@ -61,7 +61,7 @@ class HashedCode(models.Model):
 
     @classmethod
     def issue(cls, life: timedelta | None = None, **fields: Any) -> tuple[Self, str]:
-        """A new one and its text, which can't be had again."""
+        """Create a code and return it with its text, which can't be recovered later."""
         text = "".join(secrets.choice(ALPHABET) for _ in range(cls.LENGTH))
         now = timezone.now()
         expires_at = now + min(life or cls.LIFE, cls.LONGEST_LIFE)
@@ -72,20 +72,20 @@ class HashedCode(models.Model):
 
     @classmethod
     def live(cls) -> "models.QuerySet[Self]":
-        """Those that still open something."""
+        """Return the codes that are still valid."""
         return cls._default_manager.filter(used_at=None, expires_at__gt=timezone.now())
 
     @classmethod
     def find(cls, text: str) -> "Self | None":
-        """The live one with this text."""
+        """Return the valid code with this text, or `None`."""
         return cls.live().filter(digest=digest(text)).first()
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else uses it meanwhile; after an error it may be used again.
+        """Lock the code for the duration of the block; release it if the block raises.
 
-        Raises `NotACodeError` where somebody else uses it, or has. `use` belongs into the same
-        transaction as what the code opens.
+        Raises `NotACodeError` if the code is locked or used. Call `use` in the same transaction as
+        the action that the code authorises.
         """
         now = timezone.now()
         free = models.Q(held_until=None) | models.Q(held_until__lte=now)
@@ -98,12 +98,12 @@ class HashedCode(models.Model):
             raise
 
     def use(self, **fields: Any) -> None:
-        """It opens nothing any more. Raises `NotACodeError` where it was used before."""
+        """Mark the code as used. Raises `NotACodeError` if it was used before."""
         used = type(self)._default_manager.filter(pk=self.pk, used_at=None)
         if not used.update(used_at=timezone.now(), **fields):
             raise NotACodeError
 
     def withdraw(self) -> None:
-        """It opens nothing any more, unused."""
+        """Expire the code now, without using it."""
         now = timezone.now()
         type(self)._default_manager.filter(pk=self.pk, expires_at__gt=now).update(expires_at=now)

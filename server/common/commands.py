@@ -1,6 +1,6 @@
-"""What the commands of `blink-server` share: each is a Django management command.
+"""Base class and helpers for the commands of `blink-server`, which are Django management commands.
 
-A command imports its models where it runs: `blink-server --help` works without any settings.
+A command imports its models in `run`, so that `blink-server --help` works without any settings.
 """
 
 import argparse
@@ -17,19 +17,19 @@ Made = TypeVar("Made", bound="Model")
 
 
 class ServerCommand(BaseCommand):
-    """A command. A subclass says what it does in `help`, and does it in `run`."""
+    """Base class of all commands. A subclass sets `help` and implements `run`."""
 
     aliases: tuple[str, ...] = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add the options, where the command has some."""
+        """Add the command's options, if any."""
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Run the command."""
         self.run(argparse.Namespace(**options))
 
     def run(self, options: Options) -> None:
-        """Do what `help` says; `CommandError` if that is not possible."""
+        """Run the command. Raises `CommandError` if it fails."""
         raise NotImplementedError
 
     def say(self, sentence: str) -> None:
@@ -37,7 +37,7 @@ class ServerCommand(BaseCommand):
         self.stdout.write(sentence)
 
     def tell(self, options: Options, told: dict[str, Any], sentence: str) -> None:
-        """Print one JSON object on a line, or a sentence and the secrets below it."""
+        """Print the result: one line of JSON with `--json`, else a sentence and any secrets."""
         if options.json:
             self.say(json.dumps(told))
             return
@@ -49,7 +49,7 @@ class ServerCommand(BaseCommand):
 
 
 def checked(made: Made) -> Made:
-    """Return the object if its model accepts it, else raise `CommandError`."""
+    """Validate a model instance and return it. Raises `CommandError` if it is invalid."""
     from django.core.exceptions import ValidationError
 
     try:
@@ -62,7 +62,7 @@ def checked(made: Made) -> Made:
 
 
 def positive(text: str) -> int:
-    """Read a whole number from 1."""
+    """Parse an integer of at least 1."""
     number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, found {text}")

@@ -1,7 +1,7 @@
-"""Strict JSON fields: a number is a number, not a text or a truth value that could be read as one.
+"""Strict JSON fields: a number must be a JSON number, not a string or boolean that converts to one.
 
-Each refusal says what was expected and what was found. `None` is handled by `allow_null` before a
-field is asked; ranges are checked here, so that an error is one sentence.
+Each error says what was expected and what was found. `allow_null` handles `None` before the field
+is called. The fields check ranges themselves, so that each error is one sentence.
 """
 
 import re
@@ -15,21 +15,21 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import as_serializer_error
 
-MAX_COUNT = 2**31 - 1  # what an integer column holds on PostgreSQL
+MAX_COUNT = 2**31 - 1  # the maximum of an integer column in PostgreSQL
 CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def quoted(value: object) -> str:
-    """A value as an error shows it: short, and harmless wherever it is printed."""
+    """Return a short ASCII form of a value for an error message, safe to print anywhere."""
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
     text = ascii(value[:40] if isinstance(value, str) else value)
     text = text if len(text) <= 40 else text[:37] + "..."
-    return text.replace(";", ",")  # which stands between two errors
+    return text.replace(";", ",")  # a semicolon separates errors
 
 
 def refuse(expected: str, found: object) -> NoReturn:
-    """Raise the one kind of sentence that all fields say."""
+    """Raise a `ValidationError` that says what was expected and found."""
     raise ValidationError(f"expected {expected}, found {quoted(found)}")
 
 
@@ -42,14 +42,14 @@ class Number(serializers.FloatField):
         self.validators = []
 
     def to_internal_value(self, data: object) -> float:
-        """As a float."""
+        """Return the number as a float."""
         if type(data) in (int, float) and self.low <= data <= self.high:  # type: ignore[operator]
             return float(data)  # type: ignore[arg-type]
         refuse(f"a number from {self.low:g} to {self.high:g}", data)
 
 
 class Count(serializers.IntegerField):
-    """A whole JSON number from `min_value` to `max_value`; 5.0 is 5."""
+    """A whole JSON number from `min_value` to `max_value`; 5.0 counts as 5."""
 
     def __init__(self, *, min_value: int = 0, max_value: int = MAX_COUNT, **kwargs: Any) -> None:
         super().__init__(min_value=min_value, max_value=max_value, **kwargs)
@@ -57,7 +57,7 @@ class Count(serializers.IntegerField):
         self.validators = []
 
     def to_internal_value(self, data: object) -> int:
-        """As an int."""
+        """Return the number as an int."""
         whole = type(data) is int or (type(data) is float and data.is_integer())
         if whole and self.low <= data <= self.high:  # type: ignore[operator]
             return int(data)  # type: ignore[call-overload, no-any-return]
@@ -65,78 +65,79 @@ class Count(serializers.IntegerField):
 
 
 class Flag(serializers.BooleanField):
-    """true or false, no words for them."""
+    """A JSON boolean; strings such as "yes" are refused."""
 
     def to_internal_value(self, data: object) -> bool:
-        """As a bool."""
+        """Return the boolean."""
         if isinstance(data, bool):
             return data
         refuse("true or false", data)
 
 
 class Text(serializers.CharField):
-    """A text of at most `max_length` characters that either database can keep."""
+    """A string of at most `max_length` characters that both databases can store."""
 
     def __init__(self, *, max_length: int, **kwargs: Any) -> None:
         super().__init__(max_length=max_length, allow_blank=True, trim_whitespace=False, **kwargs)
         self.longest = max_length
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Skips what CharField does for forms."""
+        """Validate without CharField's conversions for HTML forms."""
         return serializers.Field.run_validation(self, data)
 
     def to_internal_value(self, data: object) -> str:
-        """As it is."""
+        """Return the string unchanged."""
         if not isinstance(data, str) or len(data) > self.longest:
-            refuse(f"a text of at most {self.longest} characters", data)
+            refuse(f"a string of at most {self.longest} characters", data)
         if "\x00" in data or any("\ud800" <= letter <= "\udfff" for letter in data):
-            refuse("a text without NUL and lone surrogates", data)
+            refuse("a string without NUL and lone surrogates", data)
         return data
 
 
 class Choice(serializers.ChoiceField):
-    """One of some words."""
+    """One of a fixed set of strings."""
 
     def to_internal_value(self, data: object) -> str:
-        """As it is."""
+        """Return the string unchanged."""
         if isinstance(data, str) and data in self.choices:
             return data
         refuse(f"one of {', '.join(self.choices)}", data)
 
 
 class SessionId(serializers.UUIDField):
-    """A UUID, lower case with dashes."""
+    """A UUID in lower case with dashes."""
 
     def to_internal_value(self, data: object) -> UUID:
-        """As a UUID."""
+        """Return the UUID."""
         if isinstance(data, str) and CANONICAL_UUID.fullmatch(data):
             return UUID(data)
         refuse("a UUID in lower case with dashes", data)
 
 
 class Instant(serializers.DateTimeField):
-    """A moment as ISO 8601 with its offset from UTC; answered in UTC with milliseconds.
+    """A date and time in ISO 8601 with a UTC offset; represented in UTC with milliseconds.
 
-    Years 1970 (a device that lost its clock) to 2199: within what all arithmetic on it can bear.
+    The year must be 1970 (a device whose clock was reset) to 2199, so that date arithmetic never
+    overflows.
     """
 
     def to_internal_value(self, value: object) -> datetime:
-        """As an aware datetime in UTC."""
+        """Return an aware datetime in UTC."""
         try:
             moment = datetime.fromisoformat(value)  # type: ignore[arg-type]
             if moment.tzinfo is not None and 1970 <= moment.astimezone(UTC).year < 2200:
                 return moment.astimezone(UTC)
         except (TypeError, ValueError, OverflowError):
             pass
-        refuse("a moment such as 2026-11-22T10:15:30.123Z, from 1970 to 2199", value)
+        refuse("a date and time such as 2026-11-22T10:15:30.123Z, from 1970 to 2199", value)
 
     def to_representation(self, value: datetime) -> str:
-        """In UTC with milliseconds."""
+        """Format the moment in UTC with milliseconds."""
         return instant_text(value)
 
 
 def instant_text(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and Z."""
+    """Format a moment as ISO 8601 in UTC, with milliseconds and Z."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"
 
@@ -145,7 +146,7 @@ _TYPES: dict[type, set[type]] = {Flag: {bool}, Count: {int}, Number: {int, float
 
 
 def all_good(field: Any, values: list[Any]) -> bool:
-    """Whether `field` takes each of the values as it is: asked of all at once."""
+    """Return whether `field` accepts all values unchanged, without calling it for each."""
     kinds = set(map(type, values))
     if type(None) in kinds and field.allow_null:
         kinds.remove(type(None))
@@ -158,36 +159,39 @@ def all_good(field: Any, values: list[Any]) -> bool:
 
 
 class Column(serializers.ListField):
-    """A column of at most `max_length` numbers or flags, checked without a call for each."""
+    """A list of at most `max_length` numbers or flags, checked without a call for each."""
 
     def __init__(self, *, max_length: int, child: Number | Flag, **kwargs: Any) -> None:
         super().__init__(child=child, max_length=max_length, **kwargs)
         self.longest = max_length
 
     def to_internal_value(self, data: object) -> list[Any]:
-        """As it is."""
+        """Return the list unchanged."""
         if not isinstance(data, list) or len(data) > self.longest:
             refuse(f"a list of at most {self.longest}", data)
         if not all_good(self.child, data):
-            for value in data:  # says what is wrong with the first
+            for value in data:  # raises the error of the first invalid value
                 if value is not None or not self.child.allow_null:
                     self.child.to_internal_value(value)
         return data
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A JSON object of such fields. As its base, without the work that is for HTML forms: a session
-    of twenty minutes has thirty objects, and a batch a hundred sessions."""
+    """A serializer for JSON objects made of these fields.
+
+    It skips what REST framework does for HTML forms, for speed: a session of twenty minutes has
+    thirty objects, and a batch has a hundred sessions.
+    """
 
     @cached_property
     def _parts(self) -> list[tuple[str, serializers.Field[Any, Any, Any, Any], Callable[..., Any]]]:
         return [
-            (name, field, getattr(self, f"validate_{name}", _as_it_is))
+            (name, field, getattr(self, f"validate_{name}", _unchanged))
             for name, field in self.fields.items()
         ]
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """The object's known keys; `ValidationError` says for each what is wrong."""
+        """Return the object's known keys. Raises `ValidationError` with the errors of each key."""
         if data is None or data is serializers.empty:
             return super().run_validation(data)
         known = self.to_internal_value(data)
@@ -197,9 +201,9 @@ class StrictSerializer(serializers.Serializer[Any]):
             raise ValidationError(as_serializer_error(error)) from None
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Each key by its own field."""
+        """Validate each key with its own field."""
         if not isinstance(data, Mapping):
-            return dict(super().to_internal_value(data))  # refuses it
+            return dict(super().to_internal_value(data))  # raises ValidationError
         known: dict[str, Any] = {}
         errors: dict[str, Any] = {}
         for name, field, check in self._parts:
@@ -221,20 +225,20 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 _PLAIN = (Number, Count, Flag, Text, Choice, SessionId, Instant, Column)
-"""Fields that do all in `to_internal_value`, once there is a value."""
+"""Fields whose `to_internal_value` does all the validation of a value that is present."""
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
 class Rows(serializers.ListSerializer[Any]):
-    """A list of at most `max_length` objects of numbers, as `child` describes them."""
+    """A list of at most `max_length` objects of numbers; `child` describes each."""
 
     child: StrictSerializer
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Each row's known keys. What is wrong is found, and said, row by row."""
+        """Return each row's known keys. Rows are validated one by one only if one is invalid."""
         longest = self.max_length  # type: ignore[attr-defined] # the stubs lack it
         if type(data) is not list or len(data) > longest or not self._is_good(data):
             return super().run_validation(data)

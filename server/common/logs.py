@@ -1,7 +1,7 @@
-"""The log: what happened, without anybody's name, address, device or session.
+"""Logging without names, addresses, devices or sessions.
 
-Our own messages are written so. Those of libraries can hold a path, a host or a value out of
-somebody's data; of these the kind and the place stay.
+Our own messages contain none. Messages of libraries can contain a path, a host or personal data:
+only the kind of the error and where it was raised are kept.
 """
 
 import logging
@@ -10,21 +10,21 @@ from types import TracebackType
 from typing import Any
 
 OURS = "server"
-# What each of these says is made of what a client sent.
-MADE_OF_REQUESTS = ("django.request", "django.security", "gunicorn.error", "gunicorn.access")
+# The messages of these loggers contain data that a client sent.
+REQUEST_LOGGERS = ("django.request", "django.security", "gunicorn.error", "gunicorn.access")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-class Discreet(logging.Filter):
-    """Takes out of a record what a client or a database row put into it."""
+class PrivacyFilter(logging.Filter):
+    """Remove data of clients and database rows from log records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always lets it through, with less in it."""
+        """Strip the record and return True: no record is dropped."""
         if isinstance(record.exc_info, tuple) and record.exc_info[1] is not None:
             record.msg = f"{self._words(record)}: {place_of(record.exc_info[1])}"
             record.args = None
-        elif record.name.startswith(MADE_OF_REQUESTS) and record.levelno >= logging.WARNING:
+        elif record.name.startswith(REQUEST_LOGGERS) and record.levelno >= logging.WARNING:
             record.msg, record.args = self._words(record), None
         record.exc_info = record.exc_text = record.stack_info = None
         for name in ("request", "status_code"):  # a structured log would print them
@@ -47,18 +47,18 @@ class Discreet(logging.Filter):
 
 
 def place_of(error: BaseException) -> str:
-    """The error's kind and where it was raised, without its text."""
+    """Return the error's type and where it was raised, without its message."""
     places = traceback.extract_tb(error.__traceback__)[-3:]
     steps = " > ".join(f"{place.name}:{place.lineno}" for place in places)
-    return f"{type(error).__name__} in {steps or 'no place'}"
+    return f"{type(error).__name__} in {steps or 'unknown place'}"
 
 
 def logging_settings(kind: str) -> dict[str, Any]:
-    """For `dictConfig`: `line`, or `json`, an object on each line."""
+    """Return the settings for `dictConfig`. `kind` is `line` or `json` (one object per line)."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"discreet": {"()": Discreet}},
+        "filters": {"privacy": {"()": PrivacyFilter}},
         "formatters": {
             "line": {"format": "{levelname} {name}: {message}", "style": "{"},
             "json": {
@@ -73,14 +73,14 @@ def logging_settings(kind: str) -> dict[str, Any]:
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": kind,
-                "filters": ["discreet"],
+                "filters": ["privacy"],
             }
         },
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
-            # The request logger names paths with 4xx: noise here, and a path can hold an id.
+            # This logger reports the path of every 4xx response: noise, and paths can contain ids.
             "django.request": {"level": "ERROR"},
-            # Django's own handlers would write past the filter, and mail tracebacks.
+            # Django's own handlers would bypass the filter and e-mail tracebacks.
             "django": {"handlers": [], "propagate": True, "level": "INFO"},
             "gunicorn.error": {"handlers": [], "propagate": True, "level": "INFO"},
             "gunicorn.access": {"handlers": [], "propagate": False},

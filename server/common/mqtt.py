@@ -1,7 +1,7 @@
-"""The broker: where it is, who we are there, and one connection to it. The only user of paho here.
+"""The MQTT broker's settings, and a connection to it. Only this module imports paho.
 
-A connection is driven by whoever calls `next_messages`: no thread of its own, so nothing goes on
-behind the back of a database that is away, and no error is lost in a callback.
+A connection has no thread: the caller drives it through `next_messages`. So no message is processed
+while the database is unavailable, and no error is lost in a callback.
 """
 
 import secrets
@@ -28,25 +28,25 @@ STATUS = "blinklog/1/devices/+/status"
 
 CONNECT_S = 5.0
 KEEPALIVE_S = 30
-# Of a connection that lives for one question: paho bounds the TLS handshake by it.
+# For a connection that makes one request: paho also uses it as the timeout of the TLS handshake.
 SHORT_KEEPALIVE_S = 5
-# Messages of one batch.
+# Maximum number of messages in a batch.
 MOST_AT_ONCE = 100
-# The broker sends no more than this many before we have acknowledged some: while a batch is dealt
-# with, the next one comes.
+# Maximum number of unacknowledged messages: the next batch arrives while one is processed.
 MOST_IN_FLIGHT = 2 * MOST_AT_ONCE
-# A document may have 1 MiB; what is a little larger is to be refused by name, not silently.
+# A document may have 1 MiB. Larger packets are accepted so that they are rejected with a reason,
+# instead of being dropped by the broker.
 LARGEST_PACKET = 4 * 1024 * 1024
-NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4) that is no failure
+NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4); not a failure
 
 
 class BrokerError(OSError):
-    """The broker can't be reached, refused us, or went away."""
+    """The broker can't be reached, refused a request, or disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """From `BLINKLOG_MQTT_URL`, or `BLINKLOG_MQTT_ADMIN_URL`, and its neighbours."""
+    """Settings from `BLINKLOG_MQTT_URL` or `BLINKLOG_MQTT_ADMIN_URL`, and the password file."""
 
     host: str
     port: int
@@ -57,7 +57,7 @@ class BrokerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message from the broker. `retained`: it was said some time ago."""
+    """A message from the broker. A `retained` one was published some time ago."""
 
     topic: str
     payload: bytes
@@ -68,17 +68,26 @@ class Message:
 
 
 def device_topic(device: object, kind: str) -> str:
-    """One of a device's topics: sessions, acks, status or commands. "+" is any device."""
+    """Return a device's topic of this kind: sessions, acks, status or commands.
+
+    The device "+" matches any device.
+    """
     return f"blinklog/1/devices/{device}/{kind}"
 
 
 def broker_settings() -> BrokerSettings:
-    """Who consumes and commands. Raises `ImproperlyConfigured`: what was expected, and found."""
+    """Return the settings of the account that consumes sessions and sends commands.
+
+    Raises `ImproperlyConfigured` if a setting is invalid.
+    """
     return _settings("BLINKLOG_MQTT", settings.MQTT_URL, settings.MQTT_PASSWORD_FILE)
 
 
 def admin_settings() -> BrokerSettings | None:
-    """Who makes devices' identities at the broker; `None` where somebody else does."""
+    """Return the settings of the account that manages devices' accounts at the broker.
+
+    Returns `None` if the server doesn't manage them.
+    """
     if not settings.MQTT_ADMIN_URL:
         return None
     return _settings(
@@ -117,14 +126,15 @@ def _tls() -> ssl.SSLContext:
 
 
 class Connection:
-    """One clean session at the broker; when it ends, the next is a new object.
+    """One connection with a clean session. To reconnect, create a new object.
 
-    Raises `BrokerError` from any method once the broker is gone.
+    Any method raises `BrokerError` once the connection is lost.
     """
 
     def __init__(self, broker: BrokerSettings, keepalive_s: int = KEEPALIVE_S) -> None:
         self._inbox: deque[Message] = deque()
-        self._awaited: dict[int, Any] = {}  # the broker's words on messages that wait for them
+        # Message id -> the broker's reason code, `None` until the acknowledgement arrives.
+        self._awaited: dict[int, Any] = {}
         self._problem: str | None = None
         self._ready = False
         self._client = client = paho.Client(
@@ -165,18 +175,21 @@ class Connection:
             self._wait_until(lambda: self._ready)
 
     def next_messages(self, timeout_s: float) -> list[Message]:
-        """What has come, at most `MOST_AT_ONCE`; waits for the first, at most `timeout_s`."""
+        """Return the messages received, about `MOST_AT_ONCE` at most.
+
+        Waits at most `timeout_s` seconds for the first.
+        """
         self._step(timeout_s)
-        come = 0
-        while come < len(self._inbox) < MOST_AT_ONCE:
-            come = len(self._inbox)
+        received = 0
+        while received < len(self._inbox) < MOST_AT_ONCE:
+            received = len(self._inbox)
             self._step(0)
         messages = list(self._inbox)
         self._inbox.clear()
         return messages
 
     def answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
-        """Publish at QoS 0: an answer that gets lost is asked for again."""
+        """Publish an acknowledgement at QoS 0. If it is lost, the device sends again."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if correlation is not None:
             properties.CorrelationData = correlation
@@ -185,9 +198,11 @@ class Connection:
     def publish(
         self, topic: str, payload: bytes, expiry_s: int | None = None, *, retain: bool = False
     ) -> bool:
-        """Publish at QoS 1; when this returns the broker has it. Whether anybody subscribes to it.
+        """Publish at QoS 1, wait until the broker has the message, and return whether anyone
+        subscribes to the topic.
 
-        The broker forgets it after `expiry_s`, or with `retain` keeps it for who subscribes later.
+        The broker drops the message after `expiry_s` seconds. With `retain` it keeps the message
+        for later subscribers.
         """
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if expiry_s is not None:
@@ -201,16 +216,16 @@ class Connection:
         return bool(reason.value != NO_SUBSCRIBER)
 
     def acknowledge(self, message: Message) -> None:
-        """Tell the broker that this message is dealt with."""
+        """Acknowledge a message to the broker once it has been processed."""
         self._client.ack(message.mid, message.qos)
 
     def close(self) -> None:
-        """Say goodbye. What was not acknowledged stays so."""
+        """Disconnect. Messages not acknowledged yet stay unacknowledged."""
         self._client.disconnect()
         self._client.loop(0)
 
     def _step(self, timeout_s: float) -> None:
-        """One bounded wait on the socket, callbacks included."""
+        """Wait for the socket once, at most `timeout_s` seconds, and run the callbacks."""
         code = self._client.loop(timeout_s)
         if self._problem is not None or code != paho.MQTT_ERR_SUCCESS:
             raise BrokerError(self._problem or paho.error_string(code))
@@ -220,10 +235,10 @@ class Connection:
         while not true():
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                raise BrokerError(f"gave no answer within {CONNECT_S:g} s")
+                raise BrokerError(f"did not answer within {CONNECT_S:g} s")
             self._step(left_s)
 
-    # paho's callbacks: they note, and do nothing that could fail.
+    # paho's callbacks only record what happened: an exception in them would be lost.
 
     def _on_connect(self, _c: Any, _u: Any, _flags: Any, reason: Any, _p: Any) -> None:
         if reason.is_failure:
@@ -258,15 +273,15 @@ class Connection:
         )
 
     def _on_disconnect(self, _c: Any, _u: Any, _flags: Any, reason: Any, _p: Any) -> None:
-        self._problem = self._problem or f"went away: {reason}"
+        self._problem = self._problem or f"disconnected: {reason}"
 
 
 @contextmanager
 def connected(broker: BrokerSettings, topics: Sequence[str] = ()) -> Iterator[Connection]:
-    """A connection for as long as the block lasts. Raises `BrokerError`."""
-    line = Connection(broker, SHORT_KEEPALIVE_S)
+    """Open a connection and close it when the block ends. Raises `BrokerError`."""
+    connection = Connection(broker, SHORT_KEEPALIVE_S)
     try:
-        line.open(topics)
-        yield line
+        connection.open(topics)
+        yield connection
     finally:
-        line.close()
+        connection.close()

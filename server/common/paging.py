@@ -1,4 +1,4 @@
-"""Lists that grow for years, shown a page at a time, newest first."""
+"""Pagination for long lists, newest first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MOST_PAGES = 1000
 
 @dataclass(frozen=True)
 class Paged(Generic[Row]):
-    """A page's rows, and the numbers of the pages beside it, `None` at either end."""
+    """A page's rows, its number, and the numbers of its neighbours (`None` at either end)."""
 
     rows: Sequence[Row]
     number: int
@@ -23,7 +23,7 @@ class Paged(Generic[Row]):
 
 
 def paged(rows: QuerySet[Row], text: str, size: int = SIZE) -> Paged[Row]:
-    """The page with the number in `text`, from 1; the first for anything that is none."""
+    """Return the page whose number, from 1, is in `text`; the first page if `text` is invalid."""
     short = text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_PAGES))
     number = min(max(int(text) if short else 1, 1), MOST_PAGES)
     start = (number - 1) * size

@@ -1,4 +1,4 @@
-"""Bytes from outside -> one JSON value, bounded in size and depth."""
+"""Parse untrusted bytes as JSON, with limits on size and depth."""
 
 import json
 import math
@@ -8,28 +8,29 @@ from typing import IO, Any, NoReturn
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
-# A two-hour session with 5,000 blinks is 150 KB; what is seven times that is not a session.
+# A two-hour session with 5,000 blinks takes 150 KB. Seven times that is not a session.
 MAX_DOCUMENT_BYTES = 1024 * 1024
 
 
 class UnreadableError(ValueError):
-    """Not JSON as we take it; the message says what was expected and found."""
+    """Raised for invalid JSON; the message says what was expected and found."""
 
 
 class TooLargeError(UnreadableError):
-    """More than `MAX_DOCUMENT_BYTES`."""
+    """Raised for more than `MAX_DOCUMENT_BYTES`."""
 
 
 class PayloadTooLarge(APIException):
-    """413."""
+    """The request body is too large: status 413."""
 
     status_code = 413
     default_code = "too_large"
     default_detail = f"expected at most {MAX_DOCUMENT_BYTES} bytes"
 
 
-# A session document has four levels; a newer one may have a few more.
+# A session document has four levels of nesting; a future version may have a few more.
 MAX_DEPTH = 32
+TOO_DEEP = f"expected at most {MAX_DEPTH} levels of nesting, found more"
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -44,7 +45,7 @@ def _finite(digits: str) -> float:
 
 
 def parse_json(raw: bytes) -> Any:
-    """The JSON value in `raw` (UTF-8). Raises `UnreadableError`, never anything else."""
+    """Parse `raw` (UTF-8) as JSON. Raises `UnreadableError`, never anything else."""
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise TooLargeError(f"expected at most {MAX_DOCUMENT_BYTES} bytes, found {len(raw)}")
     try:
@@ -52,19 +53,17 @@ def parse_json(raw: bytes) -> Any:
             raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
         )
     except UnicodeDecodeError as error:
-        raise UnreadableError(f"expected UTF-8, found another byte at {error.start}") from None
+        raise UnreadableError(f"expected UTF-8, found an invalid byte at {error.start}") from None
     except RecursionError:
-        raise UnreadableError(
-            f"expected a nesting of at most {MAX_DEPTH}, found a deeper one"
-        ) from None
+        raise UnreadableError(TOO_DEEP) from None
     except json.JSONDecodeError as error:
         raise UnreadableError(f"expected JSON: {error}") from None
     except UnreadableError:
         raise
     except ValueError:  # an integer of thousands of digits
-        raise UnreadableError("expected numbers of a usual length") from None
+        raise UnreadableError("expected shorter numbers, found one with too many digits") from None
     if _deeper_than(MAX_DEPTH, value):
-        raise UnreadableError(f"expected a nesting of at most {MAX_DEPTH}, found a deeper one")
+        raise UnreadableError(TOO_DEEP)
     return value
 
 
@@ -72,7 +71,7 @@ def _deeper_than(most: int, value: Any) -> bool:
     level = [value] if type(value) in _CONTAINERS else []
     for _ in range(most):
         insides = [part.values() if type(part) is dict else part for part in level]
-        # Most lists are columns of numbers: those are passed over without a step for each.
+        # Most lists are columns of numbers: skip them without a Python step for each number.
         insides = [inside for inside in insides if not _CONTAINERS.isdisjoint(map(type, inside))]
         level = [each for inside in insides for each in inside if type(each) in _CONTAINERS]
         if not level:
@@ -84,7 +83,7 @@ _CONTAINERS = frozenset({dict, list})
 
 
 class Received(dict[str, Any]):
-    """A JSON object and the text that it was: `text` is of an object that nobody changed."""
+    """A JSON object together with its original text. Don't change the object."""
 
     def __init__(self, value: Mapping[str, Any], text: str) -> None:
         super().__init__(value)
@@ -92,7 +91,7 @@ class Received(dict[str, Any]):
 
 
 def parse_document(raw: bytes) -> Received:
-    """The JSON object in `raw`. Raises `UnreadableError`."""
+    """Parse `raw` as a JSON object. Raises `UnreadableError`."""
     value = parse_json(raw)
     if not isinstance(value, dict):
         raise UnreadableError(f"expected a JSON object, found {type(value).__name__}")
@@ -100,9 +99,9 @@ def parse_document(raw: bytes) -> Received:
 
 
 def document_text(document: Mapping[str, Any]) -> str:
-    """The document as JSON in ASCII: what either database keeps as it is, whatever is in it.
+    """Return the document as ASCII JSON, which both databases store unchanged.
 
-    Raises `UnreadableError` for a number that JSON does not have.
+    Raises `UnreadableError` for a number that JSON can't express.
     """
     if isinstance(document, Received) and document.text.isascii():
         return document.text
@@ -113,13 +112,13 @@ def document_text(document: Mapping[str, Any]) -> str:
 
 
 def document_size(document: Mapping[str, Any]) -> int:
-    """How many bytes it is as the shortest body that could bring it: compact, in UTF-8."""
+    """Return the size in bytes of the shortest body for this document: compact JSON in UTF-8."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "surrogatepass"))
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON as `parse_json` takes it; an object comes with its text."""
+    """Parse request bodies with `parse_json`; objects become `Received`, with their text."""
 
     def parse(
         self,
@@ -127,7 +126,7 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,  # noqa: ARG002
         parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
     ) -> Any:
-        """The value; `PayloadTooLarge` or `ParseError` otherwise."""
+        """Return the parsed value. Raises `PayloadTooLarge` or `ParseError`."""
         try:
             raw = stream.read(MAX_DOCUMENT_BYTES + 1)
             value = parse_json(raw)

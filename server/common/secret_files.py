@@ -1,4 +1,4 @@
-"""Secrets in files: passwords and tokens never stand in the environment itself."""
+"""Read passwords and tokens from files, so that they need not be in the environment."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def read_secret(setting: str, file: str) -> str:
-    """Return the secret in `file`, without white space around it; `""` if no file is named.
+    """Return the secret in `file`, stripped of surrounding white space; `""` if no file is named.
 
-    `ImproperlyConfigured` names the setting and the problem, and never shows the content.
+    Raises `ImproperlyConfigured`, which names the setting and the problem but never the content.
     """
     if not file:
         return ""
@@ -16,5 +16,5 @@ def read_secret(setting: str, file: str) -> str:
         return Path(file).read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(f"{setting}: {error}") from error
-    except UnicodeDecodeError:  # its text shows a byte
+    except UnicodeDecodeError:  # its message contains a byte of the secret
         raise ImproperlyConfigured(f"{setting}: expected text in UTF-8 in {file}") from None

@@ -1,7 +1,7 @@
-"""Bearer tokens: shown once, kept as SHA-256.
+"""Bearer tokens: shown once, stored as SHA-256.
 
-A token has 256 random bits, so a plain hash is enough: there is nothing to guess and no dictionary
-to try.
+A token has 256 random bits, so a plain hash is enough: neither guessing nor a dictionary attack is
+feasible.
 """
 
 import hashlib
@@ -12,20 +12,21 @@ from typing import Self
 from django.db import models
 from django.utils import timezone
 
-# A write per request would turn every read into a commit; a minute is as fine as anybody looks.
+# Writing on every request would turn every read into a commit. A resolution of a minute is enough.
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def digest(token: str) -> str:
-    """SHA-256 of the token, as 64 hex digits."""
+    """Return the token's SHA-256 as 64 hex digits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class HashedToken(models.Model):
-    """What is kept of a token; the token itself is known to its holder alone.
+    """Abstract model of a stored token. Only the holder knows the token itself.
 
-    A subclass names its holder's field (`HOLDER`), how its tokens begin (`KIND`) and how many of
-    one holder's may live at once (`MOST_LIVE`): issuing one more revokes the oldest.
+    A subclass sets the name of the holder's field (`HOLDER`), the prefix of its tokens (`KIND`),
+    the related objects to fetch (`FETCHED`) and the maximum number of valid tokens per holder
+    (`MOST_LIVE`): issuing one more revokes the oldest.
     """
 
     KIND = ""
@@ -48,7 +49,7 @@ class HashedToken(models.Model):
 
     @classmethod
     def issue(cls, holder: models.Model) -> str:
-        """Make a token for `holder` and return its text, which can't be had again."""
+        """Create a token for `holder` and return its text, which can't be recovered later."""
         token = cls.KIND + secrets.token_urlsafe(32)
         cls._default_manager.create(
             **{cls.HOLDER: holder, "prefix": token[:12], "digest": digest(token)}
@@ -61,23 +62,23 @@ class HashedToken(models.Model):
 
     @classmethod
     def live(cls, holder: models.Model) -> "models.QuerySet[Self]":
-        """The holder's tokens that still open the door, newest first."""
+        """Return the holder's valid tokens, newest first."""
         return cls._default_manager.filter(**{cls.HOLDER: holder, "revoked_at": None})
 
     @classmethod
     def find(cls, token: str) -> "Self | None":
-        """The live token with this text, its holder and their person fetched with it."""
+        """Return the valid token with this text, with its holder and their person prefetched."""
         found = cls._default_manager.select_related(cls.FETCHED)
         return found.filter(digest=digest(token), revoked_at=None).first()
 
     def touch(self) -> None:
-        """Note that it was used, at most once a minute."""
+        """Record that the token was used, at most once a minute."""
         now = timezone.now()
         if self.last_used_at is None or now - self.last_used_at > LAST_USED_RESOLUTION:
             type(self)._default_manager.filter(pk=self.pk).update(last_used_at=now)
             self.last_used_at = now
 
     def revoke(self) -> None:
-        """The next request with it fails."""
+        """Revoke the token: the next request with it fails."""
         self.revoked_at = self.revoked_at or timezone.now()
         self.save(update_fields=["revoked_at"])

@@ -1,4 +1,4 @@
-"""Times and days in words, in the reader's language and the measured person's zone."""
+"""Format times, days and numbers in the reader's language and the measured person's time zone."""
 
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 
 def in_words(seconds: float) -> str:
-    """`"4 min 47 s"`, `"1 h 12 min"`: two units at most, in whole numbers."""
+    """Format a duration with at most two units: `"4 min 47 s"`, `"1 h 12 min"`."""
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     if hours:
@@ -21,7 +21,7 @@ def in_words(seconds: float) -> str:
 
 
 def roughly(span: timedelta) -> str:
-    """`"12 minutes"`, `"3 hours"`, `"2 days"`: one unit, rounded down."""
+    """Format a duration with one unit, rounded down: `"12 minutes"`, `"3 hours"`, `"2 days"`."""
     minutes = max(int(span.total_seconds()), 0) // 60
     if minutes < 60:
         return ngettext("%(n)d minute", "%(n)d minutes", minutes) % {"n": minutes}
@@ -32,7 +32,7 @@ def roughly(span: timedelta) -> str:
 
 
 def day_name(day: date, today: date) -> str:
-    """`"today"`, `"yesterday"` or the day itself, with its year where that is another one."""
+    """Return `"today"`, `"yesterday"` or the date, with the year if it isn't the current one."""
     if day == today:
         return _("today")
     if day == today - timedelta(days=1):
@@ -41,42 +41,42 @@ def day_name(day: date, today: date) -> str:
 
 
 def short_day(day: date) -> str:
-    """`"22 Nov"`."""
+    """Format a day as `"22 Nov"`."""
     # Translators: a date format of Django's, "22 Nov"
     return date_format(day, _("j M"))
 
 
 def weekday(day: date) -> str:
-    """`"Sun 22"`, where the month is clear."""
+    """Format a day as `"Sun 22"`, for places where the month is clear."""
     # Translators: a date format of Django's, "Sun 22"
     return date_format(day, _("D j"))
 
 
 def weekday_and_day(day: date) -> str:
-    """`"Sun 22 Nov"`."""
+    """Format a day as `"Sun 22 Nov"`."""
     # Translators: a date format of Django's, "Sun 22 Nov"
     return date_format(day, _("D j M"))
 
 
 def long_day(day: date) -> str:
-    """`"Sunday 22 November 2026"`."""
+    """Format a day as `"Sunday 22 November 2026"`."""
     # Translators: a date format of Django's, "Sunday 22 November 2026"
     return date_format(day, _("l j F Y"))
 
 
 def clock(moment: datetime, zone: tzinfo) -> str:
-    """`"10:15"` in that zone; 24 hours in every language, as is usual in care."""
+    """Format a time of day in `zone` as `"10:15"`: 24-hour in every language, as usual in care."""
     return moment.astimezone(zone).strftime("%H:%M")
 
 
 def since_start(offset: timedelta) -> str:
-    """`"+0:02:31"`: for what has no time of day one could believe."""
+    """Format an offset as `"+0:02:31"`, for sessions whose time of day can't be trusted."""
     seconds = int(offset.total_seconds())
     return f"+{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def zone_words(zone: tzinfo, moment: datetime) -> str:
-    """`"Europe/Berlin, UTC+1"`: the name and what it meant at that moment."""
+    """Return the zone's name and its UTC offset at `moment`: `"Europe/Berlin, UTC+1"`."""
     offset = moment.astimezone(zone).utcoffset() or timedelta()
     hours, minutes = divmod(abs(int(offset.total_seconds())) // 60, 60)
     sign = "−" if offset < timedelta() else "+"  # noqa: RUF001 a real minus
@@ -86,12 +86,15 @@ def zone_words(zone: tzinfo, moment: datetime) -> str:
 
 
 def number(value: float, decimals: int) -> str:
-    """`"29"` of 28.999…: rounded, in the reader's language. Django's own would cut it off."""
+    """Format a rounded number in the reader's language: 28.999… is `"29"`.
+
+    Django's `number_format` alone would truncate.
+    """
     return number_format(round(value, decimals), decimals)
 
 
 def signed(value: float, decimals: int) -> str:
-    """`"+0.4"`, `"−1.2"`, `"±0"`: a difference, in the reader's language."""  # noqa: RUF002
+    """Format a difference in the reader's language: `"+0.4"`, `"−1.2"`, `"±0"`."""  # noqa: RUF002
     rounded = round(value, decimals)
     sign = "±" if not rounded else "+" if rounded > 0 else "−"  # noqa: RUF001 a real minus
     return sign + number_format(abs(rounded), decimals)
