@@ -1,4 +1,4 @@
-"""People: accounts, log-in, sharing, institutions, and who may see whom.
+"""People: accounts, log-in, sharing, institutions, and permissions.
 
-Imports `common` only. Begin with models.py, then access.py: it alone decides who sees whom.
+Imports only `common`. Start with models.py, then access.py, which decides who may see whom.
 """

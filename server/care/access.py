@@ -1,4 +1,4 @@
-"""Who may see whom: the one place that decides, and the log that people can read."""
+"""Decide who may see whom, in this one place, and write the access log."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,16 +11,15 @@ from django.utils import timezone
 
 from server.care.models import COLUMNS, AccessLog, CareLink, Permission, Person
 
-# A page that refreshes itself is one look, not hundreds.
+# A page that refreshes itself is logged as one look, not as hundreds.
 ONE_LOOK = timedelta(minutes=10)
 ALL = frozenset(Permission)
 
 
 def visible_people(viewer: Person, permission: Permission = Permission.HISTORY) -> QuerySet[Person]:
-    """The viewer and everybody who gives the viewer this permission now, by name.
+    """Return the viewer and all people who grant the viewer this permission now, by user name.
 
-    Rank opens nothing: staff, superusers and an institution's admins see whom they are linked to,
-    like everybody else.
+    Roles grant no access: staff, superusers and institution admins need a link like everyone else.
     """
     given = open_links(viewer).filter(**{COLUMNS[permission]: True})
     return Person.objects.filter(Q(pk=viewer.pk) | Q(pk__in=given.values("person"))).order_by(
@@ -31,7 +30,10 @@ def visible_people(viewer: Person, permission: Permission = Permission.HISTORY) 
 def person_for(
     viewer: Person, username: str | None, permission: Permission = Permission.HISTORY
 ) -> Person:
-    """The person asked for, or the viewer; `Http404` for anybody the viewer may not see so."""
+    """Return the person with this user name; the viewer if it is `None`.
+
+    Raises `Http404` if the viewer lacks the permission.
+    """
     if username is None or username == viewer.username:
         return viewer
     if "\x00" in username:  # PostgreSQL refuses it in a query
@@ -43,7 +45,7 @@ def person_for(
 
 
 def permissions(viewer: Person, person: Person) -> frozenset[Permission]:
-    """What the viewer may do with the person now: all with oneself, none with a stranger."""
+    """Return the viewer's permissions for the person: all for themselves, none for a stranger."""
     if viewer.pk == person.pk:
         return ALL
     link = open_links(viewer).filter(person=person).first()
@@ -51,25 +53,28 @@ def permissions(viewer: Person, person: Person) -> frozenset[Permission]:
 
 
 def permissions_by_person(viewer: Person) -> dict[int, frozenset[Permission]]:
-    """The same for everybody with whom the viewer may do anything, by their key: one query."""
+    """Return the viewer's permissions for all people who grant any, by primary key."""
     links = {link.person_id: link.permissions for link in open_links(viewer)}
     return {viewer.pk: ALL} | {pk: given for pk, given in links.items() if given}
 
 
 def people_seen(viewer: Person) -> tuple[list[Person], dict[int, frozenset[Permission]]]:
-    """Those whose sessions, past or under way, the viewer may see, by name; and what is given."""
+    """Return the people whose past or current sessions the viewer may see, and all permissions.
+
+    The people are ordered by user name; the permissions are those of `permissions_by_person`.
+    """
     looks = {Permission.HISTORY, Permission.LIVE}
     given = {pk: each for pk, each in permissions_by_person(viewer).items() if each & looks}
     return list(Person.objects.filter(pk__in=given).order_by("username")), given
 
 
 def open_links(caregiver: Person) -> QuerySet[CareLink]:
-    """The caregiver's links that have not ended."""
+    """Return the caregiver's links that have not ended."""
     return CareLink.objects.filter(caregiver=caregiver, ended_at=None)
 
 
 def note_looks(viewer: Person, people: Iterable[Person], what: str) -> None:
-    """`note_look` for several people at once, in a number of queries that does not grow."""
+    """Call `note_look` for several people at once, with a fixed number of queries."""
     others = [person for person in people if person.pk != viewer.pk]
     now = timezone.now()
     with transaction.atomic():
@@ -97,7 +102,10 @@ def note_looks(viewer: Person, people: Iterable[Person], what: str) -> None:
 
 
 def note_look(viewer: Person, person: Person, what: str, session_id: UUID | None = None) -> None:
-    """Tell `person` that `viewer` looked; the same look within ten minutes is one entry."""
+    """Record in `person`'s access log that `viewer` looked.
+
+    The same look within ten minutes counts up the existing entry.
+    """
     if viewer.pk == person.pk:
         return
     now = timezone.now()

@@ -1,4 +1,4 @@
-"""Accounts: who may make one, first passwords, and changing them."""
+"""Accounts: signing up, activating an account, and changing passwords."""
 
 from typing import Literal, cast
 
@@ -16,33 +16,36 @@ SignUp = Literal["open", "invited", "closed"]
 
 
 def sign_up_mode() -> SignUp:
-    """`open`: anybody may make an account. `invited`: with an invitation. `closed`: nobody."""
+    """Return who may create an account: anyone, only people with an invitation, or nobody."""
     return cast(SignUp, settings.SIGN_UP)
 
 
 def may_sign_up(invitation: Invitation | None) -> bool:
-    """Whether whoever holds that invitation, or none, may make an account now."""
+    """Return whether a visitor with this invitation, or without one, may create an account."""
     return sign_up_mode() == "open" or (sign_up_mode() == "invited" and invitation is not None)
 
 
 def sign_up(
     username: str, password: str, *, name: str = "", timezone: str = "UTC", language: str = "en"
 ) -> Person:
-    """A new account. Raises `ValidationError`, by field."""
+    """Create an account. Raises `ValidationError` with the errors by field."""
     person = Person(username=username, timezone=timezone, language=language, first_name=name)
     set_checked_password(person, password)
     person.full_clean()
     try:
         with transaction.atomic():
             person.save()
-    except IntegrityError:  # somebody was quicker
+    except IntegrityError:  # taken since `full_clean`
         raise ValidationError({"username": _("This name is taken.")}) from None
     note(person, AuditEvent.SIGN_UP, person)
     return person
 
 
 def activate(activation: Activation, password: str) -> Person:
-    """The person's first password. Raises `ValidationError`, or `NotACodeError`: used meanwhile."""
+    """Set the first password of the person's account.
+
+    Raises `ValidationError`, or `NotACodeError` if the activation has been used in the meantime.
+    """
     person = activation.person
     set_checked_password(person, password)
     with transaction.atomic():
@@ -51,20 +54,23 @@ def activate(activation: Activation, password: str) -> Person:
         activation.use()
         unset = Person.objects.filter(pk=person.pk, password__startswith="!")
         if not unset.update(password=person.password):
-            raise NotACodeError  # it has a password: this is no way to another
+            raise NotACodeError  # the account has a password; an activation must not replace it
         note(person, AuditEvent.SIGN_UP, person, "activated")
     return person
 
 
 def change_password(person: Person, password: str) -> None:
-    """Every browser's session but the one that asks ends. Raises `ValidationError`."""
+    """Change the password, which logs out all browsers. Raises `ValidationError`.
+
+    The caller keeps its own session with `update_session_auth_hash`.
+    """
     set_checked_password(person, password)
     person.save(update_fields=["password"])
     note(person, AuditEvent.PASSWORD_CHANGED, person)
 
 
 def set_checked_password(person: Person, password: str) -> None:
-    """Not saved. Raises `ValidationError` for one that Django's validators refuse."""
+    """Validate and set the password without saving. Raises `ValidationError` if it is too weak."""
     try:
         validate_password(password, person)
     except ValidationError as error:

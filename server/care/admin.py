@@ -1,7 +1,8 @@
-"""People, links, institutions and both logs in the admin site.
+"""The admin pages of people, links, institutions, the access log and the audit log.
 
-Rank opens nothing here either: nobody is linked to anybody, no password that is in use is set, and
-no second factor is seen. Who administers the server does that from its shell, where it is noted.
+Admins get no access to measurements here: they can't create links, set the password of an existing
+account, or see second factors. The server's operator does that with `blink-server`, which records
+it in the audit log.
 """
 
 from typing import Any
@@ -39,17 +40,17 @@ LINK_FIELDS = (
     "ended_at",
 )
 admin.site.site_header = admin.site.site_title = "Blinklog"
-admin.site.unregister([StaticDevice, TOTPDevice])  # they show what only their person may know
+admin.site.unregister([StaticDevice, TOTPDevice])  # these pages show people's secrets
 
 
 @admin.register(Person)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic for the checker alone
-    """Django's own, with zone and language, and without the password."""
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic only for the type checker
+    """Django's user admin with time zone and language, and without the password."""
 
     list_display = ["username", "first_name", "last_name", "timezone", "is_active", "is_staff"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A new account gets a password; one that there is has its own."""
+        """Show the password fields only for new accounts."""
         if obj is None:
             return super().get_fieldsets(request, obj)
         fieldsets = [
@@ -59,15 +60,16 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic for the checke
         return [*fieldsets, ("Blinklog", {"fields": ["timezone", "language"]})]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Devices have to be shut out first and sessions buried: `blink-server delete-account`."""
+        """Return False: use `blink-server delete-account`, which also revokes devices and deletes
+        sessions."""
         return False
 
     def user_change_password(self, *_: Any, **__: Any) -> HttpResponse:
-        """Whoever sets a password can log in with it, and see."""
+        """Raise `PermissionDenied`: an admin who sets a password could log in as that person."""
         raise PermissionDenied
 
     def save_model(self, request: HttpRequest, obj: Person, form: Any, change: bool) -> None:
-        """Who made an account, and who gave or took a rank, is noted."""
+        """Save, and record new accounts and changed roles in the audit log."""
         super().save_model(request, obj, form, change)
         actor = request.user if isinstance(request.user, Person) else None
         if not change:
@@ -79,7 +81,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic for the checke
 
 @admin.register(CareLink)
 class CareLinkAdmin(BaseAdmin):
-    """Who may see whom: to look at, and to end."""
+    """Links between caregivers and people, which can be viewed and ended."""
 
     list_display = ["caregiver", "person", "created_at", "ended_at"]
     list_select_related = ["caregiver", "person"]
@@ -88,22 +90,22 @@ class CareLinkAdmin(BaseAdmin):
     readonly_fields = LINK_FIELDS[:-1]
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        """A link comes from an invitation that was accepted."""
+        """Return False: links are created by accepting an invitation."""
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:  # noqa: ARG002
-        """One that has ended stays so."""
+        """Make `ended_at` read-only once set, so that an ended link can't be reopened."""
         ended = obj is not None and obj.ended_at is not None
         return LINK_FIELDS if ended else LINK_FIELDS[:-1]
 
     def save_model(self, request: HttpRequest, obj: CareLink, *_: Any, **__: Any) -> None:
-        """Its person is told."""
+        """End the link if `ended_at` is set, and record it in the person's audit log."""
         if obj.ended_at and obj.end() and isinstance(request.user, Person):
             note(request.user, AuditEvent.LINK_ENDED, obj.person, obj.caregiver.username)
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as above
-    """Who belongs to it."""
+    """The members of an institution."""
 
     model = Membership
     extra = 1
@@ -112,7 +114,7 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as abov
 
 @admin.register(Institution)
 class InstitutionAdmin(BaseAdmin):
-    """Homes, clinics, studies."""
+    """Institutions: homes, clinics, studies."""
 
     list_display = ["name", "created_at"]
     search_fields = ["name"]
@@ -121,7 +123,7 @@ class InstitutionAdmin(BaseAdmin):
 
 @admin.register(PersonToken)
 class PersonTokenAdmin(TokenAdmin):
-    """Issued by logging in."""
+    """People's API tokens, which logging in to the API issues."""
 
     list_display = ["prefix", "person", "created_at", "last_used_at", "revoked_at"]
     list_select_related = ["person"]
@@ -130,7 +132,7 @@ class PersonTokenAdmin(TokenAdmin):
 
 @admin.register(AccessLog)
 class AccessLogAdmin(ReadOnlyAdmin):
-    """Who looked at whom."""
+    """The access log: who looked at whose data."""
 
     list_display = ["person", "viewer_name", "what", "first_at", "last_at", "views"]
     list_select_related = ["person"]
@@ -139,7 +141,7 @@ class AccessLogAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Who did what. Nobody takes anything out of it."""
+    """The audit log. Its entries can't be deleted."""
 
     list_display = ["at", "event", "actor_name", "subject_name", "detail"]
     list_filter = ["event"]
@@ -147,5 +149,5 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Not even who administers it."""
+        """Return False, for superusers too."""
         return False

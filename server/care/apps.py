@@ -7,5 +7,5 @@ class CareConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen for log-ins."""
-        from server.care import signals  # noqa: F401 connects itself
+        """Connect the signal handlers."""
+        from server.care import signals  # noqa: F401 connects its handlers on import

@@ -1,6 +1,6 @@
-"""The audit log: what was done about accounts, sharing, devices and data, and by whom.
+"""The audit log of actions on accounts, sharing, devices and data.
 
-No measurement and no secret is ever written to it.
+It never contains measurements or secrets.
 """
 
 from django.db.models import Q, QuerySet
@@ -16,9 +16,10 @@ def note(
     *,
     institution: Institution | None = None,
 ) -> None:
-    """Append that `actor` (`None`: nobody we know, or the server itself) did `event`.
+    """Append an entry: `actor` did `event`, one of `AuditEvent`, to `subject`.
 
-    `event` is one of `AuditEvent`. `institution`: in whose administration, if in one's.
+    An `actor` of `None` is an unknown person or the server itself. `institution` is set if the
+    actor acted as its admin.
     """
     AuditEntry.objects.create(
         event=event,
@@ -32,5 +33,5 @@ def note(
 
 
 def entries_of(person: Person) -> QuerySet[AuditEntry]:
-    """What the person did, and what was done about them, newest first."""
+    """Return the entries whose actor or subject is the person, newest first."""
     return AuditEntry.objects.filter(Q(subject=person) | Q(actor=person))

@@ -1,4 +1,4 @@
-"""Requests that only a person may make."""
+"""Permission checks for requests that only people, not devices, may make."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from server.care.models import Person
 
 
 def person_of(request: Request) -> Person:
-    """The person who makes a request that only people may make."""
+    """Return the person who makes the request. Raises `PermissionDenied` for a device."""
     if not isinstance(request.user, Person):
         raise PermissionDenied
     return request.user
 
 
 class IsPerson(BasePermission):
-    """Somebody who is logged in; a device reads nothing."""
+    """Allows logged-in people. Devices may only write."""
 
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002
-        """Whether they may."""
+        """Return whether the user is a person."""
         return isinstance(request.user, Person)

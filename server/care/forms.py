@@ -1,4 +1,4 @@
-"""The forms of the pages of sharing and accounts. What is right is said by the models."""
+"""Forms of the sharing and account pages. The models validate the values."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from server.care.models import Permission, Person
 LONGEST_PASSWORD = 4096
 PERMISSION_WORDS = {
     Permission.HISTORY: _("See past sessions"),
-    Permission.LIVE: _("See a session under way, and whether the device is on"),
+    Permission.LIVE: _("See the current session, and whether the device is online"),
     Permission.CONTROL: _("Start and stop sessions"),
-    Permission.ALERTS: _("Be told when something is unusual"),
+    Permission.ALERTS: _("Get alerts when something is unusual"),
 }
 CHOICES = [(each.value, words) for each, words in PERMISSION_WORDS.items()]
 
@@ -27,10 +27,10 @@ def _password(label: Any, autocomplete: str) -> forms.CharField:
 
 
 class PermissionsForm(forms.Form):
-    """Which permissions a caregiver has."""
+    """The permissions of a caregiver."""
 
     may = forms.MultipleChoiceField(
-        label=_("What they may do"),
+        label=_("Permissions"),
         choices=CHOICES,
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -38,16 +38,16 @@ class PermissionsForm(forms.Form):
 
 
 class InvitationForm(PermissionsForm):
-    """For whom, what they may, and for how long the code works."""
+    """A new invitation: a note on whom it is for, its permissions, and how long it is valid."""
 
     name = forms.CharField(
-        label=_("For whom"),
+        label=_("Who it is for"),
         max_length=100,
         required=False,
-        help_text=_("Only for you, to know later whom you invited."),
+        help_text=_("Only you see this. It helps you remember whom you invited."),
     )
     days = forms.TypedChoiceField(
-        label=_("The code works for"),
+        label=_("Code valid for"),
         coerce=int,
         initial=7,
         choices=[(1, _("1 day")), (7, _("7 days")), (30, _("30 days"))],
@@ -56,7 +56,7 @@ class InvitationForm(PermissionsForm):
 
 
 class CodeForm(forms.Form):
-    """A code that somebody was given."""
+    """An invitation or activation code."""
 
     code = forms.CharField(
         label=_("Code"),
@@ -68,16 +68,16 @@ class CodeForm(forms.Form):
 
 
 class NewPasswordForm(forms.Form):
-    """A password, twice."""
+    """A new password, entered twice."""
 
     password = _password(_("Password"), "new-password")
-    again = _password(_("Password again"), "new-password")
+    again = _password(_("Repeat password"), "new-password")
 
     def clean(self) -> dict[str, Any]:
-        """Both are the same."""
+        """Check that both passwords match."""
         cleaned = super().clean() or {}
         if cleaned.get("password") != cleaned.get("again") and not self.errors:
-            self.add_error("again", _("The two passwords are not the same."))
+            self.add_error("again", _("The two passwords don't match."))
         return cleaned
 
 
@@ -102,31 +102,31 @@ class SignUpForm(NewPasswordForm):
 
 
 class ChangePasswordForm(NewPasswordForm):
-    """The old one, and a new one twice."""
+    """The current password, and a new one entered twice."""
 
-    old = _password(_("Password until now"), "current-password")
+    old = _password(_("Current password"), "current-password")
     field_order = ["old", "password", "again"]
 
 
 class PasswordForm(forms.Form):
-    """The password once more, before something that matters."""
+    """The current password, to confirm a sensitive action."""
 
     password = _password(_("Your password"), "current-password")
 
 
 class SecondFactorCodeForm(PasswordForm):
-    """What the authenticator shows, and the password: an open browser is not enough."""
+    """The authenticator's code and the password, so that an unattended browser is not enough."""
 
     code = forms.CharField(
-        label=_("Code that the app shows"),
+        label=_("Code from the app"),
         max_length=32,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
     )
     field_order = ["code", "password"]
 
 
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the checker alone
-    """How others call the person, and in which zone and language they live."""
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for the type checker
+    """The person's name, time zone and language."""
 
     class Meta:
         model = Person
@@ -137,7 +137,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the 
             "timezone": _("Time zone"),
             "language": _("Language"),
         }
-        help_texts = {"timezone": _("Such as Europe/Berlin. Your days begin and end by it.")}
+        help_texts = {
+            "timezone": _("For example Europe/Berlin. Your days begin and end in this time zone.")
+        }
 
 
 class MemberForm(forms.Form):

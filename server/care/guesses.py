@@ -1,7 +1,7 @@
-"""Counting wrong guesses, of whatever kind, and saying when there were too many.
+"""Rate limits on wrong passwords and codes.
 
-They are kept in the database, so that all server processes count together, and as keyed hashes:
-what was typed as a name may have been a password.
+Failures are stored in the database, so that all server processes share the counts. Names are stored
+as keyed hashes, because people sometimes type a password into the name field.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from server.care.models import LoginFailure
 
 WINDOW = timedelta(minutes=15)
 
-# What is counted against, and how many of it `WINDOW` bears.
+# Key to count failures by -> maximum number of failures within `WINDOW`.
 Limits = Mapping[str, int]
 
 
 def client_address(request: HttpRequest | None) -> str:
-    """Of the client, as the outermost trusted proxy saw it."""
+    """Return the client's address as the outermost trusted proxy saw it."""
     if request is None:
         return ""
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
@@ -33,7 +33,7 @@ def client_address(request: HttpRequest | None) -> str:
 
 
 def too_many(limits: Limits) -> bool:
-    """Whether one of the limits is reached: the next guess is not even looked at."""
+    """Return whether a limit is reached; the next attempt must then be refused unchecked."""
     most = _hashed(limits)
     recent = LoginFailure.objects.filter(key__in=most, at__gt=timezone.now() - WINDOW)
     counts = recent.values("key").annotate(n=Count("id")).values_list("key", "n")
@@ -41,7 +41,7 @@ def too_many(limits: Limits) -> bool:
 
 
 def note(limits: Limits) -> None:
-    """Count one failure, and forget those that no longer matter."""
+    """Count one failure, and delete old ones."""
     now = timezone.now()
     LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()
     LoginFailure.objects.bulk_create(LoginFailure(key=key, at=now) for key in _hashed(limits))

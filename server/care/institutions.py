@@ -1,7 +1,7 @@
-"""An institution's admins: accounts, devices and links of its members, and nobody's measurements.
+"""What an institution's admins can manage: members' accounts, devices and links.
 
-Nothing here gives a permission to see: `access.py` knows no institution. An admin never learns or
-sets a password that is in use: a new account is opened by its person, with a code.
+Admins see no measurements: `access.py` ignores institutions. They never learn or set the password
+of an account in use: the owner of a new account sets the first password with an activation code.
 """
 
 from django.core.exceptions import ValidationError
@@ -24,14 +24,14 @@ from server.care.models import (
 
 
 def administered_by(person: Person) -> Institution | None:
-    """The institution that the person administers, if one."""
+    """Return the institution that the person administers, or `None`."""
     found = Membership.objects.filter(person=person, role=Role.ADMIN).select_related("institution")
     membership = found.first()
     return membership.institution if membership else None
 
 
 def institution_of(admin: Person) -> Institution:
-    """The same; `Http404` for who administers none."""
+    """Return the institution that the person administers. Raises `Http404` if there is none."""
     found = administered_by(admin)
     if found is None:
         raise Http404
@@ -39,7 +39,7 @@ def institution_of(admin: Person) -> Institution:
 
 
 def members(institution: Institution) -> QuerySet[Person]:
-    """Its people, by name."""
+    """Return the institution's members by user name."""
     return (
         Person.objects.filter(membership__institution=institution)
         .select_related("membership")
@@ -48,7 +48,7 @@ def members(institution: Institution) -> QuerySet[Person]:
 
 
 def member(institution: Institution, username: str) -> Person:
-    """One of its people; `Http404` for anybody else."""
+    """Return the member with this user name. Raises `Http404` for anyone else."""
     if "\x00" in username:
         raise Http404
     found = members(institution).filter(username=username).first()
@@ -58,7 +58,7 @@ def member(institution: Institution, username: str) -> Person:
 
 
 def links_of(person: Person) -> QuerySet[CareLink]:
-    """Who sees the person, and whom the person sees, now."""
+    """Return the person's open links, as the person shared and as caregiver."""
     open_links = CareLink.objects.filter(ended_at=None).select_related("caregiver", "person")
     return open_links.filter(person=person) | open_links.filter(caregiver=person)
 
@@ -66,9 +66,9 @@ def links_of(person: Person) -> QuerySet[CareLink]:
 def create_member(
     admin: Person, institution: Institution, username: str, name: str, timezone: str, language: str
 ) -> tuple[Person, str]:
-    """A new account without a password, and the code that sets its first one, shown this once.
+    """Create an account without a password; return it with its activation code.
 
-    Raises `ValidationError`, by field.
+    Raises `ValidationError` with the errors by field.
     """
     person = Person(username=username, first_name=name, timezone=timezone, language=language)
     person.set_unusable_password()
@@ -79,17 +79,19 @@ def create_member(
             Membership.objects.create(institution=institution, person=person)
     except IntegrityError:
         raise ValidationError({"username": _("This name is taken.")}) from None
-    note(admin, AuditEvent.SIGN_UP, person, "made by an admin", institution=institution)
+    note(admin, AuditEvent.SIGN_UP, person, "created by an admin", institution=institution)
     return person, activation_code(admin, institution, person)
 
 
 def activation_code(admin: Person, institution: Institution, person: Person) -> str:
-    """The next code for an account that nobody has opened yet, in place of any before.
+    """Issue a new activation code for an account without a password; revoke earlier codes.
 
-    Raises `ValidationError` for one that has a password: it is its person's own.
+    Raises `ValidationError` if the account has a password.
     """
     if person.has_usable_password():
-        raise ValidationError(_("This account is in use: its password is its person's own."))
+        raise ValidationError(
+            _("This account already has a password. Only its owner can change it.")
+        )
     for old in Activation.live().filter(person=person):
         old.withdraw()
     _made, text = Activation.issue(person=person)
@@ -97,27 +99,30 @@ def activation_code(admin: Person, institution: Institution, person: Person) -> 
     return text
 
 
-def take_in(institution: Institution, person: Person) -> None:
-    """By the operator alone. Raises `ValidationError` for who belongs to another one."""
+def add_member(institution: Institution, person: Person) -> None:
+    """Add a member. Only the operator may do this.
+
+    Raises `ValidationError` if the person belongs to another institution.
+    """
     mine, _is_new = Membership.objects.get_or_create(
         person=person, defaults={"institution": institution}
     )
     if mine.institution_id != institution.pk:
-        raise ValidationError(f"{person.username} belongs to {mine.institution}")
+        raise ValidationError(f"{person.username} already belongs to {mine.institution}")
 
 
-def take_out(institution: Institution, person: Person) -> None:
-    """By the operator alone; the account stays."""
+def remove_member(institution: Institution, person: Person) -> None:
+    """Remove a member but keep the account. Only the operator may do this."""
     if Membership.objects.filter(institution=institution, person=person).delete()[0]:
         note(None, AuditEvent.ROLE_CHANGED, person, "left", institution=institution)
 
 
 def set_role(institution: Institution, person: Person, role: str) -> None:
-    """By the operator alone: no admin makes another."""
+    """Change a member's role. Only the operator may do this: admins can't appoint admins."""
     Membership.objects.filter(institution=institution, person=person).update(role=Role(role))
     note(None, AuditEvent.ROLE_CHANGED, person, str(role), institution=institution)
 
 
 def log_of(institution: Institution) -> QuerySet[AuditEntry]:
-    """What was done in its administration, newest first."""
+    """Return the audit entries of the institution's administration, newest first."""
     return AuditEntry.objects.filter(institution=institution)

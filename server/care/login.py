@@ -1,6 +1,6 @@
-"""Logging in by name and password, at every door alike, with a limit on guesses.
+"""Log-in by user name and password with a rate limit, for pages and API alike.
 
-Failures are counted by name and address together, by address, and by name, over `WINDOW`.
+Failures within `WINDOW` are counted by name and address together, by address, and by name.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from server.care.models import AuditEvent, Person
 
 __all__ = ["WINDOW", "RateLimitedBackend", "client_address", "note_failure", "too_many_failures"]
 
-# A person who mistypes needs a few; an institution shares one address; nobody needs a hundred.
+# A person who mistypes needs a few attempts, and an institution's people share one address.
 MOST_BY_NAME_AND_ADDRESS = 10
 MOST_BY_ADDRESS = 50
 MOST_BY_NAME = 100
@@ -32,17 +32,17 @@ def _limits(request: HttpRequest | None, username: str) -> guesses.Limits:
 
 
 def too_many_failures(request: HttpRequest | None, username: str) -> bool:
-    """Whether this name at this address must wait before its next guess is looked at."""
+    """Return whether the rate limit for this name and address is reached."""
     return guesses.too_many(_limits(request, username))
 
 
 def note_failure(request: HttpRequest | None, username: str) -> None:
-    """Count one failure."""
+    """Count one failed log-in."""
     guesses.note(_limits(request, username))
 
 
 class RateLimitedBackend(ModelBackend):
-    """Django's own check of a password, after the limit and with failures counted."""
+    """Django's password check with a rate limit."""
 
     def authenticate(
         self,
@@ -51,7 +51,10 @@ class RateLimitedBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> Person | None:
-        """The person, `None` for a wrong password; `PermissionDenied` while there were too many."""
+        """Return the person, or `None` for a wrong name or password.
+
+        Raises `PermissionDenied` while the rate limit is reached.
+        """
         if username is None or password is None or "\x00" in username:
             return None
         if too_many_failures(request, username):

@@ -1,4 +1,4 @@
-"""People, links between them, who looked at whom, and who did what."""
+"""Models of people, the links between them, institutions, the access log and the audit log."""
 
 import zoneinfo
 from collections.abc import Collection
@@ -18,21 +18,22 @@ from server.common.tokens import HashedToken
 
 
 def validate_timezone(name: str) -> None:
-    """Refuse what is not an IANA zone of this machine."""
+    """Raise `ValidationError` if this machine doesn't know an IANA zone of this name."""
     if name not in zoneinfo.available_timezones():
         raise ValidationError(
-            _("“%(name)s” is not a time zone, such as Europe/Berlin."), params={"name": name}
+            _("“%(name)s” is not a time zone. Use a name like Europe/Berlin."),
+            params={"name": name},
         )
 
 
 class Person(AbstractUser):
-    """Somebody who is measured, cares for somebody, or both."""
+    """A user: someone who is measured, a caregiver, or both."""
 
     timezone = models.CharField(
         max_length=64,
         default="UTC",
         validators=[validate_timezone],
-        help_text="IANA name: today, and sessions that don't say their own zone, are judged by it",
+        help_text="IANA name. Used for today's date, and for sessions without a time zone",
     )
     language = models.CharField(max_length=8, default="en", choices=settings.LANGUAGES)
 
@@ -42,7 +43,7 @@ class Person(AbstractUser):
 
     @property
     def label(self) -> str:
-        """How this person is called on a page."""
+        """The name to show on pages."""
         return self.get_full_name() or self.username
 
     @property
@@ -52,7 +53,7 @@ class Person(AbstractUser):
 
 
 class Permission(models.TextChoices):
-    """What is given to a caregiver: past sessions, the one under way, start and stop, be told."""
+    """A caregiver's permissions: see past sessions, see the current one, start and stop, alerts."""
 
     HISTORY = "history", _("History")
     LIVE = "live", _("Live")
@@ -60,7 +61,7 @@ class Permission(models.TextChoices):
     ALERTS = "alerts", _("Alerts")
 
 
-# The column in which each is kept, of a link and of an invitation to one.
+# The column of each permission in links and invitations.
 COLUMNS = {
     Permission.HISTORY: "may_see_history",
     Permission.LIVE: "may_see_live",
@@ -70,7 +71,7 @@ COLUMNS = {
 
 
 class Permitting(models.Model):
-    """The permissions given. Viewing is on by default; control and alerts must be granted."""
+    """Permission columns. Viewing is on by default; control and alerts must be granted."""
 
     may_see_history = models.BooleanField(default=True)
     may_see_live = models.BooleanField(default=True)
@@ -82,17 +83,17 @@ class Permitting(models.Model):
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """Those that are given."""
+        """The granted permissions."""
         return frozenset(each for each, column in COLUMNS.items() if getattr(self, column))
 
     def permit(self, permissions: Collection[str]) -> None:
-        """Give these and no other; not saved."""
+        """Grant exactly these permissions, without saving."""
         for permission, column in COLUMNS.items():
             setattr(self, column, permission in permissions)
 
 
 class CareLink(Permitting):
-    """`caregiver` may do what is permitted with `person`, from `created_at` until `ended_at`."""
+    """`caregiver` has permissions for `person` from `created_at` until `ended_at`."""
 
     caregiver = models.ForeignKey(Person, models.CASCADE, related_name="caring_for")
     person = models.ForeignKey(Person, models.CASCADE, related_name="cared_for_by")
@@ -116,9 +117,9 @@ class CareLink(Permitting):
         return f"{self.caregiver} → {self.person}"
 
     def end(self) -> bool:
-        """From the next request on, the caregiver sees nothing of this person.
+        """End the link, effective from the next request.
 
-        Whether it had not ended before.
+        Returns False if it had already ended.
         """
         self.ended_at = self.ended_at or now()
         rows = CareLink.objects.filter(pk=self.pk, ended_at=None)
@@ -126,12 +127,12 @@ class CareLink(Permitting):
 
 
 class Invitation(HashedCode, Permitting):
-    """Lets whoever accepts it become a caregiver of `person`, with these permissions.
+    """An invitation: whoever accepts it becomes a caregiver of `person` with these permissions.
 
-    `name`: for whom it is meant, in the person's words.
+    `name` is the person's own note on whom the invitation is for.
     """
 
-    LENGTH = 12  # it lives longer than a code that is typed from one screen to the next
+    LENGTH = 12  # longer than other codes, because it is valid for longer
     LIFE = timedelta(days=7)
     LONGEST_LIFE = timedelta(days=30)
     MOST_LIVE = 20
@@ -145,7 +146,7 @@ class Invitation(HashedCode, Permitting):
 
 
 class Activation(HashedCode):
-    """Sets the first password of `person`, whose account an institution's admin made."""
+    """Allows `person` to set the first password of an account that an institution admin created."""
 
     LENGTH = 12
     LIFE = timedelta(days=7)
@@ -158,11 +159,11 @@ class Activation(HashedCode):
 
 
 class PersonToken(HashedToken):
-    """Opens the API for a person, in place of a browser's session."""
+    """A person's API token, used instead of a browser session."""
 
     KIND = "blp_"
     HOLDER = FETCHED = "person"
-    MOST_LIVE = 20  # a phone, a script or two, some forgotten; not an unbounded pile
+    MOST_LIVE = 20  # enough for phones, scripts and forgotten ones
 
     person = models.ForeignKey(Person, models.CASCADE, related_name="tokens")
 
@@ -189,9 +190,9 @@ class AccessLog(models.Model):
 
 
 class Institution(models.Model):
-    """A home, a clinic, a study: its admins look after its members' accounts, devices and links.
+    """A home, clinic or study, whose admins manage its members' accounts, devices and links.
 
-    They see nobody's measurements by that: nothing in `access.py` asks for an institution.
+    This gives admins no access to measurements: `access.py` ignores institutions.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -205,14 +206,14 @@ class Institution(models.Model):
 
 
 class Role(models.TextChoices):
-    """Of somebody in an institution."""
+    """A member's role in an institution."""
 
     ADMIN = "admin", _("Administrator")
     MEMBER = "member", _("Member")
 
 
 class Membership(models.Model):
-    """Somebody belongs to an institution: to one at most, so that it is clear who administers."""
+    """A person's membership in an institution: at most one, so that it is clear who administers."""
 
     institution = models.ForeignKey(Institution, models.CASCADE, related_name="memberships")
     person = models.OneToOneField(Person, models.CASCADE, related_name="membership")
@@ -227,28 +228,28 @@ class Membership(models.Model):
 
 
 class AuditEvent(models.TextChoices):
-    """What the audit log keeps."""
+    """The kinds of entries in the audit log."""
 
     LOGIN = "login", _("Logged in")
     LOGIN_FAILED = "login_failed", _("Log-in failed")
     LOGOUT = "logout", _("Logged out")
-    SIGN_UP = "sign_up", _("Account made")
+    SIGN_UP = "sign_up", _("Account created")
     PASSWORD_CHANGED = "password_changed", _("Password changed")
     SECOND_FACTOR_ON = "second_factor_on", _("Second factor on")
     SECOND_FACTOR_OFF = "second_factor_off", _("Second factor off")
-    TOKEN_ISSUED = "token_issued", _("App let in")
-    TOKEN_REVOKED = "token_revoked", _("App shut out")
-    INVITED = "invited", _("Invited somebody")
+    TOKEN_ISSUED = "token_issued", _("App given access")
+    TOKEN_REVOKED = "token_revoked", _("App access revoked")
+    INVITED = "invited", _("Invitation created")
     INVITATION_ENDED = "invitation_ended", _("Invitation withdrawn")
     LINK_ACCEPTED = "link_accepted", _("Invitation accepted")
     LINK_CHANGED = "link_changed", _("Permissions changed")
     LINK_ENDED = "link_ended", _("Sharing ended")
-    CODE_MADE = "code_made", _("Device code made")
+    CODE_MADE = "code_made", _("Device code created")
     DEVICE_CLAIMED = "device_claimed", _("Device added")
     DEVICE_RENAMED = "device_renamed", _("Device renamed")
     DEVICE_ROTATED = "device_rotated", _("Device credentials renewed")
     DEVICE_REVOKED = "device_revoked", _("Device revoked")
-    DEVICE_REASSIGNED = "device_reassigned", _("Device given to somebody else")
+    DEVICE_REASSIGNED = "device_reassigned", _("Device reassigned")
     ROLE_CHANGED = "role_changed", _("Role changed")
     EXPORTED = "exported", _("Data exported")
     DELETED = "deleted", _("Data deleted")
@@ -257,14 +258,15 @@ class AuditEvent(models.TextChoices):
 
 
 def audit_events() -> list[tuple[str, Any]]:
-    """A function, so that one event more is no migration."""
+    """Return the choices. A function, so that adding an event needs no migration."""
     return AuditEvent.choices
 
 
 class AuditEntry(models.Model):
-    """`actor` did `event`, with or to `subject`. Names are kept when the accounts are deleted.
+    """An entry of the audit log: `actor` did `event`, to or concerning `subject`.
 
-    `institution`: in whose administration; its admins read it too.
+    The names are kept when the accounts are deleted. `institution` is set if its admin acted; all
+    its admins can read the entry.
     """
 
     LONGEST_DETAIL = 200
@@ -289,7 +291,7 @@ class AuditEntry(models.Model):
 
 
 class LoginFailure(models.Model):
-    """One failed log-in, counted against a name, an address or both (`key` is keyed and hashed)."""
+    """A failed attempt, counted by name, address or both. `key` is a keyed hash."""
 
     key = models.CharField(max_length=64)
     at = models.DateTimeField(default=now)

@@ -1,6 +1,6 @@
-"""The second factor: a code of an authenticator (TOTP, RFC 6238), or one of the recovery codes.
+"""The second factor: a code from an authenticator app (TOTP, RFC 6238), or a recovery code.
 
-Each code works once. What the authenticator and we share is kept by django-otp.
+Each code works once. django-otp stores the secret shared with the app.
 """
 
 from django.db import transaction
@@ -16,26 +16,26 @@ RECOVERY_CODES = 10
 LONGEST_TYPED = 32
 NAME = "authenticator"
 RECOVERY = "recovery"
-# Of a million codes three are right at any time: who has the password and tries for a month
-# without a break finds one with a chance of 4 %.
+# Three of a million codes are valid at any time: an attacker who has the password and tries for a
+# month finds one with a probability of 4 %.
 MOST_BY_PERSON = 5
-# So that who has many names' passwords has no more tries by that.
+# Limits an attacker who has the passwords of many accounts.
 MOST_BY_ADDRESS = 50
 
 
 def is_on(person: Person) -> bool:
-    """Whether a code is asked for after the password."""
+    """Return whether the person has a second factor."""
     return bool(TOTPDevice.objects.filter(user=person, confirmed=True).exists())
 
 
 def begin(person: Person) -> TOTPDevice:
-    """A secret to put into an authenticator; nothing asks for it before `confirm`."""
+    """Return a new secret for an authenticator app. It has no effect until `confirm`."""
     found = TOTPDevice.objects.filter(user=person, confirmed=False).first()
     return found or TOTPDevice.objects.create(user=person, name=NAME, confirmed=False)
 
 
 def confirm(person: Person, code: str) -> list[str] | None:
-    """Turn it on, if the authenticator shows the right code: recovery codes, or `None`."""
+    """Turn the second factor on and return recovery codes; `None` if `code` is wrong."""
     with transaction.atomic():
         waiting = TOTPDevice.objects.select_for_update().filter(user=person, confirmed=False)
         device = waiting.first()
@@ -50,7 +50,7 @@ def confirm(person: Person, code: str) -> list[str] | None:
 
 
 def new_recovery_codes(person: Person) -> list[str]:
-    """Ten, in place of those there were; to be shown this once."""
+    """Replace the recovery codes by ten new ones and return them. They are shown only once."""
     with transaction.atomic():
         StaticDevice.objects.filter(user=person).delete()
         device = StaticDevice.objects.create(user=person, name=RECOVERY, confirmed=True)
@@ -60,24 +60,24 @@ def new_recovery_codes(person: Person) -> list[str]:
 
 
 def recovery_codes_left(person: Person) -> int:
-    """How many were not used yet."""
+    """Return the number of unused recovery codes."""
     return int(StaticToken.objects.filter(device__user=person).count())
 
 
 def turn_off(person: Person, actor: Person | None) -> None:
-    """The password alone is enough again."""
+    """Turn the second factor off and delete its secrets."""
     TOTPDevice.objects.filter(user=person).delete()
     StaticDevice.objects.filter(user=person).delete()
     note(actor, AuditEvent.SECOND_FACTOR_OFF, person)
 
 
 def too_many(request: HttpRequest | None, person: Person) -> bool:
-    """Whether the next code is not even looked at."""
+    """Return whether the rate limit on wrong codes is reached."""
     return guesses.too_many(_limits(request, person))
 
 
 def check(request: HttpRequest | None, person: Person, code: str) -> bool:
-    """Whether it is a right code, which is then used up; a wrong one is counted."""
+    """Return whether the code is right, and use it up; count it if it is wrong."""
     if too_many(request, person):
         return False
     if _matches(person, _digits(code)):
@@ -88,7 +88,7 @@ def check(request: HttpRequest | None, person: Person, code: str) -> bool:
 
 
 def _matches(person: Person, code: str) -> bool:
-    """Each row is locked while it is asked, so that a code that comes twice at once counts once."""
+    """Check the code with each row locked, so that concurrent requests can't use it twice."""
     with transaction.atomic():
         for kind in (TOTPDevice, StaticDevice):
             for device in kind.objects.select_for_update().filter(user=person, confirmed=True):
@@ -98,7 +98,7 @@ def _matches(person: Person, code: str) -> bool:
 
 
 def _digits(code: str) -> str:
-    """Without the spaces that authenticators show."""
+    """Return the code without the spaces that authenticator apps show."""
     return "".join(each for each in code[:LONGEST_TYPED].lower() if each.isalnum())
 
 

@@ -1,17 +1,15 @@
-"""What the REST API of people takes and answers."""
+"""Serializers of the REST API of people."""
 
 from typing import Any
 
 from rest_framework import serializers
 
-from server.care.models import (
-    Permission,
-)
+from server.care.models import Permission
 from server.common.codes import LONGEST_TYPED
 
 
 class LoginSerializer(serializers.Serializer[Any]):
-    """A name and its password; the code too, of who has a second factor."""
+    """A user name and password, and a code if the person has a second factor."""
 
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=4096, trim_whitespace=False)
@@ -19,14 +17,14 @@ class LoginSerializer(serializers.Serializer[Any]):
 
 
 class TokenSerializer(serializers.Serializer[Any]):
-    """A person's API token. It is shown this once."""
+    """A person's new API token. It is not shown again."""
 
     token = serializers.CharField()
     user = serializers.CharField()
 
 
 class PersonSerializer(serializers.Serializer[Any]):
-    """Somebody with whom one may do what `permissions` says."""
+    """A person whose data you can use, with your permissions."""
 
     username = serializers.CharField()
     name = serializers.CharField()
@@ -36,7 +34,7 @@ class PersonSerializer(serializers.Serializer[Any]):
 
 
 class LookSerializer(serializers.Serializer[Any]):
-    """Somebody looked at one's data, `views` times between the two moments."""
+    """An entry of the access log: `viewer` looked `views` times from `first_at` to `last_at`."""
 
     viewer = serializers.CharField(source="viewer_name")
     what = serializers.CharField()
@@ -47,32 +45,32 @@ class LookSerializer(serializers.Serializer[Any]):
 
 
 class PeopleSerializer(serializers.Serializer[Any]):
-    """All of them, by user name."""
+    """All people whose data you can use, by user name."""
 
     results = PersonSerializer(many=True)
 
 
 class LooksSerializer(serializers.Serializer[Any]):
-    """The newest first; `has_more` says that there are older ones."""
+    """A page of the access log, newest first; `has_more` is true if there are older entries."""
 
     has_more = serializers.BooleanField()
     results = LookSerializer(many=True)
 
 
 class PermissionsSerializer(serializers.Serializer[Any]):
-    """What a caregiver may do."""
+    """A caregiver's permissions."""
 
     permissions = serializers.MultipleChoiceField(choices=Permission.choices, allow_empty=False)
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """In a fixed order, as a list."""
+        """Return the permissions as a list in a fixed order."""
         told: dict[str, Any] = super().to_representation(instance)
         told["permissions"] = [each for each in Permission if each in told["permissions"]]
         return told
 
 
-class WishSerializer(PermissionsSerializer):
-    """An invitation to be made. `name` is for oneself, to know later whom one invited."""
+class InvitationCreateSerializer(PermissionsSerializer):
+    """A new invitation. `name` is a note for yourself on whom it is for."""
 
     name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     days = serializers.IntegerField(min_value=1, max_value=30, default=7)
@@ -87,20 +85,20 @@ class InvitationSerializer(PermissionsSerializer):
 
 
 class NewInvitationSerializer(InvitationSerializer):
-    """Its code too, which is shown this once; `url` opens it in a browser."""
+    """A new invitation with its code, which is not shown again; `url` opens it in a browser."""
 
     code = serializers.CharField()
     url = serializers.URLField()
 
 
 class InvitationsSerializer(serializers.Serializer[Any]):
-    """All of one's own, newest first."""
+    """All your open invitations, newest first."""
 
     results = InvitationSerializer(many=True)
 
 
 class LinkSerializer(PermissionsSerializer):
-    """`caregiver` may do this with `person`."""
+    """A link: `caregiver` has these permissions for `person`."""
 
     id = serializers.IntegerField()
     caregiver = serializers.CharField(source="caregiver.username")
@@ -109,7 +107,7 @@ class LinkSerializer(PermissionsSerializer):
 
 
 class LinksSerializer(serializers.Serializer[Any]):
-    """Those to oneself, and one's own to others."""
+    """The links to your caregivers, and to the people you care for."""
 
     results = LinkSerializer(many=True)
 
@@ -121,7 +119,10 @@ class AcceptSerializer(serializers.Serializer[Any]):
 
 
 class AuditEntrySerializer(serializers.Serializer[Any]):
-    """`actor` did `event`, with or to `subject`; empty is the operator, or nobody known."""
+    """An entry of the audit log: `actor` did `event`, to or concerning `subject`.
+
+    An empty name is the server's operator, or unknown.
+    """
 
     at = serializers.DateTimeField()
     event = serializers.CharField()
@@ -131,7 +132,7 @@ class AuditEntrySerializer(serializers.Serializer[Any]):
 
 
 class AuditLogSerializer(serializers.Serializer[Any]):
-    """A page, newest first; `has_more` says that there is a next one."""
+    """A page of the audit log, newest first; `has_more` is true if there are older entries."""
 
     has_more = serializers.BooleanField()
     results = AuditEntrySerializer(many=True)

@@ -1,9 +1,10 @@
-"""A person lets others in, changes what they may, and ends it; so does who was let in.
+"""Sharing: invite caregivers, change their permissions, and end their access.
 
     invited -> accepted -> changed … -> ended
-            -> withdrawn, or too late
+            -> withdrawn or expired
 
-Nothing is remembered between requests: what is written here holds from the next one on.
+Only the person shared can change permissions; either side can end the link. Permissions are not
+cached, so that changes take effect with the next request.
 """
 
 from collections.abc import Collection
@@ -29,15 +30,15 @@ from server.common.codes import NotACodeError
 
 
 class OwnInvitationError(Exception):
-    """Nobody cares for themselves by a link."""
+    """Raised if people try to accept their own invitation."""
 
 
 def invite(
     person: Person, permissions: Collection[str], name: str = "", life: timedelta | None = None
 ) -> tuple[Invitation, str]:
-    """An invitation and its code, to be shown this once; of too many the oldest ends.
+    """Create an invitation and return it with its code. Withdraw the oldest if there are too many.
 
-    Raises `ValidationError` where nothing would be permitted.
+    Raises `ValidationError` if no permission is given.
     """
     given = _checked(permissions)
     columns = {column: permission in given for permission, column in COLUMNS.items()}
@@ -50,32 +51,33 @@ def invite(
 
 
 def open_invitations(person: Person) -> models.QuerySet[Invitation]:
-    """Those of the person that can still be accepted, newest first."""
+    """Return the person's invitations that can still be accepted, newest first."""
     return Invitation.live().filter(person=person)
 
 
 def withdraw(invitation: Invitation) -> None:
-    """It can't be accepted any more."""
+    """Withdraw an invitation: it can't be accepted any more."""
     invitation.withdraw()
     note(invitation.person, AuditEvent.INVITATION_ENDED, invitation.person, invitation.name)
 
 
 def find(text: str) -> Invitation | Activation | None:
-    """What a code opens, if it opens anything now."""
+    """Return the invitation or activation with this code, if it is valid."""
     found = Invitation.find(text) or Activation.find(text)
     return found if found and found.person.is_active else None
 
 
 def accept(invitation: Invitation, caregiver: Person) -> CareLink:
-    """`caregiver` accepts; a link that there is already gets what this one permits.
+    """Accept an invitation as `caregiver`. An existing link gets the invitation's permissions.
 
-    Raises `OwnInvitationError`, or `NotACodeError` where it was used or withdrawn meanwhile.
+    Raises `OwnInvitationError`, or `NotACodeError` if the invitation has been used or withdrawn in
+    the meantime.
     """
     person = invitation.person
     if person.pk == caregiver.pk:
         raise OwnInvitationError
     with transaction.atomic():
-        Person.objects.select_for_update().get(pk=person.pk)  # one at a time: one link for a pair
+        Person.objects.select_for_update().get(pk=person.pk)  # lock: only one open link per pair
         links = CareLink.objects.filter(caregiver=caregiver, person=person, ended_at=None)
         link = links.select_for_update().first()
         if link is None:
@@ -94,9 +96,9 @@ def accept(invitation: Invitation, caregiver: Person) -> CareLink:
 
 
 def change(link: CareLink, permissions: Collection[str], actor: Person) -> None:
-    """The person permits these and no other. Raises `ValidationError` for none at all.
+    """Grant exactly these permissions. Raises `ValidationError` if there are none.
 
-    `Http404` where the other side has ended it meanwhile.
+    Raises `Http404` if the other side has ended the link in the meantime.
     """
     given = _checked(permissions)
     with transaction.atomic():
@@ -110,14 +112,14 @@ def change(link: CareLink, permissions: Collection[str], actor: Person) -> None:
 
 
 def end(link: CareLink, actor: Person, institution: Institution | None = None) -> None:
-    """Either side ends it, or an institution's admin."""
+    """End a link. `actor` is either side, or an admin of `institution`."""
     if link.end():
         detail = link.caregiver.username
         note(actor, AuditEvent.LINK_ENDED, link.person, detail, institution=institution)
 
 
 def _permit(link: CareLink, given: Collection[str]) -> None:
-    """Of a row that is locked; nothing else of it is written."""
+    """Save the permissions of a locked link, and no other column."""
     link.permit(given)
     link.save(update_fields=list(COLUMNS.values()))
 
@@ -125,7 +127,7 @@ def _permit(link: CareLink, given: Collection[str]) -> None:
 def _checked(permissions: Collection[str]) -> frozenset[Permission]:
     given = frozenset(each for each in Permission if each in permissions)
     if not given:
-        raise ValidationError(_("Choose at least one permission, or end the sharing."))
+        raise ValidationError(_("Choose at least one permission, or stop sharing."))
     return given
 
 

@@ -1,4 +1,4 @@
-"""Logging in and out, for the audit log, at whichever door it happens."""
+"""Signal handlers that record log-ins and log-outs in the audit log."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from server.care.models import AuditEvent, Person
 
 @receiver(user_logged_in)
 def logged_in(user: Any, **_: Any) -> None:
-    """In a browser; an app's token is noted where it is issued."""
+    """Record a log-in in a browser. Issuing an API token is recorded separately."""
     note(user, AuditEvent.LOGIN, user)
 
 
 @receiver(user_logged_out)
 def logged_out(user: Any, **_: Any) -> None:
-    """`None` where nobody was logged in."""
+    """Record a log-out; `user` is `None` if nobody was logged in."""
     if isinstance(user, Person):
         note(user, AuditEvent.LOGOUT, user)

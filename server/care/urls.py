@@ -1,4 +1,4 @@
-"""The addresses of people, sharing, accounts and institutions."""
+"""URL routes of people, sharing, accounts and institutions."""
 
 from django.urls import include, path
 

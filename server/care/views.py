@@ -1,4 +1,4 @@
-"""The REST API of people, tokens, invitations, links and logs."""
+"""REST API views of people, tokens, invitations, links and logs."""
 
 import math
 from datetime import timedelta
@@ -38,6 +38,7 @@ from server.care.models import (
 from server.care.serializers import (
     AcceptSerializer,
     AuditLogSerializer,
+    InvitationCreateSerializer,
     InvitationSerializer,
     InvitationsSerializer,
     LinkSerializer,
@@ -48,7 +49,6 @@ from server.care.serializers import (
     PeopleSerializer,
     PermissionsSerializer,
     TokenSerializer,
-    WishSerializer,
 )
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.common.codes import NotACodeError
@@ -65,7 +65,7 @@ class TokenView(APIView):
     authentication_classes = [BearerAuthentication]
 
     def get_permissions(self) -> Any:
-        """Anybody may log in."""
+        """Allow anyone to log in."""
         return [AllowAny()] if self.request.method == "POST" else super().get_permissions()
 
     @extend_schema(
@@ -75,12 +75,12 @@ class TokenView(APIView):
         responses={
             201: TokenSerializer,
             429: OpenApiResponse(
-                ProblemSerializer, "Too many wrong guesses: Retry-After says when"
+                ProblemSerializer, "Too many wrong attempts; Retry-After says when to try again"
             ),
         },
     )
     def post(self, request: Request) -> Response:
-        """A new API token, for a name and its password."""
+        """Issue an API token for a user name and password."""
         login = LoginSerializer(data=request.data)
         login.is_valid(raise_exception=True)
         if too_many_failures(request, login.validated_data["username"]):
@@ -88,7 +88,7 @@ class TokenView(APIView):
         asked = login.validated_data
         person = authenticate(request, username=asked["username"], password=asked["password"])
         if not isinstance(person, Person):
-            raise AuthenticationFailed("this name and password do not belong together")
+            raise AuthenticationFailed("wrong user name or password")
         if second_factor.is_on(person):
             self._check_code(request, person, asked["code"])
         token = PersonToken.issue(person)
@@ -97,11 +97,11 @@ class TokenView(APIView):
 
     def _check_code(self, request: Request, person: Person, code: str) -> None:
         if not code:
-            raise AuthenticationFailed("expected a code of the second factor too", "code_expected")
+            raise AuthenticationFailed("expected the second factor's code too", "code_expected")
         if second_factor.too_many(request, person):
             raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
         if not second_factor.check(request, person, code):
-            raise AuthenticationFailed("this code is not right now", "code_wrong")
+            raise AuthenticationFailed("wrong code", "code_wrong")
 
     @extend_schema(operation_id="token_delete", responses={204: None})
     def delete(self, request: Request) -> Response:
@@ -116,7 +116,7 @@ class PeopleView(APIView):
 
     @extend_schema(operation_id="people", responses=PeopleSerializer)
     def get(self, request: Request) -> Response:
-        """Those who let one in, with what they permit; oneself among them."""
+        """List yourself and the people who share with you, with your permissions."""
         viewer = person_of(request)
         given = permissions_by_person(viewer)
         people = [
@@ -141,7 +141,7 @@ class AccessLogView(APIView):
         responses=LooksSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Who looked at one's own data, and when: 200 a page."""
+        """List who looked at your data, and when: 200 entries per page."""
         looks = AccessLog.objects.filter(person=person_of(request))
         page = paged(looks, request.query_params.get("page", ""), NEWEST_LOOKS)
         told = {"has_more": page.older is not None, "results": page.rows}
@@ -153,20 +153,20 @@ class InvitationsView(APIView):
 
     @extend_schema(operation_id="invitations", responses=InvitationsSerializer)
     def get(self, request: Request) -> Response:
-        """One's own that can still be accepted."""
+        """List your invitations that can still be accepted."""
         rows = sharing.open_invitations(person_of(request))
         return Response(InvitationsSerializer({"results": rows}).data)
 
     @extend_schema(
         operation_id="invitation_create",
-        request=WishSerializer,
+        request=InvitationCreateSerializer,
         responses={201: NewInvitationSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Invite somebody: the answer has the code, this once."""
-        wished = WishSerializer(data=request.data)
-        wished.is_valid(raise_exception=True)
-        asked = wished.validated_data
+        """Create an invitation. The code is only in this response."""
+        sent = InvitationCreateSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        asked = sent.validated_data
         life = timedelta(days=asked["days"])
         made, text = sharing.invite(person_of(request), asked["permissions"], asked["name"], life)
         url = request.build_absolute_uri(f"/join/{text}/")
@@ -179,7 +179,7 @@ class InvitationView(APIView):
 
     @extend_schema(operation_id="invitation_withdraw", responses={204: None})
     def delete(self, request: Request, invitation_id: int) -> Response:
-        """Withdraw one of one's own."""
+        """Withdraw one of your invitations."""
         found = sharing.open_invitations(person_of(request)).filter(pk=invitation_id).first()
         if found is None:
             raise Http404
@@ -194,7 +194,7 @@ class AcceptView(APIView):
         operation_id="invitation_accept", request=AcceptSerializer, responses={201: LinkSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Become a caregiver of whoever made the invitation."""
+        """Accept an invitation and become a caregiver of the person who sent it."""
         viewer = person_of(request)
         if too_many_wrong(request):
             raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
@@ -206,7 +206,7 @@ class AcceptView(APIView):
             note_wrong(request)
             raise ValidationError(NO_SUCH_CODE) from None
         except sharing.OwnInvitationError:
-            raise ValidationError("expected somebody else's invitation") from None
+            raise ValidationError("you can't accept your own invitation") from None
         return Response(LinkSerializer(link).data, status=201)
 
     def _accept(self, viewer: Person, text: str) -> CareLink:
@@ -221,7 +221,7 @@ class LinksView(APIView):
 
     @extend_schema(operation_id="links", responses=LinksSerializer)
     def get(self, request: Request) -> Response:
-        """Who may see one, and whom one may see."""
+        """List the links to your caregivers, and to the people you care for."""
         return Response(LinksSerializer({"results": links_of(person_of(request))}).data)
 
 
@@ -232,15 +232,15 @@ class LinkView(APIView):
         operation_id="link_change", request=PermissionsSerializer, responses=LinkSerializer
     )
     def patch(self, request: Request, link_id: int) -> Response:
-        """Permit one's caregiver this and no more. A caregiver can't change it."""
+        """Set the permissions of one of your caregivers. Caregivers can't change their own."""
         viewer = person_of(request)
         link = self._link(viewer, link_id)
         if link.person_id != viewer.pk:
-            raise PermissionDenied("this is for the person to say who is cared for")
+            raise PermissionDenied("only the person cared for can change permissions")
         sent = PermissionsSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if "permissions" not in sent.validated_data:
-            raise ValidationError({"permissions": "expected it"})
+            raise ValidationError({"permissions": "this field is required"})
         try:
             sharing.change(link, sent.validated_data["permissions"], viewer)
         except ModelError as error:
@@ -249,7 +249,7 @@ class LinkView(APIView):
 
     @extend_schema(operation_id="link_end", responses={204: None})
     def delete(self, request: Request, link_id: int) -> Response:
-        """End it, from either side; it holds from the next request on."""
+        """End a link, from either side. Takes effect with the next request."""
         viewer = person_of(request)
         sharing.end(self._link(viewer, link_id), viewer)
         return Response(status=204)
@@ -262,7 +262,7 @@ class LinkView(APIView):
 
 
 def links_of(viewer: Person) -> QuerySet[CareLink]:
-    """The open links on either side of the viewer."""
+    """Return the viewer's open links, as the person shared and as caregiver."""
     mine = Q(person=viewer) | Q(caregiver=viewer)
     links = CareLink.objects.filter(mine, ended_at=None)
     return links.select_related("caregiver", "person")
@@ -277,7 +277,7 @@ class AuditLogView(APIView):
         responses=AuditLogSerializer,
     )
     def get(self, request: Request) -> Response:
-        """What one did, and what was done about one: log-ins, sharing, devices, exports."""
+        """List actions by you and on your account: log-ins, sharing, devices, exports."""
         rows = audit.entries_of(person_of(request))
         page = paged(rows, request.query_params.get("page", ""))
         told = {"has_more": page.older is not None, "results": page.rows}

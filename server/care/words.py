@@ -1,4 +1,4 @@
-"""Permissions, looks and log entries in words, in the reader's language and zone."""
+"""Format permissions, access log and audit log in the reader's language and time zone."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from django.utils.translation import gettext_lazy
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Permission, Person
 from server.common.words import clock, day_name
 
-# What `note_look` was told: by whom, so that a new one shows as it is until it has words.
+# `note_look`'s `what` -> text to show. One that is missing here is shown as it is.
 LOOKS = {
-    "people": gettext_lazy("Your card on the page of people"),
+    "people": gettext_lazy("Your card in the overview"),
     "history": gettext_lazy("Your history"),
-    "live": gettext_lazy("What goes on with you now"),
+    "live": gettext_lazy("Your current session"),
     "summary": gettext_lazy("Your summary"),
     "session": gettext_lazy("A session"),
     "export": gettext_lazy("An export of your history"),
     "start command": gettext_lazy("Asked your device to start"),
     "stop command": gettext_lazy("Asked your device to stop"),
     "devices": gettext_lazy("Your devices"),
-    "alerts": gettext_lazy("What alert rules found about you"),
-    "notice": gettext_lazy("Got a notice of an alert rule about you"),
+    "alerts": gettext_lazy("Alerts about you"),
+    "notice": gettext_lazy("Received an alert about you"),
     "session in the admin site": gettext_lazy("A session, in the admin site"),
 }
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a log. `who` is empty for the server's operator, or somebody unknown."""
+    """One line of a log. `who` is empty for the server's operator or an unknown person."""
 
     when: str
     who: str
@@ -42,18 +42,18 @@ class Line:
 
 
 def given_words(permissions: Collection[Permission]) -> str:
-    """`"History, Live"`, in a fixed order."""
+    """List permissions in a fixed order: `"History, Live"`."""
     return ", ".join(str(each.label) for each in Permission if each in permissions)
 
 
 def moment_words(moment: datetime, zone: tzinfo) -> str:
-    """`"today, 10:15"`."""
+    """Format a moment as `"today, 10:15"`."""
     today = timezone.now().astimezone(zone).date()
     return f"{day_name(moment.astimezone(zone).date(), today)}, {clock(moment, zone)}"
 
 
 def look_lines(looks: Iterable[AccessLog], reader: Person) -> list[Line]:
-    """The access log."""
+    """Return the lines of the access log."""
     zone = reader.zone
     return [
         Line(
@@ -72,7 +72,7 @@ def _span(look: AccessLog, zone: tzinfo) -> str:
 
 
 def log_lines(entries: Iterable[AuditEntry], reader: Person) -> list[Line]:
-    """The audit log."""
+    """Return the lines of the audit log."""
     zone = reader.zone
     return [
         Line(

@@ -1,25 +1,26 @@
-"""A limit on wrong codes, of whatever kind, at all doors together."""
+"""A rate limit on wrong codes of all kinds, shared by pages and API."""
 
 from django.http import HttpRequest
 
 from server.care import guesses
 
-# What a program is told: one and the same, whatever is wrong with it.
-NO_SUCH_CODE = "expected a code that was made lately and not used yet"
+# The API's error. It deliberately doesn't say what is wrong with the code.
+NO_SUCH_CODE = "the code is unknown, expired or already used"
 
-# Wrong codes in `guesses.WINDOW`. A household mistypes a few. A stranger with ten thousand
-# addresses has, against a hundred live codes of 40 bits, a chance of one in ten million a window.
+# Maximum number of wrong codes within `guesses.WINDOW`. A household mistypes a few. With a hundred
+# valid codes of 40 bits, an attacker with ten thousand addresses finds one with a probability of
+# one in ten million per window.
 MOST_BY_ADDRESS = 20
 MOST_OF_ALL = 1000
 
 
 def too_many_wrong(request: HttpRequest | None) -> bool:
-    """Whether whoever asks must wait before the next code is looked at."""
+    """Return whether the rate limit is reached."""
     return guesses.too_many(_limits(request))
 
 
 def note_wrong(request: HttpRequest | None) -> None:
-    """Count one code that was wrong."""
+    """Count one wrong code."""
     guesses.note(_limits(request))
 
 

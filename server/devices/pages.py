@@ -204,7 +204,7 @@ def give(request: HttpRequest, device_id: UUID) -> HttpResponse:
             return redirect("devices:devices")
     except NotACodeError:
         note_wrong(request)
-        form.add_error("code", _("This code was used, is too old, or is not quite right."))
+        form.add_error("code", _("This code is wrong, expired or already used."))
     except ValidationError as error:
         add_errors(form, error)
     found.refresh_from_db()
@@ -218,7 +218,7 @@ def _give(request: HttpRequest, viewer: Person, found: Device, text: str, *, is_
         manage.reassign_within(viewer, institution, found, text.strip())
         return
     if too_many_wrong(request):
-        wait = _("That was wrong too often. Please wait a quarter of an hour, then try again.")
+        wait = _("Too many wrong attempts. Try again in 15 minutes.")
         raise ValidationError({"code": wait})
     manage.give_away(viewer, found, text)
 

@@ -1,4 +1,4 @@
-"""What commands about people share: how to find one, and where a password comes from."""
+"""Helpers for the commands about people: look up people and links, and read passwords."""
 
 import argparse
 import getpass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def person_named(name: str) -> "Person":
-    """Return the person with this user name."""
+    """Return the person with this user name. Raises `CommandError` if there is none."""
     from server.care.models import Person
 
     try:
@@ -25,7 +25,7 @@ def person_named(name: str) -> "Person":
 
 
 def open_link(options: Options) -> "CareLink | None":
-    """Return the link between the two people, if it is open."""
+    """Return the open link between the two people, or `None`."""
     from server.care.models import CareLink
 
     pair = {"caregiver": person_named(options.caregiver), "person": person_named(options.person)}
@@ -33,24 +33,24 @@ def open_link(options: Options) -> "CareLink | None":
 
 
 def add_pair(parser: argparse.ArgumentParser) -> None:
-    """Add the two people of a link."""
+    """Add the arguments for the two people of a link."""
     parser.add_argument("caregiver")
     parser.add_argument("person")
 
 
 def add_password_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where a password is read; it is never an argument itself."""
+    """Add the options for where to read a password from; the password is never an argument."""
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--password-file", type=Path, metavar="FILE")
     secret.add_argument(
-        "--password-stdin", action="store_true", help="its first line; at a terminal, asks for it"
+        "--password-stdin", action="store_true", help="read one line; prompt if it is a terminal"
     )
 
 
 def read_password(options: Options) -> str | None:
-    """Return the first line of the file or of standard input; `None` if neither is asked for.
+    """Return the first line of the file or of standard input; `None` without either option.
 
-    At a terminal the password is asked for twice, without an echo.
+    At a terminal, prompt for the password twice, without echo.
     """
     if options.password_file is None and not options.password_stdin:
         return None
@@ -68,11 +68,11 @@ def read_password(options: Options) -> str | None:
 def _typed_password() -> str:
     try:
         password = getpass.getpass("Password: ")
-        again = getpass.getpass("Once more: ")
+        again = getpass.getpass("Repeat password: ")
     except EOFError:
         raise CommandError("expected a password, found nothing") from None
     if not password.strip():
         raise CommandError("expected a password, found nothing")
     if password != again:
-        raise CommandError("expected the same password twice, found two")
+        raise CommandError("the two passwords don't match")
     return password

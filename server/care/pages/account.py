@@ -1,4 +1,4 @@
-"""One's own account: name and zone, password, second factor, and the apps that one let in."""
+"""Account pages: profile, password, second factor, and apps with access."""
 
 from base64 import b32encode
 from typing import Any
@@ -30,12 +30,12 @@ from server.care.words import moment_words
 
 @form_page
 def account(request: HttpRequest) -> HttpResponse:
-    """Everything about the account in one place; the form is the person's name and zone."""
+    """Show the account; the form edits name, time zone and language."""
     person = Person.objects.get(pk=viewer_of(request).pk)
     form = ProfileForm(request.POST or None, instance=person)
     if request.method == "POST" and form.is_valid():
         form.instance.save(update_fields=list(form.fields))
-        messages.success(request, _("Kept."))
+        messages.success(request, _("Saved."))
         return redirect("care:account")
     viewer, zone = viewer_of(request), viewer_of(request).zone
     context = {
@@ -57,7 +57,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def password(request: HttpRequest) -> HttpResponse:
-    """A new password; every other browser has to log in again."""
+    """Change the password; log out all other browsers."""
     person = viewer_of(request)
     form = ChangePasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "old"):
@@ -67,14 +67,14 @@ def password(request: HttpRequest) -> HttpResponse:
             add_errors(form, error)
         else:
             update_session_auth_hash(request, person)
-            messages.success(request, _("The password is changed. Other browsers are logged out."))
+            messages.success(request, _("Password changed. Other browsers have been logged out."))
             return redirect("care:account")
     return render(request, "care/password.html", {"form": form})
 
 
 @form_page
 def second_factor_page(request: HttpRequest) -> HttpResponse:
-    """Set it up: the secret to scan, then the first code as the proof that it was."""
+    """Set up the second factor: show the secret to scan, and confirm it with a first code."""
     person = viewer_of(request)
     if second_factor.is_on(person):
         return redirect("care:account")
@@ -84,26 +84,28 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
         codes = second_factor.confirm(person, form.cleaned_data["code"])
         if codes is not None:
             return render(request, "care/recovery_codes.html", {"codes": codes})
-        form.add_error("code", _("That is not what the app shows now. Is its clock right?"))
+        form.add_error("code", _("Wrong code. Check that your phone's clock is right."))
     context = {"form": form, "picture": _picture(device.config_url), "secret": _secret(device)}
     return render(request, "care/second_factor.html", context)
 
 
 @form_page
 def second_factor_off(request: HttpRequest) -> HttpResponse:
-    """Turn it off, for who knows the password."""
+    """Turn the second factor off; asks for the password."""
     person = viewer_of(request)
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         second_factor.turn_off(person, person)
-        messages.success(request, _("The second factor is off: the password alone is asked for."))
+        messages.success(
+            request, _("The second factor is off. Your password alone is enough to log in.")
+        )
         return redirect("care:account")
     return render(request, "care/second_factor_off.html", {"form": form})
 
 
 @form_page
 def recovery_codes(request: HttpRequest) -> HttpResponse:
-    """New ones, in place of those there were, for who knows the password."""
+    """Replace the recovery codes; asks for the password."""
     person = viewer_of(request)
     if not second_factor.is_on(person):
         return redirect("care:account")
@@ -116,22 +118,22 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 
 @action
 def revoke_app(request: HttpRequest, token_id: int) -> HttpResponse:
-    """The next request with that token fails."""
+    """Revoke an app's API token."""
     person = viewer_of(request)
     token = get_object_or_404(PersonToken.live(person), pk=token_id)
     token.revoke()
     note(person, AuditEvent.TOKEN_REVOKED, person, token.prefix)
-    messages.success(request, _("The app is shut out."))
+    messages.success(request, _("The app no longer has access."))
     return redirect("care:account")
 
 
 def _picture(text: str) -> SafeString:
-    """The QR code as an image inside the page: no other host draws it."""
+    """Return the QR code as inline SVG, so that no other host sees the secret."""
     svg = segno.make(text, error="m").svg_inline(scale=5, border=4, light="#fff", omitsize=True)
     return mark_safe(svg)
 
 
 def _secret(device: Any) -> str:
-    """For typing, where nothing can be scanned: base32 in groups of four."""
+    """Return the secret for typing: base32 in groups of four."""
     text = b32encode(device.bin_key).decode().rstrip("=")
     return " ".join(text[start : start + 4] for start in range(0, len(text), 4))

@@ -1,4 +1,4 @@
-"""What the pages with forms share: who may open them, and that no cache keeps them."""
+"""Decorators for pages: log-in, allowed methods, no caching. Also helpers for forms."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -20,22 +20,22 @@ READS = ["GET", "HEAD"]
 
 
 def form_page(view: Page[P]) -> Page[P]:
-    """For people who are logged in: read by GET, changed by POST with Django's CSRF token."""
+    """Decorate a page with a form: log-in required, GET and POST allowed."""
     return _page(view, [*READS, "POST"], is_open=False)
 
 
 def read_page(view: Page[P]) -> Page[P]:
-    """For people who are logged in; nothing changes by looking."""
+    """Decorate a read-only page: log-in required, GET allowed."""
     return _page(view, READS, is_open=False)
 
 
 def action(view: Page[P]) -> Page[P]:
-    """A button of some page."""
+    """Decorate the target of a button: log-in required, POST allowed."""
     return _page(view, ["POST"], is_open=False)
 
 
 def open_page(view: Page[P]) -> Page[P]:
-    """For everybody."""
+    """Decorate a page that needs no log-in: GET and POST allowed."""
     return _page(view, [*READS, "POST"], is_open=True)
 
 
@@ -50,12 +50,12 @@ def _page(view: Page[P], methods: list[str], *, is_open: bool) -> Page[P]:
 
 
 def viewer_of(request: HttpRequest) -> Person:
-    """Who is logged in."""
+    """Return the person who is logged in."""
     return cast(Person, request.user)
 
 
 def add_errors(form: forms.Form, error: ValidationError) -> None:
-    """Say at the form's fields what a model found wrong; at its top what is no field of it."""
+    """Add a model's errors to the form: at their fields, or at the top if it lacks the field."""
     told: Mapping[str, Any]
     told = error.error_dict if hasattr(error, "error_dict") else {"__all__": error.error_list}
     for name, errors in told.items():

@@ -1,4 +1,4 @@
-"""An institution's admin: members, their devices and who sees them. No page here shows a number."""
+"""Pages for institution admins: members, their devices and links. They show no measurements."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from server.common.paging import paged
 
 @form_page
 def institution_page(request: HttpRequest) -> HttpResponse:
-    """The members; the form makes an account."""
+    """List the members; the form creates an account."""
     viewer = viewer_of(request)
     institution = institutions.institution_of(viewer)
     form = MemberForm(request.POST or None)
@@ -47,7 +47,7 @@ def institution_page(request: HttpRequest) -> HttpResponse:
 def _code_shown(
     request: HttpRequest, institution: Institution, person: Person, text: str
 ) -> HttpResponse:
-    """The activation code, this once."""
+    """Show the activation code, which is not shown again."""
     code = grouped(text)
     context = {
         "institution": institution,
@@ -60,7 +60,7 @@ def _code_shown(
 
 @read_page
 def member_page(request: HttpRequest, username: str) -> HttpResponse:
-    """A member's devices, and who sees whom."""
+    """Show a member's devices and links."""
     institution = institutions.institution_of(viewer_of(request))
     person = institutions.member(institution, username)
     links = institutions.links_of(person).order_by("caregiver__username", "person__username")
@@ -76,7 +76,7 @@ def member_page(request: HttpRequest, username: str) -> HttpResponse:
 
 @action
 def member_code(request: HttpRequest, username: str) -> HttpResponse:
-    """The next activation code of an account that nobody has opened yet."""
+    """Issue a new activation code for an account without a password."""
     viewer = viewer_of(request)
     institution = institutions.institution_of(viewer)
     person = institutions.member(institution, username)
@@ -90,19 +90,19 @@ def member_code(request: HttpRequest, username: str) -> HttpResponse:
 
 @action
 def end_link(request: HttpRequest, username: str, link_id: int) -> HttpResponse:
-    """The admin ends what one of the two shares."""
+    """End a member's link."""
     viewer = viewer_of(request)
     institution = institutions.institution_of(viewer)
     person = institutions.member(institution, username)
     link = get_object_or_404(institutions.links_of(person), pk=link_id)
     sharing.end(link, viewer, institution)
-    messages.success(request, _("The sharing has ended."))
+    messages.success(request, _("Sharing has ended."))
     return redirect("care:member", username)
 
 
 @read_page
 def institution_log(request: HttpRequest) -> HttpResponse:
-    """What was done in its administration."""
+    """Show the audit log of the institution's administration."""
     viewer = viewer_of(request)
     institution = institutions.institution_of(viewer)
     page = paged(institutions.log_of(institution), request.GET.get("page", ""))

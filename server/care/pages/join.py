@@ -1,7 +1,7 @@
-"""The way in for who was given a code: an invitation to care for somebody, or a new account.
+"""Pages for people with a code: accept an invitation, or activate an account.
 
-The code waits in the browser's session from the first page to the last, so that logging in or
-making an account can come between. Wrong codes are counted like all others.
+The browser's session keeps the code from the first page to the last, so that people can log in or
+sign up in between. Wrong codes count towards the same limit as everywhere else.
 """
 
 from typing import TypeVar
@@ -21,7 +21,7 @@ from server.care.forms import CodeForm, NewPasswordForm, SignUpForm
 from server.care.login import WINDOW
 from server.care.models import Activation, Invitation, Person
 from server.care.pages.base import action, add_errors, open_page, viewer_of
-from server.care.pages.login import entered
+from server.care.pages.login import finish_login
 from server.care.words import given_words
 from server.care.wrong_codes import note_wrong, too_many_wrong
 from server.common.codes import NotACodeError, normalised
@@ -29,23 +29,25 @@ from server.common.codes import NotACodeError, normalised
 Kind = TypeVar("Kind", Invitation, Activation)
 
 CODE = "code"
-# Accounts made from one address in `WINDOW`: a home's or a clinic's, not a machine's.
+# Maximum number of accounts created from one address within `WINDOW`: enough for a home or clinic.
 MOST_ACCOUNTS = 10
 
 
 @open_page
 def join(request: HttpRequest, code: str = "") -> HttpResponse:
-    """A code is typed, or comes with the address."""
+    """Take a code, typed or from the URL."""
     form = CodeForm({"code": code} if code else request.POST or None)
     if not form.is_bound or not form.is_valid():
         return render(request, "care/join.html", {"form": form})
     if too_many_wrong(request):
-        return _wait(render(request, "care/join.html", {"form": form, "waiting": True}, status=429))
+        return _with_retry_after(
+            render(request, "care/join.html", {"form": form, "waiting": True}, status=429)
+        )
     typed = normalised(form.cleaned_data["code"])
     found = sharing.find(typed)
     if found is None:
         note_wrong(request)
-        form.add_error("code", _("This code was used, is too old, or is not quite right."))
+        form.add_error("code", _("This code is wrong, expired or already used."))
         return render(request, "care/join.html", {"form": form})
     request.session[CODE] = typed
     return redirect("care:activate" if isinstance(found, Activation) else "care:accept")
@@ -53,8 +55,8 @@ def join(request: HttpRequest, code: str = "") -> HttpResponse:
 
 @open_page
 def accept(request: HttpRequest) -> HttpResponse:
-    """What accepting means, and who is to accept; accepts by POST."""
-    invitation = _waiting(request, Invitation)
+    """Show what the invitation grants; accept it on POST."""
+    invitation = _pending(request, Invitation)
     if invitation is None:
         return redirect("care:join")
     if request.method == "POST" and request.user.is_authenticated:
@@ -72,30 +74,30 @@ def _accepted(request: HttpRequest, invitation: Invitation, viewer: Person) -> H
     try:
         link = sharing.accept(invitation, viewer)
     except sharing.OwnInvitationError:
-        messages.error(request, _("This invitation is yours: somebody else is to accept it."))
+        messages.error(request, _("You can't accept your own invitation."))
         return redirect("care:sharing")
     except NotACodeError:
-        messages.error(request, _("This invitation was used or withdrawn meanwhile."))
+        messages.error(request, _("This invitation has been used or withdrawn."))
         return redirect("care:sharing")
     finally:
         request.session.pop(CODE, None)
     given, name = given_words(link.permissions), link.person.label
-    text = _("%(name)s lets you in: %(given)s.") % {"name": name, "given": given}
+    text = _("%(name)s now shares with you: %(given)s.") % {"name": name, "given": given}
     messages.success(request, text)
     return redirect("dashboard:people")
 
 
 @action
 def refuse(request: HttpRequest) -> HttpResponse:
-    """Not accepted: the code leaves this browser, and goes on working for whoever has it."""
+    """Decline: forget the code in this browser. The code itself stays valid."""
     request.session.pop(CODE, None)
     return redirect("dashboard:people")
 
 
 @open_page
 def activate_page(request: HttpRequest) -> HttpResponse:
-    """The first password of an account that an institution's admin made."""
-    activation = _waiting(request, Activation)
+    """Set the first password of an account that an institution admin created."""
+    activation = _pending(request, Activation)
     if activation is None:
         return redirect("care:join")
     form = NewPasswordForm(request.POST or None)
@@ -108,14 +110,14 @@ def activate_page(request: HttpRequest) -> HttpResponse:
             return redirect("care:join")
         else:
             request.session.pop(CODE, None)
-            return entered(request, person, settings.LOGIN_REDIRECT_URL)
+            return finish_login(request, person, settings.LOGIN_REDIRECT_URL)
     return render(request, "care/activate.html", {"form": form, "person": activation.person})
 
 
 @open_page
 def sign_up_page(request: HttpRequest) -> HttpResponse:
-    """A new account, where accounts may be made: by anybody, or by who was invited."""
-    invitation = _waiting(request, Invitation)
+    """Create an account, if the settings and the invitation allow it."""
+    invitation = _pending(request, Invitation)
     if request.user.is_authenticated:
         return redirect(settings.LOGIN_REDIRECT_URL)
     if not may_sign_up(invitation):
@@ -126,7 +128,7 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
     limits = {f"sign up\0{guesses.client_address(request)}": MOST_ACCOUNTS}
     if request.method == "POST" and guesses.too_many(limits):
         context = {"form": form, "waiting": True}
-        return _wait(render(request, "care/sign_up.html", context, status=429))
+        return _with_retry_after(render(request, "care/sign_up.html", context, status=429))
     if request.method == "POST" and form.is_valid():
         guesses.note(limits)
         try:
@@ -134,20 +136,21 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             add_errors(form, error)
         except NotACodeError:
-            messages.error(request, _("This invitation was used or withdrawn meanwhile."))
+            messages.error(request, _("This invitation has been used or withdrawn."))
             return redirect("care:join")
         else:
             request.session.pop(CODE, None)
-            return entered(request, person, settings.LOGIN_REDIRECT_URL)
+            return finish_login(request, person, settings.LOGIN_REDIRECT_URL)
     given = given_words(invitation.permissions) if invitation else ""
     context = {"form": form, "invitation": invitation, "given": given}
     return render(request, "care/sign_up.html", context)
 
 
 def _signed_up(form: SignUpForm, invitation: Invitation | None) -> Person:
-    """The account, and the invitation accepted that opened the way to it: one account for each.
+    """Create the account and accept the invitation in one transaction.
 
-    Raises `ValidationError`, or `NotACodeError` where the invitation was used meanwhile.
+    So one invitation allows one account. Raises `ValidationError`, or `NotACodeError` if the
+    invitation has been used in the meantime.
     """
     asked = form.cleaned_data
     language = get_language()
@@ -163,12 +166,12 @@ def _signed_up(form: SignUpForm, invitation: Invitation | None) -> Person:
     return person
 
 
-def _waiting(request: HttpRequest, kind: type[Kind]) -> Kind | None:
-    """What the code in this browser's session opens, if it still does."""
+def _pending(request: HttpRequest, kind: type[Kind]) -> Kind | None:
+    """Return the invitation or activation of the code in this browser's session, if still valid."""
     found = sharing.find(request.session.get(CODE, ""))
     return found if isinstance(found, kind) else None
 
 
-def _wait(response: HttpResponse) -> HttpResponse:
+def _with_retry_after(response: HttpResponse) -> HttpResponse:
     response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
     return response

@@ -1,7 +1,7 @@
-"""Logging in in a browser: name and password, then a code where the person asked for one.
+"""Browser log-in: user name and password, then a code if the person has a second factor.
 
-Before the code was right there is no session of the person's, only a note, for five minutes, that
-the password was.
+Until the code is entered, the person is not logged in: the session only records, for five minutes,
+that the password was right.
 """
 
 import time
@@ -24,72 +24,75 @@ from server.care.login import WINDOW, too_many_failures
 from server.care.models import Person
 from server.care.pages.base import open_page
 
-HALF = "half_logged_in"
-HALF_S = 300
+PENDING = "half_logged_in"
+PENDING_S = 300
 BACKEND = settings.AUTHENTICATION_BACKENDS[0]
 
 
 class LogIn(LoginView):
-    """Log in by name and password; says so when there were too many wrong ones."""
+    """Log in by user name and password, with a message when the rate limit is reached."""
 
     template_name = "dashboard/login.html"
     redirect_authenticated_user = True
     extra_context = {"sign_up_mode": sign_up_mode}
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        """Logged in, or on to the second factor."""
+        """Log the person in, or redirect to the second factor."""
         person: Any = form.get_user()
         if not second_factor.is_on(person):
-            return entered(self.request, person, self.get_success_url())
+            return finish_login(self.request, person, self.get_success_url())
         self.request.session.cycle_key()
-        self.request.session[HALF] = {
+        self.request.session[PENDING] = {
             "person": person.pk,
             "password": person.get_session_auth_hash(),
-            "until": time.time() + HALF_S,
+            "until": time.time() + PENDING_S,
             "next": self.get_success_url(),
         }
         return redirect("care:login-code")
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        """Status 429 while guesses are not even looked at."""
+        """Show the form again; with status 429 if the rate limit is reached."""
         waiting = too_many_failures(self.request, form.data.get("username", ""))
         context = self.get_context_data(form=form, waiting=waiting)
         response = self.render_to_response(context, status=429 if waiting else 200)
-        return _told_to_wait(response) if waiting else response
+        return _with_retry_after(response) if waiting else response
 
 
 @open_page
 def login_code(request: HttpRequest) -> HttpResponse:
-    """The second step; back to the first where that is not done, or was too long ago."""
-    half = request.session.get(HALF)
-    person = half_logged_in(request)
-    if half is None or person is None:
+    """Ask for the second factor; redirect to the log-in if the password is missing or too old."""
+    pending = request.session.get(PENDING)
+    person = pending_login(request)
+    if pending is None or person is None:
         return redirect("dashboard:login")
     wrong = False
     if request.method == "POST":
         if second_factor.check(request, person, request.POST.get("code", "")):
-            del request.session[HALF]
-            return entered(request, person, half["next"])
+            del request.session[PENDING]
+            return finish_login(request, person, pending["next"])
         wrong = True
     waiting = wrong and second_factor.too_many(request, person)
     context = {"wrong": wrong, "waiting": waiting}
     response = render(request, "care/login_code.html", context, status=429 if waiting else 200)
-    return _told_to_wait(response) if waiting else response
+    return _with_retry_after(response) if waiting else response
 
 
-def half_logged_in(request: HttpRequest) -> Person | None:
-    """Whose password was right a moment ago, and still is."""
-    half = request.session.get(HALF)
-    if half is None or half["until"] < time.time():
+def pending_login(request: HttpRequest) -> Person | None:
+    """Return the person whose password was right within the last five minutes and is unchanged."""
+    pending = request.session.get(PENDING)
+    if pending is None or pending["until"] < time.time():
         return None
-    person = Person.objects.filter(pk=half["person"], is_active=True).first()
-    if person and constant_time_compare(half["password"], person.get_session_auth_hash()):
+    person = Person.objects.filter(pk=pending["person"], is_active=True).first()
+    if person and constant_time_compare(pending["password"], person.get_session_auth_hash()):
         return person
     return None
 
 
-def entered(request: HttpRequest, person: Person, address: str) -> HttpResponse:
-    """Logged in, in the person's language unless this browser has chosen one."""
+def finish_login(request: HttpRequest, person: Person, address: str) -> HttpResponse:
+    """Log the person in and redirect to `address`.
+
+    Use the person's language unless this browser has already chosen one.
+    """
     login(request, person, backend=BACKEND)
     response: HttpResponse = redirect(address)
     chosen = settings.LANGUAGE_COOKIE_NAME in request.COOKIES
@@ -102,7 +105,7 @@ def entered(request: HttpRequest, person: Person, address: str) -> HttpResponse:
 
 @open_page
 def admin_login(request: HttpRequest) -> HttpResponse:
-    """The admin site has no log-in of its own: one door, with both factors."""
+    """Redirect the admin site's log-in to the normal one, which asks for the second factor."""
     wanted = request.GET.get("next", "")
     hosts, secure = {request.get_host()}, request.is_secure()
     if not url_has_allowed_host_and_scheme(wanted, hosts, require_https=secure):
@@ -114,6 +117,6 @@ def admin_login(request: HttpRequest) -> HttpResponse:
     return redirect(wanted)
 
 
-def _told_to_wait(response: HttpResponse) -> HttpResponse:
+def _with_retry_after(response: HttpResponse) -> HttpResponse:
     response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
     return response

@@ -12,15 +12,15 @@ from server.care.pages.base import viewer_of
 def knows_password(request: HttpRequest, form: Any, field: str) -> bool:
     """Check the viewer's password in `field`, and add an error to the form if it is wrong.
 
-    Wrong ones count like those at the log-in.
+    Wrong passwords count towards the limit of the log-in.
     """
     person = viewer_of(request)
     if too_many_failures(request, person.username):
-        text = _("That was wrong too often. Please wait a quarter of an hour, then try again.")
+        text = _("Too many wrong attempts. Try again in 15 minutes.")
         form.add_error(field, text)
         return False
     if person.check_password(form.cleaned_data[field]):
         return True
     note_failure(request, person.username)
-    form.add_error(field, _("That is not your password."))
+    form.add_error(field, _("Wrong password."))
     return False

@@ -1,4 +1,4 @@
-"""Who can see me, whom I can see, who looked, and what was done."""
+"""Sharing pages: caregivers and people cared for, invitations, the access log and the audit log."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from server.common.paging import paged
 
 @form_page
 def sharing_page(request: HttpRequest) -> HttpResponse:
-    """Who can see me and whom I can see; the form invites somebody."""
+    """Show who can see the viewer and whom the viewer can see; the form creates an invitation."""
     person = viewer_of(request)
     form = InvitationForm(request.POST or None, initial={"may": ["history", "live"]})
     if request.method == "POST" and form.is_valid():
@@ -33,7 +33,7 @@ def sharing_page(request: HttpRequest) -> HttpResponse:
 
 
 def _invited(request: HttpRequest, person: Person, form: InvitationForm) -> HttpResponse:
-    """The code, this once."""
+    """Create an invitation and show its code, which is not shown again."""
     asked = form.cleaned_data
     life = timedelta(days=asked["days"])
     invitation, text = sharing.invite(person, asked["may"], asked["name"], life)
@@ -73,14 +73,14 @@ def _permissions_form(link: CareLink, data: Any = None) -> PermissionsForm:
 
 @action
 def change(request: HttpRequest, link_id: int) -> HttpResponse:
-    """What one's caregiver may do from now on."""
+    """Change the permissions of one of the viewer's caregivers."""
     person = viewer_of(request)
     links = CareLink.objects.select_related("caregiver", "person")
     link = get_object_or_404(links, pk=link_id, person=person, ended_at=None)
     form = _permissions_form(link, request.POST)
     try:
         sharing.change(link, form.cleaned_data["may"] if form.is_valid() else [], person)
-        text = _("%(name)s may do this from now on: %(given)s.") % {
+        text = _("%(name)s now has these permissions: %(given)s.") % {
             "name": link.caregiver.label,
             "given": given_words(link.permissions),
         }
@@ -92,7 +92,7 @@ def change(request: HttpRequest, link_id: int) -> HttpResponse:
 
 @form_page
 def end(request: HttpRequest, link_id: int) -> HttpResponse:
-    """Either side ends it, after having been asked."""
+    """End a link from either side, after a confirmation page."""
     viewer = viewer_of(request)
     links = CareLink.objects.filter(Q(person=viewer) | Q(caregiver=viewer), ended_at=None)
     link = get_object_or_404(links.select_related("caregiver", "person"), pk=link_id)
@@ -100,9 +100,9 @@ def end(request: HttpRequest, link_id: int) -> HttpResponse:
     if request.method == "POST":
         sharing.end(link, viewer)
         text = (
-            _("%(name)s sees nothing of you any more.") % {"name": link.caregiver.label}
+            _("%(name)s can no longer see your data.") % {"name": link.caregiver.label}
             if is_mine
-            else _("You see nothing of %(name)s any more.") % {"name": link.person.label}
+            else _("You can no longer see data of %(name)s.") % {"name": link.person.label}
         )
         messages.success(request, text)
         return redirect("care:sharing")
@@ -111,16 +111,16 @@ def end(request: HttpRequest, link_id: int) -> HttpResponse:
 
 @action
 def withdraw(request: HttpRequest, invitation_id: int) -> HttpResponse:
-    """An invitation can't be accepted any more."""
+    """Withdraw an invitation."""
     mine = sharing.open_invitations(viewer_of(request)).select_related("person")
     sharing.withdraw(get_object_or_404(mine, pk=invitation_id))
-    messages.success(request, _("The invitation can't be accepted any more."))
+    messages.success(request, _("Invitation withdrawn."))
     return redirect("care:sharing")
 
 
 @read_page
 def looks(request: HttpRequest) -> HttpResponse:
-    """Who looked at one's own data, and when."""
+    """Show the access log of the viewer's data."""
     person = viewer_of(request)
     rows = AccessLog.objects.filter(person=person).select_related("viewer")
     page = paged(rows, request.GET.get("page", ""))
@@ -131,7 +131,7 @@ def looks(request: HttpRequest) -> HttpResponse:
 
 @read_page
 def log(request: HttpRequest) -> HttpResponse:
-    """What one did, and what was done about one."""
+    """Show the viewer's audit log."""
     person = viewer_of(request)
     page = paged(audit.entries_of(person), request.GET.get("page", ""))
     return render(request, "care/log.html", {"pages": page, "lines": log_lines(page.rows, person)})

@@ -246,7 +246,7 @@ def test_by_a_link_one_sees_who_invites_and_accepts(world, api):
     assert "anna invites you" in page.content.decode()
     assert CareLink.objects.filter(caregiver=world.otto).count() == 0  # looking accepts nothing
     page = otto.post("/join/accept/", follow=True)
-    assert "anna lets you in: Live." in page.content.decode()
+    assert "anna now shares with you: Live." in page.content.decode()
     assert "anna" in otto.get("/sharing/").content.decode()
 
 
@@ -271,7 +271,7 @@ def test_a_person_changes_and_ends_on_the_page(world, api):
     page = anna.post(f"/sharing/links/{link.pk}/", {}, follow=True)
     assert "at least one permission" in page.content.decode()
     page = anna.post(f"/sharing/links/{link.pk}/end/", follow=True)
-    assert "carl sees nothing of you any more." in page.content.decode()
+    assert "carl can no longer see your data." in page.content.decode()
     assert api("carl").get("/api/device/", user="anna").status_code == 404
 
 
@@ -282,7 +282,7 @@ def test_who_looked_at_what_goes_on_now_is_in_words(world):
     CareLink.objects.filter(caregiver=world.carl).update(may_see_history=False)
     browser_of(world, "carl").get("/people/anna/")
     page = browser_of(world, "anna").get("/sharing/looks/").content.decode()
-    assert "What goes on with you now" in page
+    assert "Your current session" in page
 
 
 def test_a_zone_that_this_machine_knows_no_longer_is_read_as_utc(world, api):

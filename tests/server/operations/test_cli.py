@@ -67,7 +67,7 @@ def test_a_person_without_a_password_can_not_log_in(run):
     assert not Person.objects.get(username="dora").has_usable_password()
 
 
-@pytest.mark.parametrize(("again", "read"), [("a secret", "a secret"), ("another", "found two")])
+@pytest.mark.parametrize(("again", "read"), [("a secret", "a secret"), ("another", "don't match")])
 def test_at_a_terminal_a_password_is_asked_for_twice_and_not_shown(again, read):
     program = "import argparse; from server.care.management.shared import read_password as read;"
     program += "print(read(argparse.Namespace(password_file=None, password_stdin=True)))"
@@ -78,7 +78,7 @@ def test_at_a_terminal_a_password_is_asked_for_twice_and_not_shown(again, read):
     )
     os.close(theirs)
     shown = b""
-    for asked, answer in ((b"Password: ", "a secret"), (b"Once more: ", again)):
+    for asked, answer in ((b"Password: ", "a secret"), (b"Repeat password: ", again)):
         while asked not in shown:
             shown += os.read(end, 1000)
         assert b"secret" not in shown
@@ -111,10 +111,10 @@ def test_no_command_takes_a_secret_as_an_argument():
         (["create-device", "--person", "nobody", "--name", "K"], "", "no person 'nobody'"),
         (["create-device", "--person", "anna", "--name", ""], "", "blank"),
         (["create-device", "--person", "anna", "--name", "x" * 65], "", "at most 64"),
-        (["link", "carl", "anna"], "", "carl may see anna already"),
-        (["link", "anna", "anna"], "", "found one twice"),
+        (["link", "carl", "anna"], "", "carl already has access to anna"),
+        (["link", "anna", "anna"], "", "two different people"),
         (["link", "nobody", "anna"], "", "no person 'nobody'"),
-        (["unlink", "otto", "anna"], "", "may not see anna anyway"),
+        (["unlink", "otto", "anna"], "", "otto has no access to anna"),
         (["rotate-token", "Bathroom"], "", "found 0"),
         (["revoke-token", "Kitchen", "--prefix", "bld_xxx"], "", "found none"),
     ],
@@ -176,7 +176,7 @@ def test_people_and_devices_are_listed(run, world):
     assert {p["user"]: p["may_see"] for p in people}["carl"] == ["anna"]
     devices = [json.loads(line) for line in run("devices", "--json")[1].splitlines()]
     assert {d["name"]: d["user"] for d in devices} == {"Kitchen": "anna", "Otto's": "otto"}
-    assert "carl  may see: anna" in run("people")[1]
+    assert "carl  can see: anna" in run("people")[1]
     assert "Kitchen of anna, last seen never" in run("devices")[1]
 
 

@@ -9,18 +9,18 @@ from server.common.commands import Options, ServerCommand, checked
 
 
 class Command(ServerCommand):
-    """Create somebody who can log in."""
+    """Create a user account."""
 
-    help = "Create somebody who can log in."
+    help = "Create a user account."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument("name", help="user name")
         add_password_options(parser)
-        parser.add_argument("--timezone", default="UTC", help="such as Europe/Berlin")
+        parser.add_argument("--timezone", default="UTC", help="for example Europe/Berlin")
         parser.add_argument("--language", default="en")
-        parser.add_argument("--admin", action="store_true", help="may use the admin site")
-        parser.add_argument("--token", action="store_true", help="issue an API token too")
+        parser.add_argument("--admin", action="store_true", help="allow access to the admin site")
+        parser.add_argument("--token", action="store_true", help="also issue an API token")
         parser.add_argument("--json", action="store_true")
 
     def run(self, options: Options) -> None:

@@ -9,17 +9,17 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Make an institution, or change who belongs to it and who administers it."""
+    """Create an institution, or change its members and administrators."""
 
-    help = "Make an institution, or change who belongs to it and who administers it."
+    help = "Create an institution, or change its members and administrators."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
-        parser.add_argument("name", help='such as "Haus am See"')
+        parser.add_argument("name", help='for example "Haus am See"')
         for option, text in {
-            "--admin": "who administers it",
-            "--member": "who belongs to it",
-            "--remove": "who leaves it",
+            "--admin": "people to make administrators",
+            "--member": "people to make ordinary members",
+            "--remove": "people to remove",
         }.items():
             parser.add_argument(option, nargs="+", default=[], metavar="NAME", help=text)
         parser.add_argument("--json", action="store_true")
@@ -29,7 +29,7 @@ class Command(ServerCommand):
         from django.core.exceptions import ValidationError
         from django.db import transaction
 
-        from server.care.institutions import set_role, take_in, take_out
+        from server.care.institutions import add_member, remove_member, set_role
         from server.care.models import Institution, Role
 
         people = {
@@ -43,10 +43,10 @@ class Command(ServerCommand):
                 found.full_clean()
                 for role, persons in people.items():
                     for person in persons:
-                        take_in(found, person)
+                        add_member(found, person)
                         set_role(found, person, role)
                 for person in leaving:
-                    take_out(found, person)
+                    remove_member(found, person)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
         members = [(each.person.username, each.role) for each in found.memberships.all()]

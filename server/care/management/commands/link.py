@@ -7,13 +7,13 @@ from django.core.management.base import CommandError
 from server.care.management.shared import add_pair, open_link, person_named
 from server.common.commands import Options, ServerCommand, checked
 
-PERMISSIONS = ("history", "live", "control", "alerts")  # `Permission`, before Django is set up
+PERMISSIONS = ("history", "live", "control", "alerts")  # `Permission`: --help can't import models
 
 
 class Command(ServerCommand):
-    """Let a caregiver see a person."""
+    """Give a caregiver access to a person's data."""
 
-    help = "Let a caregiver see a person."
+    help = "Give a caregiver access to a person's data."
     aliases = ("create-link",)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ class Command(ServerCommand):
             choices=PERMISSIONS,
             default=["history", "live", "control"],
             metavar="PERMISSION",
-            help=f"some of {', '.join(PERMISSIONS)} (all but alerts)",
+            help=f"any of {', '.join(PERMISSIONS)} (default: all but alerts)",
         )
 
     def run(self, options: Options) -> None:
@@ -34,9 +34,9 @@ class Command(ServerCommand):
         from server.care.models import AuditEvent, CareLink
 
         if open_link(options):
-            raise CommandError(f"{options.caregiver} may see {options.person} already")
+            raise CommandError(f"{options.caregiver} already has access to {options.person}")
         if options.caregiver == options.person:
-            raise CommandError("expected two people, found one twice")
+            raise CommandError("expected two different people")
         pair = {
             "caregiver": person_named(options.caregiver),
             "person": person_named(options.person),
@@ -45,4 +45,4 @@ class Command(ServerCommand):
         made.permit(options.may)
         checked(made).save()
         note(None, AuditEvent.LINK_ACCEPTED, made.person, f"{made.caregiver} by the operator")
-        self.say(f"{options.caregiver} may see {options.person}")
+        self.say(f"{options.caregiver} can now see {options.person}")

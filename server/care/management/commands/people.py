@@ -6,9 +6,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """List people, and whom each may see."""
+    """List all people, and whose history each can see."""
 
-    help = "List people, and whom each may see."
+    help = "List all people, and whose history each can see."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -23,4 +23,4 @@ class Command(ServerCommand):
             others = [each.username for each in visible_people(person) if each != person]
             told = {"user": person.username, "timezone": person.timezone, "may_see": others}
             names = ", ".join(others) or "nobody else"
-            self.tell(options, told, f"{person.username}  may see: {names}")
+            self.tell(options, told, f"{person.username}  can see: {names}")

@@ -9,9 +9,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Let somebody who lost phone and recovery codes in by the password alone again."""
+    """Turn off the second factor of a person who lost phone and recovery codes."""
 
-    help = "Let somebody who lost phone and recovery codes in by the password alone again."
+    help = "Turn off the second factor of a person who lost phone and recovery codes."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -25,4 +25,4 @@ class Command(ServerCommand):
         if not second_factor.is_on(person):
             raise CommandError(f"{person.username} has no second factor")
         second_factor.turn_off(person, None)
-        self.say(f"{person.username} logs in by the password alone")
+        self.say(f"{person.username} can log in with the password alone")

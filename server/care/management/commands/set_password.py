@@ -9,9 +9,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Give somebody who forgot theirs another password; their browsers are logged out."""
+    """Set a new password for a person and log out all their browsers."""
 
-    help = "Give somebody who forgot theirs another password; their browsers are logged out."
+    help = "Set a new password for a person and log out all their browsers."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""

@@ -9,9 +9,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """End a caregiver's sight of a person, from the next request on."""
+    """End a caregiver's access to a person's data immediately."""
 
-    help = "End a caregiver's sight of a person, from the next request on."
+    help = "End a caregiver's access to a person's data immediately."
     aliases = ("end-link",)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ class Command(ServerCommand):
 
         found = open_link(options)
         if found is None:
-            raise CommandError(f"{options.caregiver} may not see {options.person} anyway")
+            raise CommandError(f"{options.caregiver} has no access to {options.person}")
         found.end()
         note(None, AuditEvent.LINK_ENDED, found.person, f"{found.caregiver} by the operator")
-        self.say(f"{options.caregiver} may no longer see {options.person}")
+        self.say(f"{options.caregiver} can no longer see {options.person}")
