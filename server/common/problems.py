@@ -44,11 +44,11 @@ def first_errors(errors: Any, path: str = "", most: int = 5) -> list[str]:
     return found
 
 
-class BrokerAway(APIException):
+class BrokerUnavailable(APIException):
     """The broker is unavailable: status 503, as when the database is unavailable."""
 
     status_code = 503
-    default_code = "broker_away"
+    default_code = "broker_unavailable"
     wait = RETRY_AFTER_S  # REST framework sends it as Retry-After
 
 

@@ -1,5 +1,5 @@
-"""Devices: whose they are, how they prove it, when they were last seen.
+"""Devices: owners, credentials, commands, and when each was last seen.
 
-Imports `care` and `common`. Begin with models.py, then claim.py (how a device becomes somebody's)
-and authentication.py (how a request shows who sent it).
+Imports `care` and `common`. Start with models.py, then claim.py (how a person adds a device) and
+authentication.py (how a request proves who sent it).
 """

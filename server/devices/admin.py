@@ -1,4 +1,4 @@
-"""Devices and their tokens in the admin site."""
+"""The admin pages of devices and their tokens."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from server.devices.claim import checked_label
 from server.devices.models import Device, DeviceToken
 
 
-class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the checker alone
-    """A label as `manage` takes it."""
+class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for the type checker
+    """A device with a valid label."""
 
     def clean(self) -> dict[str, Any]:
-        """On one line."""
+        """Validate the label as `manage` does."""
         if "label" in self.cleaned_data:
             self.cleaned_data["label"] = checked_label(self.cleaned_data["label"])
         return self.cleaned_data
@@ -28,7 +28,10 @@ class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the c
 
 @admin.register(Device)
 class DeviceAdmin(BaseAdmin):
-    """Rename, reassign (the past stays with whom it was measured from), revoke."""
+    """Devices, which can be renamed, reassigned and revoked.
+
+    After a reassignment, past sessions still belong to the former person.
+    """
 
     form = DeviceForm
     list_display = ["label", "person", "is_online", "last_seen_at", "agent_version", "revoked_at"]
@@ -49,11 +52,11 @@ class DeviceAdmin(BaseAdmin):
     actions = ["revoke"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Device | None = None) -> list[str]:  # noqa: ARG002
-        """One that is revoked measures nobody any more."""
+        """Make `person` read-only for a revoked device."""
         return [*self.readonly_fields, "person"] if obj and obj.revoked_at else self.readonly_fields
 
     def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:
-        """What was changed here, and no other column: a page may have been open for long."""
+        """Save only the columns changed in the form: the page may have been open for long."""
         if not change:
             super().save_model(request, obj, form, change)
             return
@@ -63,19 +66,19 @@ class DeviceAdmin(BaseAdmin):
         if "person" in form.changed_data:
             manage.reassign(viewer_of(request), device, obj.person)
 
-    @admin.action(description="Revoke: the server and the broker let it in no more")
+    @admin.action(description="Revoke access to the server and the broker")
     def revoke(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        """Each of them; one that is revoked already is shut out at the broker once more."""
+        """Revoke the devices; for those revoked before, delete their broker account again."""
         for device in queryset.select_related("person"):
             self._revoke(request, device)
 
     def delete_model(self, request: HttpRequest, obj: Device) -> None:
-        """One that is deleted is shut out before."""
+        """Revoke the device, then delete it."""
         self._revoke(request, obj)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        """Each of several."""
+        """Revoke the devices, then delete them."""
         for device in queryset:
             self._revoke(request, device)
         super().delete_queryset(request, queryset)
@@ -84,13 +87,13 @@ class DeviceAdmin(BaseAdmin):
         try:
             manage.revoke(viewer_of(request), device)
         except (BrokerError, ImproperlyConfigured) as error:
-            text = f"{device} keeps its identity at the broker for now, which {error}"
+            text = f"{device} still has its account at the broker, because the broker {error}"
             self.message_user(request, text, messages.WARNING)
 
 
 @admin.register(DeviceToken)
 class DeviceTokenAdmin(TokenAdmin):
-    """Issued by `blink-server create-device` and `rotate-token`."""
+    """Device tokens, issued by `blink-server create-device` and `rotate-token`."""
 
     list_display = ["prefix", "device", "created_at", "last_used_at", "revoked_at"]
     list_select_related = ["device"]

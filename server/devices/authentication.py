@@ -1,4 +1,4 @@
-"""Who makes a request: a device or a person, by bearer token; people also by Django's session."""
+"""Authenticate devices and people by bearer token. (Browsers use Django's session instead.)"""
 
 from typing import Any
 
@@ -15,24 +15,27 @@ Token = DeviceToken | PersonToken
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <token>`, or `Token <token>`.
+    """Authentication by `Authorization: Bearer <token>` or `Token <token>`.
 
-    `request.user` is then a `Device` or a `Person`, `request.auth` the token.
+    Sets `request.user` to a `Device` or a `Person`, and `request.auth` to the token.
     """
 
     def authenticate(self, request: Request) -> tuple[Device | Person, Token] | None:
-        """Who holds the token; `None` without one; `AuthenticationFailed` for one that is dead."""
+        """Return the token's holder and the token; `None` without a token.
+
+        Raises `AuthenticationFailed` for an invalid token.
+        """
         scheme, _, text = get_authorization_header(request).partition(b" ")
         if scheme.lower() not in (b"bearer", b"token"):
             return None
         token = _live_token(text.strip().decode("ascii", "replace"))
-        if token is None:  # never issued, revoked, or its holder was: one answer for all
-            raise AuthenticationFailed("this token does not open anything")
+        if token is None:  # unknown, revoked, or its holder is: don't say which
+            raise AuthenticationFailed("invalid or revoked token")
         token.touch()
         return (token.device if isinstance(token, DeviceToken) else token.person), token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
-        """Makes a missing or dead token a 401."""
+        """Return the WWW-Authenticate header, which makes a missing or invalid token a 401."""
         return "Bearer"
 
 
@@ -45,19 +48,19 @@ def _live_token(text: str) -> Token | None:
 
 
 class IsPersonOrDevice(BasePermission):
-    """Anybody we know."""
+    """Allows people and devices that are authenticated."""
 
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002
-        """Whether they may."""
+        """Return whether the user is a person or a device."""
         return isinstance(request.user, (Person, Device))
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the API's description calls it."""
+    """Describes `BearerAuthentication` in the OpenAPI schema."""
 
     target_class = BearerAuthentication
     name = "bearer"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002
-        """HTTP bearer."""
+        """Return the OpenAPI security scheme: HTTP bearer."""
         return {"type": "http", "scheme": "bearer"}

@@ -1,11 +1,11 @@
-"""Devices' identities at the broker, made and ended through Mosquitto's dynamic-security plugin.
+"""Devices' accounts at the broker, managed through Mosquitto's dynamic-security plugin.
 
-Nobody edits files or reloads a broker: an identity works from the moment it is made, and one that
-is ended is cut off at once. The plugin keeps them in a file of its own, written before it answers.
-What it is asked and answers is JSON on `$CONTROL/dynamic-security/v1`.
+The broker needs no reload: a new account works immediately, and deleting one closes its
+connections. The plugin stores the accounts in a file of its own before it answers. Requests and
+responses are JSON on `$CONTROL/dynamic-security/v1`.
 
-Mosquitto 2.0 fills no %u into the plugin's rules, so each device has a role of its own that names
-its topics. What no role names is refused.
+Mosquitto 2.0 doesn't substitute %u in the plugin's rules, so each device has a role of its own that
+names its topics. Access that no role grants is denied.
 """
 
 import base64
@@ -27,7 +27,7 @@ from server.common.mqtt import (
 )
 from server.devices.models import Device
 
-# What the server shows Home Assistant: see server/home_assistant/discovery.py.
+# The topics that the server publishes for Home Assistant: see server/home_assistant/discovery.py.
 HOME = ("homeassistant/device/+/config", "blinklog/1/home/+/+")
 
 CONTROL = "$CONTROL/dynamic-security/v1"
@@ -37,19 +37,20 @@ ANSWER_S = 5.0
 SEND, RECEIVE = "publishClientSend", "publishClientReceive"
 SUBSCRIBE, SUBSCRIBE_PATTERN = "subscribeLiteral", "subscribePattern"
 
-# How the plugin itself keeps a password (PBKDF2 of SHA-512, in so many rounds); those it is meant
-# for are long and random.
+# The plugin's own password hash: PBKDF2 with SHA-512 and this many rounds. So few are enough,
+# because our passwords are long and random.
 ROUNDS = 101
 SALT_BYTES = 12
 
 Json = dict[str, Any]
 
 
-def admit(device: Device) -> str | None:
-    """Give `device` an identity in place of any it had; its password, which can't be had again.
+def create_broker_account(device: Device) -> str | None:
+    """Create or replace the device's broker account; return its password.
 
-    A connection that it has is ended. `None` where identities are kept by hand. Raises
-    `BrokerError`: then the one it had may be gone, and this is to be done again.
+    The password can't be recovered later. Replacing an account closes its connections. Returns
+    `None` if the server doesn't manage accounts. Raises `BrokerError`; the old account may then be
+    deleted already: call it again.
     """
     admin = admin_settings()
     if admin is None:
@@ -73,8 +74,8 @@ def admit(device: Device) -> str | None:
     return password
 
 
-def shut_out(device: Device) -> None:
-    """End the device's identity, and its connection with it. Raises `BrokerError`."""
+def delete_broker_account(device: Device) -> None:
+    """Delete the device's broker account, which closes its connection. Raises `BrokerError`."""
     if admin := admin_settings():
         ask(
             admin,
@@ -89,11 +90,11 @@ def _role(device: Device) -> str:
     return f"device-{device.pk}"
 
 
-# Who may do what
+# Access rules
 
 
 def device_rules(name: str) -> list[Json]:
-    """A device writes and reads its own topics."""
+    """Return the access rules of a device: it may only use its own topics."""
     reads = [device_topic(name, "acks"), device_topic(name, "commands")]
     return [
         *_rules(SEND, device_topic(name, "sessions"), device_topic(name, "status")),
@@ -103,7 +104,7 @@ def device_rules(name: str) -> list[Json]:
 
 
 def server_rules() -> list[Json]:
-    """The server reads what devices write and answers them, and tells Home Assistant."""
+    """Return the server's access rules: read from devices, write to them and to Home Assistant."""
     return [
         *_rules(SUBSCRIBE_PATTERN, SESSIONS, STATUS),
         *_rules(RECEIVE, device_topic("+", "sessions"), STATUS),
@@ -112,10 +113,10 @@ def server_rules() -> list[Json]:
 
 
 def admit_home_assistant() -> str | None:
-    """Give Home Assistant an identity in place of any it had; its password, shown this once.
+    """Create or replace Home Assistant's broker account; return its password.
 
-    It reads what the server shows it, and nothing of any device. `None` where identities are kept
-    by hand. Raises `BrokerError`.
+    The account can read what the server publishes for Home Assistant, but no device topics.
+    Returns `None` if the server doesn't manage accounts. Raises `BrokerError`.
     """
     admin = admin_settings()
     if admin is None:
@@ -145,7 +146,7 @@ def admit_home_assistant() -> str | None:
 
 
 def first_state(admin: BrokerSettings, server: BrokerSettings) -> Json:
-    """The plugin's file as it begins: who administers it, and what the server may do."""
+    """Return the plugin's initial file: the admin's and the server's accounts and roles."""
     control = f"{CONTROL}/#"
     roles = {
         "admin": [
@@ -179,28 +180,28 @@ def _client(who: BrokerSettings, role: str) -> Json:
     }
 
 
-# Asking the plugin
+# Requests to the plugin
 
 
 def ask(admin: BrokerSettings, commands: Sequence[Json]) -> None:
-    """Have the plugin obey `commands`, in their order. To delete what is not there is no error.
+    """Have the plugin run `commands` in order. Deleting something that doesn't exist is no error.
 
-    Raises `BrokerError`, with the plugin's reason.
+    Raises `BrokerError` with the plugin's reason.
     """
     mark = secrets.token_hex(8)
     marked = [{**command, "correlationData": mark} for command in commands]
-    with connected(admin, [ANSWERS]) as line:
-        line.publish(CONTROL, json.dumps({"commands": marked}).encode())
+    with connected(admin, [ANSWERS]) as connection:
+        connection.publish(CONTROL, json.dumps({"commands": marked}).encode())
         deadline = time.monotonic() + ANSWER_S
         while (left_s := deadline - time.monotonic()) > 0:
-            for message in line.next_messages(left_s):
+            for message in connection.next_messages(left_s):
                 if (answers := _answers(message.payload, mark)) is not None:
                     return _raise_errors(answers)
     raise BrokerError("did not answer: expected Mosquitto with its dynamic-security plugin")
 
 
 def _answers(payload: bytes, mark: str) -> list[Json] | None:
-    """The plugin's answers if they are ours: another administrator may be asking too."""
+    """Return the plugin's responses if they are to our request; others may use the plugin too."""
     try:
         answers: list[Json] = json.loads(payload)["responses"]
         return answers if answers[0].get("correlationData") == mark else None

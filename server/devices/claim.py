@@ -1,4 +1,4 @@
-"""A box becomes a device of somebody's by a code that is typed into it, and works once."""
+"""Claim a device: a person creates a single-use code, and the device registers with it."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,11 +17,11 @@ from server.devices.models import ClaimCode, Device
 
 
 def checked_label(text: str) -> str:
-    """What a device may be called. Raises `ValidationError`."""
+    """Return the label stripped of white space. Raises `ValidationError` if it is invalid."""
     label = text.strip()
     Device(label=label).clean_fields(exclude=["person"])
     if not label.isprintable():  # NUL, line breaks
-        raise ValidationError({"label": _("Expected a name on one line.")})
+        raise ValidationError({"label": _("The name must be on one line.")})
     return label
 
 
@@ -32,10 +32,10 @@ def make_code(
     life: timedelta | None = None,
     institution: Institution | None = None,
 ) -> tuple[ClaimCode, str]:
-    """A code for a device of `person`, and its text, to be shown this once.
+    """Create a claim code for a device of `person`; return it with its text.
 
-    `maker`: who made it, `None` for the server's operator. Of too many live codes of one person
-    the oldest ends. Raises `ValidationError` for a label that no device may have.
+    `maker` is `None` for the server's operator. If the person has too many valid codes, the oldest
+    is withdrawn. Raises `ValidationError` for an invalid label.
     """
     label = checked_label(label)
     made, text = ClaimCode.issue(life, person=person, label=label, made_by=maker)
@@ -47,9 +47,9 @@ def make_code(
 
 
 def claim(text: str, agent_version: str) -> dict[str, Any]:
-    """What the box needs to be a device, shown this once.
+    """Create the code's device and return its identity and credentials.
 
-    Raises `NotACodeError`, or `BrokerError`: then the code is as good as before.
+    Raises `NotACodeError`, or `BrokerError`; the code then stays valid.
     """
     code = ClaimCode.find(text)
     if code is None or not code.person.is_active:

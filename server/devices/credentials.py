@@ -1,20 +1,21 @@
-"""What a device proves itself with at either door: a token for HTTP, a password at the broker."""
+"""A device's credentials: a token for HTTP, and a password for the MQTT broker."""
 
 from django.db import transaction
 from django.utils import timezone
 
-from server.devices.broker_access import admit, shut_out
+from server.devices.broker_access import create_broker_account, delete_broker_account
 from server.devices.models import ClaimCode, Device, DeviceToken
 
 
 def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
-    """The device's next credentials, shown this once; keeps a new device, and uses up its code.
+    """Issue new credentials; save the device if it is new, and use up its claim code.
 
-    `mqtt_password` is among them where we make identities at the broker, and ends the one before;
-    the token before goes on working. Raises `BrokerError`: then no token was issued. The broker is
-    asked first, and not in a transaction: nobody is to wait for it with the database in hand.
+    The previous token stays valid. `mqtt_password` is only set if the server manages broker
+    accounts, and replaces the previous one. Raises `BrokerError`; then no token was issued. The
+    broker is called first, outside the transaction, so that waiting for it never locks the
+    database.
     """
-    password = admit(device)
+    password = create_broker_account(device)
     with transaction.atomic():
         if device._state.adding:
             device.save()
@@ -25,11 +26,11 @@ def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
 
 
 def revoke(device: Device) -> None:
-    """Shut a device out by either door, from now on; what waits on it stays there.
+    """Revoke the device's access by HTTP and MQTT. Its unsent sessions stay on it.
 
-    Raises `BrokerError` where the broker could not be told. The server takes nothing of the device
-    even so: what comes by the broker is not answered.
+    Raises `BrokerError` if its broker account could not be deleted. Even then the server accepts
+    nothing from the device: its messages are not acknowledged.
     """
     device.revoked_at = device.revoked_at or timezone.now()
     device.save(update_fields=["revoked_at"])
-    shut_out(device)
+    delete_broker_account(device)

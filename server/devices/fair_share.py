@@ -1,7 +1,7 @@
-"""No device is served so much that the others have to wait.
+"""Rate limits per device, so that one device can't starve the others.
 
-A device that floods us is passed over for a while, unread: what it sends meanwhile is not answered
-(MQTT) or is answered with 429 (HTTP), and so waits on the device, which sends it again.
+Messages beyond the limit are not read. They are not acknowledged (MQTT) or refused with status 429
+(HTTP), so the device keeps them and sends them again.
 """
 
 import math
@@ -14,30 +14,30 @@ from rest_framework.throttling import BaseThrottle
 from server.common.parsing import MAX_DOCUMENT_BYTES
 from server.devices.models import Device
 
-# Documents a second that one device may go on sending, and how many at once before that. A session
-# sends one in ten seconds; a device that was away for a year of daily sessions, a few hundred.
-# HTTP counts in each process by itself.
+# Sustained rate in documents per second, and burst size, for one device. A running session sends
+# one document every ten seconds; a device that was offline for a year of daily sessions sends a few
+# hundred at once. For HTTP, each process counts separately.
 MQTT_PER_S, MQTT_AT_ONCE = 200.0, 2000
 HTTP_PER_S, HTTP_AT_ONCE = 50.0, 1000
-# A large document counts as several: reading it takes as long.
+# A large document counts as several, because parsing it takes longer.
 BYTES_OF_ONE = 64 * 1024
-# Senders in memory, before those who have been quiet are forgotten.
+# Maximum number of senders in memory before inactive ones are dropped.
 MOST_KNOWN = 10_000
 
 
 class FairShare:
-    """`at_once` of each sender, and `per_s` from then on."""
+    """A rate limiter: each sender may send `at_once` documents in a burst, then `per_s`."""
 
     def __init__(
         self, per_s: float, at_once: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._each_s = 1 / per_s
-        self._most_s = (at_once + 0.5) / per_s  # the half is for rounding
+        self._most_s = (at_once + 0.5) / per_s  # half a document's margin for rounding
         self._clock = clock
         self._paid_until_s: dict[Hashable, float] = {}
 
     def take(self, sender: Hashable, size: int = 0) -> float:
-        """Seconds until `sender` may send its next `size` bytes: 0, and then they are counted."""
+        """Return the seconds until `sender` may send `size` bytes. If 0, the bytes are counted."""
         now_s = self._clock()
         until_s = max(self._paid_until_s.get(sender, now_s), now_s)
         until_s += self._each_s * (1 + min(size, MAX_DOCUMENT_BYTES) // BYTES_OF_ONE)
@@ -51,18 +51,18 @@ class FairShare:
 
 
 class DeviceThrottle(BaseThrottle):
-    """429 with Retry-After for a device beyond its share. People have their own pace."""
+    """Refuses devices beyond their limit with status 429 and Retry-After. People have no limit."""
 
     share = FairShare(HTTP_PER_S, HTTP_AT_ONCE)
     wait_s = 0.0
 
     def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002
-        """Whether it may, now."""
+        """Return whether the device is within its limit."""
         if isinstance(request.user, Device):
             size = request.META.get("CONTENT_LENGTH") or "0"
             self.wait_s = self.share.take(request.user.pk, int(size) if size.isdecimal() else 0)
         return self.wait_s == 0
 
     def wait(self) -> float:
-        """Seconds: Retry-After."""
+        """Return the seconds for Retry-After."""
         return math.ceil(self.wait_s)

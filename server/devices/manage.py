@@ -1,6 +1,6 @@
-"""What may be done with a device, and by whom: its person, and the admin of that one's institution.
+"""Manage devices. Allowed for a device's person, and for the admins of that person's institution.
 
-A caregiver who may see a person live sees that person's devices; nobody else knows of them.
+Caregivers with the live permission can only see the person's devices. Nobody else can see them.
 """
 
 from uuid import UUID
@@ -22,7 +22,7 @@ from server.devices.models import ClaimCode, Device, FormerPerson
 
 
 def managed_by(viewer: Person) -> QuerySet[Device]:
-    """The devices that the viewer manages: their own, and those of their institution's members."""
+    """Return the viewer's own devices, and for an institution admin those of its members."""
     mine = Q(person=viewer)
     if institution := administered_by(viewer):
         mine |= Q(person__membership__institution=institution)
@@ -30,7 +30,7 @@ def managed_by(viewer: Person) -> QuerySet[Device]:
 
 
 def managed_device(viewer: Person, device_id: UUID) -> Device:
-    """One of them; `Http404` for any other."""
+    """Return the device. Raises `Http404` if the viewer doesn't manage it."""
     device = managed_by(viewer).filter(pk=device_id).first()
     if device is None:
         raise Http404
@@ -38,7 +38,10 @@ def managed_device(viewer: Person, device_id: UUID) -> Device:
 
 
 def person_to_manage(viewer: Person, username: str | None) -> Person:
-    """For whom the viewer may make codes: themselves, or a member; `Http404` for anybody else."""
+    """Return the person for whom the viewer creates a code: themselves, or a member.
+
+    Raises `Http404` for anyone else.
+    """
     if not username or username == viewer.username:
         return viewer
     institution = administered_by(viewer)
@@ -51,31 +54,31 @@ def person_to_manage(viewer: Person, username: str | None) -> Person:
 
 
 def acting_for(viewer: Person, person: Person) -> Institution | None:
-    """In whose administration the viewer acts, where it is not for themselves."""
+    """Return the institution for which the viewer acts as admin; `None` if for themselves."""
     return None if viewer.pk == person.pk else administered_by(viewer)
 
 
 def rename(viewer: Person, device: Device, label: str) -> None:
-    """Raises `ValidationError`."""
+    """Rename the device. Raises `ValidationError`."""
     before, device.label = device.label, checked_label(label)
     device.save(update_fields=["label"])
     _note(viewer, AuditEvent.DEVICE_RENAMED, device, f"{before} → {device.label}")
 
 
 def rotate(viewer: Person, device: Device) -> dict[str, str]:
-    """The next token, and password at the broker; the token before goes on working.
+    """Issue a new token and broker password. The previous token stays valid.
 
-    Raises `ValidationError` for a device that is revoked, and `BrokerError`.
+    Raises `ValidationError` if the device is revoked, or `BrokerError`.
     """
     if device.revoked_at:
-        raise ValidationError(_("This device is revoked."))
+        raise ValidationError(_("This device has been revoked."))
     told = credentials.issue(device)
     _note(viewer, AuditEvent.DEVICE_ROTATED, device, device.label)
     return told
 
 
 def revoke(viewer: Person, device: Device) -> None:
-    """Shut it out by either door. Raises `BrokerError`: the server takes nothing of it even so."""
+    """Revoke the device. Raises `BrokerError`; it is then revoked on the server only."""
     is_new = device.revoked_at is None
     try:
         credentials.revoke(device)
@@ -85,15 +88,15 @@ def revoke(viewer: Person, device: Device) -> None:
 
 
 def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | None = None) -> None:
-    """From now on it measures `person`; what it measured before stays with whom it was measured.
+    """Reassign the device to `person`. Earlier sessions still belong to the former person.
 
-    `code`: by which `person` agreed, and which is used up. Raises `ValidationError`, or
-    `NotACodeError` where it was used meanwhile.
+    `code` is the claim code by which `person` agreed; it is used up. Raises `ValidationError`, or
+    `NotACodeError` if the code has been used or the device reassigned in the meantime.
     """
     if device.revoked_at:
-        raise ValidationError(_("This device is revoked."))
+        raise ValidationError(_("This device has been revoked."))
     if person.pk == device.person_id:
-        raise ValidationError(_("It is this person's device already."))
+        raise ValidationError(_("The device already belongs to this person."))
     now, before = timezone.now(), device.person
     with transaction.atomic():
         locked = Device.objects.select_for_update().get(pk=device.pk)
@@ -112,9 +115,9 @@ def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | N
 def reassign_within(
     viewer: Person, institution: Institution, device: Device, username: str
 ) -> Person:
-    """An admin's way: from one member to another; `Http404` for who is none.
+    """Reassign the device from one member of the institution to another.
 
-    Raises `ValidationError`.
+    Raises `Http404` if either is not a member, or `ValidationError`.
     """
     member(institution, device.person.username)
     person = member(institution, username)
@@ -123,7 +126,7 @@ def reassign_within(
 
 
 def give_away(viewer: Person, device: Device, text: str) -> Person:
-    """To whoever made this claim code, who agrees by having made it.
+    """Reassign the device to the person who created this claim code, and so agreed.
 
     Raises `NotACodeError`, or `ValidationError`.
     """

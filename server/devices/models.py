@@ -1,4 +1,4 @@
-"""Devices, their tokens, what they last said of themselves, and their refused documents."""
+"""Models of devices, their tokens, claim codes, commands, and rejected documents."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -10,18 +10,19 @@ from django.utils.timezone import now
 from server.common.codes import HashedCode
 from server.common.tokens import HashedToken
 
-# Fine enough for "last seen", rare enough that a checkpoint every 10 s is not two writes.
+# Precise enough for "last seen", and coarse enough that not every checkpoint (every 10 s) needs a
+# second write.
 SEEN_RESOLUTION = timedelta(seconds=30)
-# A device that is connected says so every five minutes, ten where it waits for its next try.
+# A connected device sends its status every five minutes, or ten while it waits for a retry.
 HEARD_WITHIN = timedelta(minutes=15)
 
 
 class Device(models.Model):
-    """A box on somebody's wall. Its id is its MQTT user name too.
+    """A measuring device. Its id is also its MQTT user name.
 
-    `last_seen_at` is by the server's clock; `online` is what the broker last said, by the device's
-    own word or its last will: whether it is there says `is_online`. Reassigning `person` leaves
-    past sessions with whom they were measured from.
+    `last_seen_at` is by the server's clock. `online` is the last status from the broker, sent by
+    the device or as its last will; use `is_online` to tell whether it is online now. After a
+    reassignment of `person`, past sessions still belong to the former person.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -37,7 +38,7 @@ class Device(models.Model):
 
     reassigned_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    # REST framework asks these of whoever made a request.
+    # REST framework needs these attributes of `request.user`.
     is_authenticated = True
     is_anonymous = False
 
@@ -49,24 +50,27 @@ class Device(models.Model):
 
     @property
     def is_online(self) -> bool | None:
-        """Whether it is connected to the broker; `None` where it never said.
+        """Whether the device is connected to the broker; `None` if it never sent a status.
 
-        A power cut that takes the broker with it leaves no last will, and `online` true for ever:
-        so a device has to say it again and again.
+        A power cut that hits the broker too leaves no last will, and `online` would stay true
+        forever. So a status is only valid for `HEARD_WITHIN`.
         """
         if not self.online:
             return self.online
         return self.last_seen_at is not None and now() - self.last_seen_at < HEARD_WITHIN
 
     def person_at(self, moment: datetime) -> int | None:
-        """The key of whom it measured then; `None` where that account is gone."""
+        """Return the primary key of the person measured at that moment.
+
+        Returns `None` if that account has been deleted.
+        """
         if self.reassigned_at is None or moment >= self.reassigned_at:
             return self.person_id
         later = self.former_people.filter(until__gt=moment).order_by("until")
         return later.values_list("person_id", flat=True).first()
 
     def touch(self) -> None:
-        """Note that it was heard of just now, at most twice a minute."""
+        """Set `last_seen_at` to now, at most twice a minute."""
         moment = now()
         if self.last_seen_at is None or moment - self.last_seen_at > SEEN_RESOLUTION:
             Device.objects.filter(pk=self.pk).update(last_seen_at=moment)
@@ -74,9 +78,9 @@ class Device(models.Model):
 
 
 class FormerPerson(models.Model):
-    """`device` measured `person` until then: what it still brings from before is that person's.
+    """A former owner: sessions that `device` began before `until` belong to `person`.
 
-    Where the account is gone it is nobody's, and never the next one's.
+    If that account has been deleted they belong to nobody, and never to the next person.
     """
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="former_people")
@@ -90,7 +94,7 @@ class FormerPerson(models.Model):
 
 
 class DeviceToken(HashedToken):
-    """Opens the API for a device. Two live at once, so that one can be replaced without a gap."""
+    """A device's API token. Two are valid at a time, so that one can be replaced without a gap."""
 
     KIND = "bld_"
     HOLDER = "device"
@@ -101,9 +105,9 @@ class DeviceToken(HashedToken):
 
 
 class ClaimCode(HashedCode):
-    """Makes whoever types it a device of `person`, called `label`: see `claim.py`."""
+    """A code that registers a device of `person` called `label`: see `claim.py`."""
 
-    MOST_LIVE = 10  # of one person's at once: one for each box that is being unpacked
+    MOST_LIVE = 10  # per person: enough to set up several devices at once
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="claim_codes")
     label = models.CharField(max_length=64)
@@ -117,17 +121,17 @@ class ClaimCode(HashedCode):
 
 
 class CommandName(models.TextChoices):
-    """What a device can be asked to do."""
+    """The commands that a device accepts."""
 
     START = "start"
     STOP = "stop"
 
 
 class Command(models.Model):
-    """Somebody asked a device to start a session, or to stop one. A row stays as the record of it.
+    """A command to a device to start or stop a session. Rows are kept as a record.
 
-    `session_id`: the one to appear, or to end. `person`: whose device it was then. `problem`: why
-    the device could not be told.
+    `session_id` is the session to start or to stop, `person` the device's person at that time, and
+    `problem` why the command could not be sent.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -156,15 +160,15 @@ class Command(models.Model):
 
 
 class DeadLetter(models.Model):
-    """A document that could not be accepted, and why. At most `MOST_KEPT` for one sender.
+    """A rejected document and the reason. At most `MOST_KEPT` are kept per sender.
 
-    `person`: whom it is about, which stays so when the device is given away; null where its sender
-    is no device we know, or that account is gone.
+    `person` is the person that the document is about, even after the device is reassigned. It is
+    null if the sender is not a known device or the account has been deleted.
     """
 
     MOST_KEPT = 50
     LONGEST_KEPT = 256 * 1024  # a two-hour session with 5,000 blinks is 150 KB
-    LONGEST_PART = 4 * 1024  # of what is longer: enough to see what it was
+    LONGEST_PART = 4 * 1024  # kept of longer documents: enough to see what they were
 
     device = models.ForeignKey(
         Device, models.SET_NULL, null=True, blank=True, related_name="dead_letters"

@@ -1,4 +1,4 @@
-"""The pages of devices: one's own, and those of the members one administers."""
+"""Device pages: the viewer's own devices, and those of the members they administer."""
 
 import logging
 from typing import Any
@@ -26,22 +26,25 @@ from server.devices.claim import make_code
 from server.devices.models import ClaimCode, Device
 
 log = logging.getLogger(__name__)
-AWAY = (BrokerError, ImproperlyConfigured)
+UNAVAILABLE = (BrokerError, ImproperlyConfigured)
 
 
 class LabelForm(forms.Form):
-    """What a device is called."""
+    """A device's name."""
 
     label = forms.CharField(
-        label=gettext_lazy("Name of the device"),
+        label=gettext_lazy("Device name"),
         max_length=64,
-        help_text=gettext_lazy("Such as Kitchen."),
+        help_text=gettext_lazy("For example Kitchen."),
     )
 
 
 @form_page
 def devices(request: HttpRequest) -> HttpResponse:
-    """One's own devices, and those of who lets one see them live; the form makes a claim code."""
+    """List the viewer's devices, and those of people they can see live.
+
+    The form creates a claim code.
+    """
     viewer = viewer_of(request)
     form = LabelForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -75,7 +78,7 @@ def _codes(person: Person, zone: Any) -> list[dict[str, Any]]:
 
 
 def _code_made(request: HttpRequest, viewer: Person, person: Person, label: str) -> HttpResponse:
-    """The code, this once. Raises `ValidationError`."""
+    """Create a claim code and show it, once. Raises `ValidationError`."""
     institution = manage.acting_for(viewer, person)
     made, text = make_code(person, label, viewer, None, institution)
     context = {
@@ -91,7 +94,7 @@ def _code_made(request: HttpRequest, viewer: Person, person: Person, label: str)
 
 @form_page
 def member_code(request: HttpRequest, username: str) -> HttpResponse:
-    """An admin makes a claim code for a member's device."""
+    """Create a claim code for a member's device, as the institution's admin."""
     viewer = viewer_of(request)
     person = manage.person_to_manage(viewer, username)
     form = LabelForm(request.POST or None)
@@ -105,16 +108,16 @@ def member_code(request: HttpRequest, username: str) -> HttpResponse:
 
 @action
 def withdraw_code(request: HttpRequest, code_id: int) -> HttpResponse:
-    """A code of one's own works no more."""
+    """Withdraw one of the viewer's claim codes."""
     for code in ClaimCode.live().filter(person=viewer_of(request), pk=code_id):
         code.withdraw()
-    messages.success(request, _("The code works no more."))
+    messages.success(request, _("Code withdrawn."))
     return redirect("devices:devices")
 
 
 @read_page
 def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """One device: what it last said, why documents were refused, and what can be done."""
+    """Show one device: its status, its rejected documents, and what can be done."""
     viewer = viewer_of(request)
     found = manage.managed_device(viewer, device_id)
     return render(request, "devices/device.html", _device(viewer, found))
@@ -142,7 +145,7 @@ def _device(viewer: Person, found: Device, **more: Any) -> dict[str, Any]:
 
 @action
 def rename(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """Call it something else."""
+    """Rename the device."""
     viewer = viewer_of(request)
     found = manage.managed_device(viewer, device_id)
     form = LabelForm(request.POST)
@@ -158,7 +161,7 @@ def rename(request: HttpRequest, device_id: UUID) -> HttpResponse:
 
 @form_page
 def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """Its next credentials, shown this once, after having been asked."""
+    """Issue new credentials after a confirmation page, and show them once."""
     viewer = viewer_of(request)
     found = manage.managed_device(viewer, device_id)
     if request.method == "POST":
@@ -166,8 +169,9 @@ def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
             told = manage.rotate(viewer, found)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
-        except AWAY as error:
-            _away(request, error, _("The broker can't be told now. Nothing has changed."))
+        except UNAVAILABLE as error:
+            text = _("The MQTT broker is unavailable. Nothing has been changed.")
+            _broker_unavailable(request, error, text)
         else:
             return render(request, "devices/credentials.html", {"device": found, "told": told})
         return redirect("devices:device", device_id)
@@ -176,23 +180,25 @@ def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
 
 @form_page
 def revoke(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """Shut it out, after having been asked."""
+    """Revoke the device after a confirmation page."""
     viewer = viewer_of(request)
     found = manage.managed_device(viewer, device_id)
     if request.method == "POST":
         try:
             manage.revoke(viewer, found)
-            messages.success(request, _("The device is shut out. What it measured stays."))
-        except AWAY as error:
-            text = _("It is revoked here, but the broker can't be told now. Please do it again.")
-            _away(request, error, text)
+            messages.success(request, _("Device blocked. Its data is kept."))
+        except UNAVAILABLE as error:
+            text = _(
+                "Device blocked on this server, but the MQTT broker is unavailable. Try again."
+            )
+            _broker_unavailable(request, error, text)
         return redirect("devices:device", device_id)
     return render(request, "devices/revoke.html", {"device": found})
 
 
 @action
 def give(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """To somebody else: by a code of theirs, or by an admin to another member."""
+    """Reassign the device: to the owner of a claim code or, by an admin, to another member."""
     viewer = viewer_of(request)
     found = manage.managed_device(viewer, device_id)
     is_own = found.person == viewer
@@ -200,7 +206,9 @@ def give(request: HttpRequest, device_id: UUID) -> HttpResponse:
     try:
         if form.is_valid():
             _give(request, viewer, found, form.cleaned_data["code"], is_own=is_own)
-            messages.success(request, _("It measures %(name)s now.") % {"name": found.person.label})
+            messages.success(
+                request, _("The device now measures %(name)s.") % {"name": found.person.label}
+            )
             return redirect("devices:devices")
     except NotACodeError:
         note_wrong(request)
@@ -223,6 +231,6 @@ def _give(request: HttpRequest, viewer: Person, found: Device, text: str, *, is_
     manage.give_away(viewer, found, text)
 
 
-def _away(request: HttpRequest, error: Exception, text: str) -> None:
-    log.error("the broker could not be told: it %s", error)
+def _broker_unavailable(request: HttpRequest, error: Exception, text: str) -> None:
+    log.error("could not update a device's account: the broker %s", error)
     messages.error(request, text)

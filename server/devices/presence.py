@@ -1,4 +1,4 @@
-"""What a device says of itself, on its retained status topic."""
+"""Store the status that a device publishes on its retained status topic."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ MAX_PENDING = 2**31 - 1
 
 
 def note_status(device: Device, payload: bytes, *, retained: bool) -> None:
-    """Keep what can be read of it; nonsense changes nothing.
+    """Store the valid parts of a status; ignore an invalid one.
 
-    "Last seen" moves only when the device itself spoke just now: neither its last will, which the
-    broker speaks, nor a retained status, which is old, says that. A retained one comes with each
-    new connection to the broker, so it moves no time at all.
+    `last_seen_at` only changes if the device itself has just sent the status. It doesn't change for
+    a last will, which the broker sends, or a retained status, which is old. The broker sends a
+    retained status again on every new connection, so it doesn't change `status_at` either.
     """
     if len(payload) > MAX_STATUS_BYTES:
         return

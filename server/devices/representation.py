@@ -1,4 +1,4 @@
-"""A device as people see it, in the API and on the pages."""
+"""What people can see of a device, in the API and on the pages."""
 
 import re
 from dataclasses import dataclass
@@ -8,22 +8,26 @@ from typing import Any
 from server.care.models import Person
 from server.devices.models import DeadLetter, Device
 
-# The newest reasons; the operator has all of them.
+# Maximum number of reasons to show. `blink-server dead-letters` lists all.
 MOST_REASONS = 20
-# "coverage: expected at most 1, found 1.2; …"
+# Matches the value in "coverage: expected at most 1, found 1.2; …"
 FOUND = re.compile(r", found [^;]*")
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A document that could not be accepted: when, and why. Its content is not for here."""
+    """A rejected document: when and why, without its content."""
 
     received_at: datetime
     reason: str
 
 
 def presence(device: Device, *, is_live: bool = True) -> dict[str, Any]:
-    """What who may see its person live sees; less, for who may only start its sessions."""
+    """Return what caregivers can see of a device.
+
+    Without the live permission (`is_live`), whether it is online and when it was last seen are
+    hidden.
+    """
     return {
         "id": str(device.pk),
         "label": device.label,
@@ -35,7 +39,7 @@ def presence(device: Device, *, is_live: bool = True) -> dict[str, Any]:
 
 
 def details(device: Device) -> dict[str, Any]:
-    """What who manages it sees beyond that."""
+    """Return what the people who manage a device can see."""
     return presence(device) | {
         "created_at": device.created_at,
         "revoked_at": device.revoked_at,
@@ -54,7 +58,7 @@ def details(device: Device) -> dict[str, Any]:
 
 
 def refused(viewer: Person, device: Device) -> list[Refused]:
-    """Why documents of the device about its person were refused, newest first.
+    """Return why documents of the device about its person were rejected, newest first.
 
     For institution admins the offending values are removed; they may be measurements.
     """

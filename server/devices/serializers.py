@@ -1,4 +1,4 @@
-"""What the REST API of devices takes and answers."""
+"""Serializers of the REST API of devices."""
 
 from typing import Any
 
@@ -11,24 +11,24 @@ LONGEST_MINUTES = 24 * 60
 
 
 class PresenceSerializer(serializers.Serializer[Any]):
-    """A device, and whether it is there."""
+    """A device, and whether it is online."""
 
     id = serializers.UUIDField()
     label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not its own
-    user = serializers.CharField(help_text="Whose it is")
-    online = serializers.BooleanField(allow_null=True, help_text="null: never said")
+    user = serializers.CharField(help_text="User name of the owner")
+    online = serializers.BooleanField(allow_null=True, help_text="null: unknown")
     last_seen_at = serializers.DateTimeField(allow_null=True)
     revoked = serializers.BooleanField()
 
 
 class PresencesSerializer(serializers.Serializer[Any]):
-    """All of a person's, by name."""
+    """A list of devices, by name."""
 
     results = PresenceSerializer(many=True)
 
 
 class DeviceTokenSerializer(serializers.Serializer[Any]):
-    """A token that lives: how it begins, and when it was used."""
+    """A valid token: its first characters, and when it was last used."""
 
     prefix = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -36,39 +36,39 @@ class DeviceTokenSerializer(serializers.Serializer[Any]):
 
 
 class DeviceSerializer(PresenceSerializer):
-    """A device, for who manages it."""
+    """A device with the details for the people who manage it."""
 
     created_at = serializers.DateTimeField()
     revoked_at = serializers.DateTimeField(allow_null=True)
     reassigned_at = serializers.DateTimeField(allow_null=True)
     agent_version = serializers.CharField(allow_null=True)
     pending_sessions = serializers.IntegerField(
-        allow_null=True, help_text="What waits on it to be sent, when it last said so"
+        allow_null=True, help_text="Number of unsent sessions, from its last status"
     )
     tokens = DeviceTokenSerializer(many=True)
 
 
 class RefusedSerializer(serializers.Serializer[Any]):
-    """A document that was refused, and why."""
+    """A rejected document: when, and why."""
 
     received_at = serializers.DateTimeField()
     reason = serializers.CharField()
 
 
 class RefusalsSerializer(serializers.Serializer[Any]):
-    """The newest, newest first."""
+    """The newest rejected documents, newest first."""
 
     results = RefusedSerializer(many=True)
 
 
 class RenameSerializer(serializers.Serializer[Any]):
-    """What it is called from now on."""
+    """A device's new name."""
 
     label = serializers.CharField(max_length=64)  # type: ignore[assignment]
 
 
-class CodeWishSerializer(serializers.Serializer[Any]):
-    """A code for a device that will be called so, of oneself or of a member one administers."""
+class ClaimCodeCreateSerializer(serializers.Serializer[Any]):
+    """A new claim code, for a device of yours or of a member (`user`) that you administer."""
 
     label = serializers.CharField(max_length=64)  # type: ignore[assignment]
     user = serializers.CharField(max_length=150, required=False)
@@ -76,7 +76,7 @@ class CodeWishSerializer(serializers.Serializer[Any]):
 
 
 class CodeSerializer(serializers.Serializer[Any]):
-    """A claim code. It is shown this once."""
+    """A new claim code. It is not shown again."""
 
     code = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
@@ -85,7 +85,7 @@ class CodeSerializer(serializers.Serializer[Any]):
 
 
 class CredentialsSerializer(serializers.Serializer[Any]):
-    """A device's next credentials. They are shown this once."""
+    """A device's new credentials. They are not shown again."""
 
     device = serializers.UUIDField()
     token = serializers.CharField()
@@ -93,33 +93,33 @@ class CredentialsSerializer(serializers.Serializer[Any]):
 
 
 class ReassignSerializer(serializers.Serializer[Any]):
-    """A claim code of who takes it; or, for an institution's admin, the member's user name."""
+    """A claim code of the new owner or, for an institution admin, a member's user name."""
 
     code = serializers.CharField(max_length=LONGEST_TYPED, required=False)
     user = serializers.CharField(max_length=150, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """One of the two."""
+        """Check that exactly one of the two is given."""
         if ("code" in attrs) == ("user" in attrs):
             raise ValidationError("expected either a code or a user")
         return attrs
 
 
 class ClaimSerializer(serializers.Serializer[Any]):
-    """The code that a person made, as it was typed, and who types it."""
+    """A claim code as it was typed, and the version of the agent."""
 
     code = serializers.CharField(max_length=LONGEST_TYPED)
     agent_version = serializers.CharField(max_length=64, required=False, default="")
 
 
 class ClaimedSerializer(serializers.Serializer[Any]):
-    """A device's identity. Its secrets are shown this once."""
+    """A new device's identity and credentials. They are not shown again."""
 
     device = serializers.UUIDField()
     token = serializers.CharField()
     mqtt_password = serializers.CharField(
-        allow_null=True, help_text="null where the broker's identities are made by hand"
+        allow_null=True, help_text="null if the server doesn't manage broker accounts"
     )
-    mqtt_url = serializers.CharField(allow_null=True, help_text="null where there is no broker")
+    mqtt_url = serializers.CharField(allow_null=True, help_text="null if there is no broker")
     label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not its own
-    server_time = serializers.DateTimeField(help_text="For a box without a clock")
+    server_time = serializers.DateTimeField(help_text="For devices without a clock")

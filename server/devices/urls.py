@@ -1,4 +1,4 @@
-"""The addresses of devices."""
+"""URL routes of devices."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""The REST API of devices: see, claim and manage them."""
+"""REST API views to list, claim and manage devices."""
 
 import logging
 import math
@@ -25,15 +25,15 @@ from server.care.models import Permission, Person
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
 from server.common.codes import NotACodeError
 from server.common.mqtt import BrokerError
-from server.common.problems import BrokerAway, ProblemSerializer
+from server.common.problems import BrokerUnavailable, ProblemSerializer
 from server.devices import manage, representation
 from server.devices.claim import claim, make_code
 from server.devices.models import Device
 from server.devices.serializers import (
+    ClaimCodeCreateSerializer,
     ClaimedSerializer,
     ClaimSerializer,
     CodeSerializer,
-    CodeWishSerializer,
     CredentialsSerializer,
     DeviceSerializer,
     PresencesSerializer,
@@ -46,19 +46,20 @@ log = logging.getLogger(__name__)
 
 
 def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
-    """What was sent, checked."""
+    """Return the validated data. Raises `ValidationError`."""
     serializer.is_valid(raise_exception=True)
     checked: dict[str, Any] = serializer.validated_data
     return checked
 
 
 def refusal(error: ModelError) -> ValidationError:
-    """The same, as the API says it."""
+    """Convert a model's `ValidationError` to REST framework's."""
     return ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
 
 
 def person_with_devices(viewer: Person, username: str | None) -> Person:
-    """The person, for who may see them live or start their sessions; `Http404` otherwise."""
+    """Return the person. Raises `Http404` if the viewer has neither the live nor the control
+    permission."""
     try:
         return person_for(viewer, username, Permission.LIVE)
     except Http404:
@@ -70,15 +71,13 @@ class DevicesView(APIView):
 
     @extend_schema(
         operation_id="devices",
-        parameters=[
-            OpenApiParameter("user", str, description="Whose: a user name; by default one's own")
-        ],
+        parameters=[OpenApiParameter("user", str, description="A user name; yourself by default")],
         responses=PresencesSerializer,
     )
     def get(self, request: Request) -> Response:
-        """The devices of a person whom one may see live, or whose sessions one may start.
+        """List a person's devices. Needs the live or the control permission.
 
-        Whether they are there is told to the first.
+        `online` and `last_seen_at` are only shown with the live permission.
         """
         viewer = person_of(request)
         person = person_with_devices(viewer, request.query_params.get("user"))
@@ -94,7 +93,7 @@ class ManagedDevicesView(APIView):
 
     @extend_schema(operation_id="devices_managed", responses=PresencesSerializer)
     def get(self, request: Request) -> Response:
-        """The devices that one manages: one's own, and those of one's institution's members."""
+        """List the devices that you manage: your own, and those of your institution's members."""
         devices = manage.managed_by(person_of(request))
         return Response(
             PresencesSerializer(
@@ -107,17 +106,19 @@ class CodesView(APIView):
     """`POST /api/device/claim-codes/`."""
 
     @extend_schema(
-        operation_id="device_code", request=CodeWishSerializer, responses={201: CodeSerializer}
+        operation_id="device_code",
+        request=ClaimCodeCreateSerializer,
+        responses={201: CodeSerializer},
     )
     def post(self, request: Request) -> Response:
-        """A code with which a box makes itself a device."""
+        """Create a claim code, with which a device registers itself."""
         viewer = person_of(request)
-        wished = valid(CodeWishSerializer(data=request.data))
-        person = manage.person_to_manage(viewer, wished.get("user"))
-        life = timedelta(minutes=wished["minutes"])
+        asked = valid(ClaimCodeCreateSerializer(data=request.data))
+        person = manage.person_to_manage(viewer, asked.get("user"))
+        life = timedelta(minutes=asked["minutes"])
         institution = manage.acting_for(viewer, person)
         try:
-            made, text = make_code(person, wished["label"], viewer, life, institution)
+            made, text = make_code(person, asked["label"], viewer, life, institution)
         except ModelError as error:
             raise refusal(error) from None
         told = {"code": text, "label": made.label, "user": person.username}
@@ -129,7 +130,7 @@ class DeviceView(APIView):
 
     @extend_schema(operation_id="device", responses=DeviceSerializer)
     def get(self, request: Request, device_id: UUID) -> Response:
-        """One that one manages."""
+        """Show a device that you manage."""
         device = manage.managed_device(person_of(request), device_id)
         return Response(DeviceSerializer(representation.details(device)).data)
 
@@ -137,7 +138,7 @@ class DeviceView(APIView):
         operation_id="device_rename", request=RenameSerializer, responses=DeviceSerializer
     )
     def patch(self, request: Request, device_id: UUID) -> Response:
-        """Rename it."""
+        """Rename a device."""
         viewer = person_of(request)
         device = manage.managed_device(viewer, device_id)
         try:
@@ -148,12 +149,14 @@ class DeviceView(APIView):
 
     @extend_schema(operation_id="device_revoke", responses={204: None})
     def delete(self, request: Request, device_id: UUID) -> Response:
-        """Revoke it: it is shut out from the next request on. What it has measured stays."""
+        """Revoke a device. Takes effect with its next request. Its sessions are kept."""
         viewer = person_of(request)
         try:
             manage.revoke(viewer, manage.managed_device(viewer, device_id))
         except (BrokerError, ImproperlyConfigured) as error:
-            raise broker_away(error, "revoked here, but not there: ask again") from None
+            raise broker_unavailable(
+                error, "the server has revoked the device: try again"
+            ) from None
         return Response(status=204)
 
 
@@ -164,14 +167,14 @@ class RotateView(APIView):
         operation_id="device_rotate", request=None, responses={201: CredentialsSerializer}
     )
     def post(self, request: Request, device_id: UUID) -> Response:
-        """Its next token and password; the token before works until the one after this."""
+        """Issue a new token and password. The previous token is valid until the next rotation."""
         viewer = person_of(request)
         try:
             told = manage.rotate(viewer, manage.managed_device(viewer, device_id))
         except ModelError as error:
             raise refusal(error) from None
         except (BrokerError, ImproperlyConfigured) as error:
-            raise broker_away(error, "nothing has changed") from None
+            raise broker_unavailable(error, "nothing has been changed") from None
         return Response({"mqtt_password": None} | told, status=201)
 
 
@@ -182,7 +185,7 @@ class ReassignView(APIView):
         operation_id="device_reassign", request=ReassignSerializer, responses={204: None}
     )
     def post(self, request: Request, device_id: UUID) -> Response:
-        """Give it to somebody else; what it has measured stays with whom it was measured from."""
+        """Reassign a device. Its past sessions still belong to the former person."""
         viewer = person_of(request)
         device = manage.managed_device(viewer, device_id)
         asked = valid(ReassignSerializer(data=request.data))
@@ -213,7 +216,7 @@ class RefusalsView(APIView):
 
     @extend_schema(operation_id="device_refused", responses=RefusalsSerializer)
     def get(self, request: Request, device_id: UUID) -> Response:
-        """Why its documents were refused."""
+        """List why the device's documents were rejected."""
         viewer = person_of(request)
         device = manage.managed_device(viewer, device_id)
         return Response(
@@ -221,13 +224,10 @@ class RefusalsView(APIView):
         )
 
 
-def broker_away(error: Exception, what: str) -> BrokerAway:
-    """503: the broker could not be told."""
-    log.error("the broker could not be told: it %s", error)
-    return BrokerAway(f"the broker can't be told now; {what}")
-
-
-log = logging.getLogger(__name__)
+def broker_unavailable(error: Exception, what: str) -> BrokerUnavailable:
+    """Log the error and return a 503. `what` says what has been changed."""
+    log.error("could not update a device's account: the broker %s", error)
+    return BrokerUnavailable(f"the broker is unavailable; {what}")
 
 
 class ClaimView(APIView):
@@ -242,11 +242,13 @@ class ClaimView(APIView):
         request=ClaimSerializer,
         responses={
             201: ClaimedSerializer,
-            429: OpenApiResponse(ProblemSerializer, "Too many wrong codes: Retry-After says when"),
+            429: OpenApiResponse(
+                ProblemSerializer, "Too many wrong codes; Retry-After says when to try again"
+            ),
         },
     )
     def post(self, request: Request) -> Response:
-        """Trade a code for a device's id, token and password at the broker."""
+        """Exchange a claim code for a device's id, token and broker password."""
         if too_many_wrong(request):
             raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
         sent = ClaimSerializer(data=request.data)
@@ -258,6 +260,6 @@ class ClaimView(APIView):
             note_wrong(request)
             raise ValidationError(NO_SUCH_CODE) from None
         except (BrokerError, ImproperlyConfigured) as error:
-            log.error("no device can be claimed: the broker %s", error)
-            raise BrokerAway("the broker can't make an identity now; the code stays good") from None
+            log.error("could not claim a device: the broker %s", error)
+            raise BrokerUnavailable("the broker is unavailable; the code is still valid") from None
         return Response(told, status=201)

@@ -99,7 +99,7 @@ def test_a_second_factor_by_keyboard_and_with_what_the_page_shows(
 def test_a_device_comes_by_a_code_and_is_shut_out(home: Home, open_page: Open) -> None:  # noqa: F811
     page = log_in(open_page(PHONE), "tom")
     page.goto("/devices/")
-    page.get_by_label("Name of the device").fill("Kitchen")
+    page.get_by_label("Device name").fill("Kitchen")
     page.get_by_role("button", name="Make a code").click()
     code = page.get_by_label("The code").locator(".code").first.inner_text()
     body = json.dumps({"code": code, "agent_version": "0.1.0"}).encode()

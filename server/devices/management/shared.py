@@ -1,4 +1,4 @@
-"""What commands about devices share."""
+"""Helpers for the commands about devices."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def device_with(text: str) -> "Device":
-    """Return the device with this id, or the only one with this name."""
+    """Return the device with this id, or the only one with this name. Raises `CommandError`."""
     from django.core.exceptions import ValidationError
 
     from server.devices.models import Device

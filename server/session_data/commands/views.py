@@ -15,7 +15,7 @@ from server.care.access import visible_people
 from server.care.authentication import person_of
 from server.care.models import Permission, Person
 from server.common.fields import instant_text
-from server.common.problems import BrokerAway, Conflict
+from server.common.problems import BrokerUnavailable, Conflict
 from server.devices.models import Command, CommandName, Device
 from server.session_data.commands.ask import BrokerAwayError, NotConnectedError, ask, outcome
 
@@ -62,7 +62,7 @@ def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) ->
     try:
         command = ask(asker, device, name, session_id)
     except BrokerAwayError as error:
-        raise BrokerAway(f"the command was not sent: {error}") from error
+        raise BrokerUnavailable(f"the command was not sent: {error}") from error
     except NotConnectedError as error:
         raise Conflict(f"the command was not sent: {error}") from error
     where = reverse("command", args=[command.pk])

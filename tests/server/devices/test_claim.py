@@ -112,12 +112,12 @@ def test_while_the_broker_is_away_the_code_stays_good(code, monkeypatch, caplog)
     def away(device):
         raise BrokerError("is away")
 
-    monkeypatch.setattr(credentials, "admit", away)
+    monkeypatch.setattr(credentials, "create_broker_account", away)
     with caplog.at_level(logging.ERROR):
         answer = claim(code)
     assert (answer.status_code, "Retry-After" in answer) == (503, True)
     assert not Device.objects.filter(label="Bedroom").exists()
-    monkeypatch.setattr(credentials, "admit", lambda device: "secret")
+    monkeypatch.setattr(credentials, "create_broker_account", lambda device: "secret")
     answer = claim(code)
     assert (answer.status_code, answer.json()["mqtt_password"]) == (201, "secret")
 

@@ -108,14 +108,14 @@ def test_while_the_broker_is_away_a_device_is_shut_out_here_even_so(
     def away(device):
         raise BrokerError("is away")
 
-    monkeypatch.setattr(credentials, "shut_out", away)
-    monkeypatch.setattr(credentials, "admit", away)
+    monkeypatch.setattr(credentials, "delete_broker_account", away)
+    monkeypatch.setattr(credentials, "create_broker_account", away)
     assert api("anna")("POST", address + "rotate/").status_code == 503
     assert DeviceToken.live(everybody.device).count() == 1
     assert api("anna")("DELETE", address).status_code == 503
     assert api("device")("POST", "/api/session/start/", golden("started")).status_code == 401
     page = browser_of("anna").post(f"/devices/{everybody.device.pk}/revoke/", follow=True)
-    assert "Please do it again" in page.content.decode()
+    assert "blocked on this server" in page.content.decode()
 
 
 # Giving away
@@ -358,8 +358,8 @@ def test_while_the_broker_is_away_a_device_is_shut_out_here_from_there_too(
     def away(device):
         raise BrokerError("is away")
 
-    monkeypatch.setattr(credentials, "shut_out", away)
+    monkeypatch.setattr(credentials, "delete_broker_account", away)
     listed = {"action": "revoke", "_selected_action": [everybody.device.pk]}
     page = root.post("/admin/devices/device/", listed, follow=True).content.decode()
-    assert "keeps its identity at the broker" in page
+    assert "still has its account at the broker" in page
     assert Device.objects.get(pk=everybody.device.pk).revoked_at is not None

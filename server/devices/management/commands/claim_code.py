@@ -12,17 +12,19 @@ LONGEST_MINUTES = 24 * 60  # of a claim code
 
 
 class Command(ServerCommand):
-    """Make a code with which `blink-agent enrol` makes itself a device of a person, once."""
+    """Create a single-use code to register a device for a person with `blink-agent enrol`."""
 
-    help = "Make a code with which `blink-agent enrol` makes itself a device of a person, once."
+    help = "Create a single-use code to register a device for a person with `blink-agent enrol`."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument(
-            "--person", required=True, metavar="NAME", help="whose device it will be"
+            "--person", required=True, metavar="NAME", help="user name of the device's owner"
         )
-        parser.add_argument("--label", required=True, help="such as Kitchen")
-        parser.add_argument("--minutes", type=_minutes, default=60, help="how long it works (60)")
+        parser.add_argument("--label", required=True, help="the device's name, such as Kitchen")
+        parser.add_argument(
+            "--minutes", type=_minutes, default=60, help="how long the code is valid (default: 60)"
+        )
         parser.add_argument("--json", action="store_true")
 
     def run(self, options: Options) -> None:
@@ -39,7 +41,7 @@ class Command(ServerCommand):
             raise CommandError("; ".join(error.messages)) from error
         expires = made.expires_at.isoformat(timespec="seconds")
         told = {"code": text, "label": made.label, "person": options.person, "expires_at": expires}
-        sentence = f"{grouped(text)}  until {expires}, for {made.label} of {options.person}"
+        sentence = f"{grouped(text)}  valid until {expires}, for {made.label} of {options.person}"
         self.tell(options, told, sentence)
 
 

@@ -7,14 +7,16 @@ from server.common.commands import Options, ServerCommand, checked
 
 
 class Command(ServerCommand):
-    """Create a device for a person, with its token and its password at the broker."""
+    """Create a device for a person, and print its token and broker password."""
 
-    help = "Create a device for a person, with its token and its password at the broker."
+    help = "Create a device for a person, and print its token and broker password."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
-        parser.add_argument("--person", required=True, metavar="NAME", help="whose it is")
-        parser.add_argument("--name", required=True, metavar="LABEL", help="such as Kitchen")
+        parser.add_argument("--person", required=True, metavar="NAME", help="owner's user name")
+        parser.add_argument(
+            "--name", required=True, metavar="LABEL", help="the device's name, such as Kitchen"
+        )
         parser.add_argument("--json", action="store_true")
 
     def run(self, options: Options) -> None:

@@ -6,9 +6,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """List devices, and when each was last heard of."""
+    """List devices, and when each was last seen."""
 
-    help = "List devices, and when each was last heard of."
+    help = "List devices, and when each was last seen."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""

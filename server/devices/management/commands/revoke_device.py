@@ -9,9 +9,9 @@ from server.devices.management.shared import device_with
 
 
 class Command(ServerCommand):
-    """Shut a device out, by either door. What it has measured stays with its person."""
+    """Revoke a device's access to the server and the broker. Its sessions are kept."""
 
-    help = "Shut a device out, by either door. What it has measured stays with its person."
+    help = "Revoke a device's access to the server and the broker. Its sessions are kept."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -26,6 +26,6 @@ class Command(ServerCommand):
         try:
             revoke(device)
         except BrokerError as error:
-            told = f"{device.label} is revoked, but the broker {error}"
-            raise CommandError(f"{told}: do it again to end its identity there") from error
+            text = f"{device.label} is revoked, but the broker {error}"
+            raise CommandError(f"{text}: try again to delete its account there") from error
         self.say(f"revoked {device.label} ({device.pk})")

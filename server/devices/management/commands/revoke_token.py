@@ -9,14 +9,14 @@ from server.devices.management.shared import device_with
 
 
 class Command(ServerCommand):
-    """Revoke tokens of a device: those that begin so, or all of them."""
+    """Revoke all tokens of a device, or those with a given prefix."""
 
-    help = "Revoke tokens of a device: those that begin so, or all of them."
+    help = "Revoke all tokens of a device, or those with a given prefix."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument("device", help="id or name")
-        parser.add_argument("--prefix", help="only those that begin so")
+        parser.add_argument("--prefix", help="only tokens that start with this")
 
     def run(self, options: Options) -> None:
         """Run the command."""
@@ -29,4 +29,4 @@ class Command(ServerCommand):
             token.revoke()
             self.say(f"revoked {token}")
         if not live:
-            raise CommandError("expected a live token to revoke, found none")
+            raise CommandError("expected a valid token to revoke, found none")

@@ -9,9 +9,9 @@ from server.devices.management.shared import device_with
 
 
 class Command(ServerCommand):
-    """Issue a device's next token and password; the last token works until the one after it."""
+    """Issue a new token and broker password. The previous token stays valid."""
 
-    help = "Issue a device's next token and password; the last token works until the one after it."
+    help = "Issue a new token and broker password. The previous token stays valid."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -24,6 +24,6 @@ class Command(ServerCommand):
 
         device = device_with(options.device)
         if device.revoked_at:
-            raise CommandError(f"expected a device that may come in; {device.label} is revoked")
-        sentence = "the token before this one still works; revoke-token ends it"
+            raise CommandError(f"{device.label} is revoked")
+        sentence = "the previous token is still valid; revoke-token revokes it"
         self.tell(options, issue(device), sentence)
