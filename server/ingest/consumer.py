@@ -186,7 +186,7 @@ def stored(messages: Sequence[Message]) -> list[Acceptance | None]:
     except (DataError, IntegrityError) as error:
         if len(messages) == 1:
             log.error("the database refused a document: %s", type(error).__name__)
-            return [refuse(messages[0], "the database can't keep this document")]
+            return [refuse(messages[0], "the database can't store this document")]
     except Error:
         raise
     except Exception as error:

@@ -1,5 +1,5 @@
-"""Sessions: take documents in, keep the newest revision of each, give history out.
+"""Sessions: receive documents, store the newest revision of each, and serve the history.
 
-Imports `devices`, `care` and `common`. Begin with receive.py, behind both doors, and accept.py, the
-revision rule; then history.py for the way out.
+Imports `devices`, `care` and `common`. Start with receive.py, which HTTP and MQTT share, and
+accept.py, the revision rule; then history.py, which reads sessions.
 """

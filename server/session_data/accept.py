@@ -1,10 +1,11 @@
 """Store session documents; a higher revision replaces a lower one, anything else is a no-op.
 
-This holds for finished sessions too: a device may correct a start date after the end. The order in
-which the documents of a session arrive does not matter, nor by which door and how often: the row
-ends as the highest revision.
+This includes finished sessions: a device may correct a start date after the end. The order in which
+a session's documents arrive doesn't matter, nor by which transport or how often: the stored row is
+always the highest revision.
 
-A session belongs to its first writer: a device and the person it had then, or a person alone.
+A session belongs to its first writer: a device and its person at that time, or a person without a
+device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,23 +28,23 @@ from server.session_data.models import METRICS, SessionData
 from server.session_data.serializers import expect_numbers, validated
 from server.session_data.tombstones import DELETED, buried_among
 
-# No word of whose it is.
+# The session belongs to another writer. The text deliberately doesn't say to whom.
 NOT_YOURS = "this session id can't be used"
-# Of a device that was given away, when the account is gone that it was measured for.
-NOBODYS = "this session was measured for an account that is gone"
+# The session began before its device was reassigned, and the former person's account is deleted.
+NO_ACCOUNT = "the account that this session belongs to has been deleted"
 
 Document = Mapping[str, Any]
-Owner = tuple[int | None, UUID | None]  # a person's key, or a device's
+Owner = tuple[int | None, UUID | None]  # primary key of a person, or of a device
 Outcome = Literal["stored", "duplicate", "stale", "rejected"]
 
-# An insert loses to the same insert through the other door; then its row is there to be updated. A
-# second conflict needs a second new session at the same moment, a third a third.
+# Maximum number of attempts. An insert fails if the same session is inserted concurrently; the next
+# attempt then updates that row. Each further conflict needs another new session at the same moment.
 TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What became of one document. `created`: its session is new. `errors`: of an invalid one."""
+    """The outcome of a document. `created`: the session is new. `errors`: why it is invalid."""
 
     session_id: str | None
     revision: int | None
@@ -53,7 +54,7 @@ class Acceptance:
     errors: Any = None
 
     def answer(self) -> dict[str, Any]:
-        """As the sender gets it, by either door."""
+        """Return the acknowledgement to send by HTTP or MQTT."""
         return {
             "session_id": self.session_id,
             "revision": self.revision,
@@ -64,25 +65,25 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes: a device for its person, or a person for themselves."""
+    """The writer of a document: a device for its person, or a person for themselves."""
 
     person: Person
     device: Device | None = None
 
     @property
     def owns(self) -> Owner:
-        """What `owner_of` says of this writer's sessions."""
+        """The owner of this writer's sessions: see `owner_of`."""
         return (None, self.device.pk) if self.device else (self.person.pk, None)
 
 
 def owner_of(user_id: int, device_id: UUID | None) -> Owner:
-    """Whose a kept session is to write."""
+    """Return the owner of a stored session: only the owner may write it."""
     return (None, device_id) if device_id else (user_id, None)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One valid document on its way into the database."""
+    """A valid document that is ready to be stored."""
 
     writer: Writer
     id: UUID
@@ -101,40 +102,46 @@ class _Entry:
         return device.person_at(self.columns["started_at"])
 
     def received(self, at: datetime) -> dict[str, Any]:
-        """Its columns, if it was first heard of `at` that time: an uncertain one is of that day."""
+        """Return the columns of a session first received `at` that time.
+
+        If its date is uncertain, it is placed on the day of its arrival.
+        """
         if self.columns["date_uncertain"]:
             self.columns["local_day"] = at.astimezone(self.zone).date()
         return self.columns
 
 
 def accept_session(device: Device, document: Document) -> Acceptance:
-    """Take one document of `device`; when this returns, the outcome is committed."""
+    """Store one document from `device`. The outcome is committed when this returns."""
     return accept_many([(Writer(device.person, device), document)])[0]
 
 
 def accept_own(person: Person, document: Document) -> Acceptance:
-    """Take one document of a session that `person` began without a device."""
+    """Store one document of a session that `person` started without a device."""
     return accept_many([(Writer(person), document)])[0]
 
 
 def accept_many(documents: Sequence[tuple[Writer, Document]]) -> list[Acceptance]:
-    """Take documents in their order, in one transaction; one answer for each.
+    """Store documents in order, in one transaction; return an acceptance for each.
 
-    Raises `DatabaseError` when the database can't: then nothing was stored.
+    Raises `DatabaseError`; then nothing was stored.
     """
     return store_many(read_many(documents))
 
 
 def read_many(documents: Sequence[tuple[Writer, Document]]) -> "list[_Entry | Acceptance]":
-    """Check documents, which takes most of the time and no database; a refusal for each bad one."""
+    """Validate documents; return an entry for each valid one and a rejection for each invalid one.
+
+    This takes most of the time, and needs no database.
+    """
     now = timezone.now()
     return [_read(writer, document, now) for writer, document in documents]
 
 
 def store_many(read: "Sequence[_Entry | Acceptance]") -> list[Acceptance]:
-    """What `read_many` let through, in one transaction; one answer for each.
+    """Store the entries of `read_many` in one transaction; return an acceptance for each.
 
-    Raises `DatabaseError` when the database can't: then nothing was stored.
+    Raises `DatabaseError`; then nothing was stored.
     """
     now = timezone.now()
     entries = [one for one in read if isinstance(one, _Entry)]
@@ -150,7 +157,7 @@ def store_many(read: "Sequence[_Entry | Acceptance]") -> list[Acceptance]:
 
 
 def rejected(document: object, reason: str, errors: Any = None) -> Acceptance:
-    """A refusal, with as much of the document's name as can be read."""
+    """Return a rejection, with the document's session id and revision if they can be read."""
     named = document if isinstance(document, Mapping) else {}
     session_id, revision = named.get("session_id"), named.get("revision")
     return Acceptance(
@@ -185,7 +192,7 @@ def _zone(known: dict[str, Any], home_zone: str) -> tzinfo:
 
 
 def _columns(known: dict[str, Any], zone: tzinfo, now: datetime) -> dict[str, Any]:
-    """The row's columns but for its id, its owner and its document."""
+    """Return the row's columns except its id, its owner and its document."""
     clock, camera, metrics, agent = (
         known.get(name) or {} for name in ("clock", "camera", "metrics", "agent")
     )
@@ -213,10 +220,10 @@ def _columns(known: dict[str, Any], zone: tzinfo, now: datetime) -> dict[str, An
 
 
 def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
-    """Apply the rule to each entry in turn, then write each session's newest once.
+    """Apply the revision rule to each entry in order, then write each session's newest entry once.
 
-    Rows are locked, and inserted, in the order of their ids, so that two batches never wait in a
-    ring.
+    Rows are locked and inserted in the order of their ids, so that concurrent batches can't
+    deadlock.
     """
     rows = SessionData.objects.select_for_update().filter(pk__in={entry.id for entry in entries})
     found = list(
@@ -228,10 +235,10 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     newest: dict[UUID, _Entry] = {}
     answers = []
     for entry in entries:
-        if entry.id in buried:  # its device keeps what it has, and need not send it again
+        if entry.id in buried:  # "stale": the device need not send it again
             answers.append(Acceptance(str(entry.id), entry.revision, "stale", DELETED))
             continue
-        answers.append(_judge(entry, kept.get(entry.id)))
+        answers.append(_outcome(entry, kept.get(entry.id)))
         if answers[-1].outcome == "stored":
             kept[entry.id] = (entry.revision, entry.writer.owns)
             newest[entry.id] = entry
@@ -239,10 +246,10 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     return answers
 
 
-def _judge(entry: _Entry, kept: tuple[int, Owner] | None) -> Acceptance:
+def _outcome(entry: _Entry, kept: tuple[int, Owner] | None) -> Acceptance:
     session_id, revision = str(entry.id), entry.revision
     if kept is None and entry.measured() is None:
-        return Acceptance(session_id, revision, "rejected", NOBODYS)
+        return Acceptance(session_id, revision, "rejected", NO_ACCOUNT)
     if kept is None:
         return Acceptance(session_id, revision, "stored", created=True)
     newest, owner = kept
@@ -252,12 +259,12 @@ def _judge(entry: _Entry, kept: tuple[int, Owner] | None) -> Acceptance:
         return Acceptance(session_id, revision, "stored")
     if revision == newest:
         return Acceptance(session_id, revision, "duplicate")
-    reason = f"revision {newest} is kept already"
+    reason = f"revision {newest} is already stored"
     return Acceptance(session_id, revision, "stale", reason)
 
 
 def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: datetime) -> None:
-    """`known`: when those sessions that are kept already were first received."""
+    """Write the entries. `known`: id -> when the session was first received, for stored ones."""
     fresh = []
     for pk, entry in sorted(newest.items()):
         if pk in known:

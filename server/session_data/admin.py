@@ -1,7 +1,7 @@
-"""Sessions, dead letters and commands in the admin site.
+"""The admin pages of sessions, dead letters and commands.
 
-They say what an administrator needs to run the server: what came, from where, when. What was
-measured is not shown, and looking at one session is noted where its person can read it.
+They show what an administrator needs to run the server: what arrived, from where and when.
+Measurements are not shown, and viewing a session is recorded in its person's access log.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from server.session_data.models import SessionData
 
 @admin.register(SessionData)
 class SessionDataAdmin(ReadOnlyAdmin):
-    """What has come in."""
+    """Sessions received, without their measurements."""
 
     list_display = ["id", "user", "device", "state", "revision", "received_at", "updated_at"]
     list_filter = ["state", "schema"]
@@ -45,7 +45,7 @@ class SessionDataAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Without the documents: one is read where it is shown."""
+        """Return the sessions without loading their documents."""
         return super().get_queryset(request).defer("document_json")
 
     def change_view(
@@ -55,46 +55,46 @@ class SessionDataAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The session's page, and a note that it was looked at."""
+        """Show the session, and record it in the person's access log."""
         session = self.get_object(request, object_id)
         if session is not None and isinstance(request.user, Person):
             note_look(request.user, session.user, "session in the admin site", session.pk)
         return super().change_view(request, object_id, form_url, extra_context)
 
     def delete_model(self, request: HttpRequest, obj: SessionData) -> None:
-        """For good, with what was made of it, and with a note for its person."""
+        """Delete the session permanently, with everything derived from it; note it in the log."""
         delete_sessions(obj.user, Scope(session_id=obj.pk), by=viewer_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SessionData]) -> None:
-        """Each of several."""
+        """Delete several sessions."""
         for session in queryset.select_related("user"):
             self.delete_model(request, session)
 
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
-    """Why a document was refused."""
+    """Rejected documents, with the reason."""
 
     list_display = ["received_at", "sender", "device", "person", "door", "reason", "size"]
     list_filter = ["door"]
     list_select_related = ["device", "person"]
     search_fields = ["sender", "reason", "person__username"]
-    exclude = ["payload"]  # it holds somebody's data
+    exclude = ["payload"]  # it contains personal data
     show_full_result_count = False
     actions = ["retry"]
 
-    @admin.action(description="Try to accept these again", permissions=["delete"])
+    @admin.action(description="Retry", permissions=["delete"])
     def retry(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
-        """What is accepted, or is there already, is a dead letter no longer."""
+        """Retry the documents; those accepted, or already stored, are deleted here."""
         outcomes = [retry(letter).outcome for letter in queryset.order_by("id")]
-        refused = outcomes.count("rejected")
-        text = f"{len(outcomes) - refused} accepted, {refused} refused again: the reasons are here"
-        self.message_user(request, text, messages.WARNING if refused else messages.SUCCESS)
+        rejected = outcomes.count("rejected")
+        text = f"{len(outcomes) - rejected} accepted, {rejected} rejected again: see the reasons"
+        self.message_user(request, text, messages.WARNING if rejected else messages.SUCCESS)
 
 
 @admin.register(Command)
 class CommandAdmin(ReadOnlyAdmin):
-    """Who asked which device for what, and what became of it."""
+    """Commands sent to devices, and their outcomes."""
 
     list_display = ["asked_at", "command", "device", "person", "asked_by_name", "became"]
     list_select_related = ["device", "person"]
@@ -104,5 +104,5 @@ class CommandAdmin(ReadOnlyAdmin):
 
     @admin.display(description="outcome")
     def became(self, command: Command) -> str:
-        """As the API says it."""
+        """Return the outcome as in the API."""
         return outcome(command)

@@ -1,6 +1,7 @@
-"""Sessions whose writer does not send whole documents: changes to one, its end, a person's first.
+"""Build complete documents for writers that don't send them.
 
-Each makes the next whole document and hands it to `accept.py`.
+They change part of a session, end one, or start one without a device. The result goes to
+`accept.py`.
 """
 
 import secrets
@@ -30,16 +31,17 @@ from server.session_data.serializers import SCHEMA
 
 
 class FinalError(Exception):
-    """The session is over, and the change does not say that it is a newer revision."""
+    """The session is over, and the changes have no `revision`."""
 
 
 def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = False) -> Acceptance:
-    """Merge `changes` into the newest document and take the result; with `end`, as its last.
+    """Merge `changes` into the newest document and store the result; `end` also ends the session.
 
-    The document's objects are merged key by key, all else is replaced; null is a value. Without a
-    `revision` it is the next one, and `FinalError` if the session is over: its numbers are not
-    changed by chance. Refused where the result is longer than a document may come. Raises
-    `SessionData.DoesNotExist` where the writer has no such session.
+    Objects are merged key by key, everything else is replaced; null is a value. Without a
+    `revision`, the result gets the next one. Rejects a result above the maximum document size.
+
+    Raises `FinalError` if the session is over and there is no `revision`, so that final numbers are
+    not changed by accident. Raises `SessionData.DoesNotExist` if the writer has no such session.
     """
     with transaction.atomic():
         row = SessionData.objects.select_for_update().get(pk=session_id)
@@ -49,12 +51,12 @@ def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = Fa
             raise FinalError
         kept = {key: value for key, value in row.document.items() if key != "revision"}
         document = _merged(kept, changes)
-        # Before what is filled in here: a session at the limit can still be ended.
+        # Measured before anything is filled in, so that a session at the limit can still be ended.
         size = document_size(document)
         document.setdefault("revision", row.revision + 1)
         if end:
             document = _ended(document, writer)
-        if size > MAX_DOCUMENT_BYTES:  # else it would grow with every change, each small enough
+        if size > MAX_DOCUMENT_BYTES:  # otherwise it could grow without limit by small changes
             reason = f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes, found {size}"
             return rejected(document, reason)
         return accept_many([(writer, document)])[0]
@@ -70,7 +72,7 @@ def _merged(old: Document, changes: Document) -> dict[str, Any]:
 
 
 def _ended(document: dict[str, Any], writer: Writer) -> dict[str, Any]:
-    """The document of a session that is over; what it does not say of its end is filled in."""
+    """Return the document as ended, with missing values filled in."""
     if document.get("state") == State.ACTIVE:
         document["state"] = State.ENDED.value
     if document.get("ended_at") is None:
@@ -80,13 +82,13 @@ def _ended(document: dict[str, Any], writer: Writer) -> dict[str, Any]:
     return document
 
 
-def first_document(person: Person, session_id: UUID, wished: Document) -> dict[str, Any]:
-    """Of a session that a person begins without a device, by the server's clock.
+def first_document(person: Person, session_id: UUID, given: Document) -> dict[str, Any]:
+    """Return the first document of a session that a person starts without a device.
 
-    `wished` may hold `started_at` and `timezone`.
+    `given` may contain `started_at` (default: now, by the server's clock) and `timezone`.
     """
-    zone = wished.get("timezone") or person.timezone
-    started_at = wished.get("started_at") or timezone.now()
+    zone = given.get("timezone") or person.timezone
+    started_at = given.get("started_at") or timezone.now()
     offset = started_at.astimezone(zone_of(zone, None, "UTC")).utcoffset() or timedelta(0)
     return {
         "schema": SCHEMA,
@@ -107,7 +109,7 @@ def first_document(person: Person, session_id: UUID, wished: Document) -> dict[s
 
 
 def new_session_id() -> UUID:
-    """A UUIDv7 (RFC 9562): 48 bits of milliseconds, then random ones."""
+    """Return a new UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits."""
     moment_ms = time.time_ns() // 1_000_000
     value = (moment_ms << 80) | secrets.randbits(80)
     value = (value & ~(0xF << 76)) | (0x7 << 76)  # version

@@ -1,4 +1,4 @@
-"""Documents that could not be accepted: kept for somebody to look at, and to try again."""
+"""Dead letters: rejected documents, kept for inspection and for a retry."""
 
 import re
 from datetime import datetime
@@ -14,9 +14,9 @@ from server.devices.models import DeadLetter, Device
 from server.session_data.accept import Acceptance, Writer, accept_many, rejected
 from server.session_data.models import SessionData
 
-UNKNOWN = "no such device, or revoked"
+UNKNOWN = "unknown or revoked device"
 REPLACED = "\N{REPLACEMENT CHARACTER}"
-# Looked for in the text: what was refused may be no JSON, or not whole.
+# Regular expressions, because a rejected document may be invalid JSON or truncated.
 NAMED = re.compile(rf'"session_id"\s*:\s*"({CANONICAL_UUID.pattern})"')
 STARTED = re.compile(r'"started_at"\s*:\s*"([^"]{1,40})"')
 CLOCK_SET = re.compile(r'"synchronized"\s*:\s*true\b')
@@ -25,9 +25,9 @@ CLOCK_SET = re.compile(r'"synchronized"\s*:\s*true\b')
 def keep_dead_letter(
     door: str, sender: str, device: Device | None, reason: str | None, payload: bytes
 ) -> None:
-    """Keep one, and of its sender's no more than the newest `DeadLetter.MOST_KEPT`.
+    """Store a dead letter, and delete all but the sender's newest `DeadLetter.MOST_KEPT`.
 
-    What was measured for an account that is gone is not kept, only that it came.
+    If the account of the person measured has been deleted, the payload is not stored.
     """
     whole = len(payload) <= DeadLetter.LONGEST_KEPT
     kept = payload if whole else payload[: DeadLetter.LONGEST_PART]
@@ -49,22 +49,22 @@ def keep_dead_letter(
 
 
 def session_named(text: str) -> UUID | None:
-    """The id of the session that a refused document is of, where it can be found."""
+    """Return the session id in a rejected document's text, if it can be found."""
     found = NAMED.search(text)
     return UUID(found[1]) if found else None
 
 
 def _claimed(sender: str) -> Device | None:
-    """The device that says so of itself: one that is revoked, or was not known then."""
+    """Return the device with the sender's id: it may be revoked, or added since."""
     if not CANONICAL_UUID.fullmatch(sender):
         return None
     return Device.objects.select_related("person").filter(pk=sender).first()
 
 
 def _person_of(device: Device, text: str, now: datetime) -> int | None:
-    """Return the primary key of the person a refused document is about, as `accept` would.
+    """Return the primary key of the person a rejected document is about, as `accept` would.
 
-    `None` where that account is gone.
+    Returns `None` if that account has been deleted.
     """
     if named := session_named(text):
         kept = SessionData.objects.filter(pk=named, device=device).only("user_id").first()
@@ -87,10 +87,10 @@ def _started_at(text: str) -> datetime | None:
 
 
 def retry(letter: DeadLetter) -> Acceptance:
-    """Accept it now, if it can be: then the letter is gone; else it says why not.
+    """Try to accept the document again. On success delete the letter, else update its reason.
 
-    For after an upgrade, or after its device was readmitted. Its device need not send again: the
-    revision rule makes that a no-op.
+    Useful after an upgrade, or once the device is no longer revoked. If the device sends the
+    document again too, the revision rule makes that a no-op.
     """
     row = DeadLetter.objects.filter(pk=letter.pk)
     try:
@@ -99,7 +99,7 @@ def retry(letter: DeadLetter) -> Acceptance:
             if acceptance.outcome != "rejected":
                 row.delete()
     except DataError:
-        acceptance = rejected(None, "the database can't keep this document")
+        acceptance = rejected(None, "the database can't store this document")
     if acceptance.outcome == "rejected":
         row.update(reason=acceptance.reason or "")
     return acceptance
@@ -111,7 +111,7 @@ def _accept(letter: DeadLetter) -> Acceptance:
         return rejected(None, UNKNOWN)
     payload = letter.payload.encode()
     if len(payload) != letter.size or REPLACED in letter.payload:
-        return rejected(None, "it was not kept as it came, being too long or no text")
+        return rejected(None, "the document was not stored completely: too long, or not text")
     try:
         writer = Writer(letter.person or device.person, device)
         return accept_many([(writer, parse_document(payload))])[0]

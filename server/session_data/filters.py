@@ -1,4 +1,4 @@
-"""What a client may ask of a history, checked: nothing is ignored silently."""
+"""Parse and validate the query parameters of the history. Unknown ones are errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Bound = date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for. A bound is a local day, or a moment; `None` is open."""
+    """A parsed query. A bound is a local day or a moment; `None` is unbounded."""
 
     user: str | None
     first: Bound | None
@@ -35,11 +35,10 @@ class Asked:
     limit: int
 
     def range(self) -> Q:
-        """The sessions within the bounds.
+        """Return the filter for sessions within the bounds.
 
-        A day is the session's own `local_day`, both ends included; a moment is compared with
-        `placed_at`, the end excluded. For days, `placed_at` is narrowed too, so that the same
-        index serves.
+        Days are compared with `local_day`, both ends inclusive; moments with `placed_at`, the end
+        exclusive. For days, `placed_at` is restricted too, so that its index can be used.
         """
         wanted = Q()
         if isinstance(self.first, datetime):
@@ -56,14 +55,14 @@ class Asked:
 
 
 def parameter(name: str, text: str, schema: Any = str) -> OpenApiParameter:
-    """One parameter's description."""
+    """Return the OpenAPI description of a query parameter."""
     return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=text)
 
 
 def read_query(query: QueryDict, zone: str) -> Asked:
-    """The query's parameters; `ValidationError` names the one that is wrong.
+    """Parse the query. Raises `ValidationError`, which names the invalid parameter.
 
-    A moment without an offset is one in `zone`, the person's own.
+    Moments without a UTC offset are in `zone`, the person's time zone.
     """
     check_names(query)
     first, last = read_bounds(query, zone)
@@ -78,7 +77,7 @@ def read_query(query: QueryDict, zone: str) -> Asked:
 
 
 def read_bounds(query: QueryDict, zone: str) -> tuple[Bound | None, Bound | None]:
-    """`from` and `to`: local days or moments; one without an offset is meant in `zone`."""
+    """Parse `from` and `to`: local days or moments. One without a UTC offset is in `zone`."""
 
     def bound(name: str) -> Bound | None:
         found: Bound | None = read_parameter(query, name, lambda text: _bound(text, zone))
@@ -91,17 +90,20 @@ def read_bounds(query: QueryDict, zone: str) -> tuple[Bound | None, Bound | None
 
 
 def check_names(query: QueryDict, names: Sequence[str] = PARAMETERS) -> None:
-    """Refuse a parameter that is none of `names`, or comes twice."""
+    """Raise `ValidationError` for a parameter that is not in `names`, or that is repeated."""
     for name, texts in query.lists():
         if name not in names:
             expected = f"expected one of {', '.join(names)}"
             raise ValidationError({quoted(name).strip("'"): expected})
         if len(texts) > 1:
-            raise ValidationError({name: f"expected it once, found it {len(texts)} times"})
+            raise ValidationError({name: f"expected once, found {len(texts)} times"})
 
 
 def read_parameter(query: QueryDict, name: str, reader: Any) -> Any:
-    """What `reader` makes of the parameter, `None` without it; an error names it."""
+    """Parse a parameter with `reader`; return `None` without it.
+
+    Raises `ValidationError`, which names the parameter.
+    """
     text = query.get(name)
     if text is None:
         return None
@@ -121,15 +123,15 @@ def _bound(text: str, zone: str) -> date | datetime:
                 bound = bound.replace(tzinfo=zone_of(zone, None, "UTC"))
     except ValueError:
         bound = date.min
-    if not 1971 <= bound.year < 2199:  # away from the ends, so that hours can be added to it
-        refuse("a date such as 2026-11-22, or a moment such as 2026-11-22T10:15:30Z", text)
+    if not 1971 <= bound.year < 2199:  # leave a margin, so that hours can be added
+        refuse("a date such as 2026-11-22, or a time such as 2026-11-22T10:15:30Z", text)
     return bound
 
 
 def _states(text: str) -> tuple[State, ...]:
     names = text.split(",")
     if not set(names) <= set(State.values):
-        refuse(f"some of {', '.join(State.values)}, with commas between", text)
+        refuse(f"a comma-separated list of {', '.join(State.values)}", text)
     chosen = tuple(state for state in State if state in names)
     return () if len(chosen) == len(State) else chosen
 

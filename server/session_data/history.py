@@ -1,12 +1,12 @@
-"""Reading sessions: which columns, in which order, page by page.
+"""Read a person's sessions page by page.
 
-Newest first, by `placed_at` (the start or, where the date is uncertain, the arrival), then `id`,
-both in the index. A page begins where the last one ended (keyset), so every session that keeps its
-date is seen once, whatever is added meanwhile. One whose date its device corrects in between moves
-to where it belongs, as a new one does.
+The order is newest first, by `placed_at` (the start or, if the date is uncertain, the arrival) and
+`id`; an index has both. Pagination is by keyset: a page starts where the previous one ended. So
+each session appears exactly once, even if sessions are added in the meantime. If a device corrects
+a session's date in the meantime, the session moves, like a new one.
 
-The time for a page does not depend on how many sessions there are: each query reads its rows from
-an index in order, and stops.
+The time for a page doesn't depend on the number of sessions: each query reads its rows in order
+from an index, and stops.
 """
 
 import base64
@@ -25,7 +25,7 @@ from server.session_data.models import METRICS, SessionData, State
 
 Row = dict[str, Any]
 
-# What a list of sessions shows of each.
+# The columns shown in a list of sessions.
 COLUMNS = (
     "id",
     "state",
@@ -50,20 +50,20 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a history: just after (older than) the session it names, or just before it."""
+    """A position in the history: just after (older than) a session, or just before if `newer`."""
 
     placed_at: datetime
     id: UUID
     newer: bool = False
 
     def text(self) -> str:
-        """For a URL."""
+        """Return the cursor as text for a URL."""
         fields = [int(self.newer), self.placed_at.astimezone(UTC).isoformat(), str(self.id)]
         return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str) -> "Cursor":
-        """What `text` wrote. Raises `ValueError` for anything else."""
+        """Parse a cursor written by `text`. Raises `ValueError` for anything else."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
             newer, placed_at, session_id = json.loads(raw)
@@ -72,12 +72,12 @@ class Cursor:
                 raise ValueError(moment.year)
             return cls(moment, UUID(session_id), bool(newer))
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ValueError("expected a cursor of an earlier answer") from error
+            raise ValueError("expected a cursor from an earlier response") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some sessions, newest first, and where to go on from them."""
+    """A page of sessions, newest first, and cursors to the next pages in both directions."""
 
     rows: list[Row]
     older: Cursor | None
@@ -85,12 +85,12 @@ class Page:
 
 
 def sessions_of(person: Person) -> QuerySet[SessionData]:
-    """The person's sessions, newest first, without their documents."""
+    """Return the person's sessions, newest first, without their documents."""
     return SessionData.objects.filter(user=person).defer("document_json")
 
 
 def readable_by(viewer: Person) -> QuerySet[SessionData]:
-    """Every session that the viewer may see: past ones, and one under way, each by permission."""
+    """Return all sessions that the viewer may see: past and current ones, each by permission."""
     past = visible_people(viewer, Permission.HISTORY).order_by().values("pk")
     live = visible_people(viewer, Permission.LIVE).order_by().values("pk")
     is_live = Q(state=State.ACTIVE)
@@ -100,9 +100,9 @@ def readable_by(viewer: Person) -> QuerySet[SessionData]:
 def readable_states(
     permissions: Collection[Permission], states: Sequence[State] = ()
 ) -> tuple[State, ...] | None:
-    """Of `states` (all, if it is empty) those whose sessions these permissions show.
+    """Return those of `states` that these permissions allow to see; empty `states` means all.
 
-    As `page_of` takes them: empty is all, `None` is none.
+    The result is for `page_of`: empty means all, `None` means none.
     """
     needed = {
         state: Permission.LIVE if state == State.ACTIVE else Permission.HISTORY for state in State
@@ -119,7 +119,7 @@ def page_of(
     cursor: Cursor | None,
     limit: int,
 ) -> Page:
-    """At most `limit` of `sessions` that are in one of `states` (empty: all; `None`: none)."""
+    """Return at most `limit` of `sessions` in one of `states` (empty: all; `None`: none)."""
     if states is None:
         return Page([], None, None)
     newer = cursor is not None and cursor.newer
@@ -129,7 +129,7 @@ def page_of(
     more, rows = len(rows) > limit, rows[:limit]
     if newer:
         rows.reverse()
-    # Coming from older pages there are older sessions, and from newer ones newer ones.
+    # A reader who comes from an older page knows that there are older sessions, and vice versa.
     has_older = rows and (more if not newer else True)
     has_newer = rows and (more if newer else cursor is not None)
     return Page(
@@ -142,10 +142,10 @@ def page_of(
 def _first(
     sessions: QuerySet[SessionData], states: Sequence[State], newer: bool, count: int
 ) -> list[Row]:
-    """The first `count` rows in the direction of reading.
+    """Return the first `count` rows in the direction of reading.
 
-    Each state is read by itself, as the index has it, and the few rows are merged here: asked for
-    two states at once, a database would read and sort all there are.
+    Each state is queried separately, to use the index, and the rows are merged here. For several
+    states in one query, the database would read and sort all rows.
     """
     order = ("placed_at", "id") if newer else ("-placed_at", "-id")
     wanted = [sessions.filter(state=state) for state in states] or [sessions]
@@ -155,7 +155,7 @@ def _first(
 
 
 def _beyond(cursor: Cursor) -> Q:
-    """What lies on the far side of the cursor. The first condition is what the index needs."""
+    """Return the filter for sessions beyond the cursor. The first condition is for the index."""
     if cursor.newer:
         behind = Q(placed_at__gt=cursor.placed_at) | Q(id__gt=cursor.id)
         return Q(placed_at__gte=cursor.placed_at) & behind

@@ -1,4 +1,4 @@
-"""Sessions as they are kept, and the ids of those that were deleted."""
+"""Models of sessions, and of the ids of deleted sessions."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ from server.devices.models import Device
 
 
 class State(models.TextChoices):
-    """Of a session. `interrupted` ended too, without anybody having ended it."""
+    """A session's state. `interrupted` is over too, but was not ended deliberately."""
 
     ACTIVE = "active"
     ENDED = "ended"
@@ -22,7 +22,7 @@ class State(models.TextChoices):
 # The states of a session that is over.
 OVER = (State.ENDED, State.INTERRUPTED)
 
-# What a summary is made of, beside whose session it is and of which day.
+# The columns that a summary reads, besides the person and the day.
 SUMMARY_COLUMNS = (
     "state",
     "date_uncertain",
@@ -38,7 +38,7 @@ SUMMARY_COLUMNS = (
 
 
 class MetricColumns(models.Model):
-    """A session's numbers, named as in the document. A null metric was not measured; 0 was."""
+    """A session's metrics, named as in the document. Null means "not measured"; 0 is a value."""
 
     duration_s = models.FloatField(null=True, blank=True)
     valid_s = models.FloatField(null=True, blank=True)
@@ -72,17 +72,17 @@ METRICS = tuple(field.name for field in MetricColumns._meta.local_fields)
 
 
 class SessionData(MetricColumns):
-    """One session at its newest revision: the whole document, and its numbers as columns.
+    """A session at its newest revision: the complete document, and its metrics as columns.
 
-    `started_at` and `ended_at` are by the device's clock
-    (see `date_uncertain`), `received_at` and `updated_at` by the server's. `local_day` is the day
-    it ended in, or began in while active, where it was measured.
+    `started_at` and `ended_at` are by the device's clock (see `date_uncertain`), `received_at` and
+    `updated_at` by the server's. `local_day` is the local day on which the session ended or, while
+    active, started.
 
-    A session whose date is uncertain is put where it arrived: by `received_at`, on that day. So a
-    clock that was not set moves nothing to the top or the end of a history, or out of reach.
+    A session whose date is uncertain is placed by its arrival: `received_at` and that day. So a
+    device whose clock was not set can't put sessions at the wrong end of the history.
 
-    The document is kept as text: whole, whatever newer agents put into it, and on either database
-    alike. It is the last column and is not read for history.
+    The document is stored as text, complete with the keys of newer agents, and identically in both
+    databases. It is the last column, and the history doesn't read it.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -105,7 +105,7 @@ class SessionData(MetricColumns):
     local_day = models.DateField()
     received_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now)
-    # Computed by the database, so that no writer can disagree: where a history puts the session.
+    # The session's position in the history. Computed by the database, so that it is always right.
     placed_at = models.GeneratedField(
         expression=models.Case(
             models.When(date_uncertain=True, then=models.F("received_at")),
@@ -128,7 +128,7 @@ class SessionData(MetricColumns):
             models.Index(
                 fields=["user", "state", "-placed_at", "-id"], name="session_history_by_state"
             ),
-            # All that a summary reads: it never touches the rows.
+            # Covers all columns of a summary, so that it never reads the rows.
             models.Index(fields=["user", "local_day", *SUMMARY_COLUMNS], name="session_summary"),
         ]
 
@@ -137,16 +137,16 @@ class SessionData(MetricColumns):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The whole session document as it came, unknown keys and all."""
+        """The complete session document as received, including unknown keys."""
         document: dict[str, Any] = json.loads(self.document_json)
         return document
 
 
 class Tombstone(models.Model):
-    """A session that was deleted: its id and nothing else.
+    """The id of a deleted session, and nothing else.
 
-    A device that sends it again is answered `stale`, and nothing is stored. Ids are random, so this
-    says nothing about anybody.
+    If a device sends the session again, the answer is `stale` and nothing is stored. Ids are
+    random, so a tombstone contains no personal data.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,8 +1,8 @@
-"""Receive session documents: one way in behind both doors, HTTP and MQTT.
+"""Receive session documents from HTTP and MQTT.
 
-    read -- one transaction: store, keep what was refused, note the device -- answer
+    validate -- one transaction: store, keep dead letters, update the device -- acknowledge
 
-When `receive` returns, everything is committed; when it raises `django.db.Error`, nothing is.
+When `receive` returns, everything is committed; if it raises `django.db.Error`, nothing is.
 """
 
 import json
@@ -28,10 +28,10 @@ from server.session_data.dead_letters import UNKNOWN, keep_dead_letter
 
 @dataclass(slots=True)
 class Delivery:
-    """A payload as it arrived, its writer, and what became of it.
+    """A payload as received, its writer, and its outcome.
 
-    `sender` is the device's id as claimed. `writer` is `None` where we know no such device. A
-    payload that can't be read has no `document`, and its `acceptance` from the beginning.
+    `sender` is the claimed device id. `writer` is `None` if there is no such device. If the payload
+    can't be parsed, `document` is `None` and `acceptance` is set from the start.
     """
 
     door: str
@@ -43,11 +43,11 @@ class Delivery:
 
     @property
     def device(self) -> Device | None:
-        """The device that wrote it, if one did."""
+        """The device that wrote the document, if any."""
         return self.writer.device if self.writer else None
 
     def keep_if_refused(self) -> None:
-        """Keep a dead letter of what an unknown device sent, or a device's refused document."""
+        """Store a dead letter for an unknown device's payload, or a device's rejected document."""
         refused = self.acceptance is not None and self.acceptance.outcome == "rejected"
         if self.writer is None:
             keep_dead_letter(self.door, self.sender, None, UNKNOWN, self.payload)
@@ -57,29 +57,30 @@ class Delivery:
             keep_dead_letter(self.door, self.sender, self.device, reason, self.payload)
 
     def note_sender(self) -> None:
-        """Note that the device was seen."""
+        """Update when the device was last seen."""
         if self.device is not None:
             self.device.touch()
 
 
 def by_http(writer: Writer, document: Document) -> Delivery:
-    """Make a delivery of a request's document: its text as sent, unless it was changed since."""
+    """Return a delivery of a request's document, with the original text if it is unchanged."""
     text = document.text if isinstance(document, Received) else json.dumps(document)
     sender = str(writer.device.pk) if writer.device else ""
     return Delivery("http", sender, text.encode(), writer, document)
 
 
 def receive(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
-    """Store the documents; return each delivery's answer, `None` for one that gets none.
+    """Store the documents; return each delivery's acceptance, or `None` for no answer.
 
-    An unknown or revoked device gets none by MQTT: its data waits with it, and by HTTP it is told.
+    An unknown or revoked device gets no answer by MQTT, so that it keeps its data; by HTTP it gets
+    a 401.
     """
     documents = [
         (each, each.writer, each.document)
         for each in deliveries
         if each.writer is not None and each.document is not None
     ]
-    # Before the transaction: on SQLite nobody else can write while one is open.
+    # Validate before the transaction: while it is open, SQLite blocks all other writers.
     read = read_many([(writer, document) for _, writer, document in documents])
     with transaction.atomic():
         for (each, *_), acceptance in zip(documents, store_many(read), strict=True):
@@ -89,7 +90,7 @@ def receive(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
 
 
 def receive_changes(delivery: Delivery, session_id: UUID, *, end: bool) -> Acceptance:
-    """Merge the delivered changes into the session's document: see `amend`, also for errors."""
+    """Merge the delivered changes into the session's document. Raises the errors of `amend`."""
     assert delivery.writer is not None
     assert delivery.document is not None
     with transaction.atomic():
@@ -100,7 +101,7 @@ def receive_changes(delivery: Delivery, session_id: UUID, *, end: bool) -> Accep
 
 
 def refuse(delivery: Delivery, reason: str) -> Acceptance:
-    """Refuse a delivery that can't be stored whatever is done, and keep it as a dead letter."""
+    """Reject a delivery that can never be stored, and keep it as a dead letter."""
     acceptance = delivery.acceptance = rejected(delivery.document, reason)
     with transaction.atomic():
         _conclude([delivery])
@@ -108,12 +109,12 @@ def refuse(delivery: Delivery, reason: str) -> Acceptance:
 
 
 def _conclude(deliveries: Sequence[Delivery]) -> None:
-    """Keep dead letters, then note the devices, each in the order of the senders.
+    """Store dead letters, then update the devices, both in the order of the senders.
 
-    Every consumer gets every status, so two that lock the same rows in other orders would
-    deadlock.
+    Every consumer receives every status, so consumers that lock the same rows in different orders
+    would deadlock.
     """
-    in_order = sorted(deliveries, key=lambda each: each.sender)  # keeps a sender's own order
+    in_order = sorted(deliveries, key=lambda each: each.sender)  # stable: keeps a sender's order
     for each in in_order:
         each.keep_if_refused()
     for each in in_order:

@@ -1,8 +1,8 @@
-"""Session documents in, validated. Sessions out, as history and detail show them: told.py.
+"""Validate session documents. (told.py serializes sessions for history and detail.)
 
-Schema 1 is checked key by key. A document of a newer schema comes from a newer agent and is kept
-whole; what of it can be read as schema 1 fills the columns, the rest stays in the document for a
-newer server.
+Schema 1 is validated key by key. A document with a newer schema comes from a newer agent and is
+stored complete: the parts that are valid in schema 1 fill the columns, the rest stays in the
+document for a newer server.
 """
 
 import zoneinfo
@@ -30,12 +30,12 @@ from server.common.problems import OUTCOMES
 from server.session_data.models import State
 
 SCHEMA = 1
-NEWEST_SCHEMA = 32767  # what the column holds
+NEWEST_SCHEMA = 32767  # the maximum of the column
 
 DAY_S = 86_400.0
 MAX_BLINKS = 20_000  # ten hours at the fastest rate ever measured, 32.5 a minute
 MAX_MINUTES = 24 * 60 + 1
-MAX_EAR = 5.0  # an eye five times as high as it is wide is none; 0.3 is usual
+MAX_EAR = 5.0  # no eye is five times as high as wide; 0.3 is typical
 
 ENDED_BY = ["button", "command", "time_limit", "power_loss", "camera_fault"]
 
@@ -53,7 +53,7 @@ class ClockSerializer(StrictSerializer):
 
 
 class CameraSerializer(StrictSerializer):
-    """What filmed; `fps` is the rate delivered."""
+    """The camera; `fps` is the delivered frame rate."""
 
     source = Text(max_length=32, **OPTIONAL)  # type: ignore[assignment]
     width = Count(max_value=65_535, **OPTIONAL)
@@ -62,7 +62,7 @@ class CameraSerializer(StrictSerializer):
 
 
 class MetricsSerializer(StrictSerializer):
-    """The session's numbers; null is "not measured", never 0. Shares are 0 to 1."""
+    """The session's metrics. Null means "not measured", never 0. Shares are 0 to 1."""
 
     duration_s = Number(min_value=0, max_value=1e9, **OPTIONAL)
     valid_s = Number(min_value=0, max_value=1e9, **OPTIONAL)
@@ -87,7 +87,7 @@ class MetricsSerializer(StrictSerializer):
     looking_down = Number(min_value=0, max_value=1, **OPTIONAL)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A part is not more than its whole."""
+        """Check that there are no more partial blinks than blinks."""
         whole, part = attrs.get("blink_count"), attrs.get("partial_blink_count")
         if whole is not None and part is not None and part > whole:
             raise ValidationError(
@@ -97,7 +97,7 @@ class MetricsSerializer(StrictSerializer):
 
 
 class MinuteSerializer(StrictSerializer):
-    """One minute of the session, counted from 0; without a face a gap of nulls."""
+    """One minute of the session, counted from 0. Values are null if no face was seen."""
 
     minute = Count(max_value=MAX_MINUTES - 1)
     valid_s = Number(min_value=0, max_value=60.5, **OPTIONAL)
@@ -107,9 +107,9 @@ class MinuteSerializer(StrictSerializer):
 
 
 class BlinksSerializer(StrictSerializer):
-    """Every blink, in columns of one length: when, how long, how far (0 to 1), whether complete.
+    """All blinks, as columns of equal length: time, duration, amplitude (0 to 1), completeness.
 
-    `closure_left` and `closure_right` are how far each eye closed (0 to 1); null where that eye was
+    `closure_left` and `closure_right` are how far each eye closed (0 to 1); null if that eye was
     not seen. Older devices don't send them.
     """
 
@@ -129,7 +129,7 @@ class BlinksSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Columns of one length."""
+        """Check that all columns have the same length."""
         lengths = [len(column) for column in attrs.values() if column is not None]
         if len(set(lengths)) > 1:
             raise ValidationError(f"expected columns of one length, found {lengths}")
@@ -137,14 +137,14 @@ class BlinksSerializer(StrictSerializer):
 
 
 class AgentSerializer(StrictSerializer):
-    """What measured."""
+    """The agent's version and its face model."""
 
     version = Text(max_length=64, **OPTIONAL)
     model = Text(max_length=128, **OPTIONAL)
 
 
 class SessionDocumentSerializer(StrictSerializer):
-    """A session document, complete at every revision. Unknown keys are kept as they are."""
+    """A session document. Each revision is complete. Unknown keys are stored unchanged."""
 
     schema = Count(min_value=1, max_value=NEWEST_SCHEMA)
     session_id = SessionId()
@@ -161,34 +161,34 @@ class SessionDocumentSerializer(StrictSerializer):
     agent = AgentSerializer(**OPTIONAL)
 
     def validate_minutes(self, minutes: list[dict[str, Any]] | None) -> Any:
-        """Each minute once, in order."""
+        """Check that each minute occurs once and in order."""
         numbers = [minute["minute"] for minute in minutes or []]
         if numbers != sorted(set(numbers)):
             raise ValidationError("expected each minute once and in order")
         return minutes
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """State, end and start agree."""
+        """Check that state, start and end are consistent."""
         over = attrs["state"] != State.ACTIVE
         ended_at = attrs.get("ended_at")
         if over and ended_at is None:
-            raise ValidationError({"ended_at": "expected a moment, as the session is over"})
+            raise ValidationError({"ended_at": "expected an end, as the session is over"})
         if not over and (ended_at is not None or attrs.get("ended_by") is not None):
             raise ValidationError({"ended_at": "expected no end, as the session is active"})
-        # With a clock that was not set, any two readings are possible: kept, and marked uncertain.
+        # Without a synchronised clock, the end may be before the start: the date is then uncertain.
         believed = (attrs.get("clock") or {}).get("synchronized")
         if believed and ended_at is not None and ended_at < attrs["started_at"]:
             raise ValidationError({"ended_at": "expected an end after the start"})
         return attrs
 
 
-# One instance: building the fields takes longer than validating with them.
+# A single instance, because creating the fields takes longer than validating with them.
 _DOCUMENT = SessionDocumentSerializer()
 _ENVELOPE = {"schema", "session_id", "revision", "started_at", "ended_at"}
 
 
 def validated(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document's known keys, checked; `ValidationError` says where it is wrong."""
+    """Return the document's known keys. Raises `ValidationError` with the errors by key."""
     if not isinstance(document, Mapping):
         refuse("a JSON object", document)
     schema = document.get("schema")
@@ -199,22 +199,22 @@ def validated(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def expect_numbers(known: Mapping[str, Any]) -> None:
-    """A measured session that is over brings its numbers: `metrics`, not empty, and `minutes`.
+    """Check that a finished session has `metrics`, not empty, and `minutes`.
 
-    Its document replaces one that has them. Asked of the document alone, whatever is kept already,
-    so that what a session ends as does not depend on the order of arrival. A newer schema may keep
-    its numbers elsewhere.
+    Otherwise the document would replace one that has them. The check looks only at this document,
+    not at the stored one, so that the result doesn't depend on the order of arrival. Newer schemas
+    are not checked, because their numbers may be elsewhere. Raises `ValidationError`.
     """
     if known["schema"] > SCHEMA or known["state"] == State.ACTIVE:
         return
     if not known.get("metrics"):
-        raise ValidationError({"metrics": "expected the final ones, as the session is over"})
+        raise ValidationError({"metrics": "expected final metrics, as the session is over"})
     if known.get("minutes") is None:
         raise ValidationError({"minutes": "expected a list, as the session is over"})
 
 
 def _readable(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a newer document: what can be read. Only its envelope has to be right."""
+    """Return the readable parts of a document of a newer schema. Its envelope must be valid."""
     known = {}
     for name, field in _DOCUMENT.fields.items():
         if name not in _ENVELOPE:
@@ -224,15 +224,15 @@ def _readable(document: Mapping[str, Any]) -> dict[str, Any]:
             known[name] = field.run_validation(document.get(name))
         except ValidationError as error:
             raise ValidationError({name: error.detail}) from None
-    if known["state"] is None:  # a state we don't know yet: over once it has an end
+    if known["state"] is None:  # an unknown state: the session is over if it has an end
         known["state"] = State.ACTIVE if known["ended_at"] is None else State.ENDED
     elif known["state"] != State.ACTIVE and known["ended_at"] is None:
-        raise ValidationError({"ended_at": "expected a moment, as the session is over"})
+        raise ValidationError({"ended_at": "expected an end, as the session is over"})
     return known
 
 
 def _readable_value(field: Any, value: Any) -> Any:
-    """The value as `field` reads it; of an object each key by itself; `None` where it can't."""
+    """Return the value validated by `field`, or `None` if it is invalid; objects key by key."""
     if isinstance(field, serializers.Serializer) and not isinstance(field, BlinksSerializer):
         if not isinstance(value, Mapping):
             return None
@@ -244,24 +244,24 @@ def _readable_value(field: Any, value: Any) -> Any:
 
 
 def readable_part(document: Mapping[str, Any], name: str) -> Any:
-    """One of the document's keys, as far as it can be read; `None` where it can't."""
+    """Return the valid part of one of the document's keys, or `None`."""
     return _readable_value(_DOCUMENT.fields[name], document.get(name))
 
 
 class StartSerializer(serializers.Serializer[Any]):
-    """What a person may say who begins a session without a device."""
+    """The parameters for starting a session without a device."""
 
     started_at = Instant(**OPTIONAL)
     timezone = Text(max_length=64, **OPTIONAL)
 
     def validate_timezone(self, name: str | None) -> str | None:
-        """One that we know."""
+        """Check that the time zone is known."""
         if name is not None and name not in zoneinfo.available_timezones():
             refuse("a time zone such as Europe/Berlin", name)
         return name
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Nothing else."""
+        """Check that there are no other keys."""
         for name in self.initial_data:
             if name not in self.fields:
                 raise ValidationError({quoted(name).strip("'"): "expected started_at or timezone"})
@@ -269,20 +269,20 @@ class StartSerializer(serializers.Serializer[Any]):
 
 
 class StartOnDeviceSerializer(serializers.Serializer[Any]):
-    """What a person says who asks a device to start a session: which, and nothing else."""
+    """The parameters for starting a session on a device."""
 
     device = SessionId()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A device begins by its own clock and zone."""
+        """Check that there are no other keys: a device uses its own clock and time zone."""
         for name in self.initial_data:
             if name != "device":
-                raise ValidationError({quoted(name).strip("'"): "expected device alone"})
+                raise ValidationError({quoted(name).strip("'"): "expected only device"})
         return attrs
 
 
 class AcceptanceSerializer(serializers.Serializer[Any]):
-    """What became of a document; once this is answered, it is committed."""
+    """The outcome of a document. It is committed before it is sent."""
 
     session_id = serializers.CharField(allow_null=True)
     revision = serializers.IntegerField(allow_null=True)
@@ -291,10 +291,10 @@ class AcceptanceSerializer(serializers.Serializer[Any]):
 
 
 class ChangesSerializer(SessionDocumentSerializer):
-    """Any part of a session document. Objects are merged key by key; null is a value."""
+    """Part of a session document. Objects are merged key by key; null is a value."""
 
     def get_fields(self) -> dict[str, Any]:
-        """All of them optional."""
+        """Return the fields, all of them optional."""
         fields = super().get_fields()
         for field in fields.values():
             field.required = False

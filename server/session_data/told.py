@@ -1,4 +1,4 @@
-"""Sessions out: as history and detail show them."""
+"""Serialize sessions for history and detail."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,24 +19,24 @@ from server.session_data.serializers import (
 
 
 class DeviceRefSerializer(serializers.Serializer[Any]):
-    """A device, as far as a session's readers know it."""
+    """A device, as shown to people who may see its sessions."""
 
     id = serializers.UUIDField()
     label = serializers.CharField()  # type: ignore[assignment]
 
 
 class SessionEntrySerializer(serializers.Serializer[Any]):
-    """A session as a list shows it. Metrics as in the document: null was not measured, 0 was.
+    """A session in a list. Metrics are as in the document; null means "not measured".
 
-    `local_day` is the day it ended in (or began in), where it was measured; `placed_at` its start.
-    Where `date_uncertain` says that the device's clock can't be believed, both are of its arrival.
-    `received_at` and `updated_at` are the server's.
+    `local_day` is the local day on which it ended (or started, while active); `placed_at` is its
+    start. If `date_uncertain` is true, the device's clock can't be trusted and both are those of
+    its arrival. `received_at` and `updated_at` are by the server's clock.
     """
 
     id = serializers.UUIDField()
     state = serializers.ChoiceField(choices=State.choices)
     revision = serializers.IntegerField()
-    placed_at = serializers.DateTimeField(help_text="By which sessions are sorted")
+    placed_at = serializers.DateTimeField(help_text="Sessions are sorted by this")
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     ended_by = serializers.CharField(allow_null=True)
@@ -51,7 +51,7 @@ class SessionEntrySerializer(serializers.Serializer[Any]):
     agent_version = serializers.CharField(allow_blank=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """With the document's metrics."""
+        """Return the fields, with the document's metrics added."""
         metrics = MetricsSerializer().fields.items()
         return {**super().get_fields(), **{name: _told(field) for name, field in metrics}}
 
@@ -62,7 +62,7 @@ def _told(metric: Any) -> Any:
 
 
 class SessionDetailSerializer(SessionEntrySerializer):
-    """One session, with what only its document holds."""
+    """One session with the details from its document."""
 
     user = serializers.CharField()
     schema = serializers.IntegerField()
@@ -70,14 +70,14 @@ class SessionDetailSerializer(SessionEntrySerializer):
     camera = CameraSerializer(allow_null=True)
     agent = AgentSerializer(allow_null=True)
     quality = serializers.ListField(
-        child=serializers.CharField(), help_text="What the device said against its numbers"
+        child=serializers.CharField(), help_text="The device's warnings about its numbers"
     )
     minutes = MinuteSerializer(many=True)
     blinks = BlinksSerializer(allow_null=True)
 
 
 def entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `history.COLUMNS` as `SessionEntrySerializer` describes it."""
+    """Return a row of `history.COLUMNS` in the form of `SessionEntrySerializer`."""
     told = dict(row)
     device_id, label = told.pop("device_id"), told.pop("device__label")
     told["device"] = None if device_id is None else {"id": device_id, "label": label}
@@ -87,9 +87,10 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def quality_of(document: Mapping[str, Any]) -> list[str]:
-    """What the device itself said against its numbers, in the document's words.
+    """Return the document's `quality` flags: the device's warnings about its numbers.
 
-    Nothing checked these: what is no word, such as half a surrogate, could not be answered.
+    They are not validated on arrival, so anything but printable strings, such as lone surrogates
+    that can't be sent in a response, is dropped here.
     """
     words = document.get("quality")
     said = words if isinstance(words, list) else []
@@ -97,7 +98,7 @@ def quality_of(document: Mapping[str, Any]) -> list[str]:
 
 
 def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> dict[str, Any]:
-    """A session as `SessionDetailSerializer` describes it."""
+    """Return a session in the form of `SessionDetailSerializer`."""
     names = ("clock", "camera", "agent", "minutes", "blinks")
     parts = {name: readable_part(document, name) for name in names}
     parts["minutes"] = parts["minutes"] or []
@@ -106,10 +107,10 @@ def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> di
 
 
 class HistorySerializer(serializers.Serializer[Any]):
-    """A page of a person's sessions, newest first, and what was applied to find them."""
+    """A page of a person's sessions, newest first, and the filters applied."""
 
     user = serializers.CharField()
-    timezone = serializers.CharField(help_text="The person's zone: moments without one are in it")
+    timezone = serializers.CharField(help_text="The person's zone, for bounds without an offset")
     state = serializers.ListField(
         child=serializers.ChoiceField(choices=State.choices), allow_null=True
     )
@@ -120,8 +121,8 @@ class HistorySerializer(serializers.Serializer[Any]):
     results = SessionEntrySerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """With `from` and `to`, which Python can't name."""
-        bound = "As it was asked for: a local day (of the session's own zone), or a moment"
+        """Return the fields, with `from` and `to` added: `from` is a keyword in Python."""
+        bound = "As requested: a local day (in the session's own zone), or a date and time"
         more = {
             name: serializers.CharField(allow_null=True, help_text=bound) for name in ("from", "to")
         }

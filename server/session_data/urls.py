@@ -1,4 +1,4 @@
-"""The addresses of sessions, and of the commands that start and stop them."""
+"""URL routes of sessions, and of the commands that start and stop them."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The REST API of sessions: the HTTP door, and one's history."""
+"""REST API views of sessions: receive documents, and show sessions and history."""
 
 import json
 from collections.abc import Mapping
@@ -48,32 +48,32 @@ REFUSED = {400: ProblemSerializer, 404: ProblemSerializer, 409: ProblemSerialize
 
 
 def writer_of(request: Request) -> Writer:
-    """Who writes: permissions have seen to it that it is one of the two."""
+    """Return the writer; the permission class guarantees a device or a person."""
     user = request.user
     return Writer(user.person, user) if isinstance(user, Device) else Writer(person_of(request))
 
 
 def object_of(request: Request) -> dict[str, Any]:
-    """The request's JSON object; `ValidationError` for other JSON."""
+    """Return the request's JSON object. Raises `ValidationError` for other JSON."""
     if not isinstance(request.data, Mapping):
         raise ValidationError(f"expected a JSON object, found {type(request.data).__name__}")
     return request.data
 
 
 def received(writer: Writer, document: Mapping[str, Any]) -> Response:
-    """Take a whole document."""
+    """Receive a complete document."""
     (acceptance,) = receive([by_http(writer, document)])
     assert acceptance is not None
     return answer(acceptance)
 
 
 def refused(writer: Writer, document: Mapping[str, Any], reason: str) -> Response:
-    """Refuse a document that the request itself contradicts."""
+    """Reject a document that contradicts the request."""
     return answer(refuse(by_http(writer, document), reason))
 
 
 def answer(acceptance: Acceptance) -> Response:
-    """Say what became of a document, with the status that fits."""
+    """Return the response for a document's outcome."""
     body = acceptance.answer()
     if acceptance.outcome != "rejected":
         return Response(body, status=201 if acceptance.created else 200)
@@ -106,9 +106,9 @@ class StartView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
-        """Begin a session: a device sends its document, a person may begin one without a device.
+        """Start a session. A device sends its document; a person can start one without a device.
 
-        A person who names a device asks it to start one: 202, and the command to follow.
+        If a person names a device, a command is sent to it: the response is 202 with the command.
         """
         writer = writer_of(request)
         body = object_of(request)
@@ -116,11 +116,11 @@ class StartView(APIView):
             return received(writer, body)
         if "device" in body:
             return start_on_device(writer.person, body)
-        wished = StartSerializer(data=body)
-        wished.is_valid(raise_exception=True)
+        given = StartSerializer(data=body)
+        given.is_valid(raise_exception=True)
         session_id = new_session_id()
         accepted = accept_many(
-            [(writer, first_document(writer.person, session_id, wished.validated_data))]
+            [(writer, first_document(writer.person, session_id, given.validated_data))]
         )
         if accepted[0].outcome != "stored":
             raise ValidationError(accepted[0].reason)
@@ -134,7 +134,7 @@ class SessionView(APIView):
 
     @extend_schema(operation_id="session", responses=SessionDetailSerializer)
     def get(self, request: Request, session_id: UUID) -> Response:
-        """One session, with its minutes and blinks."""
+        """Show a session with its minutes and blinks."""
         return Response(session_detail(person_of(request), session_id))
 
     @extend_schema(
@@ -143,11 +143,11 @@ class SessionView(APIView):
         responses={**TAKEN, **REFUSED},
     )
     def put(self, request: Request, session_id: UUID) -> Response:
-        """Take a whole document: a higher revision replaces a lower one, else nothing changes."""
+        """Store a complete document: a higher revision replaces a lower one, else it is a no-op."""
         writer = writer_of(request)
         document = object_of(request)
         if document.get("session_id") != str(session_id):
-            reason = "session_id: expected the one in the address"
+            reason = "session_id: expected the one in the URL"
             return refused(writer, document, reason)
         if not writer.device and not is_own(writer.person, session_id):
             return missing(writer, session_id)
@@ -159,9 +159,9 @@ class SessionView(APIView):
         responses={200: AcceptanceSerializer, **REFUSED},
     )
     def patch(self, request: Request, session_id: UUID) -> Response:
-        """Change parts of the newest document: its next revision, if none is given.
+        """Change parts of the newest document. Without a `revision` it gets the next one.
 
-        A session that is over changes only by a revision that is given, and higher: 409 otherwise.
+        A session that is over can only be changed with a higher `revision`; without one: 409.
         """
         return change(writer_of(request), session_id, object_of(request))
 
@@ -179,8 +179,9 @@ class EndView(APIView):
     def post(self, request: Request, session_id: UUID) -> Response:
         """End a session, with its final document or any part of it.
 
-        What is not said is filled in: state ended, and the server's time as the end. A person who
-        says nothing ends a device's session by asking the device: 202, and the command to follow.
+        Missing values are filled in: the state `ended`, and the server's time as the end. If a
+        person sends an empty object for a device's session, a command is sent to the device: the
+        response is 202 with the command.
         """
         writer, changes = writer_of(request), object_of(request)
         if not writer.device and not changes and not is_own(writer.person, session_id):
@@ -189,17 +190,17 @@ class EndView(APIView):
 
 
 def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
-    """Ask a device that `person` may start; `Http404` for any other."""
-    wished = StartOnDeviceSerializer(data=body)
-    wished.is_valid(raise_exception=True)
-    device = device_to_start(person, wished.validated_data["device"])
+    """Send a start command. Raises `Http404` for a device that `person` may not start."""
+    given = StartOnDeviceSerializer(data=body)
+    given.is_valid(raise_exception=True)
+    device = device_to_start(person, given.validated_data["device"])
     if device is None:
         raise Http404
     return asked(person, device, CommandName.START, new_session_id())
 
 
 def stop_on_device(person: Person, session_id: UUID) -> Response:
-    """Ask the device that measures a session to end it; 409 where there is none to ask."""
+    """Send a stop command. Raises `Conflict` (409) if no device measures the session."""
     session = session_to_stop(person, session_id)
     if session is None:
         raise Http404
@@ -207,24 +208,28 @@ def stop_on_device(person: Person, session_id: UUID) -> Response:
         raise Conflict("the session is over")
     device = device_measuring(session)
     if device is None:
-        raise Conflict("no device measures this session any more")
+        raise Conflict("no device is measuring this session")
     return asked(person, device, CommandName.STOP, session_id)
 
 
 def change(
     writer: Writer, session_id: UUID, changes: dict[str, Any], *, end: bool = False
 ) -> Response:
-    """Merge and take `changes`. A device's first word of a session may be its end."""
+    """Merge and store `changes`.
+
+    The end may be the first document that a device sends of a session; it is then stored as
+    complete.
+    """
     changes = {"session_id": str(session_id), **changes}
     if changes["session_id"] != str(session_id):
-        reason = "session_id: expected the one in the address"
+        reason = "session_id: expected the one in the URL"
         return refused(writer, changes, reason)
     if end and changes.get("state") == State.ACTIVE:
         return refused(writer, changes, "state: expected ended or interrupted")
     try:
         return answer(receive_changes(by_http(writer, changes), session_id, end=end))
     except FinalError:
-        reason = "the session is over; a revision higher than the kept one would change it"
+        reason = "the session is over; to change it, send a revision above the stored one"
         kept = SessionData.objects.values_list("revision", flat=True).get(pk=session_id)
         return Response(Acceptance(str(session_id), kept, "stale", reason).answer(), status=409)
     except SessionData.DoesNotExist:
@@ -234,21 +239,24 @@ def change(
 
 
 def is_own(person: Person, session_id: UUID) -> bool:
-    """Whether the person began this session without a device."""
+    """Return whether the person started this session without a device."""
     return SessionData.objects.filter(pk=session_id, user=person, device=None).exists()
 
 
 def missing(writer: Writer, session_id: UUID) -> Response:
-    """404; for a person 403 where they may read the session, but it is not theirs to write."""
+    """Return or raise a 404; a 403 for a person who may read the session but not write it."""
     if writer.device:
         return Response(Acceptance(str(session_id), None, "rejected", NOT_YOURS).answer(), 404)
     if readable_by(writer.person).filter(pk=session_id).exists():
-        raise PermissionDenied("this session is written by its device")
+        raise PermissionDenied("only its device can change this session")
     raise Http404
 
 
 def session_detail(viewer: Person, session_id: UUID) -> dict[str, Any]:
-    """As `SessionDetailSerializer` describes it; `Http404` if `viewer` may not see it."""
+    """Return the session in the form of `SessionDetailSerializer`, and log the look.
+
+    Raises `Http404` if `viewer` may not see it.
+    """
     sessions = readable_by(viewer).filter(pk=session_id)
     row = sessions.values(*COLUMNS, "document_json", "user_id", "user__username").first()
     if row is None:
@@ -267,19 +275,21 @@ class HistoryView(APIView):
     @extend_schema(
         operation_id="session_history",
         parameters=[
-            parameter("user", "Whose: a user name; by default one's own"),
-            parameter("from", "A local day such as 2026-11-22, or a moment; included"),
-            parameter("to", "A local day, included, or a moment, excluded"),
-            parameter("state", f"Some of {', '.join(State.values)}, with commas between"),
-            parameter("cursor", "A place in the history, from `next` or `previous`"),
+            parameter("user", "A user name; yourself by default"),
+            parameter("from", "A local day such as 2026-11-22, or a date and time; inclusive"),
+            parameter("to", "A local day, inclusive, or a date and time, exclusive"),
+            parameter("state", f"A comma-separated list of {', '.join(State.values)}"),
+            parameter("cursor", "A position in the history, from `next` or `previous`"),
             parameter(
-                "limit", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST}
+                "limit",
+                "Maximum number of sessions",
+                {"type": "integer", "minimum": 1, "maximum": MOST},
             ),
         ],
         responses=HistorySerializer,
     )
     def get(self, request: Request) -> Response:
-        """A person's sessions, newest first, a page at a time."""
+        """List a person's sessions, newest first, page by page."""
         viewer = person_of(request)
         only_live = request.query_params.get("state") == State.ACTIVE
         wanted = Permission.LIVE if only_live else Permission.HISTORY
@@ -305,7 +315,7 @@ class HistoryView(APIView):
 
 
 def link(request: Request, cursor: Cursor | None) -> str | None:
-    """The same question, from `cursor` on."""
+    """Return the URL of the same query at `cursor`, or `None` without a cursor."""
     if cursor is None:
         return None
     return str(replace_query_param(request.build_absolute_uri(), "cursor", cursor.text()))

@@ -1,4 +1,4 @@
-"""Commands by which people start and stop sessions on their devices.
+"""Commands to start and stop sessions on devices.
 
-Begin with ask.py; views.py is the REST API.
+Start with ask.py; views.py is the REST API.
 """

@@ -1,11 +1,11 @@
-"""People ask devices to start and stop sessions; the broker carries it, the history answers.
+"""Send commands to start and stop sessions through the broker, and find out their outcome.
 
-    asked -> sent -> obeyed     the session that was asked for appeared, or is over
-                  -> expired    nothing of it came in time; it may still, by a slow way
-          -> failed             the device could not be told
+    asked -> sent -> obeyed     the requested session has started, or is over
+                  -> expired    no document arrived in time; one may still arrive later
+          -> failed             the command could not be sent
 
-Which of them holds is read from the sessions, whenever somebody asks: a device's documents are its
-answer, and there is no other that could be lost or disagree with them.
+The outcome is not stored but read from the sessions: a device's documents are its only answer, so
+that no other answer can get lost or contradict them.
 """
 
 import json
@@ -31,9 +31,10 @@ log = logging.getLogger(__name__)
 
 Outcome = Literal["sent", "obeyed", "expired", "failed"]
 
-# A start that comes later than this surprises somebody.
+# Commands expire: a session that starts later than this would surprise people.
 LIFE = timedelta(seconds=30)
-# Threads of one process that may wait for the broker: the others go on answering while it hangs.
+# Maximum number of threads per process that wait for the broker, so that the others can still
+# answer requests while it hangs.
 MOST_WAITING = 2
 TURN_S = 1.0
 
@@ -41,11 +42,11 @@ _turns = threading.BoundedSemaphore(MOST_WAITING)
 
 
 class BrokerAwayError(Exception):
-    """The device can't be told now; the text says why."""
+    """The command could not be sent to the broker; the message says why."""
 
 
 class NotConnectedError(Exception):
-    """The broker has it from the device that it is not there."""
+    """The device is not connected to the broker."""
 
 
 def device_to_start(asker: Person, device_id: UUID) -> Device | None:
@@ -73,10 +74,11 @@ def _controlled_by(asker: Person) -> QuerySet[Person]:
 
 
 def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Command:
-    """Ask `device` on behalf of `asker`, who may see its person; returns when the broker has it.
+    """Send a command to `device` for `asker`; return once the broker has it.
 
-    The same question while the last one waits for its answer is that one: two presses start one
-    session. Raises `BrokerAwayError` or `NotConnectedError`; the record says so too.
+    The caller has checked the permission. If the same command is still pending, return that one, so
+    that two clicks start one session. Raises `BrokerAwayError` or `NotConnectedError`, and stores
+    the reason in the command.
     """
     command, is_new = _record(asker, device, name, session_id)
     if not is_new:
@@ -95,7 +97,7 @@ def _record(
 ) -> tuple[Command, bool]:
     now = timezone.now()
     with transaction.atomic():
-        Device.objects.select_for_update().get(pk=device.pk)  # one question at a time
+        Device.objects.select_for_update().get(pk=device.pk)  # lock: one command at a time
         last = Command.objects.filter(device=device, command=name, expires_at__gt=now).first()
         same = last is not None and (name == CommandName.START or last.session_id == session_id)
         if last is not None and same and outcome(last) == "sent":
@@ -113,8 +115,8 @@ def _record(
 
 
 def _send(command: Command) -> None:
-    """Publish at QoS 1 and wait for the broker's word, for a bounded time."""
-    said = {
+    """Publish the command at QoS 1 and wait for the broker's acknowledgement, with a timeout."""
+    payload = {
         "id": str(command.pk),
         "command": command.command,
         "expires_at": instant_text(command.expires_at),
@@ -124,21 +126,22 @@ def _send(command: Command) -> None:
     if not _turns.acquire(timeout=TURN_S):
         raise BrokerAwayError("the broker is slow, and other commands are waiting for it")
     try:
-        with connected(broker_settings()) as line:
-            heard = line.publish(topic, json.dumps(said).encode(), LIFE // timedelta(seconds=1))
+        with connected(broker_settings()) as connection:
+            expiry_s = LIFE // timedelta(seconds=1)
+            received = connection.publish(topic, json.dumps(payload).encode(), expiry_s)
     except BrokerError as error:
         raise BrokerAwayError(f"the broker {error}") from error
     except ImproperlyConfigured as error:
-        log.error("no command can be sent: %s", error)
-        raise BrokerAwayError("the server's settings for the broker are wrong") from error
+        log.error("could not send a command: %s", error)
+        raise BrokerAwayError("the server's broker settings are invalid") from error
     finally:
         _turns.release()
-    if not heard:
+    if not received:
         raise NotConnectedError("the device is not connected to the broker")
 
 
 def outcome(command: Command) -> Outcome:
-    """What has become of it until now: see the table above."""
+    """Return the command's current outcome: see the table above."""
     session = SessionData.objects.filter(pk=command.session_id, device=command.device_id)
     if command.command == CommandName.STOP:
         session = session.exclude(state=State.ACTIVE)

@@ -1,4 +1,4 @@
-"""/api/commands/: what became of a command. Commands are given where sessions are."""
+"""`/api/commands/`: the outcome of commands. The session views send them."""
 
 from typing import Any
 from uuid import UUID
@@ -23,10 +23,10 @@ OUTCOMES = ["sent", "obeyed", "expired", "failed"]
 
 
 class CommandSerializer(serializers.Serializer[Any]):
-    """A command, and what became of it.
+    """A command and its outcome.
 
-    `sent`: no word of the device yet. `obeyed`: the session appeared, or is over. `expired`:
-    nothing came in time. `failed`: the device could not be told, `problem` says why.
+    `sent`: no answer from the device yet. `obeyed`: the session has started, or is over.
+    `expired`: no answer in time. `failed`: the command could not be sent; `problem` says why.
     """
 
     id = serializers.UUIDField()
@@ -34,15 +34,15 @@ class CommandSerializer(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(choices=OUTCOMES)
     problem = serializers.CharField(allow_null=True)
     device = serializers.UUIDField()
-    user = serializers.CharField(help_text="Whose device it is")
-    session_id = serializers.UUIDField(help_text="The session that appears, or ends")
+    user = serializers.CharField(help_text="User name of the device's owner")
+    session_id = serializers.UUIDField(help_text="The session to start or to end")
     asked_by = serializers.CharField()
     asked_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
 
 
 def command_data(command: Command) -> dict[str, Any]:
-    """As `CommandSerializer` describes it."""
+    """Return the command in the form of `CommandSerializer`."""
     return {
         "id": str(command.pk),
         "command": command.command,
@@ -58,7 +58,10 @@ def command_data(command: Command) -> dict[str, Any]:
 
 
 def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Response:
-    """202 with the command, once the broker has it; 503 or 409 where it could not be sent."""
+    """Send a command and return 202 once the broker has it.
+
+    Raises `BrokerUnavailable` (503), or `Conflict` (409) if the device is not connected.
+    """
     try:
         command = ask(asker, device, name, session_id)
     except BrokerAwayError as error:
@@ -74,7 +77,7 @@ class CommandView(APIView):
 
     @extend_schema(operation_id="command", responses=CommandSerializer)
     def get(self, request: Request, command_id: UUID) -> Response:
-        """What became of a command: ask until it is no longer `sent`."""
+        """Show a command's outcome. Poll until it is no longer `sent`."""
         whose = visible_people(person_of(request), Permission.CONTROL).order_by()
         commands = Command.objects.filter(person__in=whose)
         command = commands.select_related("person").filter(pk=command_id).first()

@@ -1,4 +1,4 @@
-"""A person's history as a file: CSV, JSON or FHIR.
+"""Export a person's history as CSV, JSON or FHIR.
 
-lines.py and fhir.py write it and know no request; views.py is the REST API.
+lines.py and fhir.py write the files, independently of requests; views.py is the REST API.
 """

@@ -1,9 +1,9 @@
-"""Sessions as FHIR R4: each an Observation with a component for each metric, and their Devices.
+"""Export sessions as FHIR R4: an Observation per session with a component per metric, and Devices.
 
-Bundle, Observation and Device of R4 (4.0.1) and R4B (4.3.0) have the same elements. Codes are our
-own (`SYSTEM`, an OID made from a UUID): there are none published for these measurements. Units are
-UCUM. What was not measured has a `dataAbsentReason`, never a value; a session whose date is
-uncertain has no `effectivePeriod` that could be believed, and says so.
+Bundle, Observation and Device have the same elements in R4 (4.0.1) and R4B (4.3.0). The codes are
+our own (`SYSTEM`, an OID made from a UUID), because none are published for these measurements.
+Units are UCUM. A metric that was not measured has a `dataAbsentReason` and no value. A session
+whose date is uncertain has an unknown `effectivePeriod`, and a note.
 """
 
 import json
@@ -24,7 +24,7 @@ ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 ABSENT_EXTENSION = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 
-# For each metric: what it is called, its unit for people, and its unit in UCUM.
+# Metric -> display name, unit for people, unit in UCUM.
 COMPONENTS: dict[str, tuple[str, str, str]] = {
     "duration_s": ("Length of the session", "s", "s"),
     "valid_s": ("Time in which the eyes were measured", "s", "s"),
@@ -51,16 +51,17 @@ COMPONENTS: dict[str, tuple[str, str, str]] = {
 assert tuple(COMPONENTS) == METRICS
 
 NOTES = {
-    "interrupted": "Nobody ended this session; what was measured until it broke off is here.",
-    "uncertain": "The device did not know the time: by its clock, which can't be believed, the "
-    "session was from {started_at} to {ended_at}.",
+    "interrupted": "This session was interrupted; it contains what was measured until then.",
+    "uncertain": "The device's clock was not set, so the date is uncertain. By its clock, the "
+    "session lasted from {started_at} to {ended_at}.",
 }
 
 
 def bundle(rows: Iterable[Row], person: Mapping[str, str], now: datetime) -> Iterator[str]:
-    """A Bundle in pieces of JSON: an entry for each session, and for each device where it appears.
+    """Yield a Bundle as pieces of JSON: an entry for each session, and one for each device before
+    its first session.
 
-    `person` has `username` and `name`.
+    `person` has the keys `username` and `name`.
     """
     head = {"resourceType": "Bundle", "type": "collection", "timestamp": instant_text(now)}
     yield json.dumps(head)[:-1] + ', "entry": ['
@@ -83,7 +84,7 @@ def _resources(row: Row, person: Mapping[str, str], seen: set[UUID]) -> Iterator
 
 
 def device(device_id: UUID, label: str) -> Resource:
-    """What measured."""
+    """Return a Device."""
     return {
         "resourceType": "Device",
         "id": str(device_id),
@@ -94,7 +95,7 @@ def device(device_id: UUID, label: str) -> Resource:
 
 
 def observation(row: Row, person: Mapping[str, str]) -> Resource:
-    """One session, of the columns that `history` reads."""
+    """Return the Observation of a session. `row` has the columns `history.COLUMNS`."""
     found: Resource = {
         "resourceType": "Observation",
         "id": str(row["id"]),
@@ -156,7 +157,7 @@ def _component(key: str, row: Row) -> Resource:
 
 
 def _has_none(key: str, row: Row) -> bool:
-    """Whether there is no such number because there was nothing to measure it of."""
+    """Return whether the metric doesn't apply, such as the duration of blinks without blinks."""
     blinks = row["blink_count"]
     if key == "longest_closure_s":
         return bool(row["long_closure_count"] == 0)

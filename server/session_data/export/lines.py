@@ -1,8 +1,8 @@
-"""What the screen shows, as files: in pieces, so that a long history needs no more memory.
+"""Write CSV and JSON in pieces, so that memory doesn't grow with the length of the history.
 
-A piece is made when the client takes it. A history is read page by page along its index, so that
-no transaction stays open for as long as a slow client takes; a session that is added meanwhile is
-in it or is not. What breaks off half-way is noticed: the last chunk of the answer never comes.
+Pieces are produced as the client reads them. The history is read page by page along its index, so
+that a slow client keeps no transaction open. A session added in the meantime may or may not be
+included. The client notices a broken export, because the last chunk of the response is missing.
 """
 
 import csv
@@ -18,7 +18,7 @@ from server.session_data.summary.statistics import WAYS, is_short
 from server.session_data.summary.views import Brief
 from server.session_data.told import entry
 
-# Rows read at once: a few hundred kilobytes.
+# Rows per query: a few hundred kilobytes.
 CHUNK = 500
 
 SESSION_COLUMNS = (
@@ -42,12 +42,12 @@ SESSION_COLUMNS = (
 DAY_COUNTS = ("sessions", "short", "uncertain", "interrupted")
 DAY_COLUMNS = ("day", *DAY_COUNTS, "duration_s", *WAYS)
 
-# A spreadsheet takes a text that begins so for a formula; it also skips white space before it.
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 as some spreadsheets read the wide ones too
+# Spreadsheets treat text that starts with one of these as a formula, even after white space.
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 some spreadsheets accept the wide ones too
 
 
 def over(sessions: QuerySet[SessionData]) -> Iterator[Row]:
-    """Those of `sessions` that are over, newest first, `CHUNK` at a time."""
+    """Yield the rows of `sessions` that are over, newest first, reading `CHUNK` at a time."""
     cursor = None
     while True:
         page = page_of(sessions, OVER, cursor, CHUNK)
@@ -58,7 +58,7 @@ def over(sessions: QuerySet[SessionData]) -> Iterator[Row]:
 
 
 def told(row: Row) -> dict[str, Any]:
-    """A session as JSON and CSV tell it: as the API does, and whether it is short."""
+    """Return a session as in the API, with `local_day` and `short`, for JSON and CSV."""
     brief = Brief(
         row["local_day"], row["state"], row["date_uncertain"], {"valid_s": row["valid_s"]}
     )
@@ -66,7 +66,7 @@ def told(row: Row) -> dict[str, Any]:
 
 
 def sessions_as_csv(rows: Iterable[Row]) -> Iterator[str]:
-    """A line for each session; an empty cell was not measured."""
+    """Yield a line for each session; an empty cell means "not measured"."""
     yield line(SESSION_COLUMNS)
     for row in rows:
         flat = told(row)
@@ -75,7 +75,7 @@ def sessions_as_csv(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def days_as_csv(days: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each of the summary's days; an empty cell was not measured."""
+    """Yield a line for each of the summary's days; an empty cell means "not measured"."""
     yield line(DAY_COLUMNS)
     for day in days:
         metrics = [day["metrics"][key]["value"] for key in WAYS]
@@ -85,7 +85,7 @@ def days_as_csv(days: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 def as_json(
     head: Mapping[str, Any], name: str, items: Iterable[Mapping[str, Any]]
 ) -> Iterator[str]:
-    """`head`, and in it the list `name`."""
+    """Yield the JSON object `head` with the list `items` added under the key `name`."""
     yield json.dumps(head)[:-1] + f', "{name}": ['
     comma = ""
     for item in items:
@@ -95,7 +95,7 @@ def as_json(
 
 
 class _Echo:
-    """What csv writes into: hands the line on."""
+    """A file for csv.writer whose `write` returns the line."""
 
     def write(self, text: str) -> str:
         return text
@@ -105,13 +105,13 @@ _writer = csv.writer(_Echo(), lineterminator="\r\n")
 
 
 def line(cells: Sequence[Any]) -> str:
-    """One line of CSV (RFC 4180)."""
+    """Return a line of CSV (RFC 4180)."""
     written: str = _writer.writerow([cell(value) for value in cells])
     return written
 
 
 def cell(value: Any) -> Any:
-    """As it is written; a text that could be taken for a formula gets an apostrophe before it."""
+    """Return the value for a cell; prefix text that looks like a formula with an apostrophe."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str) and value.lstrip(" \u00a0").startswith(FORMULA):
@@ -120,14 +120,14 @@ def cell(value: Any) -> Any:
 
 
 def in_batches(pieces: Iterable[str], size: int = 16 * 1024) -> Iterator[bytes]:
-    """Pieces in UTF-8, put together to about `size` bytes: a chunk for each line is slow."""
-    waiting: list[str] = []
+    """Join pieces to UTF-8 chunks of about `size` bytes: a chunk for each line would be slow."""
+    buffer: list[str] = []
     length = 0
     for piece in pieces:
-        waiting.append(piece)
+        buffer.append(piece)
         length += len(piece)
         if length >= size:
-            yield "".join(waiting).encode()
-            waiting, length = [], 0
-    if waiting:
-        yield "".join(waiting).encode()
+            yield "".join(buffer).encode()
+            buffer, length = [], 0
+    if buffer:
+        yield "".join(buffer).encode()

@@ -1,4 +1,4 @@
-"""`GET /api/session/export/`: what a person's page shows, as CSV, JSON or FHIR."""
+"""`GET /api/session/export/`: a person's history as CSV, JSON or FHIR."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -46,13 +46,13 @@ USUAL_DAYS = 90
 
 
 class ExportedSessionSerializer(SessionEntrySerializer):
-    """A session as the history has it; `short`: less than three minutes were measured."""
+    """A session as in the history. `short`: less than three minutes were measured."""
 
     short = serializers.BooleanField()
 
 
 class ExportSerializer(serializers.Serializer[Any]):
-    """With `sessions`, or with `days` where these were asked for."""
+    """An export as JSON, with either `sessions` or `days`."""
 
     user = serializers.CharField()
     timezone = serializers.CharField()
@@ -62,14 +62,14 @@ class ExportSerializer(serializers.Serializer[Any]):
 
 
 class AsAsked(BaseContentNegotiation):
-    """The form is a parameter, which works as a link too; errors are JSON whatever is accepted."""
+    """Content negotiation by the parameter `as`, so that links work. Errors are always JSON."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:  # noqa: ARG002
-        """There is nothing to parse."""
+        """Return the default parser: there is no body."""
         return parsers[0]
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:  # noqa: ARG002
-        """JSON, for what goes wrong."""
+        """Return the JSON renderer, used for errors."""
         return renderers[0], renderers[0].media_type
 
 
@@ -82,15 +82,17 @@ class ExportView(APIView):
     @extend_schema(
         operation_id="session_export",
         parameters=[
-            parameter("as", "The form", {"type": "string", "enum": list(TYPES), "default": "csv"}),
+            parameter(
+                "as", "The format", {"type": "string", "enum": list(TYPES), "default": "csv"}
+            ),
             parameter(
                 "of",
-                "Sessions, or a line for each day (not as FHIR)",
+                "Sessions or days (days not as FHIR)",
                 {"type": "string", "enum": list(PARTS), "default": "sessions"},
             ),
-            parameter("user", "Whose: a user name; by default one's own"),
-            parameter("from", "A local day such as 2026-11-22, or a moment; included"),
-            parameter("to", "A local day, included, or a moment, excluded"),
+            parameter("user", "A user name; yourself by default"),
+            parameter("from", "A local day such as 2026-11-22, or a date and time; inclusive"),
+            parameter("to", "A local day, inclusive, or a date and time, exclusive"),
         ],
         responses={
             (200, "text/csv"): OpenApiTypes.STR,
@@ -101,7 +103,7 @@ class ExportView(APIView):
         },
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """All of a person's sessions that are over, newest first, or their days, as a file."""
+        """Export a person's finished sessions, newest first, or their days, as a file."""
         viewer = person_of(request)
         person = person_for(viewer, request.query_params.get("user"), Permission.HISTORY)
         form, part, asked = _asked(request.query_params, person)
@@ -125,7 +127,7 @@ def _asked(query: QueryDict, person: Person) -> tuple[str, str, Asked]:
     form = read_parameter(query, "as", _one_of(tuple(TYPES))) or "csv"
     part = read_parameter(query, "of", _one_of(PARTS)) or "sessions"
     if part == "days" and form == "fhir":
-        raise ValidationError({"of": "expected sessions, which FHIR is made of"})
+        raise ValidationError({"of": "expected sessions: FHIR has no days"})
     first, last = read_bounds(query, person.timezone)
     return form, part, Asked(person.username, first, last, (), None, exports.CHUNK)
 
@@ -163,9 +165,9 @@ def _span(person: Person, asked: Asked) -> tuple[date, date]:
     last = today if asked.last is None else asked.last
     first = last - timedelta(days=USUAL_DAYS - 1) if asked.first is None else asked.first
     if type(first) is not date or type(last) is not date:
-        raise ValidationError({"from": "expected days, as days are asked for"})
+        raise ValidationError({"from": "expected local days to export days"})
     if not 0 <= (last - first).days < LONGEST:
-        raise ValidationError({"to": f"expected 1 to {LONGEST} days, from `from` on"})
+        raise ValidationError({"to": f"expected 1 to {LONGEST} days, counted from `from`"})
     return first, last
 
 

@@ -1,1 +1,1 @@
-"""Management commands: see commands/, one file each."""
+"""Management commands: one file each in commands/."""

@@ -1,4 +1,4 @@
-"""Summaries of many sessions: by day, and over a period.
+"""Summaries of sessions, by day and by period.
 
-statistics.py computes them and knows no request; views.py is the REST API.
+statistics.py computes them, independently of requests; views.py is the REST API.
 """

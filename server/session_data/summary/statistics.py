@@ -1,13 +1,15 @@
-"""Sessions -> what their days and periods say. Pure: no clock, no database.
+"""Compute the statistics of days and periods. Pure functions: no clock, no database.
 
-    a session's numbers -> the day's value -> the period's median
+    sessions' metrics -> a day's value -> a period's median
 
-A day's value is the median of its sessions, of long closures and measured time their sum, and of
-coverage measured time by session time. A period's is the median of its days' values, so that a day
-of many sessions weighs as much as one of few. What was not measured is `None`, never 0.
+A day's value is the median of its sessions; for long closures and measured time it is their sum,
+and for coverage measured time divided by session time. A period's value is the median of its days'
+values, so that a day with many sessions counts as much as a day with few. A value that was not
+measured is `None`, never 0.
 
-Left out are short sessions (of medians: a rate needs three minutes, Doughty 2001, PMID 11700965)
-and those whose date is uncertain (of everything: their day is not known). Both are counted.
+Medians leave out short sessions (a rate needs three minutes: Doughty 2001, PMID 11700965).
+Everything leaves out sessions whose date is uncertain, because their day is unknown. Both are
+counted.
 """
 
 import math
@@ -18,12 +20,12 @@ from statistics import median, quantiles
 from typing import Protocol
 
 SHORT_VALID_S = 180
-# Quartiles of three numbers are these numbers.
+# The quartiles of three numbers would be just these numbers.
 VALUES_FOR_QUARTILES = 4
 
 
 class Measured(Protocol):
-    """A session, as far as a summary needs it; `values` by the names of the document's metrics."""
+    """The part of a session that a summary needs; the keys of `values` are names of metrics."""
 
     @property
     def day(self) -> date: ...
@@ -36,40 +38,40 @@ class Measured(Protocol):
 
 
 def is_short(session: Measured) -> bool:
-    """Whether too little was measured (yet) for a rate to mean something."""
+    """Return whether the session is too short (so far) for a meaningful rate."""
     return (session.values.get("valid_s") or 0) < SHORT_VALID_S
 
 
 def known(sessions: Iterable[Measured], key: str) -> list[float]:
-    """What the sessions of a known day measured, short ones too."""
+    """Return the measured values of sessions whose date is certain, including short ones."""
     certain = (each.values.get(key) for each in sessions if not each.date_uncertain)
     return [value for value in certain if value is not None]
 
 
 def of_long_enough(sessions: Iterable[Measured], key: str) -> list[float]:
-    """What those of them measured that are long enough for a rate."""
+    """Return the measured values of sessions whose date is certain and that are not short."""
     return known((each for each in sessions if not is_short(each)), key)
 
 
 def clean(value: float) -> float:
-    """Without the dust of binary fractions, so that page and file round alike."""
+    """Round off floating-point noise, so that pages and exports show the same digits."""
     return round(value, 6)
 
 
 def median_of(sessions: Iterable[Measured], key: str) -> float | None:
-    """The median of the sessions long enough to mean something."""
+    """Return the median over the sessions that are not short."""
     values = of_long_enough(sessions, key)
     return clean(median(values)) if values else None
 
 
 def total_of(sessions: Iterable[Measured], key: str) -> float | None:
-    """The sum over all sessions that measured it."""
+    """Return the sum over all sessions with a value."""
     values = known(sessions, key)
     return clean(sum(values)) if values else None
 
 
 def coverage_of(sessions: Iterable[Measured], _key: str = "coverage") -> float | None:
-    """Measured time by session time, 0..1: a long session weighs more than a short one."""
+    """Return measured time divided by session time, 0..1, so that longer sessions weigh more."""
     both = [
         each
         for each in sessions
@@ -79,7 +81,7 @@ def coverage_of(sessions: Iterable[Measured], _key: str = "coverage") -> float |
     return clean((total_of(both, "valid_s") or 0) / whole) if whole else None
 
 
-# How a day's sessions become the day's value, and which of them make its spread.
+# Metric -> how to compute a day's value from its sessions, and which values make up its spread.
 Way = Callable[[Iterable[Measured], str], float | None]
 WAYS: dict[str, tuple[Way, Callable[[Iterable[Measured], str], list[float]]]] = {
     "blink_rate_per_min": (median_of, of_long_enough),
@@ -94,14 +96,14 @@ WAYS: dict[str, tuple[Way, Callable[[Iterable[Measured], str], list[float]]]] = 
 
 
 def value_of(sessions: Iterable[Measured], key: str) -> float | None:
-    """A day's value of a metric; of any that has no way of its own the median."""
+    """Return a day's value of a metric: as in `WAYS`, or else the median."""
     way, _ = WAYS.get(key, (median_of, of_long_enough))
     return way(sessions, key)
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The middle of `count` values and their quartiles; `None` where there are too few."""
+    """The middle of `count` values and their quartiles; `None` if there are too few values."""
 
     count: int
     middle: float | None
@@ -110,7 +112,7 @@ class Spread:
 
 
 def spread_of(values: Sequence[float], middle: float | None = None) -> Spread:
-    """The median (or what is given for it) and the quartiles, by the rule of n + 1."""
+    """Return the quartiles (n + 1 rule) and the median; a given `middle` replaces the median."""
     if middle is None and values:
         middle = clean(median(values))
     if len(values) < VALUES_FOR_QUARTILES:
@@ -121,7 +123,7 @@ def spread_of(values: Sequence[float], middle: float | None = None) -> Spread:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many sessions there are that are over, and how many of them are of these kinds."""
+    """The number of finished sessions, and how many of them are of each kind."""
 
     sessions: int
     short: int
@@ -131,7 +133,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class DaySummary:
-    """One local day. `metrics`: the day's value, and the spread of its sessions."""
+    """A local day. `metrics` has the day's value and the spread of its sessions."""
 
     day: date
     counts: Counts
@@ -141,7 +143,7 @@ class DaySummary:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From one period to the next; `None` where either has too few days to compare."""
+    """The change between two periods; `None` if either has too few days to compare."""
 
     absolute: float | None
     relative: float | None
@@ -149,7 +151,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PeriodSummary:
-    """The days `first` to `last`. `metrics`: median and spread of the days' values."""
+    """The days `first` to `last`. `metrics` has the median and spread of the days' values."""
 
     first: date
     last: date
@@ -162,25 +164,25 @@ class PeriodSummary:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
 
 def least_days(days: int) -> int:
-    """On how many days of a period something must be measured for it to be compared.
+    """Return how many days of a period must have a value for it to be compared.
 
-    One in each week, and three.
+    One per week, and at least three.
     """
     return max(3, math.ceil(days / 7))
 
 
 def each_day(first: date, last: date) -> list[date]:
-    """Every day from `first` to `last`, both included."""
+    """Return every day from `first` to `last`, both inclusive."""
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def by_day(sessions: Iterable[Measured], first: date, last: date) -> dict[date, list[Measured]]:
-    """The sessions of each day of the range, also of those without one."""
+    """Group the sessions by day; days without sessions get an empty list."""
     found: dict[date, list[Measured]] = {day: [] for day in each_day(first, last)}
     for session in sessions:
         if session.day in found:
@@ -189,7 +191,7 @@ def by_day(sessions: Iterable[Measured], first: date, last: date) -> dict[date, 
 
 
 def day_summary(day: date, sessions: Sequence[Measured]) -> DaySummary:
-    """What one day says."""
+    """Return the summary of a day."""
     metrics = {
         key: spread_of(values(sessions, key), way(sessions, key))
         for key, (way, values) in WAYS.items()
@@ -200,7 +202,7 @@ def day_summary(day: date, sessions: Sequence[Measured]) -> DaySummary:
 def period_summary(
     days: Mapping[date, Sequence[Measured]], first: date, last: date
 ) -> PeriodSummary:
-    """What the days `first` to `last` say together; `days` has each of them."""
+    """Return the summary of the days `first` to `last`; `days` contains each of them."""
     groups = [days[day] for day in each_day(first, last)]
     sessions = [session for group in groups for session in group]
     return PeriodSummary(
@@ -221,7 +223,7 @@ def _values(groups: Iterable[Sequence[Measured]], key: str) -> list[float]:
 
 
 def change(before: Spread, after: Spread, days: int) -> Change:
-    """From the median of one period of so many days to that of the next."""
+    """Return the change of the median between two periods of `days` days each."""
     fewest = min(before.count, after.count)
     if before.middle is None or after.middle is None or fewest < least_days(days):
         return Change(None, None)
@@ -230,7 +232,7 @@ def change(before: Spread, after: Spread, days: int) -> Change:
 
 
 def counts_of(sessions: Sequence[Measured]) -> Counts:
-    """How many of which kind."""
+    """Count the sessions by kind."""
     return Counts(
         sessions=len(sessions),
         short=sum(is_short(each) for each in sessions),

@@ -1,4 +1,4 @@
-"""`GET /api/session/summary/`: a person's days, and the periods they make, against those before."""
+"""`GET /api/session/summary/`: a person's days and periods, compared with the periods before."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ from server.session_data.summary.statistics import (
 )
 
 PERIODS = (7, 30, 90)
-LONGEST = 366  # days of a period of one's own
-# Nothing was measured before there was such a device, and the calendar has a beginning.
+LONGEST = 366  # maximum days of a period given by `from` and `to`
+# Limits for `from` and `to`, so that date arithmetic never overflows.
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """A session that is over, as far as a summary needs it."""
+    """The part of a finished session that a summary needs."""
 
     day: date
     state: str
@@ -50,7 +50,7 @@ class Brief:
 
 
 def briefs(person: Person, first: date, last: date) -> list[Brief]:
-    """The person's sessions of these days: one query, answered by one index alone."""
+    """Return the person's finished sessions of these days, in one query on a covering index."""
     over = SessionData.objects.filter(
         user=person,
         local_day__gte=first,
@@ -64,7 +64,7 @@ def briefs(person: Person, first: date, last: date) -> list[Brief]:
 
 
 def _values(measured: Sequence[float | None]) -> dict[str, float | None]:
-    """By their names; coverage is not in the index, but what it is made of."""
+    """Return the values by name. Coverage is computed, because the index doesn't contain it."""
     values = dict(zip(SUMMARY_COLUMNS[2:], measured, strict=True))
     valid_s, duration_s = values["valid_s"], values["duration_s"]
     share = valid_s / duration_s if valid_s is not None and duration_s else None
@@ -72,7 +72,7 @@ def _values(measured: Sequence[float | None]) -> dict[str, float | None]:
 
 
 class DayMetricSerializer(serializers.Serializer[Any]):
-    """`value`: the day's; null where nothing was measured. The quartiles of its `sessions`."""
+    """The day's value (null if not measured), and the quartiles of its `sessions`."""
 
     value = serializers.FloatField(allow_null=True)
     q1 = serializers.FloatField(allow_null=True)
@@ -81,7 +81,7 @@ class DayMetricSerializer(serializers.Serializer[Any]):
 
 
 class MedianSerializer(serializers.Serializer[Any]):
-    """Median and quartiles of the values of those `days` that have one."""
+    """Median and quartiles of the daily values, over the `days` that have one."""
 
     median = serializers.FloatField(allow_null=True)
     q1 = serializers.FloatField(allow_null=True)
@@ -90,7 +90,7 @@ class MedianSerializer(serializers.Serializer[Any]):
 
 
 class PeriodMetricSerializer(MedianSerializer):
-    """With the period before, of the same length; the changes are null where either is thin."""
+    """The median, that of the period before, and the change; null if either has too few days."""
 
     before = MedianSerializer()
     change = serializers.FloatField(allow_null=True)
@@ -98,7 +98,7 @@ class PeriodMetricSerializer(MedianSerializer):
 
 
 class CountsSerializer(serializers.Serializer[Any]):
-    """Sessions that are over, and those among them of these kinds."""
+    """The number of finished sessions, and how many of them are of each kind."""
 
     sessions = serializers.IntegerField()
     short = serializers.IntegerField()
@@ -107,23 +107,23 @@ class CountsSerializer(serializers.Serializer[Any]):
 
 
 class DayMetricsSerializer(serializers.Serializer[Any]):
-    """A day's values: medians; sums of long closures and measured time; for coverage a share."""
+    """A day's values: medians; for long closures and measured time sums; for coverage a share."""
 
     def get_fields(self) -> dict[str, Any]:
-        """Each metric that a summary has."""
+        """Return a field for each metric of a summary."""
         return {key: DayMetricSerializer() for key in WAYS}
 
 
 class PeriodMetricsSerializer(serializers.Serializer[Any]):
-    """A period's are medians of its days' values."""
+    """A period's values: medians of its days' values."""
 
     def get_fields(self) -> dict[str, Any]:
-        """Each metric that a summary has."""
+        """Return a field for each metric of a summary."""
         return {key: PeriodMetricSerializer() for key in WAYS}
 
 
 class DaySerializer(CountsSerializer):
-    """One local day; there is one for each day of the longest period."""
+    """A local day. The summary has one for each day of the longest period."""
 
     day = serializers.DateField()
     duration_s = serializers.FloatField(allow_null=True)
@@ -131,7 +131,7 @@ class DaySerializer(CountsSerializer):
 
 
 class PeriodSerializer(CountsSerializer):
-    """Days in a row; `least_days` is on how many something must be measured for a change."""
+    """A period. `least_days` is how many days must have a value to compute a change."""
 
     days = serializers.IntegerField()
     first = serializers.DateField()
@@ -146,7 +146,7 @@ class PeriodSerializer(CountsSerializer):
 
 
 class SummarySerializer(serializers.Serializer[Any]):
-    """Null is "no data", never 0."""
+    """A person's summary. Null means "no data", never 0."""
 
     user = serializers.CharField()
     timezone = serializers.CharField()
@@ -163,17 +163,17 @@ class SummaryView(APIView):
     @extend_schema(
         operation_id="session_summary",
         parameters=[
-            parameter("user", "Whose: a user name; by default one's own"),
+            parameter("user", "A user name; yourself by default"),
             parameter(
-                "period", "7, 30 or 90 days up to today, or several with commas; all without it"
+                "period", "7, 30 or 90 days up to today; a comma-separated list; by default all"
             ),
-            parameter("from", "A local day: with `to`, a period of one's own, of 366 days at most"),
-            parameter("to", "A local day, included"),
+            parameter("from", "A local day; with `to`, a period of at most 366 days"),
+            parameter("to", "A local day, inclusive"),
         ],
         responses=SummarySerializer,
     )
     def get(self, request: Request) -> Response:
-        """A person's days and periods: what was measured, how it spreads, and how it changed."""
+        """Summarise a person's days and periods: values, spread and change."""
         viewer = person_of(request)
         person = person_for(viewer, request.query_params.get("user"), Permission.HISTORY)
         today = timezone.now().astimezone(person.zone).date()
@@ -196,12 +196,12 @@ Span = tuple[date, date]
 
 
 def before(first: date, last: date) -> Span:
-    """The period of the same length that ends the day before."""
+    """Return the period of the same length that ends the day before `first`."""
     return first - (last - first) - timedelta(days=1), first - timedelta(days=1)
 
 
 def _reach(spans: Sequence[Span]) -> Span:
-    """From the first day that is compared to the last one."""
+    """Return the first and the last day of all periods and the periods before them."""
     return min(before(*span)[0] for span in spans), max(last for _, last in spans)
 
 
@@ -212,19 +212,19 @@ def _spans(query: Any, today: date) -> list[Span]:
         lengths = read_parameter(query, "period", _lengths) or PERIODS
         return [(today - timedelta(days=days - 1), today) for days in lengths]
     if "period" in query:
-        raise ValidationError({"period": "expected it, or from and to, not both"})
+        raise ValidationError({"period": "expected either period, or from and to"})
     if first is None or last is None:
         missing = "from" if first is None else "to"
         raise ValidationError({missing: "expected from and to together"})
     if not 0 <= (last - first).days < LONGEST:
-        raise ValidationError({"to": f"expected 1 to {LONGEST} days, from `from` on"})
+        raise ValidationError({"to": f"expected 1 to {LONGEST} days, counted from `from`"})
     return [(first, last)]
 
 
 def _lengths(text: str) -> list[int]:
     names = [str(days) for days in PERIODS]
     if not set(text.split(",")) <= set(names):
-        refuse(f"some of {', '.join(names)}, with commas between", text)
+        refuse(f"a comma-separated list of {', '.join(names)}", text)
     return [days for days in PERIODS if str(days) in text.split(",")]
 
 
@@ -239,7 +239,7 @@ def _day(text: str) -> date:
 
 
 def period_answer(days: Mapping[date, Any], first: date, last: date) -> dict[str, Any]:
-    """As `PeriodSerializer` describes it."""
+    """Return the period in the form of `PeriodSerializer`."""
     now, then = (period_summary(days, *span) for span in ((first, last), before(first, last)))
     return {
         "days": now.days,
@@ -276,7 +276,7 @@ def _median(spread: Spread) -> dict[str, Any]:
 
 
 def day_answer(summary: DaySummary) -> dict[str, Any]:
-    """As `DaySerializer` describes it."""
+    """Return the day in the form of `DaySerializer`."""
     return {
         "day": summary.day.isoformat(),
         **_counts(summary.counts),

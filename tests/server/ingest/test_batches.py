@@ -89,7 +89,7 @@ def test_a_document_that_the_database_refuses_is_answered_and_the_others_are_sto
     answers = stored([message(world.device.pk, document) for document in documents])
     assert [answer.outcome for answer in answers] == ["stored", "rejected", "stored"]
     assert answers[1].session_id == poison["session_id"]
-    assert DeadLetter.objects.get().reason == "the database can't keep this document"
+    assert DeadLetter.objects.get().reason == "the database can't store this document"
 
 
 def test_a_fault_of_ours_leaves_the_message_with_its_device_and_names_no_data(

@@ -100,7 +100,7 @@ def test_a_device_that_sends_a_deleted_session_again_does_not_bring_it_back(worl
     later = document | {"revision": document["revision"] + 1}
     for again in (document, later):
         answer = accept_session(world.device, again)
-        assert (answer.outcome, answer.reason) == ("stale", "it was deleted")
+        assert (answer.outcome, answer.reason) == ("stale", "the session was deleted")
         by_http = api("device")("PUT", f"/api/session/{session}/", again)
         assert (by_http.status_code, by_http.json()["outcome"]) == (200, "stale")
     DeadLetter.objects.update(device=world.device, sender=str(world.device.pk))

@@ -69,7 +69,7 @@ def test_a_late_lower_revision_changes_nothing_and_says_so(world):
     accept_session(world.device, final)
     late = golden("checkpoint", session_id=final["session_id"])
     answer = accept_session(world.device, late)
-    assert (answer.outcome, answer.reason) == ("stale", "revision 7 is kept already")
+    assert (answer.outcome, answer.reason) == ("stale", "revision 7 is already stored")
     assert SessionData.objects.get().document == final
 
 
@@ -180,7 +180,7 @@ def test_what_a_device_brings_from_before_it_was_given_away_is_not_the_next_pers
 def test_what_was_measured_for_an_account_that_is_gone_is_nobodys(world):
     answer = accept_session(given_away(world, None), begun(3))
     assert (answer.outcome, answer.reason) == (
-        "rejected", "this session was measured for an account that is gone",
+        "rejected", "the account that this session belongs to has been deleted",
     )  # fmt: skip
     assert not SessionData.objects.exists()
 

@@ -93,7 +93,7 @@ def test_what_is_still_refused_stays_with_the_new_reason(run, world, payload, re
     letter = keep(world.device, payload)
     status, out, err = run("retry", letter.pk)
     assert (status, "rejected" in out) == (1, True)
-    assert "1 could not be accepted" in err
+    assert "1 rejected again" in err
     letter.refresh_from_db()
     assert reason in letter.reason
     assert not SessionData.objects.exists()
@@ -195,13 +195,13 @@ def test_what_the_database_refuses_stays(world, monkeypatch):
 
     monkeypatch.setattr(dead_letters, "accept_many", accept)
     assert retry(letter).outcome == "rejected"
-    assert DeadLetter.objects.get().reason == "the database can't keep this document"
+    assert DeadLetter.objects.get().reason == "the database can't store this document"
 
 
 def test_they_are_dropped_when_somebody_says_so(run, world):
     letters = [keep(world.device, golden("final")) for _ in range(3)]
-    assert run("drop", letters[1].pk) == (0, "dropped 1\n", "")
-    assert run("drop", "--all")[1] == "dropped 2\n"
+    assert run("drop", letters[1].pk) == (0, "deleted 1\n", "")
+    assert run("drop", "--all")[1] == "deleted 2\n"
     assert not DeadLetter.objects.exists()
 
 
@@ -224,6 +224,6 @@ def test_they_are_tried_again_in_the_admin_site(world):
     client.force_login(Person.objects.create_superuser("root", timezone="UTC"))
     form = {"action": "retry", "_selected_action": [good.pk, bad.pk]}
     page = client.post("/admin/session_data/deadletter/", form, follow=True)
-    assert "1 accepted, 1 refused again" in page.content.decode()
+    assert "1 accepted, 1 rejected again" in page.content.decode()
     assert SessionData.objects.count() == 1
     assert DeadLetter.objects.get() == bad

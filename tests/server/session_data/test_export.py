@@ -271,7 +271,7 @@ def test_in_fhir_an_uncertain_date_is_no_date(stored, exported):
     ]
     assert set(uncertain["effectivePeriod"]) == {"_start", "_end"}
     assert "can't be believed" in uncertain["note"][0]["text"]
-    assert "Nobody ended this session" in cut["note"][0]["text"]
+    assert "This session was interrupted" in cut["note"][0]["text"]
 
 
 def test_in_fhir_a_session_without_a_device_has_none(world, exported):

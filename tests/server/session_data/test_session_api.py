@@ -66,7 +66,7 @@ def test_final_is_final_and_says_so(api):
     late = golden("checkpoint", session_id=final["session_id"])
     answer = api("device")("PUT", address(final), late)
     assert (answer.status_code, answer.json()["outcome"]) == (200, "stale")
-    assert answer.json()["reason"] == "revision 7 is kept already"
+    assert answer.json()["reason"] == "revision 7 is already stored"
     assert SessionData.objects.get().document == final
 
 

@@ -1,4 +1,4 @@
-"""`blink-server dead-letters`: what could not be accepted, to look at, try again or drop."""
+"""`blink-server dead-letters`: list, show, retry or delete rejected documents."""
 
 import argparse
 import json
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
     from server.devices.models import DeadLetter
 
-LIST = "List documents that could not be accepted, newest first."
-SHOW = "Print one as it came: it holds somebody's data."
-RETRY = "Try to accept them again; what is accepted, or is there already, is kept here no longer."
-DROP = "Forget them."
+LIST = "List rejected documents, newest first."
+SHOW = "Print a document as it was received. It contains personal data."
+RETRY = "Try to accept documents again. Those accepted, or already stored, are deleted here."
+DROP = "Delete rejected documents."
 
 
 class Command(ServerCommand):
-    """List dead letters, print one, try them again, or drop them."""
+    """List, show, retry or delete dead letters."""
 
     help = LIST
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the actions and their options."""
         parser.set_defaults(act=self.list_all, json=False)
-        actions = parser.add_subparsers(metavar="ACTION", help="without any, the list")
+        actions = parser.add_subparsers(metavar="ACTION", help="default: list")
         for name, act, text in (
             ("list", self.list_all, LIST),
             ("show", self.show, SHOW),
@@ -37,7 +37,7 @@ class Command(ServerCommand):
             action: Any = actions.add_parser(name, help=text, description=text)
             action.set_defaults(act=act)
             if name == "list":
-                action.add_argument("--json", action="store_true", help="an object on each line")
+                action.add_argument("--json", action="store_true", help="one object per line")
             elif name == "show":
                 action.add_argument("id", type=int)
             else:
@@ -50,7 +50,7 @@ class Command(ServerCommand):
         options.act(options)
 
     def list_all(self, options: Options) -> None:
-        """Print a line for each."""
+        """Print a line for each letter."""
         from server.devices.models import DeadLetter
 
         for letter in DeadLetter.objects.select_related("person").iterator():
@@ -66,21 +66,21 @@ class Command(ServerCommand):
         """Try again, oldest first."""
         from server.session_data.dead_letters import retry
 
-        refused = 0
+        rejected = 0
         for letter in _chosen(options).order_by("id"):
             acceptance = retry(letter)
-            refused += acceptance.outcome == "rejected"
+            rejected += acceptance.outcome == "rejected"
             self.say(f"{letter.pk}  {acceptance.outcome}  {acceptance.reason or ''}".rstrip())
-        if refused:
-            raise CommandError(f"{refused} could not be accepted")
+        if rejected:
+            raise CommandError(f"{rejected} rejected again")
 
     def drop(self, options: Options) -> None:
-        """Delete them."""
-        self.say(f"dropped {_chosen(options).delete()[0]}")
+        """Delete the letters."""
+        self.say(f"deleted {_chosen(options).delete()[0]}")
 
 
 def _chosen(options: Options) -> "QuerySet[DeadLetter]":
-    """Return the one with the id, or all."""
+    """Return the letter with the given id, or all letters with `--all`."""
     from server.devices.models import DeadLetter
 
     if getattr(options, "all", False):
