@@ -1,7 +1,7 @@
-"""Store a batch of messages from the broker, in one transaction, and return the answers.
+"""Store a batch of MQTT messages in one transaction and return the acceptances.
 
-Knows no broker: messages in, answers out. The topic says whose a message is, and the broker lets
-only that device write to it.
+This module doesn't use the broker. The topic identifies the sender, because the broker allows only
+that device to publish to it.
 """
 
 import re
@@ -24,32 +24,35 @@ TOPIC = re.compile(rf"{PREFIX}(?P<device>{CANONICAL_UUID.pattern})/(?P<kind>sess
 
 @dataclass(slots=True)
 class Status(Delivery):
-    """A device's status: no document, and no answer."""
+    """A device's status message: it has no document and gets no answer."""
 
     retained: bool = False
 
     def keep_if_refused(self) -> None:
-        """Keep nothing: a device that is there says its status again."""
+        """Keep nothing: devices send their status regularly."""
 
     def note_sender(self) -> None:
-        """Note what the device says of itself."""
+        """Store the device's status."""
         if self.device is not None:
             note_status(self.device, self.payload, retained=self.retained)
 
 
 def take(messages: Sequence[Message]) -> list[Acceptance | None]:
-    """Store the messages; return the answer to each, if any: see `receive`."""
+    """Store the messages; return each one's acceptance or `None`: see `receive`."""
     return receive(_open(messages))
 
 
 def devices_of(messages: Sequence[Message]) -> set[UUID]:
-    """Return the devices whose topics the messages came by."""
+    """Return the ids of the devices that sent the messages."""
     names = (TOPIC.fullmatch(message.topic) for message in messages)
     return {UUID(name["device"]) for name in names if name}
 
 
 def refuse(message: Message, reason: str) -> Acceptance | None:
-    """Refuse a message that the database can't store; only a device's document gets an answer."""
+    """Reject a message that the database can't store.
+
+    Returns `None`, for no answer, unless it is a document from a known device.
+    """
     (delivery,) = _open([message])
     if delivery.device is None or isinstance(delivery, Status):
         return None

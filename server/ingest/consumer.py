@@ -1,21 +1,21 @@
-"""The MQTT door: `blinklog/1/devices/<device>/sessions` -> database -> `.../acks`.
+"""The MQTT consumer: `blinklog/1/devices/<device>/sessions` -> database -> `.../acks`.
 
 Failure policy. This process never gives up:
 
-    the broker is away      try again, with a backoff
-    the database is away    nothing is acknowledged, to nobody; leave the broker, so that devices
-                            learn that nobody listens and messages go to another consumer; come back
-                            when the database answers
-    one message is poison   it is kept as a dead letter and answered as rejected
-    one message shows a     it is logged and not answered: its device keeps it; the others go on
-    fault of ours
-    one device floods us    what is beyond its share is passed over, unread and not answered: its
-                            device sends it again; the others go on
-    something hangs         systemd's watchdog ends this process and starts it anew
+    broker unavailable      retry with backoff
+    database unavailable    acknowledge nothing; disconnect from the broker, so that devices see
+                            that there is no consumer and other consumers get the messages;
+                            reconnect when the database answers
+    an invalid message      keep it as a dead letter and acknowledge it as rejected
+    a message that hits a   log it and don't acknowledge it: the device keeps it; process the others
+    bug of ours
+    a device above its      ignore the excess messages, without reading or acknowledging them: the
+    rate limit              device sends them again; process the others
+    this process hangs      systemd's watchdog restarts it
 
-The broker may lose what it took (kill -9 after its PUBACK): only our answer, after the commit,
-tells the device that it is done, and without it the device sends again. So sessions at the broker
-are clean and answers go out at QoS 0.
+The broker may lose messages that it has accepted (kill -9 after its PUBACK). Only our
+acknowledgement, sent after the commit, tells the device that a document is stored; without it, the
+device sends again. So clean sessions at the broker and acknowledgements at QoS 0 are enough.
 """
 
 import gc
@@ -50,18 +50,20 @@ from server.session_data.accept import Acceptance
 
 log = logging.getLogger(__name__)
 
-# Seconds. How soon a signal to stop is seen.
+# Seconds. One wait for messages; also how long a stop signal may take to be noticed.
 WAIT_S = 1.0
-# Full jitter up to this, doubled from FIRST_PAUSE_S: a restart takes a broker seconds.
+# Backoff with full jitter: the upper limit doubles from FIRST_PAUSE_S, since a broker restarts
+# within seconds.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-TELL_S = 60.0
-BETWEEN_COLLECTIONS = 100_000  # objects: about a batch's
+# Minimum time between two warnings about ignored messages.
+WARN_EVERY_S = 60.0
+GC_THRESHOLD = 100_000  # objects: about one batch
 
 
 def run() -> None:
     """Consume until SIGTERM or SIGINT."""
-    keep_garbage_small()
+    relax_garbage_collection()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -69,15 +71,18 @@ def run() -> None:
     Consumer(broker_settings(), stop).run()
 
 
-def keep_garbage_small() -> None:
-    """A batch is a hundred thousand objects without a cycle among them, which Python would look
-    through again and again: a quarter of the time."""
+def relax_garbage_collection() -> None:
+    """Run the garbage collector less often.
+
+    A batch has a hundred thousand objects without reference cycles. Scanning them again and again
+    would take a quarter of the time.
+    """
     gc.freeze()
-    gc.set_threshold(BETWEEN_COLLECTIONS)
+    gc.set_threshold(GC_THRESHOLD)
 
 
 class Consumer:
-    """Takes messages from the broker, in batches of what has come, until `stop` is set."""
+    """Receives messages from the broker in batches until `stop` is set."""
 
     def __init__(
         self,
@@ -92,39 +97,39 @@ class Consumer:
         self._heart = Heart(CONSUMER)
         self._tallies = Tallies()
         self._share = FairShare(MQTT_PER_S, MQTT_AT_ONCE)
-        self._passed_over = 0
-        self._told_s = -math.inf
+        self._ignored = 0
+        self._warned_s = -math.inf
 
     def run(self) -> None:
-        """See the failure policy above."""
+        """Consume until stopped. See the failure policy above."""
         while not self.stop.is_set():
-            _alive()
+            _ping_watchdog()
             try:
                 self._consume()
             except BrokerError as error:
                 log.warning("the broker %s", error)
             except Error as error:
-                log.error("the database is away: %s", type(error).__name__)
+                log.error("the database is unavailable: %s", type(error).__name__)
                 connection.close()
             except Exception as error:
-                log.error("a fault of ours: %s", place_of(error))
+                log.error("unexpected error: %s", place_of(error))
             self._pause()
         log.info("stopped")
 
     def _consume(self) -> None:
-        """One connection, from beginning to end."""
+        """Connect to the broker and consume until stopped or the connection is lost."""
         close_old_connections()
-        connection.ensure_connection()  # without a database there is nothing to take messages for
-        line = Connection(self.broker)
+        connection.ensure_connection()  # don't connect to the broker without a database
+        broker = Connection(self.broker)
         try:
-            line.open([SESSIONS, STATUS])
+            broker.open([SESSIONS, STATUS])
             log.info("consuming from %s:%s", self.broker.host, self.broker.port)
-            home = HomeAssistant(line)
+            home = HomeAssistant(broker)
             home.look_round()
             while not self.stop.is_set():
-                _alive()
-                if messages := line.next_messages(WAIT_S):
-                    self._deal_with(line, messages)
+                _ping_watchdog()
+                if messages := broker.next_messages(WAIT_S):
+                    self._process(broker, messages)
                     if home.shows_any:
                         home.after(devices_of(messages))
                 self._failures = 0
@@ -132,35 +137,35 @@ class Consumer:
                     self._tallies.keep()
                     home.look_round()
         finally:
-            line.close()
+            broker.close()
 
-    def _deal_with(self, line: Connection, messages: Sequence[Message]) -> None:
-        """Commit, then answer, then acknowledge: never in another order."""
+    def _process(self, broker: Connection, messages: Sequence[Message]) -> None:
+        """Commit, then answer the devices, then acknowledge to the broker: always in this order."""
         close_old_connections()
-        fair = [
+        allowed = [
             message
             for message in messages
             if not self._share.take(sender_of(message), len(message.payload))
         ]
-        acceptances = stored(fair) if fair else []
+        acceptances = stored(allowed) if allowed else []
         self._tallies.count(acceptances)
-        for message, acceptance in zip(fair, acceptances, strict=True):
+        for message, acceptance in zip(allowed, acceptances, strict=True):
             if acceptance is not None:
-                # The device's own topic, whatever response topic the message asks for.
+                # Answer on the device's own topic and ignore any response topic in the message.
                 topic = message.topic.removesuffix("sessions") + "acks"
                 payload = json.dumps(acceptance.answer()).encode()
-                line.answer(topic, payload, message.correlation)
+                broker.answer(topic, payload, message.correlation)
         for message in messages:
-            line.acknowledge(message)
-        self._tell(len(messages) - len(fair))
+            broker.acknowledge(message)
+        self._warn_of_ignored(len(messages) - len(allowed))
 
-    def _tell(self, passed_over: int) -> None:
-        """Say now and then how much was passed over: a flood of messages is not one of the log."""
-        self._passed_over += passed_over
+    def _warn_of_ignored(self, ignored: int) -> None:
+        """Log the number of ignored messages, at most once a minute so as not to flood the log."""
+        self._ignored += ignored
         now_s = time.monotonic()
-        if self._passed_over and now_s - self._told_s > TELL_S:
-            log.warning("%d messages were beyond their device's share", self._passed_over)
-            self._passed_over, self._told_s = 0, now_s
+        if self._ignored and now_s - self._warned_s > WARN_EVERY_S:
+            log.warning("ignored %d messages above their device's rate limit", self._ignored)
+            self._ignored, self._warned_s = 0, now_s
 
     def _pause(self) -> None:
         longest = min(self.longest_pause_s, FIRST_PAUSE_S * 2**self._failures)
@@ -168,19 +173,22 @@ class Consumer:
         self.stop.wait(random.uniform(0, longest))
 
 
-def _alive() -> None:
-    """Feeds systemd's watchdog: from the loop alone, so that what hangs is ended."""
+def _ping_watchdog() -> None:
+    """Ping systemd's watchdog. Only call this from the main loops, so that it notices hangs."""
     sd_notify("WATCHDOG=1", log)
 
 
 def sender_of(message: Message) -> str:
-    """Whose topic it came by."""
+    """Return the topic's prefix, which names the sending device."""
     return message.topic.rpartition("/")[0]
 
 
 def stored(messages: Sequence[Message]) -> list[Acceptance | None]:
-    """`take`, and where one message spoils the batch, each by itself. Raises while the database
-    is away."""
+    """Store messages and return their acceptances; `None` for a message that gets no answer.
+
+    If one message makes the batch fail, store each message separately. Raises `django.db.Error` if
+    the database is unavailable.
+    """
     try:
         return take(messages)
     except (DataError, IntegrityError) as error:
@@ -191,6 +199,6 @@ def stored(messages: Sequence[Message]) -> list[Acceptance | None]:
         raise
     except Exception as error:
         if len(messages) == 1:
-            log.error("a fault of ours, with one message: %s", place_of(error))
+            log.error("unexpected error in a message: %s", place_of(error))
             return [None]
     return [answer for message in messages for answer in stored([message])]

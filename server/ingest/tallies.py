@@ -1,7 +1,7 @@
-"""How many documents a consumer took, by what became of them: counted in memory, kept with a beat.
+"""Count a consumer's documents by outcome, in memory, and save the counts with its heartbeat.
 
-A consumer answers no HTTP, so its counts are read from the database. What it counted since its
-last beat is lost with it: a few seconds of a number that is for looking at.
+A consumer serves no HTTP, so /metrics reads its counts from the database. If it crashes, the counts
+since its last heartbeat are lost: a few seconds' worth of a statistic.
 """
 
 from collections import Counter
@@ -15,21 +15,21 @@ from server.session_data.accept import Acceptance
 
 
 class Tallies:
-    """What was counted and is not kept yet."""
+    """Counts that are not saved yet."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def count(self, acceptances: Iterable[Acceptance | None]) -> None:
-        """Count what became of some messages; a status has no outcome."""
+        """Count the outcomes of messages. A status message has none."""
         self._counts.update(each.outcome for each in acceptances if each is not None)
 
     def keep(self) -> None:
-        """Add them to what is kept. Raises `django.db.Error`: then nothing was."""
+        """Add the counts to those in the database. On `django.db.Error`, nothing is saved."""
         if not self._counts:
             return
         with transaction.atomic():
-            for outcome, n in sorted(self._counts.items()):  # in one order: no waiting in a ring
+            for outcome, n in sorted(self._counts.items()):  # a fixed order prevents deadlocks
                 Tally.objects.get_or_create(outcome=outcome)
                 Tally.objects.filter(pk=outcome).update(count=F("count") + n)
         self._counts.clear()

@@ -335,7 +335,7 @@ def test_a_flood_of_one_device_waits_there_and_the_others_go_on(box, strict, bro
     answered = {box.answer()["session_id"] for _ in range(20)}
     assert box.answers.empty()
     assert SessionData.objects.filter(device=world.device).count() == 20
-    until(lambda: "beyond their device's share" in caplog.text, "not told")
+    until(lambda: "above their device's rate limit" in caplog.text, "not told")
     strict.end()
     again = Running(broker)  # with a share that is full again
     try:
