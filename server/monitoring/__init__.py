@@ -1,4 +1,4 @@
-"""What an operator can watch: request counts, MQTT tallies, signs of life of each process.
+"""Monitoring: request metrics, MQTT document counts, and heartbeats of the server's processes.
 
-Imports no other room. Begin with signs.py; metrics.py counts requests for Prometheus.
+Imports no other room. Start with signs.py (heartbeats); metrics.py counts requests for Prometheus.
 """

@@ -1,8 +1,8 @@
-"""What is counted of each request, for Prometheus; no path, no name, no id is in it.
+"""Request metrics for Prometheus, without paths, names or ids.
 
-Several worker processes count into files in one folder (prometheus-client's multiprocess mode),
-which `blink-server serve` makes before the library is imported; whoever of them is asked answers
-for all.
+The worker processes count in files in one folder (prometheus-client's multiprocess mode), so that
+any of them can answer for all. `blink-server serve` creates the folder before this library is
+imported.
 """
 
 import time
@@ -13,12 +13,12 @@ from prometheus_client import Counter, Histogram
 
 REQUESTS = Histogram(
     "blinklog_request_seconds",
-    "How long requests took, until the answer began.",
+    "Time until the response started.",
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 DOCUMENTS = Counter(
-    "blinklog_http_documents", "Session documents by HTTP, by what became of them.", ["outcome"]
+    "blinklog_http_documents", "Session documents received by HTTP, by outcome.", ["outcome"]
 )
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -27,7 +27,7 @@ OUTCOMES = {"stored", "duplicate", "stale", "rejected"}
 
 
 class CountRequests:
-    """The outermost middleware: what it times is what a client waits for."""
+    """Middleware that counts and times requests. The outermost one, to measure the whole time."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -45,13 +45,13 @@ class CountRequests:
 
 
 def route_of(request: HttpRequest) -> str:
-    """The pattern that the address matched, such as `people/<str:username>/`."""
+    """Return the URL pattern of the request, such as `people/<str:username>/`."""
     match = request.resolver_match
     return (match.route or "/") if match else "none"
 
 
 def outcome_of(response: HttpResponse) -> str | None:
-    """What the answer says became of a document, if it was about one."""
+    """Return the outcome of a document in the response, or `None`."""
     data = getattr(response, "data", None)
     outcome = data.get("outcome") if isinstance(data, dict) else None
     return outcome if outcome in OUTCOMES else None

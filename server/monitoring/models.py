@@ -1,10 +1,10 @@
-"""Counts of MQTT documents, and signs of life of the server's processes."""
+"""Models of MQTT document counts and of heartbeats."""
 
 from django.db import models
 
 
 class Tally(models.Model):
-    """How many documents came in by MQTT, by what became of them, since the beginning."""
+    """The total number of documents received by MQTT with one outcome."""
 
     outcome = models.CharField(max_length=16, primary_key=True)
     count = models.PositiveBigIntegerField(default=0)
@@ -18,7 +18,7 @@ class Tally(models.Model):
 
 
 class Sign(models.Model):
-    """The last sign of life of a part of the server: a consumer, the timers' commands."""
+    """The last heartbeat of a part of the server: the consumer, or a command run by a timer."""
 
     name = models.CharField(max_length=64, primary_key=True)
     at = models.DateTimeField()

@@ -1,6 +1,7 @@
-"""Signs of life: each part of the server notes now and then that it does its work.
+"""Heartbeats: each part of the server regularly records that it is working.
 
-In the database, because its parts are processes of their own, perhaps on machines of their own.
+They are stored in the database, because the parts are separate processes and may run on different
+machines.
 """
 
 import time
@@ -13,24 +14,24 @@ from server.monitoring.models import Sign
 
 CONSUMER = "consumer"
 
-# Seconds. Rare enough for a memory card, often enough to notice within a minute.
+# Seconds. Rare enough for a memory card, frequent enough to notice a failure within a minute.
 BEAT_S = 10.0
-# Three beats missed, and the longest wait for a locked database.
+# Three missed heartbeats, plus the longest wait for a locked database.
 ALIVE = timedelta(seconds=50)
 
 
 def note_sign(name: str) -> None:
-    """This part of the server does its work now."""
+    """Record a heartbeat of this part of the server."""
     moment = timezone.now()
     if not Sign.objects.filter(pk=name).update(at=moment):
         try:
             Sign.objects.create(name=name, at=moment)
-        except IntegrityError:  # another process of the same name was first: just now, too
+        except IntegrityError:  # another process of the same name has just recorded one
             return
 
 
 class Heart:
-    """Beats for a process that works in a loop; raises `django.db.Error` without a database."""
+    """Records heartbeats for a process that works in a loop."""
 
     def __init__(self, name: str, every_s: float = BEAT_S) -> None:
         self.name = name
@@ -38,7 +39,10 @@ class Heart:
         self._last_s: float | None = None
 
     def beat(self) -> bool:
-        """Note a sign of life, if the last one is long enough ago; whether it was."""
+        """Record a heartbeat if one is due, and return whether it was.
+
+        Raises `django.db.Error` if the database is unavailable.
+        """
         now_s = time.monotonic()
         if self._last_s is not None and now_s - self._last_s < self.every_s:
             return False
@@ -49,6 +53,6 @@ class Heart:
 
 
 def age(name: str) -> timedelta | None:
-    """How long ago the last sign was; `None` if there never was one."""
+    """Return the time since the last heartbeat, or `None` if there has been none."""
     at = Sign.objects.filter(pk=name).values_list("at", flat=True).first()
     return timezone.now() - at if at else None
