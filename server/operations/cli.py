@@ -1,6 +1,6 @@
-"""`blink-server`: the management commands that an administrator uses, in one program.
+"""`blink-server`: the management commands for administrators, in one program.
 
-Secrets are printed once, where they are made, and never taken from the command line.
+Secrets are printed once, when they are created, and never taken from the command line.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from django.core.management.base import CommandError
 
 from server.common.commands import ServerCommand
 
-# Each command's room. It is called like its file there, with hyphens, but for `migrate`: that name
-# is Django's own.
+# Command -> its room. The file there has the command's name, with underscores. `migrate` is an
+# exception, because Django has a command of that name.
 COMMANDS = {
     "migrate": "operations",
     "serve": "operations",
@@ -45,13 +45,13 @@ FILES = {"migrate": "upgrade_database"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0: done; 1: it could not be, and standard error says why."""
+    """Run a command. Return 0 on success, or 1 after printing the error to standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = vars(parser().parse_args(given))
     command: ServerCommand = options.pop("command")
     os.umask(0o077)  # the database holds health data
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
-    if given[0] == "migrate":  # rewriting a large table takes its time
+    if given[0] == "migrate":  # no timeout: rewriting a large table takes long
         os.environ.setdefault("BLINKLOG_STATEMENT_TIMEOUT_S", "0")
     from django.core.exceptions import ImproperlyConfigured
     from django.db import DatabaseError
@@ -68,13 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"blink-server: the broker {error}", file=sys.stderr)
         return 1
     except DatabaseError as error:
-        print(f"blink-server: the database refused: {error}", file=sys.stderr)
+        print(f"blink-server: database error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def set_up() -> None:
-    """Set Django up, with a secret key that stays."""
+    """Set up Django, with a persistent secret key. Raises `CommandError`."""
     import django
     from django.conf import settings
 
@@ -84,12 +84,12 @@ def set_up() -> None:
         if not os.environ.get("BLINKLOG_SECRET_KEY"):
             keep_secret_key(settings.SECRET_KEY_FILE)
     except OSError as error:
-        raise CommandError(f"expected a folder to write to, found {error}") from error
+        raise CommandError(f"can't set up the secret key: {error}") from error
     django.setup()
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands and their options. It needs no settings."""
+    """Return the parser for all commands and their options. It needs no settings."""
     whole = argparse.ArgumentParser(prog="blink-server", description="The Blinklog server.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def command_named(name: str) -> ServerCommand:
-    """Return the management command behind a command of `blink-server`."""
+    """Return the management command with this name."""
     file = FILES.get(name, name.replace("-", "_"))
     module = import_module(f"server.{COMMANDS[name]}.management.commands.{file}")
     command: ServerCommand = module.Command()

@@ -1,14 +1,15 @@
-"""`blink-server serve`: gunicorn, set up here and nowhere else.
+"""`blink-server serve`: gunicorn and all of its configuration.
 
-Failure policy. What hangs is ended and begun anew:
+Failure policy. Whatever hangs is stopped and restarted:
 
-    a client that neither sends nor takes      its connection is closed
-    a request that hangs                       its thread is lost; the others go on
-    all threads of a worker                    the worker is killed and replaced
-    the process that watches over the workers  systemd's watchdog ends it and them
+    a client that neither sends nor reads      its connection is closed
+    a request hangs                            its thread is lost; the others continue
+    all threads of a worker hang               the worker is killed and replaced
+    the arbiter (gunicorn's main process)      systemd's watchdog restarts it with its workers
+    hangs
 
-Small files that must be writable at every moment are kept in memory where systemd gives a folder
-there: a full disk is no reason to fall silent.
+Small files that must always be writable are kept in memory if systemd provides a folder there, so
+that a full disk doesn't stop the server.
 """
 
 import os
@@ -28,13 +29,13 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.systemd import sd_notify
 from gunicorn.workers.gthread import ThreadWorker
 
-# Seconds. A request that takes longer than this is stuck: every wait of ours is shorter.
+# Seconds. A request that takes longer hangs: all our timeouts are shorter.
 REQUEST_TIMEOUT_S = 60
-# One wait for a client that sends or takes nothing.
+# Timeout for a client that neither sends nor reads.
 CLIENT_TIMEOUT_S = 30
-# systemd waits 30 s before it kills.
+# Shorter than the 30 s after which systemd kills the service.
 GRACEFUL_TIMEOUT_S = 20
-# Longer than a checkpoint's 10 s, so that a device in a session keeps its connection.
+# Longer than the 10 s between checkpoints, so that a device keeps its connection in a session.
 KEEPALIVE_S = 15
 
 
@@ -51,11 +52,11 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         return import_string(settings.WSGI_APPLICATION)
 
     def run(self) -> None:
-        _Watched(self).run()
+        _Arbiter(self).run()
 
 
-class _Watched(Arbiter):  # type: ignore[misc] # gunicorn has no types
-    """Feeds systemd's watchdog each time it has looked at its workers: every second."""
+class _Arbiter(Arbiter):  # type: ignore[misc] # gunicorn has no types
+    """Pings systemd's watchdog after each check of the workers, once a second."""
 
     def murder_workers(self) -> None:
         super().murder_workers()
@@ -63,7 +64,7 @@ class _Watched(Arbiter):  # type: ignore[misc] # gunicorn has no types
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """Its sign of life comes from its threads: its main loop lives on while all of them hang."""
+    """Sends its heartbeat from a pool thread: the main loop keeps running if all threads hang."""
 
     _sign: Future[None] | None = None
 
@@ -74,30 +75,30 @@ class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
 def run(*, bind: str, workers: int, threads: int) -> None:
     """Serve until SIGTERM. A worker that dies or hangs is replaced."""
-    with _counting_together():
+    with _metrics_folder():
         _serve(bind=bind, workers=workers, threads=threads)
 
 
 @contextmanager
-def _counting_together() -> Iterator[None]:
-    """A folder in which the workers count requests; it must be named before they are made."""
-    folder = tempfile.mkdtemp(prefix="blinklog-metrics-", dir=_memory())
+def _metrics_folder() -> Iterator[None]:
+    """Create the folder in which the workers count requests. Must run before they are forked."""
+    folder = tempfile.mkdtemp(prefix="blinklog-metrics-", dir=_memory_folder())
     ours = os.getpid()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
     try:
         yield
     finally:
-        if os.getpid() == ours:  # a worker that ends comes by here too
+        if os.getpid() == ours:  # workers run this too when they exit
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _memory() -> str | None:
-    """A folder that takes files also while the disk is full, of this service alone; or none."""
+def _memory_folder() -> str | None:
+    """Return a folder in memory, writable while the disk is full, or `None` without systemd."""
     return os.environ.get("RUNTIME_DIRECTORY")
 
 
 def _bound_clients(arbiter: Any) -> None:
-    """Connections have the timeouts of what they were accepted on: gunicorn sets none."""
+    """Set timeouts on the listening sockets, which connections inherit: gunicorn sets none."""
     timeout = struct.pack("ll", CLIENT_TIMEOUT_S, 0)
     for listener in arbiter.LISTENERS:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
@@ -110,17 +111,17 @@ def _serve(*, bind: str, workers: int, threads: int) -> None:
         workers=workers,
         threads=threads,
         worker_class=_Worker,
-        worker_tmp_dir=_memory(),
+        worker_tmp_dir=_memory_folder(),
         when_ready=_bound_clients,
         timeout=REQUEST_TIMEOUT_S,
         graceful_timeout=GRACEFUL_TIMEOUT_S,
         keepalive=KEEPALIVE_S,
         proc_name="blink-server",
-        # No access log: addresses hold user names and session ids.
+        # No access log: URLs contain user names and session ids.
         accesslog=None,
         errorlog="-",
         logconfig_dict=settings.LOGGING,
-        # Which forwarded headers to believe is Django's business, see settings.TRUSTED_PROXIES.
+        # Django decides which forwarded headers to trust: see settings.TRUSTED_PROXIES.
         secure_scheme_headers={},
         forwarded_allow_ips="*" if settings.TRUSTED_PROXIES else "",
         control_socket_disable=True,

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it could do its work."""
+"""Health checks: liveness (`/healthz`) and readiness (`/readyz`)."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ from django.views.decorators.http import require_safe
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
-    """200 as long as this process answers."""
+    """Return 200 as long as this process answers."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
-    """200 when the database answers and has all migrations, else 503 and what is missing.
+    """Return 200 if the database answers and has all migrations, else 503 with the details.
 
-    The consumer counts where the settings say so: a process that answers HTTP well is not to be
-    taken out of service because another one is gone, unless somebody wants to hear of it here.
+    The consumer is only required if the settings say so. By default, a web process that works is
+    not taken out of service because the consumer has stopped.
     """
     missing = missing_migrations()
     consumer = _consumer() if missing == 0 else {"consumer": "unknown"}
@@ -39,7 +39,7 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
 
 
 def _consumer() -> dict[str, Any]:
-    """Whether a consumer has the broker and the database, by its last sign of life."""
+    """Return whether a consumer is connected to broker and database, from its last heartbeat."""
     from server.monitoring.signs import ALIVE, CONSUMER, age
 
     try:
@@ -53,7 +53,7 @@ def _consumer() -> dict[str, Any]:
 
 
 def missing_migrations() -> int | None:
-    """How many; `None` while the database is away."""
+    """Return the number of missing migrations, or `None` if the database is unavailable."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -63,7 +63,7 @@ def missing_migrations() -> int | None:
 
 
 class _Seen:
-    """Reading migrations takes a while, and what is applied stays so: read until all are."""
+    """Caches that all migrations are applied, because checking takes a while."""
 
     complete = False
 

@@ -1,7 +1,7 @@
-"""`GET /metrics`: the state of the server for Prometheus, for those alone who are named in the
-settings. Numbers only: no person, no device and no session can be told from them.
+"""`GET /metrics`: the server's state for Prometheus, for the clients that the settings allow.
 
-What one process can't know is read from the database, so it does not matter who is asked.
+It contains only numbers, which identify no person, device or session. State that a process doesn't
+have itself is read from the database, so that any process can answer.
 """
 
 import hmac
@@ -35,26 +35,29 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """All numbers, in Prometheus' text format; 404 for whoever may not read them."""
+    """Return all metrics in Prometheus' text format; 404 for clients that may not read them."""
     if not may_read(request):
         raise Http404
     registry = CollectorRegistry()
     if os.environ.get(FOLDER):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
-        registry.register(OfThisProcess())
-    registry.register(OfTheDatabase())
+        registry.register(ProcessCollector())
+    registry.register(DatabaseCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def may_read(request: HttpRequest) -> bool:
-    """By a token, or from an address, that the settings name. Neither by default."""
+    """Return whether the client has the token, or an address, that the settings allow.
+
+    By default they allow none.
+    """
     if settings.METRICS_TOKEN:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         if hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
             return True
     if "X-Forwarded-For" in request.headers and not settings.TRUSTED_PROXIES:
-        return False  # by way of a proxy that nobody told us of: the address is the proxy's
+        return False  # an unconfigured proxy: we only see the proxy's address
     try:
         address = ipaddress.ip_address(client_address(request))
     except ValueError:
@@ -62,21 +65,21 @@ def may_read(request: HttpRequest) -> bool:
     return any(address in network for network in settings.METRICS_ALLOW)
 
 
-class OfThisProcess(Collector):
-    """What is counted in this process, where it is the only one."""
+class ProcessCollector(Collector):
+    """Collects the counts of this process, if it is the only one."""
 
     def collect(self) -> Iterable[Metric]:
-        """Requests, and documents by HTTP."""
+        """Yield the metrics of requests, and of documents received by HTTP."""
         assert REGISTRY is not None
         yield from REQUESTS.collect()
         yield from DOCUMENTS.collect()
 
 
-class OfTheDatabase(Collector):
-    """What the database knows; where it is away, that it is."""
+class DatabaseCollector(Collector):
+    """Collects counts from the database, or reports that it is unavailable."""
 
     def collect(self) -> Iterator[Metric]:
-        """A handful of queries, each on an index or on few rows."""
+        """Yield the metrics. Makes a few queries, each on an index or on few rows."""
         up = GaugeMetricFamily("blinklog_database_up", "Whether the database answers.")
         try:
             found = [self._latency(), *self._counts(), self._devices(), self._signs()]
@@ -94,12 +97,12 @@ class OfTheDatabase(Collector):
             cursor.fetchone()
         took_s = time.perf_counter() - begun_s
         name = "blinklog_database_latency_seconds"
-        return GaugeMetricFamily(name, "How long the database took to answer.", took_s)
+        return GaugeMetricFamily(name, "Response time of the database.", took_s)
 
     def _counts(self) -> Iterator[Metric]:
         tally = CounterMetricFamily(
             "blinklog_mqtt_documents",
-            "Session documents by MQTT, by what became of them.",
+            "Session documents received by MQTT, by outcome.",
             labels=["outcome"],
         )
         for outcome, count in Tally.objects.values_list("outcome", "count"):
@@ -107,8 +110,8 @@ class OfTheDatabase(Collector):
         yield tally
         for name, text, value in (
             ("alerts_open", "Open alerts.", Alert.objects.filter(resolved_at=None).count()),
-            ("outbox_depth", "Notices still to be sent.", depth()),
-            ("dead_letters", "Documents that were refused and kept.", DeadLetter.objects.count()),
+            ("outbox_depth", "Unsent notifications.", depth()),
+            ("dead_letters", "Rejected documents in store.", DeadLetter.objects.count()),
         ):
             yield GaugeMetricFamily(f"blinklog_{name}", text, value)
 
@@ -122,7 +125,7 @@ class OfTheDatabase(Collector):
         )
         found = GaugeMetricFamily(
             "blinklog_devices",
-            "Devices that the broker holds online, that are not, and that never spoke.",
+            "Devices that are online, silent, or that never connected.",
             labels=["state"],
         )
         for state, count in counts.items():
@@ -132,7 +135,7 @@ class OfTheDatabase(Collector):
     def _signs(self) -> Metric:
         found = GaugeMetricFamily(
             "blinklog_last_sign_age_seconds",
-            "How long ago a part of the server last said that it does its work.",
+            "Time since the last heartbeat of a part of the server.",
             labels=["part"],
         )
         now = timezone.now()

@@ -1,4 +1,4 @@
-"""The secret key of this installation: made once, kept where only the server reads it."""
+"""The secret key of this installation: created once, in a file that only the server can read."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def keep_secret_key(path: Path) -> None:
-    """Make the key file (0600) if there is none. Several processes may try at once: one wins."""
+    """Create the key file (0600) if it doesn't exist. Safe if several processes do so at once."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -19,6 +19,6 @@ def keep_secret_key(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
-            os.link(name, path)  # whole or not at all, and never over another's
+            os.link(name, path)  # atomic, and never replaces another process's file
     finally:
         Path(name).unlink()

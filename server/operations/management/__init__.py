@@ -1,1 +1,1 @@
-"""Management commands: see commands/, one file each; shared.py has what several need."""
+"""Management commands: one file each in commands/; shared.py has their common helpers."""

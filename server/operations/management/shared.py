@@ -1,4 +1,4 @@
-"""What the commands that run for long share."""
+"""Helpers for the long-running commands."""
 
 from django.core.management.base import CommandError
 
@@ -6,9 +6,9 @@ MIGRATE_FIRST = "expected an up-to-date database, found {} missing: run `blink-s
 
 
 def refuse_missing_migrations() -> None:
-    """Raise `CommandError` if the database lacks migrations.
+    """Raise `CommandError` if migrations are missing.
 
-    A database that is away may come back; one that lacks tables gets none by waiting.
+    An unavailable database is no error here: it may come back, while missing tables won't.
     """
     from server.operations.health import missing_migrations
 

@@ -188,7 +188,7 @@ def test_while_the_database_is_away_the_numbers_say_so(db, allowed, monkeypatch)
     def away(*_):
         raise OperationalError("gone")
 
-    monkeypatch.setattr(metrics_page.OfTheDatabase, "_latency", away)
+    monkeypatch.setattr(metrics_page.DatabaseCollector, "_latency", away)
     found = numbers(Client().get("/metrics").content.decode())
     assert found["blinklog_database_up", ()] == 0
 

@@ -1,1 +1,1 @@
-"""Commands of `blink-server`, one file each. They import their models where they run."""
+"""Commands of `blink-server`, one file each. They import models only when they run."""

@@ -5,9 +5,9 @@ from server.operations.management.shared import refuse_missing_migrations
 
 
 class Command(ServerCommand):
-    """Take documents from the broker until stopped."""
+    """Receive documents from the MQTT broker until stopped."""
 
-    help = "Take documents from the broker until stopped."
+    help = "Receive documents from the MQTT broker until stopped."
 
     def run(self, options: Options) -> None:  # noqa: ARG002
         """Run the command."""

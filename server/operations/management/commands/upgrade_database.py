@@ -6,9 +6,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Make the database, or bring it up to date."""
+    """Create the database, or apply missing migrations."""
 
-    help = "Make the database, or bring it up to date."
+    help = "Create the database, or apply missing migrations."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
