@@ -1,9 +1,9 @@
-"""Alerts: rules, what a pass finds, the alerts that it opens and resolves, and their delivery.
+"""Alerts: rules, the passes that check them, the alerts they open and resolve, and delivery.
 
-    rules + what is stored -- judge -- alerts -- outbox -- e-mail, webhook
-                                         '-- the page, the API
+    rules + stored data -- judge -- alerts -- outbox -- e-mail, webhook
+                                      '-- the page, the API
 
-Imports `dashboard` (metrics alone) and what is below it. Begin with judge.py. Only the server's
-clock counts. What arrives late opens nothing, but may resolve. Texts say what was measured, never
-what it means.
+Imports only the metrics of `dashboard`, and the rooms below it. Begin with judge.py. Only the
+server's clock counts. Late data opens no alert, but may resolve one. Texts report measurements,
+never their meaning.
 """

@@ -1,4 +1,4 @@
-"""Who may be told about whom now: asked again for each pass, each delivery and each page."""
+"""Who may receive alerts about whom. Checked anew for each pass, delivery and page."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from server.care.models import CareLink, Permission, Person
 
 
 def _allowed() -> Q:
-    """Of rows with a `receiver` and a `person`: the same person, or linked with the permission."""
+    """Match rows whose `receiver` is the `person`, or has the permission for alerts about them."""
     links = CareLink.objects.filter(
         caregiver=OuterRef("receiver"),
         person=OuterRef("person"),
@@ -23,34 +23,34 @@ def _allowed() -> Q:
 
 
 def live_rules() -> QuerySet[Rule]:
-    """The rules whose receivers may be told, with both people."""
+    """Return the rules whose receivers may get alerts, with both people selected."""
     return Rule.objects.filter(_allowed()).select_related("receiver", "person")
 
 
 def may_be_told(alert: Alert) -> bool:
-    """Whether the receiver may hear of this alert now."""
+    """Return whether the receiver may get this alert now."""
     return Alert.objects.filter(_allowed(), pk=alert.pk).exists()
 
 
 def rules_of(receiver: Person) -> QuerySet[Rule]:
-    """The receiver's rules about those who let them be told."""
+    """Return the receiver's rules about people who share alerts with them."""
     mine = Rule.objects.filter(receiver=receiver, person__in=people_to_watch(receiver))
     return mine.select_related("receiver", "person")
 
 
 def alerts_of(receiver: Person) -> QuerySet[Alert]:
-    """The receiver's alerts about those who let them be told, newest first."""
+    """Return the receiver's alerts about people who share alerts with them, newest first."""
     mine = Alert.objects.filter(receiver=receiver, person__in=people_to_watch(receiver))
     return mine.select_related("person", "rule")
 
 
 def note_reading(reader: Person, alerts: Iterable[Alert]) -> None:
-    """Tell those whose measurements the alerts hold that `reader` saw them."""
+    """Record in the access logs of the people concerned that `reader` saw these alerts."""
     with transaction.atomic():  # one commit for all of them
         for person in {alert.person for alert in alerts}:
             note_look(reader, person, "alerts")
 
 
 def people_to_watch(receiver: Person) -> QuerySet[Person]:
-    """About whom the receiver may make rules: themselves among them."""
+    """Return the people about whom the receiver may make rules, including themselves."""
     return visible_people(receiver, Permission.ALERTS)

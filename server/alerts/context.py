@@ -1,4 +1,4 @@
-"""How many alerts are open, for the navigation of every page."""
+"""Context processor: the number of open alerts, for the navigation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from server.care.models import Person
 
 
 def open_alerts(request: HttpRequest) -> dict[str, Any]:
-    """`open_alerts`: counted where a page shows it, with one query."""
+    """Add `open_alerts`. It is lazy: only pages that show it pay for its one query."""
 
     def count() -> int:
         person = getattr(request, "user", None)

@@ -1,4 +1,4 @@
-"""What a pass asks of the database: a fixed number of queries, whatever the number of people."""
+"""The data that a pass reads. The number of queries does not grow with the number of people."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -17,24 +17,24 @@ from server.session_data.models import SessionData, State
 
 Row = Mapping[str, Any]
 
-# The columns that the two range rules compare.
+# Columns compared by the two range rules.
 METRIC = {Kind.BLINK_RATE: "blink_rate_per_min", Kind.PERCLOS: "perclos"}
 
-# A session under way of which nothing was heard for this long is not called under way any more.
+# An active session without updates for this long no longer counts as running.
 STILL_UNDER_WAY = timedelta(minutes=10)
-# A range is judged by what was finished since the last pass, and a little before: what it was
-# before that, the passes before have said.
+# Range rules look at sessions finished since the last pass, plus this overlap. Earlier passes have
+# handled the older ones.
 OVERLAP = timedelta(minutes=5)
 LONGEST_LOOK_BACK = timedelta(hours=2)
 
 
 @dataclass
 class Facts:
-    """What is known at `now`.
+    """The data known at `now`.
 
-    `since` is from when on the server has been listening, `consuming_since` its consumer to the
-    broker; `None` where that is not known. `newest` is the newest trustworthy session that was
-    finished since the last pass, if any.
+    `since` is when the server began to receive data without a pause, `consuming_since` the same
+    for its MQTT consumer; `None` if unknown. `newest` has the newest trustworthy session finished
+    since the last pass, by person and metric.
     """
 
     now: datetime
@@ -48,8 +48,7 @@ class Facts:
 
 
 def gather(rules: Iterable[Rule], now: datetime, last: Pass) -> Facts:
-    """Everything that `rules` need to be judged by; `last`: the last pass, and since when there
-    has been no pause."""
+    """Read all data needed to check `rules`. `last` is the last pass."""
     people: dict[str, dict[int, Person]] = {kind: {} for kind in Kind.values}
     for rule in rules:
         people[rule.kind][rule.person_id] = rule.person
@@ -68,13 +67,13 @@ def gather(rules: Iterable[Rule], now: datetime, last: Pass) -> Facts:
 
 
 def today_of(person: Person, now: datetime) -> date:
-    """The day in the person's own zone."""
+    """Return the current day in the person's time zone."""
     return now.astimezone(person.zone).date()
 
 
 def _measured_days(people: Mapping[int, Person], now: datetime) -> set[tuple[int, date]]:
-    """Who has a session of which day; one without a believable date is of the day it came on."""
-    since = now.date() - timedelta(days=1)  # it is still yesterday somewhere
+    """Return (person, day) pairs with a session; uncertain dates count on the arrival day."""
+    since = now.date() - timedelta(days=1)  # in some time zones it is still yesterday
     recent = SessionData.objects.filter(user__in=people, local_day__gte=since)
     return set(recent.values_list("user_id", "local_day").distinct())
 
@@ -101,7 +100,7 @@ def _gather_ranges(
 
 
 def _newest(wanted: Collection[tuple[int, str]], since: datetime) -> dict[tuple[int, str], Row]:
-    """Of each (person, metric): the newest session that measured it and can be trusted."""
+    """Return the newest trustworthy session with a value, for each (person, metric)."""
     rows = SessionData.objects.filter(
         user__in={person for person, _ in wanted},
         state__in=(State.ENDED, State.INTERRUPTED),
@@ -121,7 +120,7 @@ def _newest(wanted: Collection[tuple[int, str]], since: datetime) -> dict[tuple[
 
 
 def _to_trust(sessions: Collection[UUID]) -> defaultdict[UUID, set[str]]:
-    """Of each session, the metrics against which its document says nothing."""
+    """Return, for each session, the metrics that its document does not flag as unreliable."""
     rows = SessionData.objects.filter(pk__in=sessions).values_list("pk", "document_json")
     found: defaultdict[UUID, set[str]] = defaultdict(set)
     for pk, document in rows.iterator(chunk_size=50):

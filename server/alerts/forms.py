@@ -1,4 +1,4 @@
-"""Forms: a rule of each kind, and how one is told."""
+"""Forms for rules and for notification settings."""
 
 from datetime import time
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ FIRST: dict[str, dict[str, Any]] = {
 
 
 class Weekdays(forms.MultipleChoiceField):
-    """ISO digits, kept as one text."""
+    """Weekdays, stored as a string of ISO digits (1 is Monday)."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -45,16 +45,16 @@ class Weekdays(forms.MultipleChoiceField):
         )
 
     def prepare_value(self, value: Any) -> Any:
-        """One box each."""
+        """Split the stored string into one value per checkbox."""
         return list(value) if isinstance(value, str) else value
 
     def clean(self, value: Any) -> str:
-        """In their order."""
+        """Return the chosen digits as a sorted string."""
         return "".join(sorted(super().clean(value)))
 
 
 class RuleForm(RuleBase):
-    """What the rule's kind needs and nothing else."""
+    """A form with only the fields that the rule's kind needs."""
 
     weekdays = Weekdays()
 
@@ -62,18 +62,21 @@ class RuleForm(RuleBase):
         model = Rule
         fields = ["minutes", "by", "weekdays", "closures", "closure_s", "spread"]
         labels = {
-            "minutes": gettext_lazy("Minutes of silence"),
-            "by": gettext_lazy("By"),
-            "closures": gettext_lazy("So many long closures in one session"),
-            "closure_s": gettext_lazy("Or one of so many seconds"),
-            "spread": gettext_lazy("Interquartile ranges from the median"),
+            "minutes": gettext_lazy("Minutes offline"),
+            "by": gettext_lazy("No session by"),
+            "closures": gettext_lazy("Long closures in one session, at least"),
+            "closure_s": gettext_lazy("Or one closure of at least (seconds)"),
+            "spread": gettext_lazy("Sensitivity"),
         }
         help_texts = {
             "minutes": gettext_lazy("From 5 minutes to 14 days (20160)."),
-            "by": gettext_lazy("Time of day where the person lives."),
-            "closures": gettext_lazy("Half a second or longer each. May be empty."),
-            "closure_s": gettext_lazy("From 0.5 to 60 seconds. May be empty."),
-            "spread": gettext_lazy("From 1 to 10. At 2, most sessions of most people lie within."),
+            "by": gettext_lazy("Time of day in the person's time zone."),
+            "closures": gettext_lazy("Each half a second or longer. Optional."),
+            "closure_s": gettext_lazy("From 0.5 to 60 seconds. Optional."),
+            "spread": gettext_lazy(
+                "How many interquartile ranges from the median count as usual: from 1 (most "
+                "alerts) to 10 (fewest). At 2, most sessions of most people are within the range."
+            ),
         }
         widgets = {"by": forms.TimeInput(format="%H:%M", attrs={"type": "time"})}
 
@@ -90,32 +93,36 @@ class RuleForm(RuleBase):
                 field.required = True
 
     def clean(self) -> dict[str, Any]:
-        """Long closures need one limit at least."""
+        """Require at least one limit for long closures."""
         data = super().clean() or {}
         limits = [data.get("closures"), data.get("closure_s")]
         if self.kind == Kind.LONG_CLOSURES and not self.errors and limits == [None, None]:
-            raise ValidationError(_("Give a number of closures, a length, or both."))
+            raise ValidationError(_("Enter a number of closures, a duration, or both."))
         return data
 
 
 class ReceiverForm(ReceiverBase):
-    """How one is told."""
+    """The notification settings of one person."""
 
     class Meta:
         model = Receiver
         fields = ["by_email", "email", "webhook_url", "quiet_from", "quiet_until"]
         labels = {
-            "by_email": gettext_lazy("Tell me by e-mail"),
+            "by_email": gettext_lazy("Notify me by e-mail"),
             "email": gettext_lazy("E-mail address"),
             "webhook_url": gettext_lazy("Webhook"),
-            "quiet_from": gettext_lazy("Quiet from"),
-            "quiet_until": gettext_lazy("Quiet until"),
+            "quiet_from": gettext_lazy("Quiet hours from"),
+            "quiet_until": gettext_lazy("Quiet hours until"),
         }
         help_texts = {
-            "email": gettext_lazy("A new address gets a link first, which confirms it."),
-            "webhook_url": gettext_lazy("For programs: each notice is posted there as JSON."),
+            "email": gettext_lazy(
+                "A new address must be confirmed first with a link that is sent to it."
+            ),
+            "webhook_url": gettext_lazy(
+                "For programs: each notification is sent to this address as JSON (HTTP POST)."
+            ),
             "quiet_until": gettext_lazy(
-                "In your own time zone. What is still open afterwards is told then."
+                "In your time zone. Alerts that are still open afterwards are sent then."
             ),
         }
         widgets = {
@@ -125,17 +132,17 @@ class ReceiverForm(ReceiverBase):
         }
 
     def clean_webhook_url(self) -> str:
-        """Somewhere that may be called."""
+        """Reject addresses that the server must not call."""
         address: str = self.cleaned_data["webhook_url"]
         if address:
             check_url(address)
         return address
 
     def clean(self) -> dict[str, Any]:
-        """What belongs together."""
+        """Check fields that depend on each other."""
         data = super().clean() or {}
         if data.get("by_email") and not data.get("email"):
-            self.add_error("email", _("Needed to tell you by e-mail."))
+            self.add_error("email", _("Required for e-mail notifications."))
         if (data.get("quiet_from") is None) != (data.get("quiet_until") is None):
-            self.add_error("quiet_until", _("Give both times, or none."))
+            self.add_error("quiet_until", _("Enter both times or neither."))
         return data

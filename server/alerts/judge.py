@@ -1,7 +1,7 @@
-"""One pass over the rules: what they find is compared with the alerts that are open.
+"""One pass over the rules: compare their findings with the open alerts.
 
-Safe to run twice at once and as often as one likes: a pass writes while it holds the one `Pass`
-row, compares with what is open at that moment, and writes nothing if a later pass has been there.
+Passes may run concurrently and at any rate. A pass locks the single `Pass` row while it writes,
+compares with the alerts open at that moment, and writes nothing if a later pass has already run.
 """
 
 import logging
@@ -23,18 +23,18 @@ from server.monitoring.signs import ALIVE, CONSUMER
 
 log = logging.getLogger(__name__)
 
-# A timer runs a pass each minute; a longer pause than this was the server being off.
+# A timer runs a pass every minute. A longer pause than this means that the server was off.
 OFF_AFTER = timedelta(minutes=5)
-# Without another measurement to compare: after this an alert is history.
+# A range alert is closed after this long without another comparable session.
 OLD = timedelta(days=7)
-ONLY = 1  # the key of the one `Pass`
+ONLY = 1  # primary key of the single `Pass` row
 
-Key = tuple[int, str]  # a rule's, and the cause
+Key = tuple[int, str]  # rule's primary key, cause
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a pass has changed."""
+    """The result of a pass."""
 
     rules: int
     opened: int
@@ -42,7 +42,7 @@ class Judged:
 
 
 def judge(now: datetime | None = None) -> Judged:
-    """Open what holds, resolve what holds no more, and write both into the outbox."""
+    """Run a pass: open and resolve alerts, and queue their notifications in the outbox."""
     now = now or timezone.now()
     last = _last_pass(now)
     rules = list(live_rules())
@@ -59,9 +59,9 @@ def judge(now: datetime | None = None) -> Judged:
 
 
 def _last_pass(now: datetime) -> Pass:
-    """When the last pass was, and since when there has been no long pause: as of `now`."""
+    """Return the last pass, updated at `now`: a long pause restarts `since`."""
     last, made = Pass.objects.get_or_create(pk=ONLY, defaults={"at": now, "since": now})
-    if made:  # of a server that begins: it may have been listening for long
+    if made:  # first pass ever: the server may have been running for long
         last.at = last.since = now - timedelta(days=1)
     elif now - last.at > OFF_AFTER:
         last.since = now
@@ -72,18 +72,18 @@ def _last_pass(now: datetime) -> Pass:
 
 
 def _found(rules: Sequence[Rule], now: datetime, last: Pass) -> tuple[list[Finding], set[int]]:
-    """What the rules find, and the keys of those that can't be judged.
+    """Return the findings, and the primary keys of rules that failed.
 
-    A fault of ours, or a document that nobody thought of, costs the rules that meet it and no
-    other: halved again and again, so that one bad rule among many takes few questions to find.
+    A bug or an unexpected document only affects the rules that meet it. Failing sets of rules are
+    split in half repeatedly, so that one bad rule among many takes few queries to find.
     """
     try:
         return list(findings(rules, gather(rules, now, last))), set()
-    except Error:  # the database is away: for all of them
+    except Error:  # the database is down, which affects all rules
         raise
     except Exception as error:
         if len(rules) == 1:
-            log.error("rule %d can't be judged: %s", rules[0].pk, place_of(error))
+            log.error("rule %d failed: %s", rules[0].pk, place_of(error))
             return [], {rules[0].pk}
     half = len(rules) // 2
     parts = [_found(part, now, last) for part in (rules[:half], rules[half:])]
@@ -93,12 +93,12 @@ def _found(rules: Sequence[Rule], now: datetime, last: Pass) -> tuple[list[Findi
 def _apply(
     rules: Iterable[Rule], found: Iterable[Finding], failed: Collection[int], now: datetime
 ) -> tuple[int, int]:
-    """How many alerts were opened, and resolved. Those of rules that `failed` stay as they are."""
+    """Return how many alerts were opened and resolved; those of `failed` rules stay as they are."""
     open_now = {
         (alert.rule_id or -alert.pk, alert.cause): alert
         for alert in Alert.objects.filter(resolved_at=None).select_related("person", "device")
     }
-    # Rules that somebody changed or removed since they were read are judged by the next pass.
+    # Rules changed or deleted since they were read are left to the next pass.
     unchanged = dict(Rule.objects.values_list("pk", "changed_at"))
     by_key: dict[Key, Finding] = {}
     for each in found:
@@ -139,7 +139,7 @@ def _alert(finding: Finding, now: datetime) -> Alert:
 def _why_over(
     alert: Alert, finding: Finding | None, live: Collection[int], now: datetime
 ) -> Why | None:
-    """Why an open alert is over; `None` where it is not."""
+    """Return why an open alert is over, or `None` if it is not."""
     if alert.rule_id is None or alert.rule_id not in live:
         return Why.WITHDRAWN
     if finding is None:
@@ -151,7 +151,7 @@ def _why_over(
 
 
 def _why_cleared(alert: Alert, now: datetime) -> Why:
-    """Of an alert whose cause is found no more."""
+    """Return why an alert without a finding is over."""
     if alert.kind == Kind.NO_SESSION and today_of(alert.person, now).isoformat() != alert.cause:
         return Why.DAY_OVER
     if alert.kind == Kind.LONG_CLOSURES:
@@ -174,7 +174,7 @@ def _resolve(over: Mapping[Alert, Why], now: datetime) -> None:
 
 
 def forget(rule: Rule, now: datetime | None = None) -> None:
-    """Close a rule's open alerts, because it is changed or removed: nobody is told of that."""
+    """Close the open alerts of a rule that is changed or deleted, without notifications."""
     now = now or timezone.now()
     with transaction.atomic():
         alerts = list(Alert.objects.select_for_update().filter(rule=rule, resolved_at=None))

@@ -1,4 +1,4 @@
-"""Whether a rule's condition holds. No clock and no database: facts in, findings out."""
+"""Check whether a rule's condition holds. Pure: facts in, findings out; no clock, no database."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from server.alerts.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
 from server.common.fields import instant_text
 from server.devices.models import HEARD_WITHIN, Device
 
-# After the server itself was off, documents of that time need a moment to arrive.
+# After a server outage, documents of that time need a while to arrive.
 ARRIVING = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule says of one cause.
+    """The result of a rule for one cause.
 
-    `opens`: it holds, and an alert is to be opened. Otherwise one that is open stays so: it holds
-    but came late, or there is nothing new to judge by. No finding means that the condition
-    has cleared; `inside` is when.
+    `opens` means that the condition holds and an alert should open. If false, an open alert stays
+    open: the condition holds but the data came late, or there is no new data. No finding means
+    the condition has cleared; `inside` is when.
     """
 
     rule: Rule
@@ -34,21 +34,21 @@ class Finding:
 
 
 def findings(rules: Iterable[Rule], facts: Facts) -> Iterator[Finding]:
-    """All that the rules find."""
+    """Yield the findings of all rules."""
     for rule in rules:
         yield from JUDGES[Kind(rule.kind)](rule, facts)
 
 
 def silent_devices(rule: Rule, facts: Facts) -> Iterator[Finding]:
-    """Devices of which nothing was heard for longer than `minutes`."""
+    """Find devices that have been offline for longer than `minutes`."""
     for device in facts.devices.get(rule.person_id, ()):
         heard = device.last_seen_at
         if heard is None:
             continue
         span = timedelta(minutes=rule.minutes or 0)
-        # While the server was off it heard of nobody: that time says nothing about a device.
+        # Time in which the server itself was off says nothing about a device.
         listening = [facts.since]
-        if device.online:  # no last will has come: it may be there, as long as its word is due
+        if device.online:  # no last will received: it may be there until its next message is due
             span = max(span, HEARD_WITHIN)
             listening.append(facts.consuming_since)
         if facts.now - heard > span:
@@ -62,7 +62,7 @@ def silent_devices(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def missing_session(rule: Rule, facts: Facts) -> Iterator[Finding]:
-    """A day of the rule on which no session had come by its time, in the person's zone."""
+    """Find a day without a session by the rule's time, in the person's time zone."""
     today = today_of(rule.person, facts.now)
     if rule.by is None or str(today.isoweekday()) not in rule.weekdays:
         return
@@ -78,7 +78,7 @@ def missing_session(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def long_closures(rule: Rule, facts: Facts) -> Iterator[Finding]:
-    """Sessions under way with as many long closures as the rule asks for, or one as long."""
+    """Find running sessions that reach the rule's number or duration of long closures."""
     for session in facts.under_way.get(rule.person_id, ()):
         count, longest = session["long_closure_count"], session["longest_closure_s"]
         many = rule.closures is not None and count is not None and count >= rule.closures
@@ -98,13 +98,13 @@ def long_closures(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def outside_usual(rule: Rule, facts: Facts) -> Iterator[Finding]:
-    """The person's newest trustworthy session, if its number lies outside their usual range."""
+    """Find the person's newest trustworthy session, if its value is outside their usual range."""
     metric = METRIC[Kind(rule.kind)]
     session = facts.newest.get((rule.person_id, metric))
     usual = facts.usual.get((rule.person_id, metric))
     bounds = usual.bounds(rule.spread or 0) if usual else None
     if session is None or usual is None or bounds is None:
-        yield Finding(rule, metric, False)  # nothing new, or nothing to compare it with
+        yield Finding(rule, metric, False)  # no new session, or no usual range
         return
     low, high = bounds
     if low <= session[metric] <= high:
@@ -123,7 +123,7 @@ def outside_usual(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def _just_ended(session: Row, now: datetime) -> bool:
-    """By when the server heard of its end; `is_timely` compares that with the device's word."""
+    """Return whether the server received the end lately; `is_timely` checks the device's time."""
     return bool(now - session["updated_at"] <= timedelta(hours=2))
 
 

@@ -1,4 +1,4 @@
-"""Alerts and rules as the page shows them."""
+"""Rows of alerts and rules for the page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from server.care.models import Person
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One alert in words; its session's page, where the reader may open that."""
+    """One alert as text. `session_id` is empty if the reader may not open the session."""
 
     person: str
     heading: str
@@ -29,7 +29,7 @@ class AlertRow:
 
 @dataclass(frozen=True)
 class RuleRow:
-    """One rule in words; `waits` says what it still lacks."""
+    """One rule as text. `waits` says which data it still needs."""
 
     id: int
     person: str
@@ -39,7 +39,7 @@ class RuleRow:
 
 
 def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
-    """In the viewer's language and zone."""
+    """Return the rows of alerts, in the viewer's language and time zone."""
     zone = viewer.zone
     open_to = set(visible_people(viewer).values_list("pk", flat=True)) if alerts else set()
 
@@ -61,7 +61,7 @@ def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
 
 
 def rule_rows(rules: Iterable[Rule], viewer: Person) -> list[RuleRow]:
-    """In the viewer's language."""
+    """Return the rows of rules, in the viewer's language."""
     rules = list(rules)
     people = {rule.person_id for rule in rules if rule.kind in METRIC}
     usual = {
@@ -80,11 +80,11 @@ def rule_rows(rules: Iterable[Rule], viewer: Person) -> list[RuleRow]:
 
 
 def _waits(rule: Rule, usual: UsualRange | None) -> str:
-    """What a range rule lacks; a range that was computed long ago may not hold any more."""
+    """Return which data a range rule still needs; empty if none."""
     if rule.kind not in METRIC:
         return ""
     if usual is None:
-        return _("It begins with the next session that is long and clear enough.")
+        return _("This rule starts with the next session that is long enough and of good quality.")
     if usual.median is None:
         return _(
             "Not enough data yet: %(sessions)d of %(sessions_needed)d sessions, on %(days)d of "

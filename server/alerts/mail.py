@@ -1,4 +1,4 @@
-"""Notices by e-mail, through Django's mail and the server that the settings name."""
+"""E-mail notifications, sent through the mail server of Django's settings."""
 
 import smtplib
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from server.alerts.words import ending, heading, sentence
 
 
 class Mailer:
-    """Sends over one connection for as long as a pass lasts."""
+    """Sends the e-mails of one pass over a single connection."""
 
     def __init__(self) -> None:
         self._connection: BaseEmailBackend | None = None
 
     def __call__(self, delivery: Delivery, receiver: Receiver) -> None:
-        """Send one notice; raises `SendError`."""
+        """Send one notification. Raises `SendError`."""
         with translation.override(receiver.person.language):
             message = notice(delivery.alert, Notice(delivery.notice), receiver.confirmed_email)
         message.extra_headers["Message-ID"] = f"<notice-{delivery.pk}@{domain()}>"
         _bounded(lambda: self._send(message))
 
     def close(self) -> None:
-        """End the connection, if there is one."""
+        """Close the connection, if open."""
         if self._connection is not None:
             self._connection.close()
 
@@ -42,48 +42,50 @@ class Mailer:
 
 
 def notice(alert: Alert, told: Notice, address: str) -> EmailMessage:
-    """In the active language. The subject names whom it is about and nothing that was measured."""
+    """Return the e-mail in the active language. Its subject has the name, but no measurement."""
     over = told == Notice.RESOLVED
-    subject = _("Blinklog: over – %(name)s") if over else _("Blinklog: a notice about %(name)s")  # noqa: RUF001
+    subject = (
+        _("Blinklog: alert resolved for %(name)s") if over else _("Blinklog: alert for %(name)s")
+    )
     lines = [heading(alert), "", sentence(alert)]
     if over:
         lines += ["", ending(alert)]
-    lines += ["", _("This is what was measured. It makes no diagnosis.")]
+    lines += ["", _("This is a measurement, not a diagnosis.")]
     if link := page_address():
-        lines += ["", _("All alerts, and how you are told: %(link)s") % {"link": link}]
-    name = " ".join(alert.person.label.split())  # a header has one line
+        lines += ["", _("View alerts and change notifications: %(link)s") % {"link": link}]
+    name = " ".join(alert.person.label.split())  # headers must not contain line breaks
     return EmailMessage(subject % {"name": name}, "\n".join(lines) + "\n", to=[address])
 
 
 def send_confirmation(address: str, link: str) -> None:
-    """A link to the address that it confirms; raises `SendError`."""
+    """Send a confirmation link to an address. Raises `SendError`."""
     text = _(
-        "Somebody who is logged in to Blinklog wants to get notices at this address.\n\nIf that "
-        "was you, open this within a day:\n%(link)s\n\nIf it was not, there is nothing to do."
+        "A Blinklog user wants to receive alerts at this address.\n\nIf this was you, log in "
+        "and open this link within 24 hours:\n%(link)s\n\nIf not, ignore this e-mail."
     )
     message = EmailMessage(
-        _("Blinklog: confirm this address"), text % {"link": link} + "\n", to=[address]
+        _("Blinklog: confirm your e-mail address"), text % {"link": link} + "\n", to=[address]
     )
     _bounded(message.send)
 
 
 def configured() -> bool:
-    """Whether this server can send mail at all."""
+    """Return whether this server can send e-mail."""
     return bool(settings.EMAIL_URL)
 
 
 def page_address() -> str:
-    """Of the page of alerts, where the server knows how people reach it."""
+    """Return the URL of the alerts page, or an empty string without `PUBLIC_URL`."""
     return f"{settings.PUBLIC_URL}/alerts/" if settings.PUBLIC_URL else ""
 
 
 def domain() -> str:
-    """Of the sender's address."""
+    """Return the domain of the sender's address."""
     return settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">") or "localhost"
 
 
 def _bounded(send: Callable[[], object]) -> None:
-    """Errors by what they mean for the next try. Every wait has Django's EMAIL_TIMEOUT."""
+    """Send, and turn mail errors into `SendError`. Django's EMAIL_TIMEOUT bounds every wait."""
     if not configured():
         raise SendError("this server sends no mail: BLINKLOG_EMAIL_URL is not set", whole=True)
     try:

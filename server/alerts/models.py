@@ -1,4 +1,4 @@
-"""Rules, alerts, what is to be delivered of them, and how each receiver wants to be told."""
+"""Models for rules, alerts, their deliveries and the receivers' notification settings."""
 
 import secrets
 from typing import Any
@@ -17,24 +17,25 @@ EVERY_DAY = "1234567"
 
 
 class Kind(models.TextChoices):
-    """What a rule watches for."""
+    """The condition that a rule checks."""
 
-    DEVICE_SILENT = "device_silent", _("A device is silent")
+    DEVICE_SILENT = "device_silent", _("Device offline")
     NO_SESSION = "no_session", _("No session by a time of day")
-    LONG_CLOSURES = "long_closures", _("Long closures in a session under way")
+    LONG_CLOSURES = "long_closures", _("Long closures during a session")
     BLINK_RATE = "blink_rate", _("Blink rate outside the usual range")
     PERCLOS = "perclos", _("PERCLOS outside the usual range")
 
 
 class Rule(models.Model):
-    """`receiver` wants to be told when something holds for `person`, who may be the same.
+    """Notify `receiver` when a condition holds for `person`, who may be the same person.
 
-    Only what its kind needs is set: `minutes` of silence; `by`, a time of day in the person's zone,
-    on `weekdays` (ISO digits, 1 is Monday); `closures`, a count in one session, or `closure_s`, one
-    closure's length in seconds; `spread`, how many interquartile ranges from the median are usual.
+    Only the fields that the kind needs are set: `minutes` offline; `by`, a time of day in the
+    person's zone, on `weekdays` (ISO digits, 1 is Monday); `closures`, a count in one session, or
+    `closure_s`, one closure's duration in seconds; `spread`, how many interquartile ranges from the
+    median are usual.
     """
 
-    MOST = 50  # of one receiver
+    MOST = 50  # per receiver
 
     receiver = models.ForeignKey(PERSON, models.CASCADE, related_name="alert_rules")
     person = models.ForeignKey(PERSON, models.CASCADE, related_name="watched_by")
@@ -64,21 +65,21 @@ class Rule(models.Model):
 
 
 class Why(models.TextChoices):
-    """Why an alert is over. Nobody is told of the last two."""
+    """Why an alert is over. The last two send no notification."""
 
-    CLEARED = "cleared"  # what it was about holds no more
-    DAY_OVER = "day_over"  # of a day without a session: it will not get one any more
+    CLEARED = "cleared"  # the condition no longer holds
+    DAY_OVER = "day_over"  # the day without a session has ended
     SESSION_OVER = "session_over"
-    OLD = "old"  # a week without another measurement to compare
-    WITHDRAWN = "withdrawn"  # the permission was, or the rule
-    CHANGED = "changed"  # the rule asks for something else now
+    OLD = "old"  # a week without another comparable session
+    WITHDRAWN = "withdrawn"  # the permission or the rule was withdrawn
+    CHANGED = "changed"  # the rule was edited
 
 
 class Alert(models.Model):
-    """Something that a rule watched for, from `opened_at` until `resolved_at`.
+    """A condition that held from `opened_at` until `resolved_at`.
 
-    `cause` tells what it is about (a device, a day, a session): one alert is open for one cause of
-    one rule. `measured` has the numbers that the text is made of, so that each reader gets it in
+    `cause` identifies its subject (a device, a day, a session). Each rule has at most one open
+    alert per cause. `measured` has the values for the text, so that each reader gets the text in
     their own language.
     """
 
@@ -117,24 +118,24 @@ class Alert(models.Model):
 
 
 class Way(models.TextChoices):
-    """How a notice reaches its receiver, beside the page."""
+    """A channel for notifications, in addition to the page."""
 
     EMAIL = "email", _("E-mail")
     WEBHOOK = "webhook", _("Webhook")
 
 
 class Notice(models.TextChoices):
-    """What a delivery says."""
+    """The event that a delivery reports."""
 
     OPENED = "opened"
     RESOLVED = "resolved"
 
 
 class Delivery(models.Model):
-    """The outbox: one notice by one way, written in the transaction that made its alert.
+    """The outbox: one notification on one channel, written in the alert's transaction.
 
-    It is done when `sent_at` or `dropped_at` is set. `claimed_until` is a lease: a process that
-    dies while it sends leaves it to the next pass, which sends again.
+    It is done when `sent_at` or `dropped_at` is set. `claimed_until` is a lease: if a process dies
+    while sending, the next pass sends again.
     """
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries")
@@ -168,16 +169,16 @@ class Delivery(models.Model):
 
 
 def new_secret() -> str:
-    """What a webhook's signature is made with: 256 random bits."""
+    """Return a new webhook signing key of 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
 class Receiver(models.Model):
-    """How a person wants to be told. Without a row: on the page alone.
+    """A person's notification settings. Without a row, alerts appear only on the page.
 
-    Mail goes to `confirmed_email` and nowhere else: its owner has opened a link that went there.
-    `quiet_from` to `quiet_until` are times of day in the receiver's own zone, over midnight where
-    the first is the later one.
+    E-mail goes only to `confirmed_email`, whose owner has opened a link sent there. `quiet_from`
+    and `quiet_until` are times of day in the receiver's time zone; if the first is later, the
+    quiet hours span midnight.
     """
 
     person = models.OneToOneField(PERSON, models.CASCADE, related_name="told")
@@ -190,19 +191,19 @@ class Receiver(models.Model):
     quiet_until = models.TimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"How {self.person} is told"
+        return f"Notifications of {self.person}"
 
     def ways(self) -> list[Way]:
-        """By which ways something can reach them."""
+        """Return the channels that can reach the person."""
         by_email = self.by_email and self.confirmed_email and self.confirmed_email == self.email
         found = {Way.EMAIL: bool(by_email), Way.WEBHOOK: bool(self.webhook_url)}
         return [way for way, reachable in found.items() if reachable]
 
 
 class UsualRange(models.Model):
-    """What was usual for a person on `day`, from the four weeks before it: kept for that day.
+    """A person's usual range on `day`, from the four weeks before it. Cached for that day.
 
-    `median` and `spread`, the interquartile range, are null where there was too little to say.
+    `median` and `spread`, the interquartile range, are null without enough data.
     """
 
     person = models.ForeignKey(PERSON, models.CASCADE, related_name="usual_ranges", db_index=False)
@@ -222,18 +223,18 @@ class UsualRange(models.Model):
         return f"{self.metric} of {self.person}"
 
     def bounds(self, spread: float) -> tuple[float, float] | None:
-        """The usual range, from low to high; `None` without enough data."""
+        """Return the usual range as (low, high), or `None` without enough data."""
         if self.median is None or self.spread is None:
             return None
         return max(0.0, self.median - spread * self.spread), self.median + spread * self.spread
 
 
 class Pass(models.Model):
-    """When the last pass over the rules was: one row, locked while a pass writes what it found.
+    """The time of the last pass. A single row, locked while a pass writes.
 
-    `since`: from when on one pass followed another without a long pause. The server can't call
-    anybody silent for the time in which it was off itself. `consuming_since`: the same of its
-    consumer, for devices that are heard of through the broker; `None` where it was never away.
+    `since` is when the passes began to run without a long pause: the server can't judge devices
+    for the time in which it was off itself. `consuming_since` is the same for its MQTT consumer
+    and devices that use the broker; `None` if the consumer was never away.
     """
 
     at = models.DateTimeField()

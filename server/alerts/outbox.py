@@ -1,7 +1,7 @@
-"""The outbox: what is to be told, to whom and when; each delivery is tried until it is done.
+"""The outbox: queued notifications, retried until they are sent or dropped.
 
 A delivery is written in the transaction that opens or resolves its alert, so none is lost. Sending
-takes a lease on it first; who dies between sending and noting it leaves it to be sent again.
+takes a lease first. A process that dies between sending and recording it causes a second send.
 """
 
 import logging
@@ -20,25 +20,26 @@ from server.common.logs import place_of
 
 log = logging.getLogger(__name__)
 
-# Longer than any sending takes: every wait in it is bounded.
+# Longer than any send can take, because every wait is bounded.
 LEASE = timedelta(minutes=2)
-# 1, 2, 4 ... minutes apart, an hour at most: ten tries take four hours.
+# Retry after 1, 2, 4 ... minutes, at most an hour: ten tries take four hours.
 MOST_TRIES = 10
 FIRST_RETRY_PAUSE = timedelta(minutes=1)
 LONGEST_RETRY_PAUSE = timedelta(hours=1)
-# A timer runs a pass each minute; what is not sent in this time waits for the next one.
+# A timer runs a pass every minute. Deliveries not sent in this time wait for the next pass.
 SENDING_S = 40.0
 MOST_IN_A_PASS = 500
-# Kept for the receiver to read what became of them, then removed by `tidy`.
+# Finished deliveries are kept for this long, then deleted by `tidy`.
 KEPT = timedelta(days=30)
 
 Send = Callable[[Delivery, Receiver], None]
 
 
 class SendError(Exception):
-    """It could not be sent; `permanent`: nor will it be. The text holds no personal data.
+    """Sending failed. The text has no personal data.
 
-    `whole`: the way itself is closed, not for this delivery alone.
+    `permanent` means that retrying is pointless. `whole` means that the whole channel is down, not
+    only this delivery.
     """
 
     def __init__(self, text: str, *, permanent: bool = False, whole: bool = False) -> None:
@@ -51,7 +52,7 @@ class SendError(Exception):
 
 
 def put_opened(alerts: Iterable[Alert], now: datetime) -> None:
-    """What tells of new alerts, in the caller's transaction."""
+    """Queue notifications of new alerts, in the caller's transaction."""
     alerts = list(alerts)
     receivers = _receivers(alerts)
     Delivery.objects.bulk_create(
@@ -63,19 +64,19 @@ def put_opened(alerts: Iterable[Alert], now: datetime) -> None:
 
 
 def put_resolved(alerts: Sequence[Alert], now: datetime) -> None:
-    """Drop what has not been told yet; tell those who have been told.
+    """Drop unsent notifications of resolved alerts; where one was sent, queue the resolution.
 
-    One that was tried counts as told: whoever tried may have died just after sending.
+    A delivery that was tried counts as sent: the process may have died just after sending.
     """
     opened = Delivery.objects.filter(alert__in=alerts, notice=Notice.OPENED)
     opened.filter(sent_at=None, dropped_at=None, attempts=0).update(
-        dropped_at=now, problem="over before it was told"
+        dropped_at=now, problem="resolved before it was sent"
     )
-    told = opened.filter(Q(attempts__gt=0), Q(dropped_at=None))
+    sent = opened.filter(Q(attempts__gt=0), Q(dropped_at=None))
     silent = {alert.pk for alert in alerts if alert.why in (Why.WITHDRAWN, Why.CHANGED)}
     Delivery.objects.bulk_create(
         Delivery(alert_id=alert, notice=Notice.RESOLVED, way=way, created_at=now, due_at=now)
-        for alert, way in told.values_list("alert_id", "way")
+        for alert, way in sent.values_list("alert_id", "way")
         if alert not in silent
     )
 
@@ -85,10 +86,10 @@ def _receivers(alerts: Iterable[Alert]) -> dict[int, Receiver]:
     return {each.person_id: each for each in found}
 
 
-def hurry(receiver: Receiver) -> None:
-    """Look anew at what waits for a receiver's quiet hours: they have changed."""
+def reschedule(receiver: Receiver) -> None:
+    """Make a receiver's waiting deliveries due now, because the quiet hours have changed."""
     now = timezone.now()
-    waiting = _waiting().filter(alert__receiver=receiver.person, due_at__gt=now, attempts=0)
+    waiting = _unsent().filter(alert__receiver=receiver.person, due_at__gt=now, attempts=0)
     waiting.update(due_at=now)
 
 
@@ -96,7 +97,7 @@ def hurry(receiver: Receiver) -> None:
 
 
 def deliver(senders: Mapping[str, Send], for_s: float = SENDING_S) -> tuple[int, int]:
-    """Send what is due, what was tried least first. How many were sent, and how many failed."""
+    """Send due deliveries, fewest tries first. Return how many were sent and how many failed."""
     until_s = time.monotonic() + for_s
     now = timezone.now()
     due = _free(now).order_by("attempts", "due_at").values_list("pk", "way")[:MOST_IN_A_PASS]
@@ -113,21 +114,21 @@ def deliver(senders: Mapping[str, Send], for_s: float = SENDING_S) -> tuple[int,
     return counts["sent"], counts["failed"]
 
 
-def _waiting() -> QuerySet[Delivery]:
+def _unsent() -> QuerySet[Delivery]:
     return Delivery.objects.filter(sent_at=None, dropped_at=None)
 
 
 def _free(now: datetime) -> QuerySet[Delivery]:
-    return _waiting().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), due_at__lte=now)
+    return _unsent().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), due_at__lte=now)
 
 
 def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
-    """`sent`, `failed`, or what else became of it."""
+    """Send one delivery and return the outcome: `sent`, `failed` or another word."""
     now = timezone.now()
     delivery = Delivery.objects.select_related("alert__person", "alert__receiver").get(pk=pk)
     receiver = Receiver.objects.filter(person=delivery.alert.receiver_id).first()
     if receiver is None:
-        return _drop(delivery, now, "told on the page alone")
+        return _drop(delivery, now, "notifications are off")
     if reason := _reason_to_drop(delivery, receiver):
         return _drop(delivery, now, reason)
     zone = delivery.alert.receiver.zone
@@ -136,7 +137,7 @@ def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
         _free(now).filter(pk=pk).update(due_at=when)
         return "quiet"
     if not _free(now).filter(pk=pk).update(claimed_until=now + LEASE, attempts=F("attempts") + 1):
-        return "somebody else's"
+        return "claimed by another process"
     delivery.attempts += 1
     if error := _try(senders[delivery.way], delivery, receiver):
         if error.whole:
@@ -148,46 +149,46 @@ def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
 
 
 def _try(send: Send, delivery: Delivery, receiver: Receiver) -> SendError | None:
-    """Why it could not be sent. A fault of ours costs this delivery a try, and no other."""
+    """Try to send; return the error, if any. A bug costs only this delivery a try."""
     try:
         send(delivery, receiver)
     except SendError as error:
         return error
     except Exception as error:
-        log.error("a notice by %s met a fault of ours: %s", delivery.way, place_of(error))
-        return SendError(f"a fault of the server: {type(error).__name__}")
+        log.error("a notification by %s met a server error: %s", delivery.way, place_of(error))
+        return SendError(f"server error: {type(error).__name__}")
     return None
 
 
 def _reason_to_drop(delivery: Delivery, receiver: Receiver) -> str | None:
     alert = delivery.alert
     if delivery.way not in receiver.ways():
-        return "not told this way any more"
+        return "this channel was turned off"
     if not may_be_told(alert):
-        return "not to be told any more"
+        return "no permission any more"
     if delivery.notice == Notice.OPENED and alert.resolved_at is not None:
-        return "over before it was told"
+        return "resolved before it was sent"
     return None
 
 
 def _drop(delivery: Delivery, now: datetime, reason: str) -> str:
-    _waiting().filter(pk=delivery.pk).update(dropped_at=now, claimed_until=None, problem=reason)
+    _unsent().filter(pk=delivery.pk).update(dropped_at=now, claimed_until=None, problem=reason)
     return "dropped"
 
 
 def _failed(delivery: Delivery, error: SendError) -> str:
     now = timezone.now()
-    log.warning("a notice by %s could not be sent: %s", delivery.way, error)
+    log.warning("a notification by %s could not be sent: %s", delivery.way, error)
     if error.permanent or delivery.attempts >= MOST_TRIES:
         _drop(delivery, now, str(error)[:200])
         return "failed"
     pause = min(FIRST_RETRY_PAUSE * 2 ** (delivery.attempts - 1), LONGEST_RETRY_PAUSE)
-    _waiting().filter(pk=delivery.pk).update(
+    _unsent().filter(pk=delivery.pk).update(
         due_at=now + pause, claimed_until=None, problem=str(error)[:200]
     )
     return "failed"
 
 
 def depth() -> int:
-    """How many deliveries are still to be done."""
-    return _waiting().count()
+    """Return the number of unfinished deliveries."""
+    return _unsent().count()

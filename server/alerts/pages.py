@@ -1,6 +1,6 @@
-"""The pages of alerts: what is open, what was, one's rules, and how one is told.
+"""The pages of alerts: open and past alerts, rules, and notification settings.
 
-Everything here is one's own. A rule or a person that is not is one that does not exist.
+Users only reach their own rules and people who share alerts with them; anything else is a 404.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from server.alerts.forms import FIELDS, ReceiverForm, RuleForm
 from server.alerts.judge import forget
 from server.alerts.listing import alert_rows, rule_rows
 from server.alerts.models import Delivery, Kind, Receiver, Rule
-from server.alerts.outbox import SendError, hurry
+from server.alerts.outbox import SendError, reschedule
 from server.care import guesses
 from server.care.models import Person
 from server.care.pages.base import viewer_of
@@ -32,8 +32,8 @@ from server.care.pages.base import viewer_of
 NEWEST = 50
 CONFIRM_S = 24 * 3600
 SALT = "blinklog.alerts.email"
-# Links to confirm an address in a quarter of an hour: by whom, and to whom; and from one place, an
-# institution's. The address may be a stranger's, who is not to be flooded.
+# Confirmation links per 15 minutes: per sender and per address, and per client address, which an
+# institution may share. The address may belong to a stranger, who must not be flooded.
 MOST_LINKS = 5
 MOST_LINKS_FROM_ONE_PLACE = 30
 
@@ -42,7 +42,7 @@ MOST_LINKS_FROM_ONE_PLACE = 30
 @require_safe
 @login_required
 def alerts(request: HttpRequest) -> HttpResponse:
-    """What is open, what was, and the rules."""
+    """Show open and past alerts, and the rules."""
     viewer = viewer_of(request)
     mine = alerts_of(viewer)
     open_now = list(mine.filter(resolved_at=None))
@@ -62,7 +62,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
 
 
 def _failing(viewer: Person) -> list[str]:
-    """By which ways the newest notices did not get through."""
+    """Return the channels with failing recent notifications."""
     troubled = Delivery.objects.filter(alert__receiver=viewer, sent_at=None, attempts__gt=0)
     return sorted(set(troubled.values_list("way", flat=True)[:NEWEST]))
 
@@ -71,7 +71,7 @@ def _failing(viewer: Person) -> list[str]:
 @require_safe
 @login_required
 def choose(request: HttpRequest) -> HttpResponse:
-    """About whom, and about what, a new rule is to be."""
+    """Choose the person and the kind of a new rule."""
     viewer = viewer_of(request)
     people = list(people_to_watch(viewer))
     username, kind = request.GET.get("person", ""), request.GET.get("kind", "")
@@ -86,7 +86,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest, username: str, kind: str) -> HttpResponse:
-    """A new rule."""
+    """Add a rule."""
     viewer = viewer_of(request)
     person = people_to_watch(viewer).filter(username=username.replace("\x00", "")).first()
     if person is None or kind not in Kind.values:
@@ -99,7 +99,7 @@ def add(request: HttpRequest, username: str, kind: str) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def change(request: HttpRequest, rule_id: int) -> HttpResponse:
-    """One's own rule."""
+    """Edit a rule of the viewer."""
     return _rule_form(request, _rule(request, rule_id))
 
 
@@ -116,24 +116,24 @@ def _rule_form(request: HttpRequest, rule: Rule) -> HttpResponse:
         if refusal := _refusal(form.save(commit=False)):
             form.add_error(None, refusal)
         else:
-            _keep(rule)
-            messages.success(request, _("The rule is kept. It is looked at every minute."))
+            _save(rule)
+            messages.success(request, _("Rule saved. It is checked every minute."))
             return redirect("alerts:alerts")
     context = {"form": form, "rule": rule, "is_you": rule.person_id == rule.receiver_id}
     return render(request, "alerts/rule.html", context, status=400 if form.errors else 200)
 
 
 def _refusal(rule: Rule) -> str | None:
-    """Why a valid rule is not kept all the same."""
+    """Return why a valid rule can't be saved, or `None`."""
     mine = Rule.objects.filter(receiver=rule.receiver)
     if rule.pk is None and mine.count() >= Rule.MOST:
-        return _("You have %(n)d rules: remove one first.") % {"n": Rule.MOST}
+        return _("You already have %(n)d rules, the maximum. Delete one first.") % {"n": Rule.MOST}
     limits = {name: getattr(rule, name) for name in FIELDS[Kind(rule.kind)]}
     same = mine.filter(person=rule.person, kind=rule.kind, **limits).exclude(pk=rule.pk)
-    return _("You have this rule already.") if same.exists() else None
+    return _("You already have this rule.") if same.exists() else None
 
 
-def _keep(rule: Rule) -> None:
+def _save(rule: Rule) -> None:
     with transaction.atomic():
         if rule.pk is not None:
             forget(rule)
@@ -145,23 +145,23 @@ def _keep(rule: Rule) -> None:
 @login_required
 @require_POST
 def remove(request: HttpRequest, rule_id: int) -> HttpResponse:
-    """End a rule. What it has told of stays among the past alerts."""
+    """Delete a rule. Its alerts stay among the past alerts."""
     rule = _rule(request, rule_id)
     with transaction.atomic():
         forget(rule)
         rule.delete()
-    messages.success(request, _("The rule is removed."))
+    messages.success(request, _("Rule deleted."))
     return redirect("alerts:alerts")
 
 
-# How one is told
+# Notification settings
 
 
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def ways(request: HttpRequest) -> HttpResponse:
-    """E-mail, webhook and quiet hours."""
+    """Edit e-mail, webhook and quiet hours."""
     viewer = viewer_of(request)
     receiver, _made = Receiver.objects.get_or_create(
         person=viewer, defaults={"email": viewer.email}
@@ -169,7 +169,7 @@ def ways(request: HttpRequest) -> HttpResponse:
     form = ReceiverForm(request.POST or None, instance=receiver)
     if request.method == "POST" and form.is_valid():
         receiver = form.save()
-        hurry(receiver)
+        reschedule(receiver)
         _ask_to_confirm(request, receiver)
         return redirect("alerts:ways")
     shown = Receiver.objects.get(pk=receiver.pk)
@@ -178,9 +178,9 @@ def ways(request: HttpRequest) -> HttpResponse:
 
 
 def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
-    """Say that it is kept; an address that nobody has confirmed gets its link."""
+    """Report that the settings are saved; send a link to an unconfirmed address."""
     if not receiver.by_email or receiver.email == receiver.confirmed_email:
-        messages.success(request, _("Kept."))
+        messages.success(request, _("Saved."))
         return
     limits = {
         f"confirm\0{receiver.person_id}": MOST_LINKS,
@@ -191,8 +191,8 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
         messages.error(
             request,
             _(
-                "Kept, but too many links were asked for. Please wait a quarter of an hour, then "
-                "keep this form again for another one."
+                "Saved, but too many links were requested. Please wait 15 minutes, then save "
+                "this form again to get a new one."
             ),
         )
         return
@@ -202,9 +202,9 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
     try:
         mail.send_confirmation(receiver.email, link)
     except SendError:
-        messages.error(request, _("Kept, but the link to confirm the address could not be sent."))
+        messages.error(request, _("Saved, but the confirmation link could not be sent."))
     else:
-        told = _("A link was sent to %(email)s: open it to be told there.")
+        told = _("A confirmation link was sent to %(email)s. Open it to receive alerts there.")
         messages.success(request, told % {"email": receiver.email})
 
 
@@ -212,7 +212,7 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
 @require_safe
 @login_required
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Whoever opens the link that was sent there, logged in, owns the address."""
+    """Confirm an address: opening the link that was sent there, logged in, proves ownership."""
     viewer = viewer_of(request)
     try:
         told: dict[str, Any] = signing.loads(request.GET.get("t", ""), salt=SALT, max_age=CONFIRM_S)
@@ -221,7 +221,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     mine = Receiver.objects.filter(person=viewer, email=told.get("email", ""))
     good = bool(told) and told.get("person") == viewer.pk
     if good and mine.update(confirmed_email=told["email"]):
-        messages.success(request, _("The address is confirmed."))
+        messages.success(request, _("E-mail address confirmed."))
     else:
-        messages.error(request, _("This link is too old, or not for you. Ask for a new one below."))
+        messages.error(request, _("This link is invalid or has expired. Request a new one below."))
     return redirect("alerts:ways")

@@ -1,10 +1,10 @@
-"""Quiet hours: times of day in the receiver's own zone, over midnight where they begin later."""
+"""Quiet hours: times of day in the receiver's time zone; they may span midnight."""
 
 from datetime import datetime, time, timedelta, tzinfo
 
 
 def quiet_until(now: datetime, zone: tzinfo, begin: time | None, end: time | None) -> datetime:
-    """When it may ring: `now`, or the end of the quiet hours that it falls into."""
+    """Return when a notification may be sent: `now`, or the end of the current quiet hours."""
     if begin is None or end is None or begin == end:
         return now
     local = now.astimezone(zone)

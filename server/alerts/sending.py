@@ -1,4 +1,4 @@
-"""What sends by which way: the one place where the outbox and its senders are joined."""
+"""Connect the outbox to its senders, one per channel."""
 
 from server.alerts import webhook
 from server.alerts.mail import Mailer
@@ -7,7 +7,7 @@ from server.alerts.outbox import deliver
 
 
 def deliver_all() -> tuple[int, int]:
-    """Send what is due: how many were sent, and how many failed."""
+    """Send due deliveries. Return how many were sent and how many failed."""
     mailer = Mailer()
     try:
         return deliver({Way.EMAIL: mailer, Way.WEBHOOK: webhook.post})

@@ -1,17 +1,17 @@
-"""Whether a document came while what it tells was happening, by the server's clock.
+"""Check whether a document arrived while its events were happening, by the server's clock.
 
-A device that was offline delivers days later what was under way then. Nobody is to be woken by it.
+A device that was offline may deliver days later. Such old events must not wake anybody.
 """
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-# Seconds. A checkpoint is sent every 10 s; a device whose network stutters is a little behind.
+# A checkpoint is sent every 10 s; with a poor network it arrives a little late.
 CHECKPOINT_SLACK = timedelta(minutes=2)
 # A final document may have waited for a restart of the network.
 END_SLACK = timedelta(minutes=10)
-# Without a believable clock: how much more may have been measured than the server has seen pass.
+# For a device with a wrong clock: measured time may exceed the time seen by the server by this.
 UNDATED_SLACK = timedelta(seconds=30)
 
 COLUMNS = (
@@ -28,11 +28,11 @@ COLUMNS = (
 
 
 def is_timely(session: Mapping[str, Any], slack: timedelta) -> bool:
-    """Whether the newest document of a session told of what had just happened.
+    """Return whether the newest document of a session arrived in time.
 
-    By the device's clock where it can be believed: what was measured last ended when the document
-    came, or up to `slack` before. Else by the server's alone: since it first heard of the session
-    as much time has passed as was measured.
+    With a reliable device clock: the measured time must end within `slack` of the document's
+    arrival. Otherwise the measured time must not exceed the time since the server first received
+    the session.
     """
     length = timedelta(seconds=session["duration_s"] or 0)
     came: datetime = session["updated_at"]

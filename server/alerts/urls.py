@@ -1,4 +1,4 @@
-"""The addresses of alerts."""
+"""URLs of the alerts."""
 
 from django.urls import include, path
 

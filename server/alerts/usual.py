@@ -1,7 +1,7 @@
-"""What is usual for a person: the median of their own sessions and the quartiles' distance.
+"""A person's usual range: the median and interquartile range of their own sessions.
 
-Of the 28 days before today, and of sessions whose numbers can be trusted alone. Computed once a
-day for each person with such a rule and kept, so that a pass over many rules stays cheap.
+It covers the 28 days before today and only trustworthy sessions. It is computed once a day for
+each person with such a rule and cached, so that a pass over many rules stays cheap.
 """
 
 import json
@@ -16,15 +16,15 @@ from server.session_data.models import SessionData, State
 from server.session_data.told import quality_of
 
 DAYS = 28
-# Quartiles of fewer numbers are those numbers; and one long day of many sessions is not a habit.
+# Quartiles of fewer values are those values; and many sessions on one day are not a habit.
 SESSIONS_NEEDED = 10
 DAYS_NEEDED = 5
 
-# The narrowest interquartile range there is: sessions that happen to be alike make no tighter one.
-# Half a blink a minute, half a per cent of the time: both within the measurement's own scatter.
+# Lower bounds of the interquartile range, so that similar sessions don't make it too narrow: half a
+# blink per minute, half a percent of the time. Both are within the scatter of the measurement.
 NARROWEST = {"blink_rate_per_min": 0.5, "perclos": 0.005}
 
-# As agent/measure/quality.py calls them: what speaks against rate and PERCLOS.
+# Quality flags, as in agent/measure/quality.py, that make rate and PERCLOS unreliable.
 SHORT_S = 180
 COVERAGE_NEEDED = 0.7
 FPS_NEEDED = 15
@@ -40,16 +40,16 @@ DISTRUSTED = {
     "blurred",
     "second_face",
 }
-# What speaks against one metric alone. `turned` speaks against none: it was measured turned.
+# Flags that affect one metric only. `turned` affects none: the image was rotated first.
 DISTRUSTED_FOR = {"perclos": {"gaze_unknown"}}
 TRUST_COLUMNS = ("valid_s", "coverage", "fps", "frames", "frames_dropped", "blink_count")
 
-# More in one pass would hold up the notices; the rest comes with the next one, a minute later.
+# More in one pass would delay notifications; the rest follows in the next pass, a minute later.
 MOST_IN_A_PASS = 50
 
 
 def trusted(session: Mapping[str, Any]) -> bool:
-    """Whether a session's columns let its rate and PERCLOS be compared with others."""
+    """Return whether a session's columns make its rate and PERCLOS comparable with others."""
     frames, dropped = session["frames"] or 0, session["frames_dropped"] or 0
     return bool(
         not session["date_uncertain"]
@@ -62,7 +62,7 @@ def trusted(session: Mapping[str, Any]) -> bool:
 
 
 def metrics_to_trust(document_json: str, metrics: Iterable[str]) -> set[str]:
-    """Return those of `metrics` against which the document's `quality` says nothing."""
+    """Return those of `metrics` that the document's `quality` does not flag as unreliable."""
     said = set(quality_of(json.loads(document_json)))
     if said & DISTRUSTED:
         return set()
@@ -72,10 +72,10 @@ def metrics_to_trust(document_json: str, metrics: Iterable[str]) -> set[str]:
 def usual_ranges(
     wanted: Iterable[tuple[Person, str]], now: datetime
 ) -> dict[tuple[int, str], UsualRange]:
-    """Of each (person, metric column), as of today in the person's zone.
+    """Return the usual range of each (person, metric column), as of today in the person's zone.
 
-    One query where all are known already; one more, and one write, for each that is not. What
-    there is no time for is left out.
+    Takes one query if all are cached, plus a query and a write for each that is not. Leaves out
+    those beyond `MOST_IN_A_PASS`.
     """
     by_key = {(person.pk, metric): person for person, metric in wanted}
     people = {person for person, _ in by_key}
@@ -96,7 +96,7 @@ def usual_ranges(
 
 
 def usual_range(person: Person, metric: str, today: date) -> UsualRange:
-    """Compute it for `today`, and keep it."""
+    """Compute and cache the usual range for `today`."""
     found = _sessions(person, metric, today)
     values = [value for _, value in found]
     days = len({day for day, _ in found})
@@ -117,7 +117,7 @@ def usual_range(person: Person, metric: str, today: date) -> UsualRange:
 
 
 def _sessions(person: Person, metric: str, today: date) -> list[tuple[date, float]]:
-    """Day and value of each session to be trusted."""
+    """Return the day and value of each trustworthy session."""
     first, last = today - timedelta(days=DAYS), today - timedelta(days=1)
     rows = SessionData.objects.filter(
         user=person,

@@ -19,11 +19,11 @@ STATES = ("open", "resolved")
 
 
 class AlertSerializer(serializers.Serializer[Any]):
-    """Something that a rule of one's own watched for, from `opened_at` until `resolved_at`."""
+    """A condition of one of the user's own rules, from `opened_at` until `resolved_at`."""
 
     id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=Kind.choices)
-    user = serializers.CharField(help_text="About whom")
+    user = serializers.CharField(help_text="The person concerned")
     name = serializers.CharField()
     device = serializers.UUIDField(allow_null=True)
     session_id = serializers.UUIDField(allow_null=True)
@@ -37,7 +37,7 @@ class AlertSerializer(serializers.Serializer[Any]):
 
 
 class AlertsSerializer(serializers.Serializer[Any]):
-    """The newest first; `has_more` says that there are older ones."""
+    """Alerts, newest first. `has_more` says whether there are older ones."""
 
     has_more = serializers.BooleanField()
     results = AlertSerializer(many=True)
@@ -48,11 +48,11 @@ class AlertsView(APIView):
 
     @extend_schema(
         operation_id="alerts",
-        parameters=[OpenApiParameter("state", str, enum=STATES, description="Both without it")],
+        parameters=[OpenApiParameter("state", str, enum=STATES, description="Without it: both")],
         responses=AlertsSerializer,
     )
     def get(self, request: Request) -> Response:
-        """One's own alerts, the newest 200."""
+        """Return the user's newest 200 alerts."""
         alerts = alerts_of(person_of(request))
         for name in request.query_params:
             if name != "state":

@@ -1,9 +1,9 @@
-"""Notices by webhook: a signed JSON POST to an address that a person has given.
+"""Webhook notifications: a signed JSON POST to an address that a user entered.
 
-The address is somebody's word, so it is not trusted: only http(s), and only to public addresses,
-unless the setting `WEBHOOK_PRIVATE` says that this server's neighbours are meant to be reached. The
-name is resolved here and the connection goes to the address that was looked at, so that a name
-can't change its meaning in between. Redirects are not followed; what is answered is not read.
+The address is untrusted. Only http(s) to public addresses is allowed, unless the setting
+`WEBHOOK_PRIVATE` also allows private ones. The name is resolved here and the connection goes to the
+checked address, so that DNS can't change in between. Redirects are not followed, and the response
+body is not read.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ from server.alerts.outbox import SendError
 from server.alerts.words import ending, heading, sentence
 from server.common.fields import instant_text
 
-# Seconds: of finding the address, of any other wait, and of the whole exchange, whatever drips in
-# meanwhile: more than the first two, so that there is a connection to be cut.
+# Timeouts in seconds: of resolving, of any other wait, and of the whole exchange even if the server
+# keeps sending slowly. The last is longer than the others, so that there is a connection to cut.
 RESOLVE_S = 3.0
 WAIT_S = 5.0
 WHOLE_S = 10.0
@@ -39,14 +39,14 @@ WHOLE_S = 10.0
 SIGNATURE = "Blinklog-Signature"
 GONE = 410
 
-# Addresses that lead to others inside them, so that being "global" says nothing.
+# Addresses that embed an IPv4 address, so that "global" does not mean public.
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def post(delivery: Delivery, receiver: Receiver) -> None:
-    """Send one notice; raises `SendError`."""
+    """Send one notification. Raises `SendError`."""
     body = payload(delivery, receiver)
     now_s = int(time.time())
     headers = {
@@ -61,7 +61,7 @@ def post(delivery: Delivery, receiver: Receiver) -> None:
 
 
 def payload(delivery: Delivery, receiver: Receiver) -> bytes:
-    """What is posted."""
+    """Return the JSON body to post."""
     alert = delivery.alert
     with translation.override(receiver.person.language):
         told = {"delivery": delivery.pk, "event": delivery.notice, "alert": as_json(alert)}
@@ -69,7 +69,7 @@ def payload(delivery: Delivery, receiver: Receiver) -> bytes:
 
 
 def as_json(alert: Alert) -> dict[str, Any]:
-    """An alert for programs, its text in the active language."""
+    """Return an alert as JSON data, its text in the active language."""
     return {
         "id": alert.pk,
         "kind": alert.kind,
@@ -88,27 +88,27 @@ def as_json(alert: Alert) -> dict[str, Any]:
 
 
 def signature(secret: str, at_s: int, body: bytes) -> str:
-    """`t=<seconds>,v1=<hex>`: HMAC-SHA256 over the seconds, a dot and the body."""
+    """Return `t=<seconds>,v1=<hex>`: an HMAC-SHA256 of the seconds, a dot and the body."""
     made = hmac.new(secret.encode(), f"{at_s}.".encode() + body, hashlib.sha256)
     return f"t={at_s},v1={made.hexdigest()}"
 
 
-# Where it may go
+# Allowed addresses
 
 
 def check_url(text: str) -> None:
-    """Raises `ValidationError` for what can't be a webhook's address, before any resolving."""
+    """Check a webhook address without resolving it. Raises `ValidationError`."""
     try:
         url = urlsplit(text)
         good = url.scheme in ("http", "https") and url.hostname and url.port != 0
     except ValueError:
         url, good = SplitResult("", "", "", "", ""), False
     if not good or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValidationError(_("Expected an address such as https://example.org/hook."))
+        raise ValidationError(_("Enter an address such as https://example.org/hook."))
     if "@" in url.netloc:
-        raise ValidationError(_("Expected an address without a user name or a password."))
+        raise ValidationError(_("Enter an address without a user name or password."))
     if _literal(url.hostname or "") and not _may_reach(_literal(url.hostname or "")):
-        raise ValidationError(_("This server does not call private addresses."))
+        raise ValidationError(_("This server does not send to private addresses."))
 
 
 def _literal(host: str) -> Address | None:
@@ -132,9 +132,10 @@ def _may_reach(address: Address | None) -> bool:
 
 
 def reachable_address(host: str, port: int) -> str:
-    """An address of the host that may be called; raises `SendError`.
+    """Return an allowed address of the host. Raises `SendError`.
 
-    All that the name stands for must be allowed: one that is both inside and outside is a trick.
+    All addresses of the name must be allowed: a name with both public and private ones is an
+    attack.
     """
     addresses = [str(entry[4][0]).partition("%")[0] for entry in _resolved(host, port)]
     if not addresses:
@@ -145,8 +146,10 @@ def reachable_address(host: str, port: int) -> str:
 
 
 def _resolved(host: str, port: int) -> list[Any]:
-    """What the name stands for; nothing where that is not known within `RESOLVE_S`: resolving has
-    no limit of its own, and can't be cut."""
+    """Resolve a name; return nothing after `RESOLVE_S`.
+
+    A thread does it, because resolving has no timeout and can't be interrupted.
+    """
     answer: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -166,7 +169,7 @@ def _resolved(host: str, port: int) -> list[Any]:
 
 
 class _PinnedHTTP(HTTPConnection):
-    """To the address that was looked at, whatever the name means by now."""
+    """Connects to the checked address and does not resolve the name again."""
 
     pinned = ""
 
@@ -175,7 +178,7 @@ class _PinnedHTTP(HTTPConnection):
 
 
 class _PinnedHTTPS(HTTPSConnection):
-    """The same; the certificate must be the name's."""
+    """The same with TLS. The certificate must match the host name."""
 
     pinned = ""
 
@@ -184,11 +187,11 @@ class _PinnedHTTPS(HTTPSConnection):
         self.sock = wrapped = ssl.create_default_context().wrap_socket(
             plain, server_hostname=self.host, do_handshake_on_connect=False
         )
-        wrapped.do_handshake()  # now that it can be cut
+        wrapped.do_handshake()  # after `self.sock` is set, so that the timer can cut it
 
 
 def exchange(address: str, body: bytes, headers: dict[str, str]) -> int:
-    """POST, and the status of the answer; raises `SendError`. Takes `WHOLE_S` at most."""
+    """POST and return the response status. Raises `SendError`. Takes at most `WHOLE_S`."""
     try:
         check_url(address)
     except ValidationError:
@@ -219,7 +222,7 @@ def _exchange(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
 
 
 def _cut(connection: HTTPConnection) -> None:
-    """A server that drips a byte now and then would hold us for ever."""
+    """Cut the connection: a server that sends a byte now and then would block us forever."""
     if (sock := connection.sock) is not None:
         try:
             sock.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What an alert says, in the reader's language: what was measured, never what it means."""
+"""Texts of alerts and rules, in the reader's language. They report measurements only."""
 
 from datetime import date, datetime, tzinfo
 
@@ -15,35 +15,47 @@ ISO_DAYS = "1234567"
 
 
 def moment(when: datetime, zone: tzinfo) -> str:
-    """`"Sun 22 Nov, 10:15"`."""
+    """Return day and time, such as `"Sun 22 Nov, 10:15"`."""
     return f"{weekday_and_day(when.astimezone(zone).date())}, {clock(when, zone)}"
 
 
 def heading(alert: Alert) -> str:
-    """A few words: what it is about."""
+    """Return a short heading."""
     told = alert.measured
     match alert.kind:
         case Kind.DEVICE_SILENT:
-            return _("%(device)s is silent") % {"device": told["device"]}
+            return _offline(alert)
         case Kind.NO_SESSION:
             return _("No session by %(time)s") % {"time": told["by"]}
         case Kind.LONG_CLOSURES:
-            return _("Long closures in a session under way")
+            return _("Long closures during a session")
         case Kind.BLINK_RATE:
             return _("Blink rate outside the usual range")
         case _:
             return _("PERCLOS outside the usual range")
 
 
+def _offline(alert: Alert) -> str:
+    """Return `"Kitchen has been offline since 01:42"`, with the day if that is an earlier one."""
+    if alert.resolved_at is not None:
+        return _("%(device)s was offline") % {"device": alert.measured["device"]}
+    zone, since = alert.person.zone, datetime.fromisoformat(alert.measured["since"])
+    same_day = alert.opened_at.astimezone(zone).date() == since.astimezone(zone).date()
+    return _("%(device)s has been offline since %(since)s") % {
+        "device": alert.measured["device"],
+        "since": clock(since, zone) if same_day else moment(since, zone),
+    }
+
+
 def sentence(alert: Alert) -> str:
-    """What was measured, and what the rule asks for."""
+    """Return what was measured and the rule's limit."""
     match alert.kind:
         case Kind.DEVICE_SILENT:
             return _silent(alert)
         case Kind.NO_SESSION:
             day = date.fromisoformat(alert.measured["day"])
             told = {"time": alert.measured["by"], "day": weekday_and_day(day)}
-            return _("On %(day)s no session had arrived by %(time)s.") % told
+            return _("No session had arrived by %(time)s on %(day)s.") % told
         case Kind.LONG_CLOSURES:
             return _closures(alert)
         case _:
@@ -53,8 +65,8 @@ def sentence(alert: Alert) -> str:
 def _silent(alert: Alert) -> str:
     told = alert.measured
     return _(
-        "Nothing was heard of the device %(device)s since %(since)s: longer than the %(span)s of "
-        "the rule."
+        "The server received nothing from %(device)s after %(since)s. This is longer than "
+        "the rule's limit of %(span)s."
     ) % {
         "device": told["device"],
         "since": moment(datetime.fromisoformat(told["since"]), alert.person.zone),
@@ -67,16 +79,15 @@ def _closures(alert: Alert) -> str:
     begun = moment(datetime.fromisoformat(told["started_at"]), alert.person.zone)
     if told["count"]:
         text = ngettext(
-            "The session under way since %(begun)s has %(n)s long closure (half a second or "
-            "longer).",
-            "The session under way since %(begun)s has %(n)s long closures (half a second or "
+            "The session that began on %(begun)s has %(n)s long closure (half a second or longer).",
+            "The session that began on %(begun)s has %(n)s long closures (half a second or "
             "longer).",
             told["count"],
         )
-    else:  # how many was not measured
+    else:  # the count was not measured
         text = _(
-            "The session under way since %(begun)s has at least one long closure "
-            "(half a second or longer)."
+            "The session that began on %(begun)s has at least one long closure (half a "
+            "second or longer)."
         )
     parts = [text % {"begun": begun, "n": told["count"]}]
     if told["longest_s"] is not None:
@@ -88,19 +99,19 @@ def _closures(alert: Alert) -> str:
 def _limits(count: int | None, length_s: float | None) -> str:
     if count is not None and length_s is not None:
         told = {"n": count, "length": _s(length_s)}
-        return _("The rule asks for %(n)s of them, or one of %(length)s s.") % told
+        return _("The rule's limit is %(n)s of these, or one of %(length)s s.") % told
     if count is not None:
-        return _("The rule asks for %(n)s of them.") % {"n": count}
-    return _("The rule asks for one of %(length)s s.") % {"length": _s(length_s or 0)}
+        return _("The rule's limit is %(n)s of these.") % {"n": count}
+    return _("The rule's limit is one of %(length)s s.") % {"length": _s(length_s or 0)}
 
 
 def _outside(alert: Alert) -> str:
     told, metric = alert.measured, SHOWN[Kind(alert.kind)]
     numbers = {name: metric.formatted(told[name]) for name in ("value", "low", "high", "median")}
     return _(
-        "%(metric)s of the session that ended on %(ended)s: %(value)s %(unit)s. The rule's range "
-        "is %(low)s to %(high)s, around the median %(median)s of %(n)s sessions in the four weeks "
-        "before."
+        "%(metric)s of the session that ended on %(ended)s: %(value)s %(unit)s. The rule's "
+        "range is %(low)s to %(high)s, around the median of %(median)s from %(n)s sessions "
+        "in the previous four weeks."
     ) % {
         **numbers,
         "metric": metric.name,
@@ -115,53 +126,55 @@ def _s(seconds: float) -> str:
 
 
 def ending(alert: Alert) -> str:
-    """Why it is over, in a sentence; empty while it is not."""
+    """Return a sentence on why the alert is over; empty while it is open."""
     if alert.resolved_at is None:
         return ""
     if alert.why != Why.CLEARED:
         return {
-            Why.DAY_OVER: _("The day ended without one."),
-            Why.SESSION_OVER: _("The session is over, or nothing more was heard of it."),
-            Why.OLD: _("For a week nothing newer was measured that could be compared."),
-        }.get(Why(alert.why)) or _("The rule was changed or removed, or what it watched is gone.")
+            Why.DAY_OVER: _("The day ended without a session."),
+            Why.SESSION_OVER: _("The session ended, or the server received nothing more from it."),
+            Why.OLD: _("There was no newer comparable session for a week."),
+        }.get(Why(alert.why)) or _(
+            "The rule was changed or deleted, or its device or permission is gone."
+        )
     return {
-        Kind.DEVICE_SILENT: _("The device was heard of again."),
-        Kind.NO_SESSION: _("A session of that day has arrived since."),
-    }.get(Kind(alert.kind)) or _("A newer session lies within the range.")
+        Kind.DEVICE_SILENT: _("The device is back online."),
+        Kind.NO_SESSION: _("A session for that day has arrived."),
+    }.get(Kind(alert.kind)) or _("A newer session is within the range.")
 
 
 # Rules
 
 
 def day_names() -> list[tuple[str, str]]:
-    """ISO digit and short name, from Monday."""
+    """Return ISO digit and short name of each weekday, from Monday."""
     names = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
     return list(zip(ISO_DAYS, map(str, names), strict=True))
 
 
 def rule_sentence(rule: Rule) -> str:
-    """When the rule tells, in a sentence."""
+    """Return a sentence on when the rule alerts."""
     match rule.kind:
         case Kind.DEVICE_SILENT:
             span = in_words((rule.minutes or 0) * 60)
-            return _("When nothing is heard of a device for longer than %(span)s.") % {"span": span}
+            return _("When a device has been offline for longer than %(span)s.") % {"span": span}
         case Kind.NO_SESSION:
             return _("When there is no session by %(time)s, %(days)s.") % {
                 "time": f"{rule.by:%H:%M}" if rule.by else "",
                 "days": days_in_words(rule.weekdays),
             }
         case Kind.LONG_CLOSURES:
-            about = _("In a session under way, by its long closures (half a second or longer).")
+            about = _("During a session, when there are long closures (half a second or longer).")
             return f"{about} {_limits(rule.closures, rule.closure_s)}"
         case _:
             return _(
-                "When a session's value is further than %(k)s times the interquartile range from "
-                "the median of the person's own last four weeks."
+                "When a session's value is more than %(k)s interquartile ranges away from "
+                "the person's own median of the last four weeks."
             ) % {"k": number_format(rule.spread or 0, 1)}
 
 
 def days_in_words(weekdays: str) -> str:
-    """`"every day"`, or the days' short names."""
+    """Return `"every day"`, or the days' short names."""
     if weekdays == ISO_DAYS:
         return pgettext("of a rule", "every day")
     return ", ".join(name for digit, name in day_names() if digit in weekdays)

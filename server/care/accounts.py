@@ -36,7 +36,7 @@ def sign_up(
         with transaction.atomic():
             person.save()
     except IntegrityError:  # taken since `full_clean`
-        raise ValidationError({"username": _("This name is taken.")}) from None
+        raise ValidationError({"username": _("This user name is already taken.")}) from None
     note(person, AuditEvent.SIGN_UP, person)
     return person
 

@@ -10,7 +10,7 @@ from server.care.models import Permission, Person
 LONGEST_PASSWORD = 4096
 PERMISSION_WORDS = {
     Permission.HISTORY: _("See past sessions"),
-    Permission.LIVE: _("See the current session, and whether the device is online"),
+    Permission.LIVE: _("See running sessions and whether the device is online"),
     Permission.CONTROL: _("Start and stop sessions"),
     Permission.ALERTS: _("Get alerts when something is unusual"),
 }
@@ -41,10 +41,10 @@ class InvitationForm(PermissionsForm):
     """A new invitation: a note on whom it is for, its permissions, and how long it is valid."""
 
     name = forms.CharField(
-        label=_("Who it is for"),
+        label=_("Who is it for?"),
         max_length=100,
         required=False,
-        help_text=_("Only you see this. It helps you remember whom you invited."),
+        help_text=_("Only you see this. It tells you later who you invited."),
     )
     days = forms.TypedChoiceField(
         label=_("Code valid for"),
@@ -77,7 +77,7 @@ class NewPasswordForm(forms.Form):
         """Check that both passwords match."""
         cleaned = super().clean() or {}
         if cleaned.get("password") != cleaned.get("again") and not self.errors:
-            self.add_error("again", _("The two passwords don't match."))
+            self.add_error("again", _("The passwords do not match."))
         return cleaned
 
 
@@ -93,7 +93,7 @@ class SignUpForm(NewPasswordForm):
         ),
     )
     name = forms.CharField(
-        label=_("Your name, as others see it"),
+        label=_("Your name, shown to others"),
         max_length=150,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
@@ -138,7 +138,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for
             "language": _("Language"),
         }
         help_texts = {
-            "timezone": _("For example Europe/Berlin. Your days begin and end in this time zone.")
+            "timezone": _("For example Europe/Berlin. It determines when your days begin and end.")
         }
 
 

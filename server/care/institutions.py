@@ -78,7 +78,7 @@ def create_member(
             person.save()
             Membership.objects.create(institution=institution, person=person)
     except IntegrityError:
-        raise ValidationError({"username": _("This name is taken.")}) from None
+        raise ValidationError({"username": _("This user name is already taken.")}) from None
     note(admin, AuditEvent.SIGN_UP, person, "created by an admin", institution=institution)
     return person, activation_code(admin, institution, person)
 
@@ -90,7 +90,7 @@ def activation_code(admin: Person, institution: Institution, person: Person) -> 
     """
     if person.has_usable_password():
         raise ValidationError(
-            _("This account already has a password. Only its owner can change it.")
+            _("This account is already in use. Only its owner can change the password.")
         )
     for old in Activation.live().filter(person=person):
         old.withdraw()

@@ -127,7 +127,7 @@ def _permit(link: CareLink, given: Collection[str]) -> None:
 def _checked(permissions: Collection[str]) -> frozenset[Permission]:
     given = frozenset(each for each in Permission if each in permissions)
     if not given:
-        raise ValidationError(_("Choose at least one permission, or stop sharing."))
+        raise ValidationError(_("Choose at least one permission, or end sharing."))
     return given
 
 

@@ -114,7 +114,7 @@ def _charts(row: SessionRow, dots: Sequence[Dot]) -> list[SafeString]:
         return []
     durations = [dot.y for dot in dots]
     span = axis_minutes(max((row.values.get("duration_s") or 0) / 60, *(dot.x for dot in dots), 0))
-    label = _("How long each of %(count)d blinks took: between %(low)d and %(high)d ms.") % {
+    label = _("Duration of each of %(count)d blinks, from %(low)d to %(high)d ms.") % {
         "count": len(dots),
         "low": round(min(durations)),
         "high": round(max(durations)),

@@ -20,6 +20,8 @@ from server.session_data.summary.statistics import (
 # Fewer sessions than this don't show what is usual: quartiles of four numbers are three of them.
 SESSIONS_FOR_USUAL = 6
 USUAL_DAYS = 28
+# With fewer days the outer two may already be a third of them.
+DAYS_FOR_MOST = 7
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Range:
-    """The middle half of a person's own sessions: a quarter below `low`, a quarter above `high`."""
+    """A range of a person's own values, from `low` to `high`."""
 
     low: float
     high: float
@@ -53,6 +55,19 @@ def day_values(rows: Iterable[SessionRow], key: str, first: date, last: date) ->
 def known(days: Iterable[Day]) -> list[float]:
     """The values of those days that have one."""
     return [day.value for day in days if day.value is not None]
+
+
+def most_days(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:
+    """Return the range that holds most of a person's days: the 10th to 90th percentile.
+
+    Covers the four weeks before a day. `None` where too few days have a value.
+    """
+    days = day_values(rows, key, before - timedelta(days=USUAL_DAYS), before - timedelta(days=1))
+    values = known(days)
+    if len(values) < DAYS_FOR_MOST:
+        return None
+    deciles = quantiles(values, n=10, method="inclusive")
+    return Range(deciles[0], deciles[-1])
 
 
 def usual(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:

@@ -167,7 +167,7 @@ def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure
     dots = _dots(metric, shown, period.first) if len(shown) <= MOST_DOTS else []
     return Figure(
         metric=metric,
-        unit=_("a day") if of_days else metric.unit,
+        unit=_("per day") if of_days else metric.unit,
         value=metric.formatted(now.middle),
         middle=_middle(metric, now),
         change=change_words(metric, spread_of(known(before)), now, period.days),
@@ -191,26 +191,28 @@ def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
     if now.middle is None:
         return ""
     if before.middle is None:
-        return _("There is no data from the %(n)d days before.") % words
+        return _("No data from the previous %(n)d days.") % words
     found = change(before, now, days)
     if found.absolute is None:
         words["least"] = least_days(days)
         return (
             _(
-                "%(before)s in the %(n)d days before; to compare, something must be measured on "
-                "%(least)d days or more of each."
+                "Previous %(n)d days: %(before)s. A comparison needs measurements on at "
+                "least %(least)d days of each period."
             )
             % words
         )
     changed = round(found.absolute * metric.scale, metric.decimals)
     if not changed:
-        return _("As in the %(n)d days before.") % words
+        return _("Same as in the previous %(n)d days.") % words
     words["change"] = signed(changed, metric.decimals)
     ratio = round((found.relative or 0) * 100)
     if metric.scale != 1 or not ratio:  # a per cent of per cents would confuse
-        return _("%(change)s against the %(n)d days before (%(before)s).") % words
+        return _("%(change)s compared with the previous %(n)d days (%(before)s).") % words
     words["ratio"] = signed(ratio, 0)
-    return _("%(change)s (%(ratio)s %%) against the %(n)d days before (%(before)s).") % words
+    return (
+        _("%(change)s (%(ratio)s %%) compared with the previous %(n)d days (%(before)s).") % words
+    )
 
 
 def _day_line(metric: Metric, day: Day) -> DayLine:
@@ -223,7 +225,7 @@ def _kinds(counts: Counts) -> str:
     """`"1 short, 1 with an uncertain date"`: those of a day's sessions that need a word."""
     said = [
         (counts.short, _("%(n)d short")),
-        (counts.uncertain, _("%(n)d of uncertain date")),
+        (counts.uncertain, _("%(n)d with uncertain date")),
         (counts.interrupted, _("%(n)d interrupted")),
     ]
     return ", ".join(words % {"n": n} for n, words in said if n)

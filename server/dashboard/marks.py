@@ -29,20 +29,20 @@ def _live(row: SessionRow, now: datetime) -> Mark | None:
         return None
     if silent := row.silent_for(now):
         about = _(
-            "The session has not been ended, but nothing was heard of it for %(time)s. What was "
-            "measured since then arrives when the device is back."
+            "This session is still open, but the server has received nothing for %(time)s. "
+            "Anything measured since then arrives when the device reconnects."
         ) % {"time": roughly(silent)}
-        return Mark("silent", _("silent for %(time)s") % {"time": roughly(silent)}, about)
-    return Mark("live", _("live"), _("This session is going on now."))
+        return Mark("silent", _("no signal for %(time)s") % {"time": roughly(silent)}, about)
+    return Mark("live", _("live"), _("This session is in progress."))
 
 
 def _uncertain(row: SessionRow) -> Mark | None:
     if not row.date_uncertain:
         return None
     about = _(
-        "The device did not know the time when it measured this. The session is shown on the day "
-        "it arrived here; by its device's clock it began on %(day)s at %(clock)s. It is in no "
-        "figure of days."
+        "The device did not know the correct time during this session. The session is shown "
+        "on the day it arrived; by the device's clock, it began on %(day)s at %(clock)s. It "
+        "does not count in the daily values."
     ) % {
         "day": long_day(row.started_at.astimezone(row.zone).date()),
         "clock": clock(row.started_at, row.zone),
@@ -53,7 +53,7 @@ def _uncertain(row: SessionRow) -> Mark | None:
 def _interrupted(row: SessionRow) -> Mark | None:
     if row.state != "interrupted":
         return None
-    about = _("Nobody ended this session: %(why)s. What was measured until then is here.")
+    about = _("This session was interrupted: %(why)s. The data measured until then is shown here.")
     return Mark("interrupted", _("interrupted"), about % {"why": ended_by(row)})
 
 
@@ -63,8 +63,8 @@ def _short(row: SessionRow) -> Mark | None:
     if not row.values.get("valid_s"):
         return Mark("short", _("eyes not seen"), _("The eyes were not seen in this session."))
     about = _(
-        "Only %(time)s were measured. A rate needs three minutes or more, so this session is left "
-        "out of the medians."
+        "Only %(time)s were measured. A rate needs at least three minutes, so this session "
+        "does not count towards the medians."
     ) % {"time": in_words(int(row.values.get("valid_s") or 0))}  # 179.6 s are not three minutes
     return Mark("short", _("short"), about)
 
@@ -72,10 +72,10 @@ def _short(row: SessionRow) -> Mark | None:
 def ended_by(row: SessionRow) -> str:
     """How the session came to its end, in words that fit into a sentence."""
     ways = {
-        "button": _("ended with the button"),
-        "command": _("ended from afar"),
-        "time_limit": _("ended at the time limit"),
+        "button": _("stopped with the button"),
+        "command": _("stopped remotely"),
+        "time_limit": _("stopped at the time limit"),
         "power_loss": _("the device lost power"),
         "camera_fault": _("the camera failed"),
     }
-    return ways.get(row.ended_by or "", _("the device did not say why it ended"))
+    return ways.get(row.ended_by or "", _("reason for the end unknown"))

@@ -62,8 +62,8 @@ BLINK_RATE = Metric(
     gettext_lazy("Blink rate"),
     gettext_lazy("blinks/min"),
     gettext_lazy(
-        "Blinks per minute in which the eyes could be seen. It depends on what one does: lower "
-        "when reading, higher when talking."
+        "Blinks per minute in which the eyes were visible. The rate depends on the activity: "
+        "lower when reading, higher when talking."
     ),
     decimals=1,
     needs="counts",
@@ -73,8 +73,8 @@ EAR = Metric(
     gettext_lazy("Eye aspect ratio"),
     gettext_lazy("EAR"),
     gettext_lazy(
-        "EAR: the height of the open eye divided by its width, on average. It differs from face to "
-        "face, so compare it only with the same person."
+        "EAR: the average height of the open eye divided by its width. It differs between "
+        "people, so compare it only with values of the same person."
     ),
     decimals=3,
 )
@@ -91,7 +91,8 @@ LONG_CLOSURES = Metric(
     gettext_lazy("Long closures"),
     "",
     gettext_lazy(
-        "Times the eyes stayed closed for half a second or longer. They are not counted as blinks."
+        "How often the eyes stayed closed for half a second or longer. These do not count as "
+        "blinks."
     ),
     needs="counts",
 )
@@ -99,7 +100,7 @@ COVERAGE = Metric(
     "coverage",
     gettext_lazy("Coverage"),
     gettext_lazy("% measured"),
-    gettext_lazy("Share of the session in which the eyes could be seen and measured."),
+    gettext_lazy("Share of the session in which the eyes were visible and measured."),
     scale=100,
     needs="nothing",
 )
@@ -107,17 +108,17 @@ MEASURED = Metric(
     "valid_s",
     gettext_lazy("Measured time"),
     "",
-    gettext_lazy("How long the eyes could be seen. Rates and shares are about this time only."),
+    gettext_lazy("How long the eyes were visible. Rates and shares refer only to this time."),
     needs="nothing",
     is_time=True,
 )
 CLOSURE_LEFT = Metric(
     "blink_closure_left_median",
-    gettext_lazy("Left eye closes by"),
+    gettext_lazy("Left eye closure"),
     "%",
     gettext_lazy(
-        "How far the person's own left eye closes in a typical blink (the median). An eye that "
-        "shuts reads 65 to 95 %, one that does not move about 0 %."
+        "How far the person's own left eye closes in a typical blink (median). An eye that "
+        "closes reads 65 to 95 %; an eye that does not move reads about 0 %."
     ),
     scale=100,
     needs="counts",
@@ -125,11 +126,11 @@ CLOSURE_LEFT = Metric(
 )
 CLOSURE_RIGHT = Metric(
     "blink_closure_right_median",
-    gettext_lazy("Right eye closes by"),
+    gettext_lazy("Right eye closure"),
     "%",
     gettext_lazy(
-        "How far the person's own right eye closes in a typical blink (the median). An eye that "
-        "shuts reads 65 to 95 %, one that does not move about 0 %."
+        "How far the person's own right eye closes in a typical blink (median). An eye that "
+        "closes reads 65 to 95 %; an eye that does not move reads about 0 %."
     ),
     scale=100,
     needs="counts",
@@ -150,7 +151,7 @@ LOOKING_DOWN = Metric(
 METRICS = (
     Metric(
         "duration_s",
-        gettext_lazy("Length"),
+        gettext_lazy("Duration"),
         "",
         gettext_lazy("From start to end."),
         needs="nothing",
@@ -164,7 +165,8 @@ METRICS = (
         gettext_lazy("Blinks"),
         "",
         gettext_lazy(
-            "Eyes closed and open again within half a second, complete and partial blinks together."
+            "How often the eyes closed and opened again within half a second. Includes "
+            "complete and partial blinks."
         ),
         needs="counts",
     ),
@@ -173,7 +175,8 @@ METRICS = (
         gettext_lazy("Partial blinks"),
         "",
         gettext_lazy(
-            "Blinks in which the lids did not close all the way. About half of all blinks may be."
+            "Blinks in which the lids did not close completely. About half of all blinks can "
+            "be partial."
         ),
         needs="counts",
     ),
@@ -182,7 +185,7 @@ METRICS = (
         gettext_lazy("Time between blinks"),
         gettext_lazy("s"),
         gettext_lazy(
-            "The median: half of the pauses between two blinks were shorter, half longer."
+            "The median: half of the intervals between two blinks were shorter, half were longer."
         ),
         decimals=1,
         needs="counts",
@@ -191,7 +194,7 @@ METRICS = (
         "blink_duration_median_ms",
         gettext_lazy("Blink duration"),
         gettext_lazy("ms"),
-        gettext_lazy("The median time from closing to open again, in thousandths of a second."),
+        gettext_lazy("The median time from closing to reopening, in milliseconds."),
         needs="durations",
     ),
     Metric(
@@ -217,14 +220,14 @@ METRICS = (
         "ear_open",
         gettext_lazy("Eye aspect ratio, open"),
         gettext_lazy("EAR"),
-        gettext_lazy("This person's own level with the eyes open, learned during the session."),
+        gettext_lazy("This person's own value with the eyes open, learned during the session."),
         decimals=3,
     ),
     Metric(
         "ear_open_left",
         gettext_lazy("Eye aspect ratio, left eye open"),
         gettext_lazy("EAR"),
-        gettext_lazy("The level of the person's own left eye when open."),
+        gettext_lazy("The value of the person's own left eye when open."),
         decimals=3,
         is_optional=True,
     ),
@@ -232,7 +235,7 @@ METRICS = (
         "ear_open_right",
         gettext_lazy("Eye aspect ratio, right eye open"),
         gettext_lazy("EAR"),
-        gettext_lazy("The level of the person's own right eye when open."),
+        gettext_lazy("The value of the person's own right eye when open."),
         decimals=3,
         is_optional=True,
     ),
@@ -261,12 +264,14 @@ def why_missing(metric: Metric, values: Values, fps: float | None, active: bool)
         return _("The eyes were not seen.")
     needed = {"counts": FPS_FOR_COUNTS, "durations": FPS_FOR_DURATIONS}.get(metric.needs, 0)
     if fps is not None and fps < needed:
-        return _("The camera gave %(fps)s pictures a second; this needs at least %(needed)d.") % {
+        return _(
+            "The camera delivered %(fps)s frames per second; at least %(needed)d are needed."
+        ) % {
             "fps": number_format(fps, 1),  # cut off: 14.96 is not the 15 that it needs
             "needed": needed,
         }
     if metric.key == "longest_closure_s" and values.get("long_closure_count") == 0:
-        return _("There was no long closure.")
+        return _("There were no long closures.")
     return _too_few_blinks(metric.key, values.get("blink_count")) or (
         _("Not known yet.") if active else None
     )
@@ -275,7 +280,7 @@ def why_missing(metric: Metric, values: Values, fps: float | None, active: bool)
 def _too_few_blinks(key: str, blinks: float | None) -> str | None:
     """Medians need something to be the median of."""
     if key.startswith("blink_duration") and blinks == 0:
-        return _("There was no blink to time.")
+        return _("There were no blinks.")
     if key.startswith("inter_blink") and blinks is not None and blinks < 2:
         return _("There were fewer than two blinks.")
     return None

@@ -105,8 +105,8 @@ def device_state(device: Device, now: datetime, may_control: bool = False) -> De
     """What the device and the broker last said of it."""
     waiting = device.pending_sessions or 0
     pending = ngettext(
-        "%(n)d session waits on it to be delivered",
-        "%(n)d sessions wait on it to be delivered",
+        "%(n)d unsent session",
+        "%(n)d unsent sessions",
         waiting,
     ) % {"n": waiting}
     return DeviceState(
@@ -130,13 +130,13 @@ def _presence(device: Device) -> Mark | None:
 
 def _seen(device: Device, now: datetime) -> str:
     if device.last_seen_at is None:
-        return _("never heard of yet")
+        return _("Not seen yet")
     ago = now - device.last_seen_at
     if device.is_online and ago < A_WHILE:
         return ""
     if ago < timedelta(minutes=1):
-        return _("heard of just now")
-    return _("last heard of %(time)s ago") % {"time": roughly(ago)}
+        return _("Last seen just now")
+    return _("Last seen %(time)s ago") % {"time": roughly(ago)}
 
 
 def _under_way(
@@ -156,8 +156,8 @@ def since_words(row: SessionRow, today: date) -> str:
     """`"In a session since 10:15"`, with the day where that is not today."""
     words = {"day": day_name(row.day, today), "clock": clock(row.placed_at, row.zone)}
     if row.day == today:
-        return _("In a session since %(clock)s") % words
-    return _("In a session since %(day)s, %(clock)s") % words
+        return _("Session running since %(clock)s") % words
+    return _("Session running since %(day)s, %(clock)s") % words
 
 
 def _asked(person: Person, zone: tzinfo, now: datetime) -> Asked | None:
@@ -179,20 +179,20 @@ def _asked(person: Person, zone: tzinfo, now: datetime) -> Asked | None:
 def _words(command: Command, became: str) -> str:
     is_start = command.command == CommandName.START
     said: Mapping[str, str] = {
-        "sent": _("%(device)s was asked at %(clock)s to start a session. Waiting for its answer …")
+        "sent": _("Start request sent to %(device)s at %(clock)s. Waiting for a response …")
         if is_start
-        else _("%(device)s was asked at %(clock)s to end the session. Waiting for its answer …"),
+        else _("Stop request sent to %(device)s at %(clock)s. Waiting for a response …"),
         "obeyed": _("%(device)s has started a session.")
         if is_start
-        else _("%(device)s has ended the session."),
+        else _("%(device)s has stopped the session."),
         "expired": _(
-            "%(device)s did not answer in time. Should it have begun a session after all, that "
-            "appears here when it arrives."
+            "%(device)s did not respond in time. If it has started a session, the session "
+            "appears here when its data arrives."
         )
         if is_start
-        else _("%(device)s did not answer in time. The session may still go on."),
-        "failed": _("%(device)s could not be asked: it is not connected.")
+        else _("%(device)s did not respond in time. The session may still be running."),
+        "failed": _("%(device)s is not connected. Use the device's button.")
         if "not connected" in command.problem
-        else _("%(device)s could not be asked: the way to the devices is interrupted."),
+        else _("The server can't reach %(device)s. Use the device's button."),
     }
     return said[became]

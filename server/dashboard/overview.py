@@ -11,7 +11,7 @@ from server.care.models import Permission, Person
 from server.common.words import clock, day_name, in_words
 from server.dashboard import read
 from server.dashboard.charts import sparkline
-from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
+from server.dashboard.days import USUAL_DAYS, Range, day_values, most_days, usual
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
@@ -23,7 +23,7 @@ SPARK_DAYS = 14
 
 @dataclass(frozen=True)
 class Glance:
-    """One number of today, `None` where today has none; `usual` says what it mostly is."""
+    """One number of today, `None` where today has none; `usual` is the range of most days."""
 
     metric: Metric
     value: str | None
@@ -84,7 +84,7 @@ def cards(
                 is_you=person == viewer,
                 today=today,
                 last=over,
-                last_words=last_words(over, today) if over else _("No session yet."),
+                last_words=last_words(over, today) if over else _("No sessions yet."),
                 marks=marks_of(over, now) if over else (),
                 live=[(since_words(row, today), marks_of(row, now), row) for row in under_way[:1]],
                 devices=seen,
@@ -113,9 +113,9 @@ def card_of_days(rows: Sequence[SessionRow], today: date) -> Days:
 def glance(
     metric: Metric, of_today: Sequence[SessionRow], rows: Sequence[SessionRow], today: date
 ) -> Glance:
-    """Today's median of a metric, beside the middle half of the four weeks before."""
+    """Return today's median of a metric and the range of most days of the four weeks before."""
     value = metric.formatted(median_of(of_today, metric.key))
-    return Glance(metric, value, usual_words(metric, usual(rows, metric.key, today)))
+    return Glance(metric, value, usual_words(metric, most_days(rows, metric.key, today)))
 
 
 def usual_words(metric: Metric, span: Range | None) -> str | None:
@@ -147,7 +147,7 @@ def _spark(rows: Sequence[SessionRow], today: date) -> SafeString | None:
     if not known:
         return None
     span = usual(rows, BLINK_RATE.key, today)
-    label = _("Blink rate of the last %(days)d days, between %(low)s and %(high)s a minute") % {
+    label = _("Blink rate over the last %(days)d days, from %(low)s to %(high)s per minute") % {
         "days": SPARK_DAYS,
         "low": BLINK_RATE.formatted(min(known)),
         "high": BLINK_RATE.formatted(max(known)),

@@ -93,7 +93,7 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         readings=readings(row.values, row.fps, row.active),
         minute_charts=_minute_charts(minutes),
         ear_chart=_line_chart(minutes, "ear_mean", 1, _("Eye aspect ratio by minute")),
-        perclos_chart=_line_chart(minutes, "perclos", 100, _("PERCLOS by minute, in per cent")),
+        perclos_chart=_line_chart(minutes, "perclos", 100, _("PERCLOS by minute, in percent")),
         minutes=[_minute(row, number, each) for number, each in enumerate(minutes)],
         blinks=blinks_of(row, document.get("blinks")),
         remarks=remarks(document.get("quality") or ()),
@@ -104,25 +104,25 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
 def remarks(quality: Sequence[str]) -> list[str]:
     """What the device itself said against its numbers; marks say the rest of what it knows."""
     known = {
-        "low_coverage": _("The eyes could be seen in less than 70 % of the session."),
+        "low_coverage": _("The eyes were visible for less than 70 % of the session."),
         "low_frame_rate": _(
-            "The camera gave few pictures a second, so blinks could not be timed, or not counted."
+            "The frame rate was low, so blinks could not be timed or could not be counted."
         ),
-        "no_blink": _("Not one blink was counted: perhaps none could be seen."),
-        "frames_dropped": _("More than a tenth of the pictures were lost: blinks were missed."),
-        "noisy": _("The measurement was unsteady: blinks were missed or could not be counted."),
+        "no_blink": _("No blinks were counted. They may not have been visible."),
+        "frames_dropped": _("More than a tenth of the frames were lost, so blinks were missed."),
+        "noisy": _("The measurement was noisy: blinks were missed or could not be counted."),
         "blurred": _("The eyes were out of focus: blinks were missed or could not be counted."),
         "second_face": _(
-            "A second face was in the picture for more than a tenth of the time. Some of the "
-            "numbers may be that person's."
+            "A second face was visible for more than a tenth of the time. Some of the values "
+            "may belong to that person."
         ),
         "turned": _(
-            "The picture is not upright. It was turned before it was measured; the device's "
-            "setting camera.rotate does this for good."
+            "The camera image was not upright and was rotated before measuring. To rotate it "
+            "permanently, set camera.rotate on the device."
         ),
         "gaze_unknown": _(
-            "Looking down could not be told from closed eyes. PERCLOS and long closures may "
-            "include it."
+            "Looking down could not be distinguished from closed eyes. PERCLOS and long "
+            "closures may include it."
         ),
     }
     return [known[word] for word in quality if word in known]
@@ -136,7 +136,7 @@ def whole_minutes(minutes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any
 
 def _state(row: SessionRow) -> str:
     if row.active:
-        return _("Under way")
+        return _("In progress")
     how = ended_by(row)
     return how[:1].upper() + how[1:]
 
@@ -148,7 +148,7 @@ def _origin(row: SessionRow, document: Mapping[str, Any]) -> str:
     if camera.get("width") and camera.get("height"):
         parts.append(f"{camera['width']} x {camera['height']}")
     if row.fps is not None:
-        parts.append(_("%(fps)s pictures a second") % {"fps": number(row.fps, 1)})
+        parts.append(_("%(fps)s frames per second") % {"fps": number(row.fps, 1)})
     if agent.get("version"):
         parts.append(_("agent %(version)s") % {"version": agent["version"]})
     return ", ".join([*parts, *filter(None, [agent.get("model")])])
@@ -175,7 +175,7 @@ def _why(row: SessionRow, each: Mapping[str, Any] | None) -> str | None:
     if not each.get("valid_s"):
         return _("no face")
     if each.get("blinks") is None and row.fps is not None and row.fps < FPS_FOR_COUNTS:
-        return _("too few pictures")
+        return _("frame rate too low")
     return None
 
 
@@ -185,8 +185,8 @@ def _minute_charts(minutes: Sequence[Mapping[str, Any] | None]) -> list[SafeStri
     if not known:
         return []
     label = _(
-        "Blinks in each minute: between %(low)d and %(high)d; %(gaps)d of %(all)d minutes not "
-        "measured."
+        "Blinks in each minute, from %(low)d to %(high)d; %(gaps)d of %(all)d minutes were "
+        "not measured."
     ) % {
         "low": min(known),
         "high": max(known),

@@ -21,7 +21,7 @@ def checked_label(text: str) -> str:
     label = text.strip()
     Device(label=label).clean_fields(exclude=["person"])
     if not label.isprintable():  # NUL, line breaks
-        raise ValidationError({"label": _("The name must be on one line.")})
+        raise ValidationError({"label": _("Enter a name on one line.")})
     return label
 
 

@@ -71,7 +71,7 @@ def rotate(viewer: Person, device: Device) -> dict[str, str]:
     Raises `ValidationError` if the device is revoked, or `BrokerError`.
     """
     if device.revoked_at:
-        raise ValidationError(_("This device has been revoked."))
+        raise ValidationError(_("This device is blocked."))
     told = credentials.issue(device)
     _note(viewer, AuditEvent.DEVICE_ROTATED, device, device.label)
     return told
@@ -94,7 +94,7 @@ def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | N
     `NotACodeError` if the code has been used or the device reassigned in the meantime.
     """
     if device.revoked_at:
-        raise ValidationError(_("This device has been revoked."))
+        raise ValidationError(_("This device is blocked."))
     if person.pk == device.person_id:
         raise ValidationError(_("The device already belongs to this person."))
     now, before = timezone.now(), device.person

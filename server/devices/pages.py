@@ -170,8 +170,7 @@ def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         except UNAVAILABLE as error:
-            text = _("The MQTT broker is unavailable. Nothing has been changed.")
-            _broker_unavailable(request, error, text)
+            _broker_unavailable(request, error, _("The MQTT broker can't be reached. Nothing was changed."))
         else:
             return render(request, "devices/credentials.html", {"device": found, "told": told})
         return redirect("devices:device", device_id)
@@ -186,10 +185,11 @@ def revoke(request: HttpRequest, device_id: UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             manage.revoke(viewer, found)
-            messages.success(request, _("Device blocked. Its data is kept."))
+            messages.success(request, _("Device blocked. Its measurements are kept."))
         except UNAVAILABLE as error:
             text = _(
-                "Device blocked on this server, but the MQTT broker is unavailable. Try again."
+                "The device is blocked here, but the MQTT broker can't be reached. Please try "
+                "again."
             )
             _broker_unavailable(request, error, text)
         return redirect("devices:device", device_id)
@@ -226,7 +226,7 @@ def _give(request: HttpRequest, viewer: Person, found: Device, text: str, *, is_
         manage.reassign_within(viewer, institution, found, text.strip())
         return
     if too_many_wrong(request):
-        wait = _("Too many wrong attempts. Try again in 15 minutes.")
+        wait = _("Too many failed attempts. Please wait 15 minutes, then try again.")
         raise ValidationError({"code": wait})
     manage.give_away(viewer, found, text)
 

@@ -24,10 +24,14 @@ def home_assistant(request: HttpRequest, device_id: UUID) -> HttpResponse:
         if wanted:
             now = {"person_pk": person.pk, "wanted": True, "since": timezone.now()}
             Shown.objects.update_or_create(device_id=device.pk, defaults=now)
-            messages.success(request, _("It appears in Home Assistant within a few seconds."))
+            messages.success(
+                request, _("The device appears in Home Assistant within a few seconds.")
+            )
         else:
             Shown.objects.filter(pk=device.pk).update(wanted=False)
-            messages.success(request, _("It is withdrawn within a few seconds."))
+            messages.success(
+                request, _("The device disappears from Home Assistant within a few seconds.")
+            )
         return redirect("home_assistant:device", device.pk)
     context = {"device": device, "shown": shown}
     return render(request, "home_assistant/device.html", context)

@@ -18,7 +18,7 @@ class RetentionForm(forms.Form):
         required=False,
         min_value=Retention.LEAST,
         max_value=36500,
-        help_text=gettext_lazy("At least 7. Empty: for ever."),
+        help_text=gettext_lazy("At least 7. Leave empty to keep them forever."),
     )
 
 
@@ -35,5 +35,5 @@ class RangeForm(forms.Form):
         data = super().clean() or {}
         first, last = data.get("first"), data.get("last")
         if first and last and first > last:
-            raise ValidationError(_("The first day comes after the last."))
+            raise ValidationError(_("The first day is after the last."))
         return data

@@ -36,7 +36,7 @@ def data(request: HttpRequest) -> HttpResponse:
     form = RetentionForm(request.POST or None, initial={"days": kept})
     if request.method == "POST" and form.is_valid():
         _keep_for(person, form.cleaned_data["days"])
-        messages.success(request, _("Kept."))
+        messages.success(request, _("Saved."))
         return redirect("retention:data")
     context = {"form": form, "ranges": RangeForm(), "there": amounts(person), "kept": kept}
     return render(request, "retention/data.html", context, status=400 if form.errors else 200)
@@ -102,7 +102,7 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
             account = Person.objects.get(pk=person.pk)  # not the request's, which stands in for it
             done = delete_account(account, by=account)
         except (BrokerError, ImproperlyConfigured):
-            form.add_error(None, _("The devices could not be shut out just now. Try again later."))
+            form.add_error(None, _("The devices could not be blocked. Try again later."))
         else:
             request.session.flush()  # not `logout`: there is nobody left to log out
             request.user = AnonymousUser()

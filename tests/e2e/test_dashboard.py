@@ -156,13 +156,13 @@ def test_a_button_says_what_became_of_it(open_page: Open) -> None:
     """There is no broker here: the device can't be asked, and that is what the page says."""
     page = log_in(open_page())
     page.goto("/people/marta/")
-    page.get_by_role("button", name=re.compile("Start a session")).click()
-    expect(page.locator("#now")).to_contain_text("Living room could not be asked")
+    page.get_by_role("button", name=re.compile("Start session")).click()
+    expect(page.locator("#now")).to_contain_text("The server can't reach Living room")
     expect(page.get_by_role("heading", level=1)).to_have_text("Marta Lindqvist")
     keep(page, "asked in vain")
     page.goto("/people/jonas/")  # whose device is offline
-    expect(page.locator("#now")).to_contain_text("2 sessions wait on it to be delivered")
-    expect(page.get_by_role("button", name="Start a session")).to_have_count(0)
+    expect(page.locator("#now")).to_contain_text("2 unsent sessions")
+    expect(page.get_by_role("button", name="Start session")).to_have_count(0)
 
 
 def test_for_an_outsider_there_is_nothing(home: Home, open_page: Open) -> None:
@@ -175,7 +175,7 @@ def test_for_an_outsider_there_is_nothing(home: Home, open_page: Open) -> None:
         assert answer.status == 404
         told.add(" ".join(page.locator("main").inner_text().split()))
     assert told == {
-        "There is nothing here The page doesn't exist, or it isn't for you to see. To the people"
+        "Page not found This page doesn't exist, or you don't have access to it. Go to the overview"
     }
 
 
@@ -189,7 +189,7 @@ def test_everything_can_be_reached_by_keyboard(open_page: Open) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("People")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Amal Haddad")).to_be_focused()
@@ -319,7 +319,7 @@ def test_a_session_under_way_grows_and_ends_on_an_open_page(home: Home, open_pag
     device_says(home, "amal", grown | same | over | {"revision": 3})
     page.clock.run_for(6_000)
     expect(page.get_by_role("status")).to_have_text("The session has ended.")
-    expect(page.locator("main")).to_contain_text("Ended with the button.")
+    expect(page.locator("main")).to_contain_text("Stopped with the button.")
     expect(page.locator(".mark-live")).to_have_count(0)
 
 
@@ -330,7 +330,7 @@ def test_a_lost_connection_is_said_and_then_forgotten(home: Home, open_page: Ope
     page.goto(addresses(home)["session under way"])
     page.route("**/live/", lambda route: route.abort())
     page.clock.run_for(6_000)
-    expect(page.get_by_role("status")).to_contain_text("The connection is lost.")
+    expect(page.get_by_role("status")).to_contain_text("Connection lost.")
     expect(page.get_by_role("heading", name="Minute by minute")).to_be_visible()
     page.unroute("**/live/")
     page.clock.run_for(10_500)  # twice the usual wait, less than its patience

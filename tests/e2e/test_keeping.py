@@ -65,7 +65,7 @@ def test_marta_takes_everything_with_her_and_deletes_a_session(
     expect(page.get_by_role("heading", level=1)).to_have_text("Delete 1 session")
     looked_at(page, "session")
     page.get_by_label("Your password").fill(seed.PASSWORD)
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete permanently").click()
     expect(page.get_by_text("1 session was deleted.")).to_be_visible()
     answer = page.goto(f"/sessions/{gone}/")
     assert answer is not None

@@ -67,7 +67,7 @@ def password(request: HttpRequest) -> HttpResponse:
             add_errors(form, error)
         else:
             update_session_auth_hash(request, person)
-            messages.success(request, _("Password changed. Other browsers have been logged out."))
+            messages.success(request, _("Password changed. Other browsers are logged out."))
             return redirect("care:account")
     return render(request, "care/password.html", {"form": form})
 
@@ -84,7 +84,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
         codes = second_factor.confirm(person, form.cleaned_data["code"])
         if codes is not None:
             return render(request, "care/recovery_codes.html", {"codes": codes})
-        form.add_error("code", _("Wrong code. Check that your phone's clock is right."))
+        form.add_error("code", _("Wrong code. Check that the clock of your phone is right."))
     context = {"form": form, "picture": _picture(device.config_url), "secret": _secret(device)}
     return render(request, "care/second_factor.html", context)
 
@@ -97,7 +97,7 @@ def second_factor_off(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         second_factor.turn_off(person, person)
         messages.success(
-            request, _("The second factor is off. Your password alone is enough to log in.")
+            request, _("Two-factor authentication is off. You log in with your password only.")
         )
         return redirect("care:account")
     return render(request, "care/second_factor_off.html", {"form": form})
@@ -123,7 +123,7 @@ def revoke_app(request: HttpRequest, token_id: int) -> HttpResponse:
     token = get_object_or_404(PersonToken.live(person), pk=token_id)
     token.revoke()
     note(person, AuditEvent.TOKEN_REVOKED, person, token.prefix)
-    messages.success(request, _("The app no longer has access."))
+    messages.success(request, _("App access revoked."))
     return redirect("care:account")
 
 

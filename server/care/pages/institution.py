@@ -96,7 +96,7 @@ def end_link(request: HttpRequest, username: str, link_id: int) -> HttpResponse:
     person = institutions.member(institution, username)
     link = get_object_or_404(institutions.links_of(person), pk=link_id)
     sharing.end(link, viewer, institution)
-    messages.success(request, _("Sharing has ended."))
+    messages.success(request, _("Sharing ended."))
     return redirect("care:member", username)
 
 

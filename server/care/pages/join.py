@@ -74,10 +74,10 @@ def _accepted(request: HttpRequest, invitation: Invitation, viewer: Person) -> H
     try:
         link = sharing.accept(invitation, viewer)
     except sharing.OwnInvitationError:
-        messages.error(request, _("You can't accept your own invitation."))
+        messages.error(request, _("This is your own invitation. Someone else has to accept it."))
         return redirect("care:sharing")
     except NotACodeError:
-        messages.error(request, _("This invitation has been used or withdrawn."))
+        messages.error(request, _("This invitation has already been used or withdrawn."))
         return redirect("care:sharing")
     finally:
         request.session.pop(CODE, None)
@@ -136,7 +136,7 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             add_errors(form, error)
         except NotACodeError:
-            messages.error(request, _("This invitation has been used or withdrawn."))
+            messages.error(request, _("This invitation has already been used or withdrawn."))
             return redirect("care:join")
         else:
             request.session.pop(CODE, None)

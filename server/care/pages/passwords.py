@@ -16,7 +16,7 @@ def knows_password(request: HttpRequest, form: Any, field: str) -> bool:
     """
     person = viewer_of(request)
     if too_many_failures(request, person.username):
-        text = _("Too many wrong attempts. Try again in 15 minutes.")
+        text = _("Too many failed attempts. Please wait 15 minutes, then try again.")
         form.add_error(field, text)
         return False
     if person.check_password(form.cleaned_data[field]):

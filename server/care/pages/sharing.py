@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 
 from server.care import audit, sharing
 from server.care.forms import InvitationForm, PermissionsForm
-from server.care.models import AccessLog, CareLink, Permission, Person
+from server.care.models import AccessLog, CareLink, Invitation, Permission, Person
 from server.care.pages.base import action, form_page, read_page, viewer_of
 from server.care.words import given_words, log_lines, look_lines
 from server.common.codes import grouped
 from server.common.paging import paged
+from server.common.words import clock, weekday_and_day
 
 
 @form_page
@@ -41,10 +42,17 @@ def _invited(request: HttpRequest, person: Person, form: InvitationForm) -> Http
     context = {
         "invitation": invitation,
         "given": given_words(invitation.permissions),
+        "until": _expiry(invitation, person),
         "code": code,
         "address": request.build_absolute_uri(f"/join/{code}/"),
     }
     return render(request, "care/invited.html", context)
+
+
+def _expiry(invitation: Invitation, person: Person) -> str:
+    """`"Mon 7 Dec, 03:31"`, in the person's zone."""
+    when, zone = invitation.expires_at, person.zone
+    return f"{weekday_and_day(when.astimezone(zone).date())}, {clock(when, zone)}"
 
 
 def _shared(person: Person) -> dict[str, Any]:
@@ -60,7 +68,11 @@ def _shared(person: Person) -> dict[str, Any]:
             for link in links.filter(caregiver=person).order_by("person__username")
         ],
         "invitations": [
-            {"invitation": each, "given": given_words(each.permissions)}
+            {
+                "invitation": each,
+                "given": given_words(each.permissions),
+                "until": _expiry(each, person),
+            }
             for each in sharing.open_invitations(person)
         ],
     }
@@ -80,7 +92,7 @@ def change(request: HttpRequest, link_id: int) -> HttpResponse:
     form = _permissions_form(link, request.POST)
     try:
         sharing.change(link, form.cleaned_data["may"] if form.is_valid() else [], person)
-        text = _("%(name)s now has these permissions: %(given)s.") % {
+        text = _("Permissions of %(name)s: %(given)s.") % {
             "name": link.caregiver.label,
             "given": given_words(link.permissions),
         }

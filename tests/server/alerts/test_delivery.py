@@ -15,7 +15,7 @@ from django.utils import timezone
 from server.alerts import outbox, webhook
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Pass, Receiver, Rule
-from server.alerts.outbox import SendError, hurry
+from server.alerts.outbox import SendError, reschedule
 from server.alerts.quiet import quiet_until
 from server.alerts.sending import deliver_all
 from server.care.models import CareLink
@@ -84,14 +84,14 @@ def test_carl_gets_a_mail_when_it_opens_and_one_when_it_is_over(silent, box):
     assert deliver_all() == (1, 0)
     assert deliver_all() == (0, 0)
     (mail,) = box.taken
-    assert (mail["To"], mail["Subject"]) == ("carl@example.org", "Blinklog: a notice about anna")
-    assert "Nothing was heard of the device Kitchen since" in words(mail)
+    assert (mail["To"], mail["Subject"]) == ("carl@example.org", "Blinklog: alert for anna")
+    assert "The server received nothing from Kitchen after" in words(mail)
     assert "https://blinklog.example.org/alerts/" in words(mail)
     heard_again(silent)
     judge()
     assert deliver_all() == (1, 0)
-    assert box.taken[1]["Subject"] == "Blinklog: over – anna"  # noqa: RUF001
-    assert "The device was heard of again." in words(box.taken[1])
+    assert box.taken[1]["Subject"] == "Blinklog: alert resolved for anna"
+    assert "The device is back online." in words(box.taken[1])
 
 
 def test_in_the_receivers_language(silent, box):
@@ -100,7 +100,7 @@ def test_in_the_receivers_language(silent, box):
     by_mail(silent)
     judge()
     deliver_all()
-    assert "Von dem Gerät Kitchen wurde seit" in words(box.taken[0])
+    assert "hat der Server nichts von Kitchen empfangen" in words(box.taken[0])
 
 
 def test_an_address_that_nobody_confirmed_gets_nothing(silent, box):
@@ -300,7 +300,7 @@ def test_a_fault_in_sending_one_notice_is_counted_and_stops_no_other(silent, box
     assert outbox.deliver({"email": fail, "webhook": webhook.post}) == (1, 1)
     assert len(hook.taken) == 1
     failed = Delivery.objects.get(way="email")
-    assert (failed.attempts, failed.problem) == (1, "a fault of the server: RuntimeError")
+    assert (failed.attempts, failed.problem) == (1, "server error: RuntimeError")
     assert failed.due_at > timezone.now()
     assert "carl" not in caplog.text
 
@@ -337,7 +337,7 @@ def test_in_quiet_hours_a_notice_waits_and_is_told_afterwards_if_it_is_still_ope
     assert (due.hour, due.minute) == (until.hour, until.minute)
     receiver.quiet_from = receiver.quiet_until = None
     receiver.save()
-    hurry(receiver)
+    reschedule(receiver)
     assert deliver_all() == (1, 0)
 
 

@@ -72,7 +72,7 @@ def text(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-# A device is silent
+# A device is offline
 
 
 def test_a_device_not_heard_of_for_longer_than_the_rule_says_is_told_once_and_resolves_by_itself(
@@ -85,10 +85,10 @@ def test_a_device_not_heard_of_for_longer_than_the_rule_says_is_told_once_and_re
     assert judge(NOW + timedelta(minutes=3)).opened == 0
     (alert,) = open_alerts()
     assert (alert.receiver, alert.device) == (told.carl, told.device)
-    assert "Kitchen since Sun 22 Nov, 13:31" in sentence(alert)
+    assert "Kitchen after Sun 22 Nov, 13:31" in sentence(alert)
     Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW + timedelta(minutes=4))
     assert judge(NOW + timedelta(minutes=5)).resolved == 1
-    assert ending(Alert.objects.get()) == "The device was heard of again."
+    assert ending(Alert.objects.get()) == "The device is back online."
 
 
 def test_a_device_without_a_last_will_is_silent_once_it_has_not_said_again_that_it_is_there(told):
@@ -166,7 +166,7 @@ def test_a_day_without_a_session_by_its_time_is_told_in_the_persons_own_zone(tol
     assert judge(NOW).opened == 0  # 14:00 in Berlin
     assert judge(NOW + timedelta(minutes=30)).opened == 1
     (alert,) = open_alerts()
-    assert sentence(alert) == "On Sun 22 Nov no session had arrived by 14:30."
+    assert sentence(alert) == "No session had arrived by 14:30 on Sun 22 Nov."
     midnight = datetime(2026, 11, 23, 0, 0, tzinfo=BERLIN)
     assert judge(midnight - timedelta(minutes=1)).resolved == 0
     assert judge(midnight).resolved == 1
@@ -178,7 +178,7 @@ def test_a_session_of_that_day_that_arrives_late_resolves_it(told, deliver):
     assert judge(NOW).opened == 1
     deliver("final", NOW, started_at="2026-11-22T07:00:00Z", ended_at="2026-11-22T07:05:00Z")
     assert judge(NOW + timedelta(minutes=1)).resolved == 1
-    assert ending(Alert.objects.get()) == "A session of that day has arrived since."
+    assert ending(Alert.objects.get()) == "A session for that day has arrived."
 
 
 def test_a_session_under_way_counts_as_one_and_yesterdays_does_not(told, deliver):
@@ -257,7 +257,7 @@ def test_the_alert_is_over_when_the_session_is(told, deliver):
     (alert,) = open_alerts()
     assert str(alert.session_id) == session
     assert "has 3 long closures" in sentence(alert)
-    assert "The longest lasted 1.2 s. The rule asks for 3 of them." in sentence(alert)
+    assert "The longest lasted 1.2 s. The rule's limit is 3 of these." in sentence(alert)
     end = NOW + timedelta(minutes=1)
     started = text(NOW - timedelta(seconds=60))
     deliver("final", end, session_id=session, started_at=started, ended_at=text(end), revision=9)
@@ -334,11 +334,11 @@ def test_a_rate_outside_the_persons_own_range_is_told_with_the_numbers(told):
     assert alert.session_id == session.pk or str(alert.session_id) == session.pk
     said = sentence(alert)
     assert "Sun 22 Nov, 14:00: 31.0 blinks/min." in said
-    assert "11.0 to 19.0, around the median 15.0 of 15 sessions" in said
+    assert "11.0 to 19.0, around the median of 15.0 from 15 sessions" in said
     newer = NOW + timedelta(hours=1)
     measured(told, newer, 15.5)
     assert judge(newer + timedelta(minutes=1)).resolved == 1
-    assert ending(Alert.objects.get()) == "A newer session lies within the range."
+    assert ending(Alert.objects.get()) == "A newer session is within the range."
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def test_a_rule_that_cant_be_judged_costs_itself_alone(told, monkeypatch, caplog
     Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW - timedelta(hours=1))
     done = judge(NOW + timedelta(minutes=1))
     assert (done.opened, done.resolved) == (2, 0)  # its own alert is neither over nor renewed
-    assert f"rule {bad.pk} can't be judged: ValueError" in caplog.text
+    assert f"rule {bad.pk} failed: ValueError" in caplog.text
     assert "anna" not in caplog.text
 
 

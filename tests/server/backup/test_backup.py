@@ -347,7 +347,8 @@ def test_the_timers_commands_say_what_they_did_and_leave_a_sign(made):
     told = json.loads(place.run("tidy", "--json"))
     assert (told["sessions"], told["more"]) == (0, False)
     assert place.run("tidy", "--quiet") == ""
-    assert "0 rules: 0 alerts opened, 0 resolved; 0 notices sent, 0 failed" in place.run("judge")
+    told = place.run("judge")
+    assert "0 rules: 0 alerts opened, 0 resolved; 0 notifications sent, 0 failed" in told
     signs = "from server.monitoring.models import Sign; print(*Sign.objects.values_list('name'))"
     said = place.python("-c", f"import django; django.setup(); {signs}")
     assert all(name in said for name in ("backup", "tidy", "judge"))

@@ -154,7 +154,7 @@ def test_an_open_browser_is_no_place_to_guess_the_password(world):
     browser = browser_of(world.anna)
     for _ in range(10):
         change(browser, old="wrong")
-    assert "wrong too often" in change(browser).content.decode()
+    assert "Too many failed attempts" in change(browser).content.decode()
     world.anna.refresh_from_db()
     assert world.anna.check_password(PASSWORD)
 

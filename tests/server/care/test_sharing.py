@@ -267,7 +267,7 @@ def test_a_person_changes_and_ends_on_the_page(world, api):
     link = CareLink.objects.get(caregiver=world.carl, ended_at=None)
     anna = browser_of(world, "anna")
     page = anna.post(f"/sharing/links/{link.pk}/", {f"link-{link.pk}-may": ["live"]}, follow=True)
-    assert "carl may do this from now on: Live." in page.content.decode()
+    assert "Permissions of carl: Live." in page.content.decode()
     page = anna.post(f"/sharing/links/{link.pk}/", {}, follow=True)
     assert "at least one permission" in page.content.decode()
     page = anna.post(f"/sharing/links/{link.pk}/end/", follow=True)
@@ -282,7 +282,7 @@ def test_who_looked_at_what_goes_on_now_is_in_words(world):
     CareLink.objects.filter(caregiver=world.carl).update(may_see_history=False)
     browser_of(world, "carl").get("/people/anna/")
     page = browser_of(world, "anna").get("/sharing/looks/").content.decode()
-    assert "Your current session" in page
+    assert "Your live status" in page
 
 
 def test_a_zone_that_this_machine_knows_no_longer_is_read_as_utc(world, api):

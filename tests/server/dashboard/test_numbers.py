@@ -95,6 +95,14 @@ def test_what_is_usual_is_the_middle_half_of_four_weeks() -> None:
     assert days.usual(rows, "perclos", MONDAY) == days.Range(0.02, 0.06)
 
 
+def test_the_range_of_most_days_holds_at_least_eight_days_in_ten() -> None:
+    rows = [row(MONDAY - timedelta(days=n), perclos=n / 100) for n in range(1, 12)]
+    found = days.most_days(rows, "perclos", MONDAY)
+    assert found is not None
+    assert (found.low, found.high) == (pytest.approx(0.02), pytest.approx(0.10))
+    assert days.most_days(rows[:6], "perclos", MONDAY) is None
+
+
 def test_what_is_usual_is_not_said_of_few_sessions_or_long_ago() -> None:
     few = [row(MONDAY - timedelta(days=n), perclos=0.01) for n in range(1, 6)]
     old = [row(MONDAY - timedelta(days=28 + n), perclos=0.01) for n in range(1, 9)]
@@ -220,10 +228,10 @@ def test_null_is_not_measured_and_zero_is_zero() -> None:
 
 def test_it_says_why_a_number_is_missing() -> None:
     assert missing("blink_rate_per_min", valid_s=0.0) == "The eyes were not seen."
-    assert "12.4 pictures a second" in str(missing("blink_duration_median_ms", fps=12.4))
+    assert "12.4 frames per second" in str(missing("blink_duration_median_ms", fps=12.4))
     assert "at least 10" in str(missing("blink_count", fps=8.1))
-    assert missing("longest_closure_s", long_closure_count=0) == "There was no long closure."
-    assert missing("blink_duration_median_ms", blink_count=0) == "There was no blink to time."
+    assert missing("longest_closure_s", long_closure_count=0) == "There were no long closures."
+    assert missing("blink_duration_median_ms", blink_count=0) == "There were no blinks."
     assert missing("inter_blink_interval_median_s", blink_count=1) is not None
     assert missing("ear_mean", active=True) == "Not known yet."
 
@@ -306,9 +314,9 @@ def test_every_blink_says_how_far_each_eye_closed_where_that_is_known() -> None:
 
 def test_what_the_device_says_of_face_picture_and_gaze_is_told_in_words() -> None:
     second, turned, gaze = session.remarks(["second_face", "turned", "gaze_unknown", "new"])
-    assert second.startswith("A second face was in the picture")
+    assert second.startswith("A second face was visible")
     assert "camera.rotate" in turned
-    assert gaze.startswith("Looking down could not be told from closed eyes.")
+    assert gaze.startswith("Looking down could not be distinguished from closed eyes.")
 
 
 def test_marks_say_what_to_know_first() -> None:
@@ -325,7 +333,7 @@ def test_a_session_under_way_is_live_until_its_device_falls_silent() -> None:
     live = replace(row(valid_s=30.0), state="active", ended_at=None)
     assert [mark.kind for mark in marks.marks_of(live, NOON + timedelta(seconds=80))] == ["live"]
     [mark] = marks.marks_of(live, NOON + timedelta(minutes=12))
-    assert mark.text == "silent for 12 minutes"
+    assert mark.text == "no signal for 12 minutes"
 
 
 # Charts
@@ -496,14 +504,14 @@ def test_blinks_are_rounded_and_not_cut_off() -> None:
     blinks = session.session_page(row(), {"blinks": columns}, NOON).blinks
     assert [line.duration_ms for line in blinks.lines] == ["188", "100", "180"]
     assert [line.amplitude for line in blinks.lines] == ["29", "57", "100"]
-    assert "between 100 and 188 ms" in blinks.charts[0]
+    assert "from 100 to 188 ms" in blinks.charts[0]
 
 
 def test_a_rate_of_pictures_is_rounded_where_it_is_told_and_not_where_it_falls_short() -> None:
     page = session.session_page(replace(row(), fps=29.96), {}, NOON)
-    assert page.origin == "30.0 pictures a second"
+    assert page.origin == "30.0 frames per second"
     reason = missing("blink_duration_median_ms", fps=14.96, blink_count=3)
-    assert "gave 14.9 pictures a second; this needs at least 15" in str(reason)
+    assert "delivered 14.9 frames per second; at least 15 are needed" in str(reason)
 
 
 def test_what_is_too_short_by_a_moment_is_not_said_to_be_long_enough() -> None:

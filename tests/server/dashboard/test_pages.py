@@ -192,10 +192,10 @@ def test_zero_is_shown_as_zero_and_null_as_not_measured(world, browser):
     unseen = measured(world.device, timedelta(days=2), name="no_face")
     shown = words_of(browser("anna").get(f"/sessions/{still}/"))
     assert "PERCLOS 0.0 % of time" in shown
-    assert "Blinks 0 Eyes closed" in shown
+    assert "Blinks 0 How often the eyes closed" in shown
     shown = words_of(browser("anna").get(f"/sessions/{unseen}/"))
     assert "PERCLOS not measured The eyes were not seen." in shown
-    assert "Blinks not measured Eyes closed" in shown
+    assert "Blinks not measured How often the eyes closed" in shown
     assert "Coverage 0 % measured" in shown
 
 
@@ -205,7 +205,7 @@ def test_a_session_says_how_far_each_eye_closes_and_an_older_one_nothing_new(wor
     shown = words_of(page)
     assert "In a typical blink the left eye closes by 8 %, the right by 88 %." in shown
     assert "The left eye closed less than the right." in shown
-    assert "Looking down could not be told from closed eyes." in shown
+    assert "Looking down could not be distinguished from closed eyes." in shown
     assert "Left eye, %" in shown
     eyes = measured(world.device, timedelta(days=2), name="final_eyes")
     shown = words_of(browser("carl").get(f"/sessions/{eyes}/"))
@@ -223,7 +223,7 @@ def test_a_session_under_way_says_it_too_and_in_german(world, browser):
     assert "schließt sich das linke Auge um 80 %, das rechte um 84 %." in shown
     assert "Blick nach unten in 3 % der Zeit." in shown
     assert "war ein zweites Gesicht im Bild." in shown
-    assert "Das Bild steht nicht aufrecht." in shown
+    assert "Das Kamerabild stand nicht aufrecht" in shown
 
 
 def test_the_table_beside_a_chart_keeps_no_data_apart_from_zero(world, browser):
@@ -255,7 +255,7 @@ def test_a_session_belongs_to_the_day_it_ended_on_where_it_was_measured(world, b
     ended_on = (start + timedelta(minutes=62)).strftime("%a %-d %b")
     began_on = start.strftime("%a %-d %b")
     assert f"{ended_on} {began_on}, 23:58 – 00:03" in shown  # noqa: RUF001
-    assert "Days and times are those of Europe/Berlin, UTC+" in shown
+    assert "Time zone: Europe/Berlin, UTC+" in shown
 
 
 def test_what_to_know_about_a_session_is_said_beside_it(world, browser):
@@ -328,13 +328,13 @@ def test_a_nonsense_address_shows_the_newest(world, browser, query):
 
 def test_a_person_without_sessions_has_a_page(browser):
     shown = words_of(browser("carl").get("/people/carl/"))
-    assert "No session yet. As soon as a device has measured one" in shown
+    assert "No sessions yet. Sessions appear here" in shown
 
 
 def test_days_without_sessions_have_a_page(world, browser):
     measured(world.device, timedelta(days=40))
     shown = words_of(browser("carl").get("/people/anna/"))
-    assert "No session in these days." in shown
+    assert "No sessions in this period." in shown
     assert "Blink rate no data" in shown
 
 
@@ -367,7 +367,7 @@ def test_the_version_of_a_page_changes_with_the_revision_and_with_silence(world,
     later = version()
     SessionData.objects.update(updated_at=timezone.now() - timedelta(hours=1))
     assert len({first, later, version()}) == 3
-    assert "silent for 1 hour" in words_of(browser("carl").get("/"))
+    assert "no signal for 1 hour" in words_of(browser("carl").get("/"))
 
 
 # Logging in
@@ -394,12 +394,15 @@ def test_a_wrong_password_is_told_apart_from_too_many(world):
     client, form = Client(), {"username": "carl", "password": "wrong"}
     for _ in range(MOST_BY_NAME_AND_ADDRESS - 1):
         response = client.post("/login/", form)
-        assert (response.status_code, "belong together" in words_of(response)) == (200, True)
+        assert (response.status_code, "Wrong user name or password" in words_of(response)) == (
+            200,
+            True,
+        )
     client.post("/login/", form)
     response = client.post("/login/", form | {"password": PASSWORD})
     assert response.status_code == 429
     assert int(response.headers["Retry-After"]) > 0
-    assert "wrong too often" in words_of(response)
+    assert "Too many failed attempts" in words_of(response)
 
 
 def test_a_name_that_was_typed_comes_back_escaped(world):

@@ -6,14 +6,14 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Look at every alert rule once, and send what is to be told."""
+    """Check every alert rule once and send due notifications."""
 
-    help = "Look at every alert rule once, and send what is to be told."
+    help = "Check every alert rule once and send due notifications."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument(
-            "--quiet", action="store_true", help="say nothing unless a notice could not be sent"
+            "--quiet", action="store_true", help="print nothing unless a notification failed"
         )
 
     def run(self, options: Options) -> None:
@@ -24,11 +24,11 @@ class Command(ServerCommand):
 
         try:
             judged = judge()
-        finally:  # what was found before waits for it
+        finally:  # send what earlier passes queued even if this one fails
             sent, failed = deliver_all()
         note_sign("judge")
         if not options.quiet or failed:
             told = (
                 f"{judged.rules} rules: {judged.opened} alerts opened, {judged.resolved} resolved"
             )
-            self.say(f"{told}; {sent} notices sent, {failed} failed")
+            self.say(f"{told}; {sent} notifications sent, {failed} failed")
