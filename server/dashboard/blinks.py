@@ -1,4 +1,4 @@
-"""The single blinks of a session: a chart of when and how long, and the table beside it."""
+"""The individual blinks of a session: a chart of time and duration, and a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ from server.dashboard.charts import (
 )
 from server.dashboard.rows import SessionRow
 
-# The document's columns; the last two are missing, or null, where an older device measured.
+# Columns of the document. Older devices leave out the last two or send null.
 NAMES = ("at_s", "duration_ms", "amplitude", "complete", "closure_left", "closure_right")
 Columns = Mapping[str, Any]
 
-# As many as a page can carry; a two-hour session may have five thousand.
+# A page can hold this many; a two-hour session may have five thousand.
 MOST_BLINKS = 1500
-# Blinks are shorter than half a second: an axis up to there makes sessions comparable.
+# Most blinks are shorter than this. The same axis makes sessions comparable.
 USUAL_TOP_MS = 400
 
 
 @dataclass(frozen=True)
 class BlinkLine:
-    """A line of the table of blinks; `None` was not measured."""
+    """A row of the table of blinks. `None` means not measured."""
 
     at: str
     duration_ms: str | None
@@ -44,9 +44,10 @@ class BlinkLine:
 
 @dataclass(frozen=True)
 class Blinks:
-    """The single blinks. `known`: the document has them; `many`: how many, where too many.
+    """The individual blinks of a session.
 
-    `each_eye`: the document says how far each eye closed; older devices don't.
+    `known` is whether the document has them; `many` is their number if too many to show.
+    `each_eye` is whether the document has the closure of each eye; older devices don't send it.
     """
 
     known: bool
@@ -57,7 +58,7 @@ class Blinks:
 
 
 def blinks_of(row: SessionRow, columns: Columns | None) -> Blinks:
-    """The blinks of a session from the columns of its document."""
+    """Return the blinks of a session, from the columns of its document."""
     if columns is None:
         return Blinks(known=False)
     if len(columns["at_s"]) > MOST_BLINKS:
@@ -74,7 +75,7 @@ def blinks_of(row: SessionRow, columns: Columns | None) -> Blinks:
 
 
 def _column(columns: Columns, name: str) -> Sequence[Any]:
-    """A column; of one that the document does not have, as many `None`."""
+    """Return a column, filled with `None` if the document does not have it."""
     column = columns.get(name)
     return [None] * len(columns["at_s"]) if column is None else column
 

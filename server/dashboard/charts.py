@@ -1,8 +1,8 @@
-"""Charts as SVG text, drawn by pygal and dressed by the pages' own style sheet.
+"""Charts as SVG text, drawn by pygal and styled by the pages' style sheet.
 
-pygal puts its styles and scripts into the picture; both are taken out again, since the pages allow
-neither inline. What is left are shapes with classes, which the style sheet knows. A chart never
-stands alone: the page shows the same numbers in a table beside it.
+pygal embeds styles and scripts. Both are removed, because the pages' policy allows neither inline.
+What remains are shapes with classes for the style sheet. The page also shows the same numbers in a
+table next to each chart.
 """
 
 import math
@@ -19,7 +19,7 @@ from pygal.style import Style  # type: ignore[import-untyped]
 
 from server.common.words import number
 
-# pygal hooks into every import to find maps of countries, in a way that Python 3.11 warns of.
+# pygal adds an import hook to find country maps, in a way that Python 3.11 warns about.
 sys.meta_path[:] = [
     finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)
 ]
@@ -30,12 +30,12 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Size:
-    """Width and height in the drawing's own units: CSS pixels at the size it is meant for."""
+    """Width and height of a drawing, in CSS pixels at its intended size."""
 
     name: str
     width: int
     height: int
-    labels: int  # how many labels have room below the chart
+    labels: int  # how many labels fit below the chart
 
 
 WIDE = Size("wide", 880, 250, 12)
@@ -44,22 +44,22 @@ SMALL = Size("small", 420, 170, 5)
 SPARK = Size("spark", 184, 56, 0)
 
 
-# On either side of a bar, of its width; gaps overlap by a hair, so that they run together.
+# Space on either side of a bar, as a share of its width. Gaps overlap slightly, to join up.
 AIR = 0.09
 
 
-# Below this all is shown as 0, and what is near the smallest float has no logarithm for its step.
+# Values below this are shown as 0; near the smallest float the logarithm for the step fails.
 NOTHING = 1e-6
-# What a step of that needs, and one more for where it begins.
+# Decimals of the smallest step, and one more for where the axis starts.
 MOST_DECIMALS = 8
 
-# More points than this are drawn smaller.
+# With more points than this, dots are smaller.
 MANY = 45
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One measured point. `marks` become classes; `text` is what a pointer resting on it reads."""
+    """One measured point. `marks` become classes; `text` is its tooltip."""
 
     x: float
     y: float
@@ -69,7 +69,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar from `start` to `end`. `value` `None` is a gap, drawn as one over the full height."""
+    """One bar from `start` to `end`. A `value` of `None` is drawn as a gap of full height."""
 
     start: float
     end: float
@@ -80,9 +80,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class Frame:
-    """What is around the data: what the chart says to who can't see it, and the two axes.
+    """The chart's label for screen readers, and its two axes.
 
-    The upright axis goes from `bottom` to the round number at or above `top`.
+    The vertical axis goes from `bottom` to the round number at or above `top`.
     """
 
     label: str
@@ -101,9 +101,9 @@ def dots_and_line(
     band: tuple[float, float] | None = None,
     gaps: Iterable[Span] = (),
 ) -> SafeString:
-    """Measurements as dots, a line that breaks where its value is `None`, a band behind both.
+    """Draw measurements as dots, a line that breaks at `None`, and a band behind both.
 
-    `gaps` are where nothing was measured: pale columns of full height.
+    `gaps` are spans without measurements, drawn as pale columns of full height.
     """
     line = list(line)
     dots_size = 3 if len(line) <= MANY else 2
@@ -118,7 +118,7 @@ def dots_and_line(
 
 
 def gaps_between(values: Sequence[float | None]) -> list[Span]:
-    """Where values are missing, of one each from n to n + 1: neighbours are one gap."""
+    """Return the spans of missing values, each from n to n + 1; neighbours are merged."""
     found: list[Span] = []
     for n, value in enumerate(values):
         if value is None and found and found[-1][1] == n:
@@ -129,7 +129,7 @@ def gaps_between(values: Sequence[float | None]) -> list[Span]:
 
 
 def bars(frame: Frame, size: Size, data: Iterable[Bar]) -> SafeString:
-    """Bars from zero; a gap is a pale column of full height, a measured zero a thin mark."""
+    """Draw bars from zero; gaps are pale columns of full height, measured zeros thin marks."""
     chart = _chart(pygal.Histogram, frame, size)
     everything = list(data)
     top, _step = nice_top(frame.top)
@@ -143,7 +143,7 @@ def bars(frame: Frame, size: Size, data: Iterable[Bar]) -> SafeString:
 def sparkline(
     label: str, values: Sequence[float | None], band: tuple[float, float] | None
 ) -> SafeString:
-    """A line of one value a day without axes, for the overview."""
+    """Draw a line of one value per day, without axes, for the overview."""
     known = [value for value in values if value is not None]
     inside = [*known, *(band or ())]
     low, high = min(inside, default=0), max(inside, default=1)
@@ -159,7 +159,7 @@ def sparkline(
 
 
 def nice_top(highest: float, steps: int = 4) -> tuple[float, float]:
-    """A round axis end at or above `highest` and the step to it: 1, 2 or 5 times a power of ten."""
+    """Return a round axis end at or above `highest` and its step: 1, 2 or 5 by a power of 10."""
     if highest < NOTHING:
         return 1.0, 1.0
     rough = highest / steps
@@ -169,13 +169,13 @@ def nice_top(highest: float, steps: int = 4) -> tuple[float, float]:
 
 
 def thinned(ticks: Sequence[Tick], room: int) -> list[Tick]:
-    """Every n-th of the ticks, so that at most `room` are left; the first always is."""
+    """Keep every n-th tick, at most `room` of them and always the first."""
     every = max(1, math.ceil(len(ticks) / max(room, 1)))
     return list(ticks[::every])
 
 
 def axis_minutes(minutes: float) -> int:
-    """How many minutes an axis has: room for ten, so that a session just begun can grow."""
+    """Return the length of a minute axis: at least ten, so that a new session has room to grow."""
     return max(math.ceil(minutes), 10)
 
 
@@ -203,14 +203,14 @@ def _chart(kind: Callable[..., Any], frame: Frame, size: Size, **options: Any) -
 
 
 def _upright(frame: Frame) -> tuple[list[float], float, float]:
-    """The marks of the upright axis, the first and the last."""
+    """Return the marks of the vertical axis, the first and the last."""
     top, step = nice_top(frame.top - frame.bottom)
     marks = [frame.bottom + n * step for n in range(round(top / step) + 1)]
     return marks, marks[0], marks[-1]
 
 
 def _decimals(marks: Sequence[float]) -> int:
-    """As few as say where each of the marks is: a step of 0.1 from 0.15 on needs two."""
+    """Return the fewest decimals that show each mark exactly: 0.15, 0.25 need two."""
     dust = (marks[1] - marks[0]) / 1000
     return next(
         (n for n in range(MOST_DECIMALS) if all(abs(round(m, n) - m) < dust for m in marks)),
@@ -239,18 +239,18 @@ def _bar(bar: Bar, height: float | None, kind: str, air: float = 0) -> dict[str,
 
 
 def _svg(chart: Any) -> SafeString:
-    # Everything in it was escaped by ElementTree as it was written.
+    # ElementTree has escaped everything in it.
     text: str = chart.render(is_unicode=True)
     return mark_safe(text)
 
 
 _STYLE = Style(font_family="inherit", label_font_size=12, major_label_font_size=12)
-_UNWANTED = {"defs", "desc"}  # styles and scripts are in the former
+_UNWANTED = {"defs", "desc"}  # `defs` holds styles and scripts
 _COORDINATES = ("d", "x", "y", "cx", "cy", "width", "height")
 
 
 def _tidied(root: Element, label: str) -> Element:
-    """Without inline styles, scripts and notes; one image with one label; coordinates rounded."""
+    """Remove inline styles, scripts and notes; round coordinates; label it as one image."""
     for parent in list(root.iter()):
         parent.attrib.pop("style", None)
         for name in _COORDINATES:
@@ -265,7 +265,7 @@ def _tidied(root: Element, label: str) -> Element:
 
 
 def _gaps_behind(root: Element) -> None:
-    """Gaps are the last of the series, so that others keep their numbers, and lie behind them."""
+    """Move gaps behind the other series. They come last so that others keep their numbers."""
     for plot in root.iter():
         behind = [each for each in plot if "serie-3" in each.get("class", "").split()]
         if behind and "series" in behind[0].get("class", "").split():
@@ -278,7 +278,7 @@ def _gaps_behind(root: Element) -> None:
 def _unwanted(parent: Element, child: Element) -> bool:
     if not isinstance(child.tag, str) or child.tag in _UNWANTED:
         return True
-    # Titles of the whole picture and of the axes would pop up wherever the pointer rests.
+    # Titles of the image and the axes would show as tooltips everywhere.
     of_a_point = parent.get("class", "") in ("dots", "histbar")
     if child.tag == "title":
         return not of_a_point

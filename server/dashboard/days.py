@@ -1,6 +1,6 @@
-"""A person's sessions by local day, and what is usual for them.
+"""A person's sessions by local day, and the usual range.
 
-What a day says is decided in `session_data/summary.py`, for the pages as for the API.
+The values of a day come from `session_data/summary`, for both the pages and the API.
 """
 
 from collections.abc import Iterable
@@ -17,16 +17,16 @@ from server.session_data.summary.statistics import (
     value_of,
 )
 
-# Fewer sessions than this don't show what is usual: quartiles of four numbers are three of them.
+# Fewer sessions give no useful quartiles: those of four values are three of them.
 SESSIONS_FOR_USUAL = 6
 USUAL_DAYS = 28
-# With fewer days the outer two may already be a third of them.
+# With fewer days, the range would leave out too large a share of them.
 DAYS_FOR_MOST = 7
 
 
 @dataclass(frozen=True)
 class Day:
-    """One local day. `value` is `None` where that day measured nothing of the kind."""
+    """One local day. `value` is `None` without a measurement of the metric."""
 
     day: date
     value: float | None
@@ -34,7 +34,7 @@ class Day:
 
     @property
     def sessions(self) -> int:
-        """How many there were, of whatever kind."""
+        """The number of sessions of any kind."""
         return self.counts.sessions
 
 
@@ -47,13 +47,13 @@ class Range:
 
 
 def day_values(rows: Iterable[SessionRow], key: str, first: date, last: date) -> list[Day]:
-    """One `Day` for each day of the range, also for those without a session."""
+    """Return one `Day` for each day of the range, including days without a session."""
     groups = by_day(rows, first, last)
     return [Day(day, value_of(group, key), counts_of(group)) for day, group in groups.items()]
 
 
 def known(days: Iterable[Day]) -> list[float]:
-    """The values of those days that have one."""
+    """Return the values of the days that have one."""
     return [day.value for day in days if day.value is not None]
 
 
@@ -71,9 +71,9 @@ def most_days(rows: Iterable[SessionRow], key: str, before: date) -> Range | Non
 
 
 def usual(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:
-    """What is usual for this person: the middle half of the sessions of four weeks before a day.
+    """Return a person's usual range: the middle half of the sessions of four weeks before a day.
 
-    `None` where there are too few to say.
+    A quarter of the sessions lies below it, a quarter above. `None` with too few sessions.
     """
     first = before - timedelta(days=USUAL_DAYS)
     values = of_long_enough((row for row in rows if first <= row.day < before), key)

@@ -1,13 +1,13 @@
-"""What a session's page says about each eye and about the gaze, in plain sentences."""
+"""Sentences on a session's page about each eye and about the gaze."""
 
 from django.utils.translation import gettext as _
 
 from server.dashboard.blinks import Columns
 from server.dashboard.metrics import CLOSURE_LEFT, CLOSURE_RIGHT, LOOKING_DOWN, Values
 
-# Eyes that shut close by 0.65 to 0.95: two of them hardly differ by more than this.
+# Eyes that close do so by 0.65 to 0.95, so two of them hardly differ by more than this.
 CLEAR_DIFFERENCE = 0.25
-# The median of fewer blinks depends too much on single ones.
+# The median of fewer blinks depends too much on individual ones.
 BLINKS_TO_COMPARE = 10
 
 
@@ -19,7 +19,7 @@ def eye_lines(values: Values, columns: Columns | None) -> list[str]:
 
 
 def _closing(values: Values, columns: Columns | None) -> list[str]:
-    """Say how far each eye closes where both are known, and which one clearly less."""
+    """Return a sentence on each eye's closure if both are known, and on which one closes less."""
     left, right = (values.get(metric.key) for metric in (CLOSURE_LEFT, CLOSURE_RIGHT))
     if left is None or right is None:
         return []
@@ -38,7 +38,7 @@ def _closing(values: Values, columns: Columns | None) -> list[str]:
 
 
 def blinks_of_both(values: Values, columns: Columns | None) -> float:
-    """Return in how many blinks both eyes were seen; until the session is over, all of them."""
+    """Return the number of blinks in which both eyes were seen; all blinks during a session."""
     left, right = ((columns or {}).get(name) for name in ("closure_left", "closure_right"))
     if left is None or right is None:
         return values.get("blink_count") or 0

@@ -1,4 +1,4 @@
-"""One person's page: figures over 7, 30 or 90 days, each with its table, and the sessions."""
+"""One person's page: figures over 7, 30 or 90 days with tables, and the list of sessions."""
 
 import math
 from collections.abc import Sequence
@@ -39,14 +39,14 @@ from server.session_data.summary.statistics import Counts, Spread, change, least
 
 RANGES = (7, 30, 90)
 DEFAULT_RANGE = 30
-# More single sessions than this say nothing that their days don't, and weigh on the page.
+# More single sessions than this add nothing to the daily values and make the page heavy.
 MOST_DOTS = 400
 FIGURES = (BLINK_RATE, EAR, PERCLOS, LONG_CLOSURES, COVERAGE)
 
 
 @dataclass(frozen=True)
 class Period:
-    """`days` local days that end with `last`, which is never after `today`."""
+    """A period of `days` local days that ends with `last`, at the latest `today`."""
 
     days: int
     last: date
@@ -54,7 +54,7 @@ class Period:
 
     @property
     def first(self) -> date:
-        """The first day of it."""
+        """The first day."""
         return self.last - timedelta(days=self.days - 1)
 
     def __contains__(self, day: date) -> bool:
@@ -62,48 +62,48 @@ class Period:
 
     @property
     def before(self) -> "Period":
-        """The period of the same length that ends the day before."""
+        """The previous period of the same length."""
         return Period(self.days, self.first - timedelta(days=1), self.today)
 
     @property
     def after(self) -> "Period | None":
-        """The next one, cut at today; `None` where that is already shown."""
+        """The next period, ending today at the latest; `None` if this one ends today."""
         if self.last >= self.today:
             return None
         return Period(self.days, min(self.last + timedelta(days=self.days), self.today), self.today)
 
     @property
     def words(self) -> str:
-        """`"24 Oct to 22 Nov"`, with the year where that is another one."""
+        """Both days, such as `"24 Oct to 22 Nov"`, with the year unless it is the current one."""
         words = long_day if self.first.year != self.today.year else short_day
         return _("%(first)s to %(last)s") % {"first": words(self.first), "last": words(self.last)}
 
     @property
     def query(self) -> str:
-        """What stands behind the question mark of its address."""
+        """The query string of the period's page."""
         until = "" if self.last == self.today else f"&until={self.last.isoformat()}"
         return f"days={self.days}{until}"
 
     @property
     def export_query(self) -> str:
-        """The same days, as the export is asked for them."""
+        """The query string of the export of the same days."""
         return f"from={self.first.isoformat()}&to={self.last.isoformat()}"
 
 
 def period_of(days: str, until: str, today: date) -> Period:
-    """The period that an address asks for; what it says wrong counts as not said."""
+    """Return the period of a query string. Invalid values count as missing."""
     length = int(days) if days in {str(each) for each in RANGES} else DEFAULT_RANGE
     try:
         last = min(date.fromisoformat(until), today)
     except ValueError:
         last = today
-    # Nothing was measured before there was such a device, and the calendar has a beginning.
+    # There are no older measurements, and `date` has a minimum.
     return Period(length, max(last, date(2000, 1, 1)), today)
 
 
 @dataclass(frozen=True)
 class DayLine:
-    """A line of the table beside a chart."""
+    """A row of the table next to a chart."""
 
     day: str
     value: str | None
@@ -113,10 +113,10 @@ class DayLine:
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric over a period: a number, how it changed, the chart in its sizes, the table.
+    """One metric over a period: its value, the change, the chart in its sizes, the table.
 
-    `middle`: between which values the middle half of the days are. `kinds` are the kinds of dots in
-    the chart: sessions, and the marks that some of them have.
+    `middle` is the range of the middle half of the days. `kinds` are the kinds of dots in the
+    chart: sessions, and the marks of some of them.
     """
 
     metric: Metric
@@ -133,7 +133,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Line:
-    """A session in the list of a day."""
+    """One session in the list."""
 
     row: SessionRow
     time: str
@@ -151,16 +151,16 @@ class DayGroup:
 
 
 def figures(rows: Sequence[SessionRow], period: Period) -> list[Figure]:
-    """The figures of a period. `rows` go back far enough for what was before and what is usual."""
+    """Return the figures of a period. `rows` also cover the previous period and the usual range."""
     return [figure(metric, rows, period) for metric in FIGURES]
 
 
 def figure(metric: Metric, rows: Sequence[SessionRow], period: Period) -> Figure:
-    """One metric over the period."""
+    """Return the figure of one metric over the period."""
     days = day_values(rows, metric.key, period.first, period.last)
     before = day_values(rows, metric.key, period.before.first, period.before.last)
     now = spread_of(known(days))
-    # What a session shares out over its day has no usual range of single sessions.
+    # Metrics aggregated over a day have no usual range of single sessions.
     span = None if metric in (LONG_CLOSURES, COVERAGE) else usual(rows, metric.key, period.first)
     of_days = metric is LONG_CLOSURES
     shown = [] if of_days else [row for row in rows if row.day in period]
@@ -186,7 +186,7 @@ def _middle(metric: Metric, spread: Spread) -> str | None:
 
 
 def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
-    """How the median of a period differs from the period's before, or why that can't be said."""
+    """Return how the median differs from the previous period's, or why it can't be compared."""
     words: dict[str, object] = {"n": days, "before": metric.formatted(before.middle)}
     if now.middle is None:
         return ""
@@ -207,7 +207,7 @@ def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
         return _("Same as in the previous %(n)d days.") % words
     words["change"] = signed(changed, metric.decimals)
     ratio = round((found.relative or 0) * 100)
-    if metric.scale != 1 or not ratio:  # a per cent of per cents would confuse
+    if metric.scale != 1 or not ratio:  # a percentage of a percentage would confuse
         return _("%(change)s compared with the previous %(n)d days (%(before)s).") % words
     words["ratio"] = signed(ratio, 0)
     return (
@@ -222,7 +222,7 @@ def _day_line(metric: Metric, day: Day) -> DayLine:
 
 
 def _kinds(counts: Counts) -> str:
-    """`"1 short, 1 with an uncertain date"`: those of a day's sessions that need a word."""
+    """Count the sessions with marks, such as `"1 short, 1 with uncertain date"`."""
     said = [
         (counts.short, _("%(n)d short")),
         (counts.uncertain, _("%(n)d with uncertain date")),
@@ -232,7 +232,7 @@ def _kinds(counts: Counts) -> str:
 
 
 def sessions_by_day(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]:
-    """Sessions, newest first, under the days they belong to."""
+    """Group sessions, newest first, by the day to which they belong."""
     return [
         DayGroup(weekday_and_day(day), [_line(row, now) for row in group])
         for day, group in groupby(rows, key=lambda row: row.day)
@@ -252,9 +252,9 @@ def _line(row: SessionRow, now: datetime) -> Line:
 
 
 def time_span(row: SessionRow) -> str:
-    """From when to when, where it was measured; with the day it began on where that is another.
+    """Return start and end in the session's time zone, with the day if it began on an earlier one.
 
-    Of a session whose date is uncertain only when it arrived: what its device said is no time.
+    For a session of uncertain date, return the time of its arrival.
     """
     if row.date_uncertain:
         return _("arrived %(clock)s") % {"clock": clock(row.received_at, row.zone)}
@@ -264,14 +264,14 @@ def time_span(row: SessionRow) -> str:
     return start if end is None else f"{start} – {clock(end, row.zone)}"  # noqa: RUF001
 
 
-# All of it for a share; steps of one for a count.
+# The full scale for a share; steps of one for a count.
 _LEAST_TOP = {COVERAGE.key: 100, LONG_CLOSURES.key: 4}
 
 
 def ear_axis(values: Sequence[float]) -> tuple[float, float]:
-    """Bottom and top of an axis for EAR: around the values, a tenth at least.
+    """Return bottom and top of an EAR axis: around the values, at least 0.1 high.
 
-    Not from zero: an open eye is near 0.3, and what is of interest are hundredths of it.
+    It does not start at zero: an open eye is near 0.3, and differences of 0.01 matter.
     """
     bottom = math.floor(min(values) * 20 - 0.5) / 20
     return max(bottom, 0), max(*values, bottom + 0.1)
@@ -341,7 +341,7 @@ def _dot(metric: Metric, row: SessionRow, value: float, first: date) -> Dot:
 
 
 def _place(row: SessionRow, first: date) -> float:
-    """Where on the axis: days since `first`, within the day it belongs to, at its time of day."""
+    """Return the position on the axis in days since `first`, within the session's own day."""
     end = None if row.date_uncertain else row.ended_at
     told = [each.astimezone(row.zone) for each in (end, row.placed_at) if each]
     moment = next((each for each in told if each.date() == row.day), told[-1])

@@ -1,4 +1,4 @@
-"""What a reader has to know about a session before its numbers: marks with one line each."""
+"""Marks on a session that a reader should know before reading its values."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from server.dashboard.rows import SessionRow
 
 @dataclass(frozen=True)
 class Mark:
-    """`kind` is its class in the style sheet, `text` what it says, `about` the longer line."""
+    """One mark. `kind` is its CSS class, `text` the label, `about` the explanation."""
 
     kind: str
     text: str
@@ -19,7 +19,7 @@ class Mark:
 
 
 def marks_of(row: SessionRow, now: datetime) -> list[Mark]:
-    """The marks of one session, the most urgent first."""
+    """Return the marks of one session, the most important first."""
     found = [_live(row, now), _uncertain(row), _interrupted(row), _short(row)]
     return [mark for mark in found if mark]
 
@@ -70,7 +70,7 @@ def _short(row: SessionRow) -> Mark | None:
 
 
 def ended_by(row: SessionRow) -> str:
-    """How the session came to its end, in words that fit into a sentence."""
+    """Return why the session ended, as part of a sentence."""
     ways = {
         "button": _("stopped with the button"),
         "command": _("stopped remotely"),

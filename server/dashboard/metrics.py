@@ -1,4 +1,4 @@
-"""What is measured, as people read it: name, unit, one plain line, and why it may be missing."""
+"""The metrics as shown to people: name, unit, explanation, and why a value may be missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from server.common.words import in_words, number
 Text = str | Promise
 Values = Mapping[str, float | None]
 
-# Below these the camera is too slow to time a blink, or to see it at all: the document's rule.
+# Minimum frame rates for timing and for counting blinks, as in the session document.
 FPS_FOR_DURATIONS = 15
 FPS_FOR_COUNTS = 10
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a session.
+    """One value of a session.
 
-    `scale` turns the stored number into the shown one (a share into per cent); `needs` is what must
-    have been there to measure it: a face, 10 frames a second to count, 15 to time. `is_time` shows
-    seconds as hours, minutes and seconds. `is_optional`: older devices don't send it, so it is
-    shown only where it was measured.
+    `scale` converts the stored value to the shown one, such as a share to percent. `needs` is the
+    precondition of measuring it: a face, 10 frames per second to count, 15 to time. `is_time`
+    shows seconds as hours, minutes and seconds. `is_optional` metrics are not sent by older
+    devices and are shown only if measured.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Metric:
     is_optional: bool = False
 
     def formatted(self, value: float | None) -> str | None:
-        """The number in the reader's language, without its unit; `None` stays `None`."""
+        """Format a value in the reader's language, without unit; `None` stays `None`."""
         if value is None:
             return None
         if self.is_time:
@@ -50,7 +50,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Reading:
-    """A metric in one session: `value` as it is shown or, where not measured, the `reason`."""
+    """A metric in one session: the formatted `value`, or the `reason` why it is missing."""
 
     metric: Metric
     value: str | None
@@ -245,13 +245,13 @@ METRICS = (
 
 
 def readings(values: Values, fps: float | None, active: bool) -> list[Reading]:
-    """Every metric of one session, in the order in which they are shown."""
+    """Return all metrics of one session, in display order."""
     shown = (m for m in METRICS if not m.is_optional or values.get(m.key) is not None)
     return [reading(metric, values, fps, active) for metric in shown]
 
 
 def reading(metric: Metric, values: Values, fps: float | None, active: bool) -> Reading:
-    """One metric of one session."""
+    """Return one metric of one session."""
     text = metric.formatted(values.get(metric.key))
     if text is not None:
         return Reading(metric, text, None)
@@ -259,7 +259,7 @@ def reading(metric: Metric, values: Values, fps: float | None, active: bool) -> 
 
 
 def why_missing(metric: Metric, values: Values, fps: float | None, active: bool) -> str | None:
-    """Why `metric` is null, where the rest of the session tells; `None` where it does not."""
+    """Return why `metric` is missing, or `None` if the other values don't show it."""
     if metric.needs != "nothing" and values.get("valid_s") == 0:
         return _("The eyes were not seen.")
     needed = {"counts": FPS_FOR_COUNTS, "durations": FPS_FOR_DURATIONS}.get(metric.needs, 0)
@@ -267,7 +267,7 @@ def why_missing(metric: Metric, values: Values, fps: float | None, active: bool)
         return _(
             "The camera delivered %(fps)s frames per second; at least %(needed)d are needed."
         ) % {
-            "fps": number_format(fps, 1),  # cut off: 14.96 is not the 15 that it needs
+            "fps": number_format(fps, 1),  # truncated: 14.96 is less than the required 15
             "needed": needed,
         }
     if metric.key == "longest_closure_s" and values.get("long_closure_count") == 0:
@@ -278,7 +278,7 @@ def why_missing(metric: Metric, values: Values, fps: float | None, active: bool)
 
 
 def _too_few_blinks(key: str, blinks: float | None) -> str | None:
-    """Medians need something to be the median of."""
+    """Return the reason if a median is missing because there were too few blinks."""
     if key.startswith("blink_duration") and blinks == 0:
         return _("There were no blinks.")
     if key.startswith("inter_blink") and blinks is not None and blinks < 2:

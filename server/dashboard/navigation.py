@@ -1,4 +1,4 @@
-"""Where one can go from every page: the links of `base.html`."""
+"""The main navigation of `base.html`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from server.dashboard.metrics import Text
 
-# What the link says, and the name of its page.
+# Text of the link and name of its URL.
 PLACES: Sequence[tuple[Text, str]] = (
     (gettext_lazy("People"), "dashboard:people"),
     (gettext_lazy("Sharing"), "care:sharing"),
@@ -20,7 +20,7 @@ PLACES: Sequence[tuple[Text, str]] = (
 
 @dataclass(frozen=True)
 class Link:
-    """`here`: the page being looked at is this one, or lies below it."""
+    """A link. `here` is whether the current page is this one or below it."""
 
     text: Text
     address: str
@@ -28,12 +28,12 @@ class Link:
 
 
 def links(path: str) -> list[Link]:
-    """The places, as seen from the page at `path`."""
+    """Return the links for the page at `path`."""
     found = [(text, reverse(name)) for text, name in PLACES]
     return [Link(text, address, _is_here(path, address)) for text, address in found]
 
 
 def _is_here(path: str, address: str) -> bool:
-    if address == "/":  # below it lies everything; people and their sessions are meant
+    if address == "/":  # every path starts with it; it stands for people and sessions
         return path == "/" or path.startswith(("/people/", "/sessions/"))
     return path.startswith(address)

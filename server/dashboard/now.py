@@ -1,4 +1,4 @@
-"""What is going on with a person now: devices, the session under way, what a device was asked."""
+"""A person's live status: devices, running sessions, and the newest command."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from server.devices.models import Command, CommandName, Device
 from server.session_data.commands.ask import outcome
 
 HIGHLIGHTS = (BLINK_RATE, PERCLOS, MEASURED)
-# Of a device that is there, "last seen" is told only when that was a while ago.
+# For a connected device, "last seen" is shown only after this time.
 A_WHILE = timedelta(minutes=3)
-# How long a button's result stays on the page.
+# How long the result of a command stays on the page.
 ASKED_LATELY = timedelta(minutes=3)
-# Seconds between two looks: while something goes on, and else.
+# Seconds between two refreshes: while something is running, and otherwise.
 OFTEN_S, SELDOM_S = 5, 30
 
 
 @dataclass(frozen=True)
 class DeviceState:
-    """A device as its person's carers see it. `may_start`: a button would reach it, and is due."""
+    """A device on the page. `may_start` is whether to show a start button."""
 
     device: Device
     mark: Mark | None
@@ -38,8 +38,8 @@ class DeviceState:
 
 
 @dataclass(frozen=True)
-class UnderWay:
-    """A session under way. `may_stop`: a button would reach the device that measures it."""
+class RunningSession:
+    """A running session. `may_stop` is whether to show a stop button."""
 
     row: SessionRow
     since: str
@@ -50,7 +50,7 @@ class UnderWay:
 
 @dataclass(frozen=True)
 class Asked:
-    """What became of the newest command; `kind` is a notice's, `session` the one it is about."""
+    """The outcome of the newest command. `kind` is the CSS class, `session` the one concerned."""
 
     kind: str
     words: str
@@ -60,15 +60,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Now:
-    """The panel. `version` changes with whatever it says; `every`, in seconds, when to look."""
+    """The live panel."""
 
     devices: Sequence[DeviceState]
-    sessions: Sequence[UnderWay]
+    sessions: Sequence[RunningSession]
     asked: Asked | None
 
     @property
     def version(self) -> str:
-        """A short hash of all of it."""
+        """A short hash that changes with the content."""
         said = [
             *((each.device.pk, each.mark, each.words, each.pending) for each in self.devices),
             *((each.row.id, each.row.heard_at, each.marks) for each in self.sessions),
@@ -80,14 +80,14 @@ class Now:
 
     @property
     def every(self) -> int:
-        """Seconds."""
+        """Seconds until the next refresh."""
         return OFTEN_S if self.sessions or (self.asked and self.asked.waiting) else SELDOM_S
 
 
 def now_of(
     person: Person, given: Collection[Permission], rows: Sequence[SessionRow], now: datetime
 ) -> Now:
-    """What is going on with the person, as far as it is `given`; `rows` are those under way."""
+    """Return the live panel, as far as permissions are `given`; `rows` are the active sessions."""
     if Permission.LIVE not in given:
         return Now((), (), None)
     zone, may_control = person.zone, Permission.CONTROL in given
@@ -102,7 +102,7 @@ def now_of(
 
 
 def device_state(device: Device, now: datetime, may_control: bool = False) -> DeviceState:
-    """What the device and the broker last said of it."""
+    """Return the state of a device, as last reported by the device and the broker."""
     waiting = device.pending_sessions or 0
     pending = ngettext(
         "%(n)d unsent session",
@@ -119,7 +119,7 @@ def device_state(device: Device, now: datetime, may_control: bool = False) -> De
 
 
 def _presence(device: Device) -> Mark | None:
-    if device.is_online is None:  # it has no broker, or never met one
+    if device.is_online is None:  # it uses no broker or never connected to one
         return None
     return (
         Mark("good", _("connected"), "")
@@ -141,9 +141,9 @@ def _seen(device: Device, now: datetime) -> str:
 
 def _under_way(
     row: SessionRow, devices: Sequence[Device], today: date, now: datetime, may_control: bool
-) -> UnderWay:
+) -> RunningSession:
     theirs = {device.pk for device in devices}
-    return UnderWay(
+    return RunningSession(
         row=row,
         since=since_words(row, today),
         marks=marks_of(row, now),
@@ -153,7 +153,7 @@ def _under_way(
 
 
 def since_words(row: SessionRow, today: date) -> str:
-    """`"In a session since 10:15"`, with the day where that is not today."""
+    """Return `"Session running since 10:15"`, with the day unless it is today."""
     words = {"day": day_name(row.day, today), "clock": clock(row.placed_at, row.zone)}
     if row.day == today:
         return _("Session running since %(clock)s") % words
@@ -161,7 +161,7 @@ def since_words(row: SessionRow, today: date) -> str:
 
 
 def _asked(person: Person, zone: tzinfo, now: datetime) -> Asked | None:
-    """The newest command to one of the person's devices, while it is news."""
+    """Return the newest recent command to one of the person's devices."""
     lately = Command.objects.filter(person=person, asked_at__gt=now - ASKED_LATELY)
     command = lately.select_related("device").first()
     if command is None:

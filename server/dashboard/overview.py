@@ -1,4 +1,4 @@
-"""The page of people: for everybody one may see, today at a glance and the last session."""
+"""The overview: today's values and the last session of each visible person."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ SPARK_DAYS = 14
 
 @dataclass(frozen=True)
 class Glance:
-    """One number of today, `None` where today has none; `usual` is the range of most days."""
+    """Today's value of a metric, `None` without one; `usual` is the range of most days."""
 
     metric: Metric
     value: str | None
@@ -32,7 +32,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class Days:
-    """Today at a glance, beside the weeks before."""
+    """Today's values, with the weeks before."""
 
     measured: str | None
     sessions: int
@@ -42,10 +42,10 @@ class Days:
 
 @dataclass(frozen=True)
 class Card:
-    """One person on the page of people.
+    """One person in the overview.
 
-    `past` is `None` for who may not see the history; `live` (words, marks and the session) and
-    `devices` are empty for who may not see what is going on.
+    `past` is `None` without permission to see the history. `live` (text, marks and session) and
+    `devices` are empty without permission to see the live status.
     """
 
     person: Person
@@ -65,10 +65,10 @@ def cards(
     given: Mapping[int, Collection[Permission]],
     now: datetime,
 ) -> list[Card]:
-    """A card for each of `people`, those under way first, then by name; the viewer last."""
+    """Return a card for each of `people`: running sessions first, then by name, the viewer last."""
     past = [each for each in people if Permission.HISTORY in given[each.pk]]
     live = [each for each in people if Permission.LIVE in given[each.pk]]
-    # A day more than needed: it is still yesterday somewhere.
+    # One day more, because in some time zones it is still yesterday.
     rows = read.recent_rows(past, now.date() - timedelta(days=USUAL_DAYS + 1))
     newest, devices = read.newest(people), read.devices_of(live)
     made = []
@@ -99,7 +99,7 @@ def _today(person: Person, now: datetime) -> date:
 
 
 def card_of_days(rows: Sequence[SessionRow], today: date) -> Days:
-    """Today and the weeks before, of the sessions of these weeks."""
+    """Return today's values and the sparkline from the sessions of the last weeks."""
     of_today = [row for row in rows if row.day == today]
     measured = total_of(of_today, "valid_s")
     return Days(
@@ -119,7 +119,7 @@ def glance(
 
 
 def usual_words(metric: Metric, span: Range | None) -> str | None:
-    """`"12.1 to 16.0"`, or `None` where there is too little to say."""
+    """Format a range, such as `"12.1 to 16.0"`; `None` stays `None`."""
     if span is None:
         return None
     return _("%(low)s to %(high)s") % {
@@ -129,7 +129,7 @@ def usual_words(metric: Metric, span: Range | None) -> str | None:
 
 
 def last_words(row: SessionRow, today: date) -> str:
-    """`"Last session today at 10:15, 5 min 0 s"`."""
+    """Return text such as `"Last session today at 10:15, 5 min 0 s"`."""
     words = {"day": day_name(row.placed_day, today), "clock": clock(row.placed_at, row.zone)}
     length = row.values.get("duration_s")
     if row.date_uncertain:

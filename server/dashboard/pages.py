@@ -1,7 +1,7 @@
 """The dashboard's pages, and its buttons that start and stop sessions.
 
-A person whom the viewer may not see is answered 404, like one who does not exist. Every page with
-somebody's data is noted in that person's access log before it is rendered.
+A person whom the viewer may not see gives 404, like one who does not exist. Every view of a
+person's data is recorded in their access log before the page is rendered.
 """
 
 import contextlib
@@ -43,19 +43,19 @@ from server.session_data.models import State
 @require_safe
 @cache_control(public=True, max_age=24 * 3600)
 def favicon(_request: HttpRequest) -> HttpResponse:
-    """What browsers ask for of their own accord, on pages that name no icon."""
+    """Redirect to the icon. Browsers request this path on pages that name no icon."""
     return HttpResponseRedirect(static("dashboard/icon.svg"))
 
 
 @read_page
 def people(request: HttpRequest) -> HttpResponse:
-    """Everybody the viewer may see, today at a glance."""
+    """Show the overview of all people whom the viewer may see."""
     return render(request, "dashboard/people.html", _people(request))
 
 
 @read_page
 def people_live(request: HttpRequest) -> HttpResponse:
-    """The part of that page which keeps itself fresh."""
+    """Return the part of the overview that refreshes itself."""
     return render(request, "dashboard/parts/people.html", _people(request))
 
 
@@ -69,7 +69,7 @@ def _people(request: HttpRequest) -> dict[str, Any]:
 
 @read_page
 def person(request: HttpRequest, username: str) -> HttpResponse:
-    """One person: what is going on now, and their history over a period; each where permitted."""
+    """Show one person's live status and history over a period, each if permitted."""
     viewer, now = viewer_of(request), timezone.now()
     subject, given = _person_seen(viewer, username)
     newest = read.newest([subject])
@@ -95,7 +95,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
 
 
 def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permission]]:
-    """The person and what is given of them; `Http404` where it is nothing that can be looked at."""
+    """Return the person and the viewer's permissions. Raises `Http404` if not visible."""
     people, given = people_seen(viewer)
     for person in people:
         if person.username == username:
@@ -106,7 +106,7 @@ def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permi
 def _past(
     subject: Person, period: history.Period, last: SessionRow | None, cursor: str, now: datetime
 ) -> dict[str, Any]:
-    """What the page shows of the person's history."""
+    """Return the template context of a person's history."""
     back = timedelta(days=max(period.days, USUAL_DAYS))
     rows = read.rows_between(subject, period.first - back, period.last)
     listed = read.listed(subject, period.first, period.last, cursor)
@@ -124,7 +124,7 @@ def _past(
 
 @read_page
 def person_now(request: HttpRequest, username: str) -> HttpResponse:
-    """The part of that page which keeps itself fresh."""
+    """Return the part of a person's page that refreshes itself."""
     viewer, now = viewer_of(request), timezone.now()
     subject = person_for(viewer, username, Permission.LIVE)
     newest = read.newest([subject])
@@ -137,13 +137,13 @@ def person_now(request: HttpRequest, username: str) -> HttpResponse:
 
 @read_page
 def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
-    """One session."""
+    """Show one session."""
     return render(request, "dashboard/session.html", _session(request, session_id))
 
 
 @read_page
 def session_live(request: HttpRequest, session_id: UUID) -> HttpResponse:
-    """The part of that page which keeps itself fresh while the session goes on."""
+    """Return the part of a session's page that refreshes itself while the session runs."""
     return render(request, "dashboard/parts/session.html", _session(request, session_id))
 
 
@@ -159,7 +159,7 @@ def _session(request: HttpRequest, session_id: UUID) -> dict[str, Any]:
         "is_you": found.user == viewer,
         "session": session_page(row, read.document_of(found), now),
         "zone": zone_words(row.zone, row.started_at),
-        # What is shown changes with the revision, and when a device falls silent.
+        # The content changes with the revision and when a device goes offline.
         "version": f"{found.revision}{'-silent' if row.silent_for(now) else ''}",
         "may_stop": row.active
         and not row.silent_for(now)
@@ -181,9 +181,9 @@ def start(request: HttpRequest, username: str, device_id: UUID) -> HttpResponse:
 
 @action
 def stop(request: HttpRequest, username: str, session_id: UUID) -> HttpResponse:
-    """Ask the device that measures the person's session to end it.
+    """Ask the device that measures the person's session to stop it.
 
-    A session that is over, or that no device measures any more, stays as it is: the page says so.
+    Sessions that are over, or that no device measures any more, stay as they are.
     """
     viewer = viewer_of(request)
     session = session_to_stop(viewer, session_id)
@@ -196,7 +196,7 @@ def stop(request: HttpRequest, username: str, session_id: UUID) -> HttpResponse:
 
 
 def _asked(viewer: Person, device: Device, name: CommandName, session_id: UUID) -> HttpResponse:
-    # What fails is on record, and the panel shows the record.
+    # Failures are stored with the command, and the panel shows them.
     with contextlib.suppress(BrokerAwayError, NotConnectedError):
         ask(viewer, device, name, session_id)
     return _back(device.person)

@@ -1,4 +1,4 @@
-"""What the pages ask of the database: few queries, their number fixed, no documents in lists."""
+"""The pages' database queries: a small, fixed number, and no documents in lists."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,15 +20,15 @@ from server.session_data.models import METRICS, OVER, SessionData, State
 from server.session_data.serializers import validated
 from server.session_data.told import quality_of
 
-# A page of the list of sessions.
+# Sessions per page of the list.
 PAGE = 25
-# Sessions under way that a page shows of a person.
+# Running sessions shown per person.
 MOST_LIVE = 3
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A page of sessions, newest first; `older` and `newer` are cursors, `None` at either end."""
+    """A page of sessions, newest first. `older` and `newer` are cursors, `None` at either end."""
 
     rows: Sequence[SessionRow]
     newer: str | None
@@ -36,14 +36,14 @@ class Listed:
 
 
 def rows_between(person: Person, first: date, last: date) -> list[SessionRow]:
-    """A person's sessions of these local days that are over, newest first."""
+    """Return a person's finished sessions of these local days, newest first."""
     found = sessions_of(person).filter(_within(first, last), state__in=OVER)
     rows = found.order_by("-placed_at", "-id").values(*COLUMNS)
     return [_row(values, person.timezone) for values in rows]
 
 
 def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
-    """A page of them. A cursor that can't be read counts as none."""
+    """Return one page of these sessions. An invalid cursor counts as none."""
     try:
         place = Cursor.read(cursor) if cursor else None
     except ValueError:
@@ -60,7 +60,7 @@ Rows = dict[int, list[SessionRow]]
 
 
 def recent_rows(people: Iterable[Person], since: date) -> Rows:
-    """Everybody's sessions since a day that are over, by the person's key: one query."""
+    """Return people's finished sessions since a day, by the person's key, with one query."""
     people = list(people)
     mine = {"user__in": [person.pk for person in people], "local_day__gte": since}
     return _by_person(people, SessionData.objects.filter(**mine, state__in=OVER))
@@ -68,16 +68,17 @@ def recent_rows(people: Iterable[Person], since: date) -> Rows:
 
 @dataclass(frozen=True)
 class Newest:
-    """Of each person, by key: the newest session that is over, and those under way."""
+    """The newest finished session and the running sessions of each person, by key."""
 
     over: Mapping[int, SessionRow]
     live: Mapping[int, Sequence[SessionRow]]
 
 
 def newest(people: Iterable[Person]) -> Newest:
-    """Two queries, with a few index look-ups for each person.
+    """Return the newest sessions, with two queries and a few index look-ups per person.
 
-    Of those under way the `MOST_LIVE` newest: one that a device never ended is under way for ever.
+    Only the `MOST_LIVE` newest running sessions are included: a session that a device never ended
+    stays active forever.
     """
     people = list(people)
     wanted = [
@@ -100,7 +101,7 @@ def newest(people: Iterable[Person]) -> Newest:
 
 
 def _nth(state: State, n: int) -> Subquery:
-    """The key of a person's newest session in that state but `n`."""
+    """Select the key of a person's n-th newest session in a state, from 0."""
     mine = SessionData.objects.filter(user=OuterRef("pk"), state=state)
     return Subquery(mine.order_by("-placed_at", "-id").values("pk")[n : n + 1])
 
@@ -114,7 +115,7 @@ def _by_person(people: Iterable[Person], sessions: QuerySet[SessionData]) -> Row
 
 
 def devices_of(people: Iterable[Person]) -> dict[int, list[Device]]:
-    """Everybody's devices that are not revoked, by the person's key: one query."""
+    """Return people's devices that are not revoked, by the person's key, with one query."""
     found: dict[int, list[Device]] = defaultdict(list)
     for device in Device.objects.filter(person__in=list(people), revoked_at=None):
         found[device.person_id].append(device)
@@ -122,19 +123,19 @@ def devices_of(people: Iterable[Person]) -> dict[int, list[Device]]:
 
 
 def session_for(viewer: Person, session_id: UUID) -> SessionData | None:
-    """One session with its document and its person, if the viewer may see that person."""
+    """Return a session with its document and person, or `None` if the viewer may not see it."""
     sessions = readable_by(viewer)
     return sessions.select_related("user", "device").filter(pk=session_id).first()
 
 
 def row_of(session: SessionData) -> SessionRow:
-    """A session that was read whole, as a row."""
+    """Convert a model instance to a row."""
     values = {name: getattr(session, name) for name in COLUMNS if "__" not in name}
     return _row(values, session.user.timezone)
 
 
 def document_of(session: SessionData) -> Mapping[str, Any]:
-    """The parts of its document that this server understands: a newer agent may send others."""
+    """Return the known parts of a session's document; a newer agent may send others."""
     document = session.document
     try:
         return {**validated(document), "quality": quality_of(document)}

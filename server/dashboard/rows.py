@@ -1,4 +1,4 @@
-"""One session as the pages use it: its columns, without the document."""
+"""One session as the pages use it: its columns without the document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,17 +7,17 @@ from uuid import UUID
 
 from server.session_data.summary.statistics import is_short
 
-# A session under way is heard of every few seconds; after this long its device is called silent.
+# A running session is updated every few seconds; after this time, its device counts as silent.
 SILENT_AFTER = timedelta(seconds=90)
 
 
 @dataclass(frozen=True)
 class SessionRow:
-    """`day` is the local day it belongs to, in `zone`; `heard_at`, when it was last heard of.
+    """One session.
 
-    `placed_at` is its start or, where the date is uncertain, when it arrived.
-
-    `values` holds the metrics by their names in the session document, `None` where not measured.
+    `day` is its local day in `zone`; `heard_at` is the time of its last update. `placed_at` is its
+    start or, for an uncertain date, its arrival. `values` has the metrics by their names in the
+    session document, `None` if not measured.
     """
 
     id: UUID
@@ -37,20 +37,20 @@ class SessionRow:
 
     @property
     def active(self) -> bool:
-        """Whether it is still going on, as far as the server has heard."""
+        """Whether the session is running, as far as the server knows."""
         return self.state == "active"
 
     @property
     def placed_day(self) -> date:
-        """The local day of `placed_at`: not `day`, where it went on over midnight."""
+        """The local day of `placed_at`; differs from `day` for a session over midnight."""
         return self.placed_at.astimezone(self.zone).date()
 
     @property
     def short(self) -> bool:
-        """Whether too little was measured (yet) for a rate to mean something."""
+        """Whether the measured time is too short for a meaningful rate."""
         return is_short(self)
 
     def silent_for(self, now: datetime) -> timedelta | None:
-        """How long nothing was heard of a session under way; `None` while that is no wonder."""
+        """Return how long a running session had no update; `None` if that is normal."""
         quiet = now - self.heard_at
         return quiet if self.active and quiet > SILENT_AFTER else None

@@ -1,4 +1,4 @@
-"""One session's page: what was measured, its minutes and its blinks."""
+"""One session's page: its values, minutes and blinks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,14 +37,14 @@ from server.dashboard.metrics import (
 )
 from server.dashboard.rows import SessionRow
 
-# A minute seen for less than this is drawn pale: its count is of a part of a minute.
+# A minute with less measured time is drawn pale, because its count covers only part of it.
 WHOLE_MINUTE_S = 45
 HIGHLIGHTS = (BLINK_RATE, PERCLOS, EAR, MEASURED)
 
 
 @dataclass(frozen=True)
 class Minute:
-    """A line of the table of minutes. `None` was not measured; `why` says why, where known."""
+    """A row of the table of minutes. `None` means not measured; `why` is the reason if known."""
 
     number: int
     clock: str
@@ -57,7 +57,7 @@ class Minute:
 
 @dataclass(frozen=True)
 class SessionPage:
-    """Everything on a session's page."""
+    """The content of a session's page."""
 
     row: SessionRow
     day: str
@@ -78,7 +78,7 @@ class SessionPage:
 
 
 def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) -> SessionPage:
-    """The page of one session, from its row and its document."""
+    """Return the page of one session, from its row and its document."""
     measured = document.get("minutes") or []
     minutes = whole_minutes(measured)
     return SessionPage(
@@ -102,7 +102,7 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
 
 
 def remarks(quality: Sequence[str]) -> list[str]:
-    """What the device itself said against its numbers; marks say the rest of what it knows."""
+    """Return the texts of the document's quality flags; marks cover the others."""
     known = {
         "low_coverage": _("The eyes were visible for less than 70 % of the session."),
         "low_frame_rate": _(
@@ -129,7 +129,7 @@ def remarks(quality: Sequence[str]) -> list[str]:
 
 
 def whole_minutes(minutes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | None]:
-    """The minutes by their number from 0 on; `None` for a minute the document leaves out."""
+    """Return the minutes in order from 0; `None` for minutes missing in the document."""
     by_number = {int(each["minute"]): each for each in minutes}
     return [by_number.get(number) for number in range(max(by_number, default=-1) + 1)]
 
@@ -142,7 +142,7 @@ def _state(row: SessionRow) -> str:
 
 
 def _origin(row: SessionRow, document: Mapping[str, Any]) -> str:
-    """Which camera and programme measured it, as far as the document tells."""
+    """Return the camera and agent that measured the session, as far as known."""
     camera, agent = document.get("camera") or {}, document.get("agent") or {}
     parts = []
     if camera.get("width") and camera.get("height"):

@@ -1,4 +1,4 @@
-"""The addresses of the dashboard."""
+"""URLs of the dashboard."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path

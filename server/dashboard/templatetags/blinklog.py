@@ -1,4 +1,4 @@
-"""What templates ask for themselves: where one can go, and the figures' small words."""
+"""Template tags of the pages: the main navigation."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def places(context: dict[str, Any]) -> list[Link]:
-    """The links of the navigation; none for who is not logged in, or where there is no request."""
+    """Return the links of the navigation; none without a request or a logged-in user."""
     request = context.get("request")
     user = getattr(request, "user", None)
     return links(request.path) if request and user and user.is_authenticated else []
