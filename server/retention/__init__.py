@@ -1,5 +1,5 @@
-"""A person's own data: how long it is kept, how to take it away, how to delete it.
+"""A person's own data: retention, export and deletion.
 
-Imports `alerts` and what is below it. Begin with deletion.py, then tidying.py. Its app label is
-`keeping`, after the tables.
+Imports `alerts` and the rooms below it. Begin with deletion.py, then tidying.py. The app label is
+`keeping`, as in the names of the tables.
 """

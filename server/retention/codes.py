@@ -1,4 +1,4 @@
-"""What need not be kept: used and expired codes, and wrong guesses that no longer count."""
+"""Delete used and expired codes, and failed logins that no longer count."""
 
 from datetime import datetime, timedelta
 
@@ -9,12 +9,12 @@ from server.care.guesses import WINDOW
 from server.care.models import Activation, Invitation, LoginFailure
 from server.devices.models import ClaimCode
 
-# Long enough to answer "what became of the code I gave you?"
+# Long enough to answer questions about a code that was handed out.
 KEPT = timedelta(days=30)
 
 
 def tidy(now: datetime) -> dict[str, int]:
-    """Forget them; how many of each."""
+    """Delete them and return how many of each kind."""
     over = Q(used_at__lt=now - KEPT) | Q(expires_at__lt=now - KEPT)
     begun = TOTPDevice.objects.filter(confirmed=False, created_at__lt=now - timedelta(days=1))
     return {

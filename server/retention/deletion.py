@@ -1,8 +1,8 @@
-"""Deletion that deletes: sessions with all that was made of them, or everything about a person.
+"""Permanent deletion of sessions with all derived data, or of everything about a person.
 
-In batches, each a transaction of its own: none keeps others from writing for long, and what is
-interrupted half-way is gone on with by asking again. Ids stay behind as tombstones, because devices
-send again what they don't know to be there.
+It works in batches, each in its own transaction, so that no batch blocks other writers for long.
+After an interruption, repeat the request. Ids stay behind as tombstones, because devices send
+unacknowledged sessions again.
 """
 
 from collections.abc import Collection, Iterator
@@ -27,14 +27,14 @@ BATCH = 200
 
 @dataclass(frozen=True)
 class Scope:
-    """Which of a person's sessions: one, those of some local days, or all."""
+    """A selection of a person's sessions: one, those of some local days, or all."""
 
     session_id: UUID | None = None
     first: date | None = None
     last: date | None = None
 
     def sessions(self, person: Person) -> QuerySet[SessionData]:
-        """Those of the person's that are meant."""
+        """Return the person's selected sessions."""
         wanted = Q(user=person)
         if self.session_id is not None:
             wanted &= Q(pk=self.session_id)
@@ -54,7 +54,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much of what there is, or was deleted."""
+    """Numbers of stored or deleted items."""
 
     sessions: int = 0
     alerts: int = 0
@@ -66,7 +66,7 @@ class Amounts:
 
 
 def amounts(person: Person) -> Amounts:
-    """All that there is about a person."""
+    """Count everything stored about a person."""
     return Amounts(
         sessions=SessionData.objects.filter(user=person).count(),
         alerts=Alert.objects.filter(Q(person=person) | Q(receiver=person)).count(),
@@ -79,37 +79,39 @@ def amounts(person: Person) -> Amounts:
 
 
 def delete_sessions(person: Person, scope: Scope, *, by: Person | None) -> Amounts:
-    """Delete what the scope means, and say in the audit log how much that was."""
+    """Delete the selected sessions and record the amounts in the audit log."""
     done = sum_of(delete_from(scope.sessions(person), person))
-    detail = f"{scope}: {done.sessions} sessions, {done.alerts} alerts, {done.dead_letters} letters"
+    detail = f"{scope}: {done.sessions} sessions, {done.alerts} alerts"
+    detail += f", {done.dead_letters} rejected documents"
     note(by, AuditEvent.DELETED, person, detail)
     return done
 
 
 def delete_from(sessions: QuerySet[SessionData], person: Person) -> Iterator[Amounts]:
-    """Delete these sessions of one person batch by batch; what each batch was."""
+    """Delete these sessions of one person in batches; yield the amounts of each batch."""
     while batch := list(sessions.order_by("placed_at", "pk").values_list("pk", flat=True)[:BATCH]):
         yield delete_batch(batch, person)
 
 
 def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
-    """These sessions, and what was made of them, at once or not at all."""
+    """Delete these sessions and all data derived from them, in one transaction."""
     with transaction.atomic():
         bury(batch)
         alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
         letters = _delete_letters(person, set(batch))
-        UsualRange.objects.filter(person=person).delete()  # made of them; made anew of the rest
+        UsualRange.objects.filter(
+            person=person
+        ).delete()  # derived from them; recomputed from the rest
         AccessLog.objects.filter(session_id__in=batch).update(session_id=None)
         sessions, _ = SessionData.objects.filter(pk__in=batch).delete()
     return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)
 
 
 def delete_account(person: Person, by: Person | None) -> Amounts:
-    """Everything about a person, and the person. The audit log keeps that it was done: `by` that
-    person, or `None` for who runs the server.
+    """Delete a person and everything about them. The audit log keeps a record.
 
-    Their devices are shut out first: raises `BrokerError` where the broker could not be told; then
-    nothing else was deleted.
+    `by` is that person, or `None` for an operator on the command line. The devices are revoked
+    first. Raises `BrokerError` if the broker can't be reached; then nothing else was deleted.
     """
     there = amounts(person)
     for device in Device.objects.filter(person=person):
@@ -125,7 +127,7 @@ def delete_account(person: Person, by: Person | None) -> Amounts:
 
 
 def sum_of(parts: Iterator[Amounts]) -> Amounts:
-    """All batches together."""
+    """Return the total of all batches."""
     sessions = alerts = letters = 0
     for part in parts:
         sessions += part.sessions
@@ -135,12 +137,12 @@ def sum_of(parts: Iterator[Amounts]) -> Amounts:
 
 
 def letters_of(person: Person) -> QuerySet[DeadLetter]:
-    """The refused documents that are about the person, whosever their device is by now."""
+    """Return the rejected documents about the person, even if the device has a new owner."""
     return DeadLetter.objects.filter(person=person)
 
 
 def _delete_letters(person: Person, sessions: Collection[UUID]) -> int:
-    """Refused documents about these sessions: few are kept of each device."""
+    """Delete rejected documents about these sessions. Only a few are kept per device."""
     about = [
         pk
         for pk, payload in letters_of(person).values_list("pk", "payload")

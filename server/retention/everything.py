@@ -1,6 +1,6 @@
-"""Everything about a person in one zip, for that person: streamed, so that years need no memory.
+"""Export of everything about a person in one zip, streamed to keep memory use constant.
 
-What each file is stands in README.txt. Documents are as their device sent them; tables are CSV.
+The zip's README.txt describes each file. Documents are as sent by the device; tables are CSV.
 """
 
 import json
@@ -26,28 +26,28 @@ from server.session_data.models import SessionData
 CHUNK = 100
 
 README = """\
-Everything that this Blinklog server keeps about {name}, {when}.
+Everything that this Blinklog server stores about {name}, {when}.
 
-person.json              the account, and how its owner is told of alerts
-sessions.csv             a line for each session that is over; an empty cell was not measured
-sessions/<id>.json       each session's document, as its device sent it
-links.csv                who may see whom, now and in the past
-devices.csv              devices, and when each was last heard of
-tokens.csv               which apps were let in (the tokens themselves are not kept)
+person.json              the account, and its notification settings
+sessions.csv             a row for each finished session; an empty cell means not measured
+sessions/<id>.json       each session's document, as sent by the device
+links.csv                current and past sharing
+devices.csv              devices, and when each was last seen
+tokens.csv               apps that were given access (the tokens themselves are not stored)
 rules.csv                alert rules that this person made, or that are about them
-alerts.csv               what rules found about this person
+alerts.csv               alerts about this person
 commands.csv             who asked a device to start or stop
-looks.csv                who looked at this person's data, and when
-looked.csv               at whose data this person looked, and when
-audit.csv                log-ins, sharing, devices, exports and deletions
-refused/<n>.json         documents that could not be accepted, and why
+looks.csv                who viewed this person's data, and when
+looked.csv               whose data this person viewed, and when
+audit.csv                logins, sharing, devices, exports and deletions
+refused/<n>.json         rejected documents, and why
 
 Times are UTC. The document's keys are described in docs/session-document.md.
 """
 
 
 class _Pipe:
-    """What the zip writes into, and the answer takes out of."""
+    """A buffer between the zip writer and the response."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -57,7 +57,7 @@ class _Pipe:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing: writes are not buffered elsewhere."""
 
     def take(self) -> bytes:
         taken = b"".join(self._parts)
@@ -66,7 +66,7 @@ class _Pipe:
 
 
 def everything(person: Person) -> Iterator[bytes]:
-    """The zip, piece by piece; the central directory at its end says that it is whole."""
+    """Yield the zip in pieces. The central directory at its end shows that it is complete."""
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
         for name, parts in files(person):
@@ -79,7 +79,7 @@ def everything(person: Person) -> Iterator[bytes]:
 
 
 def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
-    """Each file's name, and its text in parts."""
+    """Yield each file's name and its text in parts."""
     when = instant_text(timezone.now())
     yield "README.txt", [README.format(name=person.username, when=when)]
     yield "person.json", [json.dumps(_account(person), indent=1)]
@@ -158,7 +158,7 @@ def _links(person: Person) -> Iterator[dict[str, Any]]:
 
 
 def _documents(person: Person) -> Iterator[tuple[Any, str]]:
-    """Every session, a few at a time along the index; those that come meanwhile may be missing."""
+    """Yield all sessions in chunks along an index. May miss sessions that arrive meanwhile."""
     place: tuple[datetime, Any] | None = None
     while True:
         rows = SessionData.objects.filter(user=person)
@@ -176,7 +176,7 @@ def _documents(person: Person) -> Iterator[tuple[Any, str]]:
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """A line of names, and one for each row."""
+    """Yield a CSV header and a line for each row."""
     yield line([name.removesuffix("__username") for name in columns])
     for row in rows:
         yield line([_plain(row[name]) for name in columns])

@@ -1,4 +1,4 @@
-"""How long one's sessions are kept, and which of them are to be deleted."""
+"""Forms for the retention time and for the days to delete."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from server.retention.models import Retention
 
 
 class RetentionForm(forms.Form):
-    """A number of days, or for ever."""
+    """The retention time in days; empty means forever."""
 
     days = forms.IntegerField(
         label=gettext_lazy("Days"),
@@ -23,7 +23,7 @@ class RetentionForm(forms.Form):
 
 
 class RangeForm(forms.Form):
-    """Local days, both included."""
+    """A range of local days, both included."""
 
     first = forms.DateField(
         label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"})
@@ -31,7 +31,7 @@ class RangeForm(forms.Form):
     last = forms.DateField(label=gettext_lazy("To"), widget=forms.DateInput(attrs={"type": "date"}))
 
     def clean(self) -> dict[str, Any]:
-        """In their order."""
+        """Check the order of the days."""
         data = super().clean() or {}
         first, last = data.get("first"), data.get("last")
         if first and last and first > last:

@@ -1,4 +1,4 @@
-"""How long a person's sessions are kept."""
+"""The retention time of a person's sessions."""
 
 from django.conf import settings
 from django.db import models
@@ -8,16 +8,16 @@ PERSON = settings.AUTH_USER_MODEL
 
 
 class Retention(models.Model):
-    """For how many days a person's sessions are kept; null is for ever.
+    """For how many days a person's sessions are kept; null means forever.
 
-    Without a row the setting `RETENTION_DAYS` holds.
+    Without a row, the setting `RETENTION_DAYS` applies.
     """
 
-    LEAST = 7  # the dashboard's shortest view; what waits on a device offline must have time
+    LEAST = 7  # the dashboard's shortest view; offline devices need time to deliver
 
     person = models.OneToOneField(PERSON, models.CASCADE, related_name="retention")
     days = models.PositiveIntegerField(null=True, blank=True)
     changed_at = models.DateTimeField(default=now)
 
     def __str__(self) -> str:
-        return f"{self.person}: {self.days or 'for ever'}"
+        return f"{self.person}: {self.days or 'forever'}"

@@ -1,7 +1,7 @@
-"""One's own data: how long it is kept, all of it to take away, and deleting it.
+"""The pages of a person's own data: retention, export and deletion.
 
-Only one's own: nobody deletes or takes away everything of somebody else here. Before anything is
-deleted the page says how much it is and offers the export; the password is asked for once more.
+Users can only export and delete their own data here. Before a deletion, the page shows the amounts,
+offers the export and asks for the password again.
 """
 
 from uuid import UUID
@@ -30,29 +30,29 @@ from server.retention.tidying import days_kept
 
 @form_page
 def data(request: HttpRequest) -> HttpResponse:
-    """How much there is, how long it is kept, and what can be done with it."""
+    """Show the stored amounts and the retention time, and save the latter."""
     person = viewer_of(request)
     kept = days_kept(person)
     form = RetentionForm(request.POST or None, initial={"days": kept})
     if request.method == "POST" and form.is_valid():
-        _keep_for(person, form.cleaned_data["days"])
+        _save_retention(person, form.cleaned_data["days"])
         messages.success(request, _("Saved."))
         return redirect("retention:data")
     context = {"form": form, "ranges": RangeForm(), "there": amounts(person), "kept": kept}
     return render(request, "retention/data.html", context, status=400 if form.errors else 200)
 
 
-def _keep_for(person: Person, days: int | None) -> None:
+def _save_retention(person: Person, days: int | None) -> None:
     Retention.objects.update_or_create(
         person=person, defaults={"days": days, "changed_at": timezone.now()}
     )
-    detail = f"{days} days" if days else "for ever"
+    detail = f"{days} days" if days else "forever"
     note(person, AuditEvent.RETENTION_CHANGED, person, detail)
 
 
-@action  # type: ignore[arg-type] # a stream is an answer too
+@action  # type: ignore[arg-type] # a streaming response is a response too
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """Everything, as a zip."""
+    """Return everything as a zip file."""
     person = viewer_of(request)
     note(person, AuditEvent.EXPORTED, person, "everything")
     response = StreamingHttpResponse(everything(person), content_type="application/zip")
@@ -63,7 +63,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 
 @form_page
 def delete_range(request: HttpRequest) -> HttpResponse:
-    """The sessions of some days; without any, the page on which to choose them."""
+    """Delete the sessions of some days; without valid days, show the form to choose them."""
     form = RangeForm(request.GET)
     if not form.is_valid():
         context = {"ranges": form, "there": amounts(viewer_of(request))}
@@ -73,7 +73,7 @@ def delete_range(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def delete_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
-    """One session of one's own."""
+    """Delete one of the user's own sessions."""
     scope = Scope(session_id=session_id)
     if not scope.sessions(viewer_of(request)).exists():
         raise Http404
@@ -94,17 +94,19 @@ def _delete(request: HttpRequest, scope: Scope) -> HttpResponse:
 
 @form_page
 def delete_everything(request: HttpRequest) -> HttpResponse:
-    """The account, and all there is about its owner."""
+    """Delete the account and everything about its owner."""
     person = viewer_of(request)
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         try:
-            account = Person.objects.get(pk=person.pk)  # not the request's, which stands in for it
+            account = Person.objects.get(
+                pk=person.pk
+            )  # the real instance, not the request's lazy object
             done = delete_account(account, by=account)
         except (BrokerError, ImproperlyConfigured):
             form.add_error(None, _("The devices could not be blocked. Try again later."))
         else:
-            request.session.flush()  # not `logout`: there is nobody left to log out
+            request.session.flush()  # not `logout`, because the user no longer exists
             request.user = AnonymousUser()
             return render(request, "retention/gone.html", {"done": done})
     context = {"form": form, "there": amounts(person)}

@@ -1,8 +1,8 @@
-"""`blink-server tidy`: what nobody wants kept any longer goes, in bounded steps.
+"""`blink-server tidy`: delete expired data, in bounded steps.
 
-Sessions and refused documents beyond their person's time, alerts and notices that are long over,
-codes and guesses that no longer count. Cheap when there is nothing to do: a timer may run it as
-often as it likes.
+It deletes sessions and rejected documents past their person's retention time, old alerts and
+notifications, and expired codes and failed logins. It is cheap with nothing to do, so a timer may
+run it at any rate.
 """
 
 from collections import defaultdict
@@ -26,17 +26,17 @@ from server.retention.deletion import BATCH, delete_batch
 from server.retention.models import Retention
 from server.session_data.models import SessionData
 
-# In one run: a first one over years of sessions is spread over several.
+# Per run, so that a first cleanup of years of sessions is spread over several runs.
 MOST_SESSIONS = 10_000
 ALERTS_KEPT = timedelta(days=365)
 
-# Whose sessions are kept for how many days: people by their keys.
+# Retention time in days, and the people it applies to by their keys.
 ByDays = dict[int, dict[int, Person]]
 
 
 @dataclass(frozen=True)
 class Tidied:
-    """What was deleted. `more`: there is still some, for the next run."""
+    """What was deleted. `more` means that the next run has more to delete."""
 
     sessions: int
     others: dict[str, int]
@@ -44,7 +44,7 @@ class Tidied:
 
 
 def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
-    """One run; the sessions that were deleted are in the audit log of whom they were about."""
+    """Run once. Deleted sessions are recorded in the audit log of the person concerned."""
     now = now or timezone.now()
     by_days = _people_by_days()
     sessions = tidy_sessions(now, most, by_days)
@@ -63,8 +63,10 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
 
 
 def tidy_sessions(now: datetime, most: int, by_days: ByDays) -> int:
-    """Delete sessions older than their person wants them: by when they were measured, or, where
-    that is not known, received. How many."""
+    """Delete sessions past their person's retention time and return how many.
+
+    The age counts from the measurement or, for an uncertain date, from the arrival.
+    """
     done = 0
     for days, people in by_days.items():
         old = SessionData.objects.filter(
@@ -79,9 +81,9 @@ def tidy_sessions(now: datetime, most: int, by_days: ByDays) -> int:
 
 
 def tidy_letters(now: datetime, by_days: ByDays) -> int:
-    """Delete documents that were refused longer ago than their person wants sessions kept.
+    """Delete rejected documents past their person's retention time and return how many.
 
-    Nobody's are kept as long as is usual here. How many.
+    For documents without a person, the setting `RETENTION_DAYS` applies.
     """
     whose = [(days, Q(person__in=people)) for days, people in by_days.items()]
     if settings.RETENTION_DAYS:
@@ -93,7 +95,7 @@ def tidy_letters(now: datetime, by_days: ByDays) -> int:
 
 
 def _people_by_days() -> ByDays:
-    """Whose sessions are kept for how many days; who keeps them for ever is not among them."""
+    """Return people by retention time, without those who keep their sessions forever."""
     chosen = {each.person_id: each.days for each in Retention.objects.all()}
     usual = settings.RETENTION_DAYS or None
     people = Person.objects.all() if usual else Person.objects.filter(pk__in=chosen)
@@ -106,7 +108,7 @@ def _people_by_days() -> ByDays:
 
 
 def _delete(rows: list[tuple[int, UUID]], people: dict[int, Person], days: int) -> int:
-    """A batch, person by person."""
+    """Delete one batch, person by person."""
     of_person: dict[int, list[UUID]] = defaultdict(list)
     for user, pk in rows:
         of_person[user].append(pk)
@@ -118,6 +120,6 @@ def _delete(rows: list[tuple[int, UUID]], people: dict[int, Person], days: int) 
 
 
 def days_kept(person: Person) -> int | None:
-    """For how many days a person's sessions are kept; `None` is for ever."""
+    """Return a person's retention time in days; `None` means forever."""
     own = Retention.objects.filter(person=person).first()
     return own.days if own else (settings.RETENTION_DAYS or None)

@@ -86,7 +86,7 @@ def test_a_session_is_deleted_with_what_was_made_of_it_after_the_page_said_so(wo
     assert gone not in DeadLetter.objects.get().payload
     assert AccessLog.objects.filter(viewer=world.carl).count() == 2  # who looked stays
     assert not AccessLog.objects.filter(session_id=gone).exists()
-    assert deletions() == ["one session: 1 sessions, 1 alerts, 1 letters"]
+    assert deletions() == ["one session: 1 sessions, 1 alerts, 1 rejected documents"]
 
 
 def test_a_device_that_sends_a_deleted_session_again_does_not_bring_it_back(world, anna, api):
@@ -127,7 +127,7 @@ def test_what_is_deleted_in_the_admin_site_does_not_come_back_either(world, how)
     for document in documents:
         again = document | {"revision": document["revision"] + 1}
         assert accept_session(world.device, again).outcome == "stale"
-    assert deletions() == ["one session: 1 sessions, 0 alerts, 0 letters"] * 2
+    assert deletions() == ["one session: 1 sessions, 0 alerts, 0 rejected documents"] * 2
     assert {each.subject for each in AuditEntry.objects.filter(event="deleted")} == {world.anna}
 
 

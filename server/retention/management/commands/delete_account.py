@@ -9,14 +9,16 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Delete a person's account with everything about them, for good."""
+    """Permanently delete a person's account and everything about them."""
 
-    help = "Delete a person's account with everything about them, for good."
+    help = "Permanently delete a person's account and everything about them."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument("name", metavar="NAME")
-        parser.add_argument("--for-good", action="store_true", help="without it nothing is deleted")
+        parser.add_argument(
+            "--for-good", action="store_true", help="required: without it nothing is deleted"
+        )
 
     def run(self, options: Options) -> None:
         """Run the command."""
@@ -34,6 +36,6 @@ class Command(ServerCommand):
             delete_account(person, by=None)
         except (BrokerError, ImproperlyConfigured) as error:
             raise CommandError(
-                f"the broker could not be told; nothing was deleted: {error}"
+                f"the broker can't be reached; nothing was deleted: {error}"
             ) from error
         self.say(f"deleted {options.name}: {found}")

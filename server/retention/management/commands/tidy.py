@@ -6,14 +6,14 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Delete what nobody wants kept any longer: by each person's retention, and used codes."""
+    """Delete expired data: sessions past their retention time, old alerts, used codes."""
 
-    help = "Delete what nobody wants kept any longer: by each person's retention, and used codes."
+    help = "Delete expired data: sessions past their retention time, old alerts, used codes."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument(
-            "--quiet", action="store_true", help="say nothing if nothing was deleted"
+            "--quiet", action="store_true", help="print nothing if nothing was deleted"
         )
         parser.add_argument("--json", action="store_true")
 
@@ -26,6 +26,6 @@ class Command(ServerCommand):
         if options.quiet and not done.sessions and not others:
             return
         parts = [f"{done.sessions} sessions", *(f"{n} {name}" for name, n in others.items())]
-        more = "; there is more, for the next run" if done.more else ""
+        more = "; the next run has more to delete" if done.more else ""
         told = {"sessions": done.sessions, **done.others, "more": done.more}
         self.tell(options, told, f"deleted {', '.join(parts)}{more}")
