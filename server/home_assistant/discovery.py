@@ -1,8 +1,8 @@
-"""What Home Assistant is told: topics and messages, by its MQTT discovery. Pure.
+"""Topics and messages of Home Assistant's MQTT discovery. Pure.
 
 One message describes a whole device (Home Assistant 2024.11 and newer). All its entities read one
-state, an object whose keys the templates name; what was not measured is null there, which a
-template turns into "None", and Home Assistant into "unknown".
+state, an object whose keys the templates name. Missing values are null: the template renders them
+as "None", which Home Assistant shows as "unknown".
 """
 
 from typing import Any
@@ -19,17 +19,17 @@ ONLINE, OFFLINE = "online", "offline"
 
 
 def config_topic(device: UUID) -> str:
-    """Where Home Assistant looks for devices."""
+    """Return the topic in which Home Assistant looks for a device."""
     return f"homeassistant/device/blinklog-{device}/config"
 
 
 def home_topic(device: UUID, kind: str) -> str:
-    """`state` or `availability`."""
+    """Return the topic of a kind: `state` or `availability`."""
     return f"blinklog/1/home/{device}/{kind}"
 
 
 def topics(device: UUID) -> list[str]:
-    """All that is retained of a device, what announces it first."""
+    """Return all topics with retained messages of a device, its announcement first."""
     return [
         config_topic(device),
         home_topic(device, "availability"),
@@ -38,7 +38,7 @@ def topics(device: UUID) -> list[str]:
 
 
 def description(device: Device, version: str, page: str) -> Json:
-    """A device and its entities, in the active language. `page`: where people reach us."""
+    """Describe a device and its entities, in the active language. `page` is our public URL."""
     name = f"blinklog-{device.pk}"
     origin = {"name": "Blinklog", "sw_version": version}
     return {
@@ -65,7 +65,7 @@ def description(device: Device, version: str, page: str) -> Json:
 
 
 def _entities(device: Device) -> dict[str, Json]:
-    """By their keys in the state. The last numbers stay readable while the device is away."""
+    """Return entities by their key in the state. Values stay readable while a device is offline."""
     number = {"platform": "sensor", "state_class": "measurement"}
     available = {
         "availability_topic": home_topic(device.pk, "availability"),

@@ -1,14 +1,14 @@
-"""Which devices are shown in Home Assistant."""
+"""The devices shown in Home Assistant."""
 
 from django.db import models
 from django.utils.timezone import now
 
 
 class Shown(models.Model):
-    """A device that its person wants to see there; with `wanted` false, that is to be withdrawn.
+    """A device that its person shows in Home Assistant; if not `wanted`, it must be removed there.
 
-    No foreign keys: the row outlives its device, and its person's account, until the broker has
-    forgotten what is retained of it.
+    Without foreign keys, because the row outlives its device and its person's account until the
+    retained messages are removed from the broker.
     """
 
     device_id = models.UUIDField(primary_key=True)

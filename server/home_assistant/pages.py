@@ -1,4 +1,4 @@
-"""The page on which a person opts a device of theirs in, and out again."""
+"""The page on which a person shows a device in Home Assistant, or stops that."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from server.home_assistant.models import Shown
 
 @form_page
 def home_assistant(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """Only whom the device measures decides who else reads it."""
+    """Show or hide a device. Only the person it measures may decide this."""
     person = viewer_of(request)
     device = get_object_or_404(Device, pk=device_id, person=person, revoked_at=None)
     shown = Shown.objects.filter(pk=device.pk, person_pk=person.pk, wanted=True).exists()

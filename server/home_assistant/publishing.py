@@ -1,8 +1,8 @@
-"""The consumer's part: what Home Assistant is to know is brought to the broker, and kept true.
+"""Publish devices to Home Assistant and keep the retained messages up to date.
 
-Every few seconds what is retained is compared with what it should be, and after each batch for the
-devices that were in it. So opting in and out, renaming, giving a device away, revoking and deleting
-need no call of their own. A broker that does not allow it costs nothing but this.
+The consumer compares the published messages with the wanted ones every few seconds, and after each
+batch for the devices in it. So opting in and out, renaming, reassigning, revoking and deleting need
+no call of their own. If the broker does not permit it, only this feature fails.
 """
 
 import json
@@ -29,12 +29,12 @@ from server.home_assistant.state import shown_devices, states
 
 log = logging.getLogger(__name__)
 
-# Each waits for the broker's word; documents wait meanwhile. The rest comes the next time.
+# Each message waits for an acknowledgement, which delays documents. The rest follows next time.
 MOST_AT_ONCE = 100
 
 
 class HomeAssistant:
-    """For one connection to the broker. Raises `django.db.Error` while the database is away."""
+    """The publisher of one broker connection. Raises `django.db.Error` if the database is down."""
 
     def __init__(self, line: Connection) -> None:
         self._line = line
@@ -45,11 +45,11 @@ class HomeAssistant:
 
     @property
     def shows_any(self) -> bool:
-        """Whether there is any device to show, as far as the last look round knows."""
+        """Whether there was any device to show at the last full update."""
         return bool(self._shown) and not self._refused
 
     def look_round(self) -> None:
-        """Make all that is retained what it should be."""
+        """Publish all devices and remove those no longer shown."""
         rows = list(Shown.objects.all())
         devices = shown_devices(rows) if rows else []
         self._shown = {device.pk for device in devices}
@@ -63,7 +63,7 @@ class HomeAssistant:
             self._give_up(error)
 
     def after(self, touched: Collection[UUID]) -> None:
-        """Bring the states of these devices up to date, where they are shown."""
+        """Update the states of these devices, if they are shown."""
         if not self.shows_any or not (known := self._shown.intersection(touched)):
             return
         devices = shown_devices(list(Shown.objects.filter(pk__in=known)))
@@ -79,17 +79,17 @@ class HomeAssistant:
             with translation.override(device.person.language):
                 config = description(device, our_version(), settings.PUBLIC_URL)
             there = OFFLINE if device.is_online is False else ONLINE
-            # The state first: whoever hears of the entities finds their values.
+            # The state first, so that new entities have values at once.
             self._say(home_topic(device.pk, "state"), _packed(told[device.pk]))
             self._say(home_topic(device.pk, "availability"), there.encode())
             self._say(config_topic(device.pk), _packed(config))
 
     def _withdraw(self, row: Shown) -> None:
-        """Take what is retained from the broker; then there is nothing to remember."""
+        """Remove a device's retained messages from the broker, then delete its row."""
         for topic in topics(row.device_id):
             self._say(topic, b"")
             if self._said.get(topic) != b"":
-                return  # not now: the row stays
+                return  # not sent yet: keep the row
         for topic in topics(row.device_id):
             del self._said[topic]
         Shown.objects.filter(pk=row.pk, wanted=row.wanted, person_pk=row.person_pk).delete()
@@ -102,7 +102,7 @@ class HomeAssistant:
         self._said[topic] = payload
 
     def _give_up(self, error: BrokerError) -> None:
-        """Until the next connection: where that is what failed, the consumer notices by itself."""
+        """Stop until the next connection. The consumer itself notices a lost connection."""
         self._refused = True
         log.warning("nothing is shown in Home Assistant: the broker %s", error)
 

@@ -1,4 +1,4 @@
-"""The state of devices as Home Assistant gets it: two queries, for however many devices."""
+"""The state of devices for Home Assistant, with two queries for any number of devices."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from server.home_assistant.discovery import IDLE, MEASURING
 from server.home_assistant.models import Shown
 from server.session_data.models import OVER, SessionData, State
 
-# As the pages have it: of a session under way something is heard every few seconds.
+# As on the pages: a running session is updated every few seconds.
 UNDER_WAY = timedelta(seconds=90)
 COLUMNS = (
     "id",
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 
 def shown_devices(rows: Collection[Shown]) -> list[Device]:
-    """The devices that are to be seen, with the ids of their newest sessions: of their person's."""
+    """Return the devices to show, with the ids of their person's newest sessions."""
     wanted = {row.device_id: row.person_pk for row in rows if row.wanted}
     own = SessionData.objects.filter(user=OuterRef("person"), device=OuterRef("pk"))
     newest = own.order_by("-placed_at", "-id").values("pk")[:1]
@@ -45,7 +45,7 @@ def shown_devices(rows: Collection[Shown]) -> list[Device]:
 
 
 def states(devices: Collection[Any], now: datetime) -> dict[UUID, Row]:
-    """By device. What was not measured, or is not known, is `None`."""
+    """Return the state of each device; values that are missing or unknown are `None`."""
     ids = {pk for device in devices for pk in (device.newest, device.last_ended) if pk}
     rows = {row["id"]: row for row in SessionData.objects.filter(pk__in=ids).values(*COLUMNS)}
     return {

@@ -1,4 +1,4 @@
-"""The address of Home Assistant's page, below a device's."""
+"""The URL of the Home Assistant page of a device."""
 
 from django.urls import path
 

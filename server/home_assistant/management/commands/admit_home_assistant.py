@@ -9,9 +9,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Give Home Assistant an identity at the broker, with a new password."""
+    """Create or renew Home Assistant's user and password at the broker."""
 
-    help = "Give Home Assistant an identity at the broker, with a new password."
+    help = "Create or renew Home Assistant's user and password at the broker."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -24,7 +24,7 @@ class Command(ServerCommand):
         password = admit_home_assistant()
         if password is None:
             raise CommandError(
-                "expected BLINKLOG_MQTT_ADMIN_URL: without it the broker's users are made by hand"
+                "expected BLINKLOG_MQTT_ADMIN_URL: broker users are managed by hand without it"
             )
         if options.json:
             self.say(json.dumps({"user": "home-assistant", "password": password}))
