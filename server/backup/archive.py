@@ -1,7 +1,7 @@
-"""The file of a backup: a zip of `manifest.json` and the database's copy.
+"""The backup file: a zip of `manifest.json` and a copy of the database.
 
-The manifest says which database it is of, how far its schema is, and what the copy must hash to. A
-backup is whole or not there: it is written beside its name, brought to the disk, and renamed.
+The manifest names the database engine, the applied migrations and the copy's hash. A backup is
+complete or absent: it is written to a temporary name, synced to disk, and renamed.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
 LONGEST_MANIFEST = 1024 * 1024
 BLOCK = 1024 * 1024
-# Seconds. Nothing of ours takes so long: what is older was left by somebody who was killed.
+# In seconds. No backup takes this long: older temporary files were left by a killed process.
 LEFT_BEHIND_S = 12 * 3600
 
 
 class BackupError(Exception):
-    """What stands against it: what was expected, and what was found. Nothing was changed."""
+    """A failed backup or restore, with nothing changed. Says what was expected and found."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup is of. `migrations` are `app.name`; `made_at` is when its reading began."""
+    """A backup's description. `migrations` are `app.name`; `made_at` is when the copy began."""
 
     made_at: str
     version: str
@@ -43,8 +43,10 @@ class Manifest:
 
 
 def write(manifest: Manifest, copy: Path, file: Path) -> None:
-    """Make the backup `file`, for its owner alone."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")  # made 0600
+    """Write the backup `file`, readable by its owner only."""
+    handle, name = tempfile.mkstemp(
+        dir=file.parent, prefix=f".{file.name}-"
+    )  # created with mode 0600
     try:
         with os.fdopen(handle, "wb") as raw:
             with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -61,9 +63,9 @@ def write(manifest: Manifest, copy: Path, file: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what backups that were cut off have left in a folder."""
+    """Remove temporary files that interrupted backups left in a folder."""
     for old in (*folder.glob(".blinklog-*"), *folder.glob(".*.zip-*")):
-        with suppress(FileNotFoundError):  # whoever made it is just done with it
+        with suppress(FileNotFoundError):  # its process has just finished with it
             if time.time() - old.stat().st_mtime < LEFT_BEHIND_S:
                 continue
             if old.is_dir():
@@ -74,7 +76,7 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def opened(file: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
-    """The manifest, checked, and the archive. Raises `BackupError`."""
+    """Open a backup; yield its checked manifest and the archive. Raises `BackupError`."""
     try:
         with zipfile.ZipFile(file) as archive:
             yield _manifest(file, archive), archive
@@ -99,11 +101,13 @@ def _manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
     try:
         return Manifest(**told)
     except TypeError:
-        raise BackupError(f"{file}: expected a whole manifest, found parts of one") from None
+        raise BackupError(
+            f"{file}: expected a complete manifest, found an incomplete one"
+        ) from None
 
 
 def extract(archive: zipfile.ZipFile, manifest: Manifest, to: Path) -> None:
-    """The database's copy, if it is what the manifest says. Raises `BackupError`."""
+    """Extract the database and check it against the manifest. Raises `BackupError`."""
     found = hashlib.sha256()
     size = 0
     try:
@@ -115,20 +119,22 @@ def extract(archive: zipfile.ZipFile, manifest: Manifest, to: Path) -> None:
                 found.update(block)
                 target.write(block)
     except (zipfile.BadZipFile, EOFError) as error:
-        raise BackupError(f"expected a whole backup, found a damaged one: {error}") from None
+        raise BackupError(f"expected a complete backup, found a damaged one: {error}") from None
     if size != manifest.bytes or found.hexdigest() != manifest.sha256:
-        raise BackupError("expected a whole backup, found a database that does not match its hash")
+        raise BackupError(
+            "expected a complete backup, found a database that does not match its hash"
+        )
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file, in hex."""
     with file.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 @contextmanager
 def scratch(near: Path) -> Iterator[Path]:
-    """A folder for one's own eyes, on the disk where there is room for a database."""
+    """Provide a private temporary folder, on the disk of `near`."""
     folder = Path(tempfile.mkdtemp(dir=near, prefix=".blinklog-"))
     try:
         yield folder

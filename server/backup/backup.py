@@ -1,7 +1,7 @@
-"""`blink-server backup` and `restore`: a copy of all that is stored, made while the server runs.
+"""`blink-server backup` and `restore`: a copy of the database, made while the server runs.
 
-Whatever was acknowledged before a backup began is in it. Not in it: the secret key (without it
-people log in again and nothing is lost), and the broker's own file of identities.
+A backup has everything that was acknowledged before it began. It does not have the secret key
+(without it, people only have to log in again) and the broker's own file of users.
 """
 
 import logging
@@ -38,17 +38,17 @@ log = logging.getLogger(__name__)
 
 NAME = "blinklog-%Y%m%dT%H%M%SZ.zip"
 PATTERN = "blinklog-????????T??????Z.zip"
-# So many stay even where there is no room for another.
+# At least this many backups are kept, even if there is no room for another.
 FEWEST = 2
-# Bytes that the nightly backup leaves free: the sessions of the day come first.
+# Bytes that the nightly backup leaves free, because new sessions come first.
 MARGIN = 256 * 1024 * 1024
 
 
 def make(where: Path, keep: int | None = None) -> Path:
-    """Back up into the file, or under its moment's name into the folder, and say where.
+    """Back up to a new file, or to a folder under a name with the time; return the path.
 
-    In a folder, of the backups there, the newest `keep` stay; fewer, where there is no room for
-    more. Raises `BackupError`: then no file was written.
+    In a folder, only the newest `keep` backups are kept, or fewer if there is no room. Raises
+    `BackupError`; then no file was written.
     """
     now = datetime.now(UTC)
     file = where / now.strftime(NAME) if where.is_dir() else where
@@ -57,7 +57,7 @@ def make(where: Path, keep: int | None = None) -> Path:
     if file.exists():
         raise BackupError(f"expected a new file to write, found {file}")
     if keep is not None and not where.is_dir():
-        raise BackupError(f"expected a folder to keep the newest {keep} in, found a file's name")
+        raise BackupError(f"expected a folder to keep the newest {keep} in, found a file name")
     sweep(file.parent)
     _make_room(file.parent, keep)
     try:
@@ -90,13 +90,13 @@ def _write(file: Path, now: datetime) -> None:
 
 
 def _make_room(folder: Path, keep: int | None) -> None:
-    """A backup must not take the room that what comes in will need, nor do so in vain."""
-    needed = 2 * engine().size()  # the copy, and beside it the zip, which is no larger
+    """Check for disk space, deleting old backups if needed, so that new data always has room."""
+    needed = 2 * engine().size()  # the copy and the zip, which is no larger
     if keep is not None:
         needed += MARGIN
     kept = sorted(folder.glob(PATTERN)) if keep is not None else []
     while (free := shutil.disk_usage(folder).free) < needed and len(kept) > FEWEST:
-        log.warning("the disk is nearly full: the oldest backup goes early")
+        log.warning("the disk is nearly full: deleting the oldest backup early")
         kept.pop(0).unlink()
     if free < needed:
         raise BackupError(
@@ -105,16 +105,17 @@ def _make_room(folder: Path, keep: int | None) -> None:
 
 
 def _forget_older(folder: Path, keep: int) -> None:
-    """The name begins with the moment, so the newest are the last."""
+    """Delete all but the newest `keep` backups. Names sort by time."""
     for old in sorted(folder.glob(PATTERN))[:-keep]:
         old.unlink()
 
 
 def restore(file: Path, *, replace: bool = False) -> Manifest:
-    """Put a backup in the place of the database, and bring its schema up to date.
+    """Replace the database with a backup, and migrate its schema.
 
-    Only an empty database is replaced without `replace`; what was deleted or ended in it stays so
-    (see `carried`). Raises `BackupError`: then nothing was changed, unless its text says so.
+    Without `replace`, only an empty database is replaced. Deletions and revocations of the current
+    database stay in effect (see `carried`). Raises `BackupError`; then nothing was changed, unless
+    its text says so.
     """
     kind = engine()
     carried = Carried.read()
@@ -123,7 +124,7 @@ def restore(file: Path, *, replace: bool = False) -> Manifest:
         _refuse_foreign(manifest, kind.name)
         if not replace and (found := _what_is_here()):
             raise BackupError(
-                f"expected an empty database, found {found}: --replace deletes that for good"
+                f"expected an empty database, found {found}: --replace deletes that permanently"
             )
         copy = folder / "database"
         extract(archive, manifest, copy)
@@ -136,7 +137,7 @@ def restore(file: Path, *, replace: bool = False) -> Manifest:
 
 
 def _room(file: Path) -> Path:
-    """A folder that can hold a database: the database's own, where that is a file."""
+    """Return a folder with room for a database: the database's own folder for SQLite."""
     name = Path(str(connection.settings_dict["NAME"]))
     if connection.vendor == "sqlite":
         name.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -169,7 +170,7 @@ def _counts() -> dict[str, int]:
 
 
 def _what_is_here() -> str:
-    """What would be lost, in words; empty where there is nothing."""
+    """Describe what would be lost; empty if the database is empty."""
     tables = set(connection.introspection.table_names())
     found = {
         "people": Person,

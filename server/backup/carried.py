@@ -32,9 +32,9 @@ CODE = ("digest",), ("used_at", "expires_at")
 
 @dataclass(frozen=True)
 class Rule:
-    """Of rows that are the same by `key`, `columns` stay as here, once they are not `live`.
+    """Carry `columns` over to restored rows with the same `key`.
 
-    Without a `live` they stay so in any case.
+    It applies to rows that do not match `live`, such as revoked ones; without `live`, to all rows.
     """
 
     model: type[models.Model]
@@ -43,7 +43,7 @@ class Rule:
     live: Row = field(default_factory=dict)
 
     def rows(self) -> list[Row]:
-        """What is here; nothing, where the schema is an older one without it."""
+        """Read the rows to carry over; none if an older schema lacks the columns."""
         if not _knows(self.model, self.columns):
             return []
         return list(
@@ -51,7 +51,7 @@ class Rule:
         )
 
     def apply(self, rows: list[Row]) -> None:
-        """Make it so of what was restored."""
+        """Apply the rows to the restored database."""
         for row in rows:
             same = self.model._default_manager.filter(**{name: row[name] for name in self.key})
             same.filter(**self.live).update(**{name: row[name] for name in self.columns})
@@ -72,7 +72,7 @@ RULES = (
 
 @dataclass(frozen=True)
 class Carried:
-    """What is carried over. `orphaned`: audit entries about accounts that are gone, by key."""
+    """The data carried over. `orphaned` are audit entries about deleted accounts, by key."""
 
     buried: list[UUID]
     orphaned: dict[int, datetime]
@@ -80,7 +80,7 @@ class Carried:
 
     @classmethod
     def read(cls) -> "Carried":
-        """From the database as it is now, of whatever version."""
+        """Read the data from the current database, of any version."""
         tombs = Tombstone.objects.values_list("pk", flat=True)
         gone = AuditEntry.objects.filter(subject=None).exclude(subject_name="")
         return cls(
@@ -90,7 +90,7 @@ class Carried:
         )
 
     def apply(self) -> None:
-        """To the database that was restored, and is of this version."""
+        """Apply the data to the restored and migrated database."""
         with transaction.atomic():
             for some in batched(self.buried, 500):
                 SessionData.objects.filter(pk__in=some).delete()
@@ -106,7 +106,7 @@ class Carried:
 
 
 def _knows(model: type[models.Model], columns: tuple[str, ...] = ()) -> bool:
-    """Whether the database has the table, and those columns."""
+    """Return whether the database has the model's table and those columns."""
     table = model._meta.db_table
     with connection.cursor() as cursor:
         if table not in connection.introspection.table_names(cursor):

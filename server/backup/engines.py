@@ -1,8 +1,8 @@
-"""Copies of a database while it is written to, and a database out of a copy.
+"""Copy a database while it is in use, and replace a database with a copy.
 
-SQLite: its own backup interface, in one step: a snapshot, and as a destination one transaction.
-PostgreSQL: pg_dump and pg_restore, which must be as new as the server; the password goes through
-the environment, never over the command line.
+SQLite uses its backup API in one step: the copy is a snapshot, and a restore is one transaction.
+PostgreSQL uses pg_dump and pg_restore, which must be at least as new as the server. The password is
+passed in the environment, never on the command line.
 """
 
 import os
@@ -18,33 +18,33 @@ from django.db import connection
 
 from server.backup.archive import BackupError
 
-# Seconds. SQLite waits so long for whoever writes.
+# In seconds. How long SQLite waits for another writer.
 WAIT_S = 30.0
-# PostgreSQL: so long for whoever holds a table; the whole of it may take its time.
+# In seconds. How long PostgreSQL waits for a table lock, and for the whole operation.
 LOCK_WAIT_S = 10
 LONGEST_S = 6 * 3600.0
 
 
 class Engine(Protocol):
-    """One kind of database."""
+    """A database engine."""
 
     name: str
 
     def size(self) -> int:
-        """About how many bytes a copy takes."""
+        """Return the approximate size of a copy, in bytes."""
 
     def copy(self, to: Path) -> None:
-        """A consistent copy, checked. Raises `BackupError`."""
+        """Make a consistent copy and check it. Raises `BackupError`."""
 
     def check(self, copy: Path) -> None:
-        """Whether a copy is readable and sound. Raises `BackupError`."""
+        """Check that a copy is readable and consistent. Raises `BackupError`."""
 
     def replace(self, copy: Path) -> None:
-        """All that is there by what is in the copy, at once or not at all. Raises `BackupError`."""
+        """Replace the database with the copy, all or nothing. Raises `BackupError`."""
 
 
 class Sqlite:
-    """The file that Django's settings name."""
+    """SQLite: the database file of Django's settings."""
 
     name = "sqlite"
 
@@ -56,7 +56,7 @@ class Sqlite:
         return sum(each.stat().st_size for each in files if each.exists())
 
     def copy(self, to: Path) -> None:
-        there = f"{self.file.absolute().as_uri()}?mode=rw"  # "ro" can't open a WAL that is at rest
+        there = f"{self.file.absolute().as_uri()}?mode=rw"  # "ro" can't open an idle WAL database
         try:
             with closing(sqlite3.connect(to)) as target:
                 with closing(sqlite3.connect(there, uri=True, timeout=WAIT_S)) as source:
@@ -74,7 +74,11 @@ class Sqlite:
         except sqlite3.DatabaseError as error:
             raise BackupError(f"expected a sound database, found: {error}") from None
         if found != [("ok",)] or broken:
-            text = "; ".join(str(row[0]) for row in found) if found != [("ok",)] else "loose ends"
+            text = (
+                "; ".join(str(row[0]) for row in found)
+                if found != [("ok",)]
+                else "broken foreign keys"
+            )
             raise BackupError(f"expected a sound database, found: {text}")
 
     def replace(self, copy: Path) -> None:
@@ -93,11 +97,11 @@ class Sqlite:
 
 
 class Postgres:
-    """The database that Django's settings name."""
+    """PostgreSQL: the database of Django's settings."""
 
     name = "postgresql"
 
-    # Everything of ours, so that tables which the copy does not know are gone too.
+    # Drop all tables, including those that the copy does not have.
     EMPTY = """DO $$ DECLARE each record; BEGIN
       FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
         EXECUTE format('DROP TABLE IF EXISTS %I CASCADE', each.tablename);
@@ -130,13 +134,15 @@ class Postgres:
             ) as writer,
             subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader,
         ):
-            whole = self._pour(reader, writer)
+            whole = self._transfer(reader, writer)
             trouble = _text(writer.stderr)
         if writer.returncode or not whole:
             raise BackupError(f"the database could not be replaced: {trouble or 'see pg_restore'}")
 
-    def _pour(self, reader: "subprocess.Popen[bytes]", writer: "subprocess.Popen[bytes]") -> bool:
-        """All in one transaction, which commits only once the copy has been read to its end."""
+    def _transfer(
+        self, reader: "subprocess.Popen[bytes]", writer: "subprocess.Popen[bytes]"
+    ) -> bool:
+        """Restore in one transaction; commit only after the copy was read to its end."""
         assert reader.stdout is not None
         assert writer.stdin is not None
         whole = False
@@ -148,7 +154,7 @@ class Postgres:
             writer.stdin.write(b"COMMIT;\n" if whole else b"ROLLBACK;\n")
             writer.stdin.close()
         except BrokenPipeError:
-            reader.kill()  # psql has given up, and says why
+            reader.kill()  # psql has failed and reports why
         return whole
 
     def _run(self, name: str, arguments: Sequence[str]) -> None:
@@ -182,7 +188,7 @@ class Postgres:
 
 
 def engine() -> Engine:
-    """Of the database in use."""
+    """Return the engine of the database in use."""
     if connection.vendor == "sqlite":
         return Sqlite()
     if connection.vendor == "postgresql":
@@ -191,9 +197,9 @@ def engine() -> Engine:
 
 
 def program(name: str) -> str:
-    """Where PostgreSQL's program is. Raises `BackupError`."""
+    """Return the path of a PostgreSQL program. Raises `BackupError`."""
     if (found := shutil.which(name)) is None:
-        raise BackupError(f"expected {name}, of the package postgresql-client, found none")
+        raise BackupError(f"expected the program {name} (package postgresql-client), found none")
     return found
 
 

@@ -183,7 +183,7 @@ def test_what_was_acknowledged_before_a_backup_began_is_in_it_and_comes_back(pla
     with pouring(one) as acknowledged:
         one.run("backup", str(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert two.run("restore", str(file)).startswith("restored what was there on")
+    assert two.run("restore", str(file)).startswith("restored the backup of")
     restored = two.sessions()
     assert set(acknowledged) <= restored < one.sessions()
     # Over something that is there: only when asked; what was deleted there since stays deleted.

@@ -9,14 +9,16 @@ from server.common.commands import Options, ServerCommand, positive
 
 
 class Command(ServerCommand):
-    """Write a backup of the database, while the server runs."""
+    """Back up the database while the server runs."""
 
-    help = "Write a backup of the database, while the server runs."
+    help = "Back up the database while the server runs."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument("to", type=Path, metavar="FILE|DIR", help="a new file, or a folder")
-        parser.add_argument("--keep", type=positive, help="in a folder: only the newest so many")
+        parser.add_argument(
+            "--keep", type=positive, help="in a folder: keep only this many of the newest backups"
+        )
         parser.add_argument("--json", action="store_true")
 
     def run(self, options: Options) -> None:

@@ -9,9 +9,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Put a backup in the place of the database."""
+    """Replace the database with a backup."""
 
-    help = "Put a backup in the place of the database."
+    help = "Replace the database with a backup."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -19,7 +19,7 @@ class Command(ServerCommand):
         parser.add_argument(
             "--replace",
             action="store_true",
-            help="also where there is something already: it is lost",
+            help="also replace a database with data, which is lost",
         )
         parser.add_argument("--json", action="store_true")
 
@@ -34,4 +34,4 @@ class Command(ServerCommand):
             raise CommandError(str(error)) from error
         counts = ", ".join(f"{n} {name}" for name, n in manifest.counts.items())
         told = {"made_at": manifest.made_at, "version": manifest.version, **manifest.counts}
-        self.tell(options, told, f"restored what was there on {manifest.made_at}: {counts}")
+        self.tell(options, told, f"restored the backup of {manifest.made_at}: {counts}")
