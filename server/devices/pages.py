@@ -170,7 +170,9 @@ def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         except UNAVAILABLE as error:
-            _broker_unavailable(request, error, _("The MQTT broker can't be reached. Nothing was changed."))
+            _broker_unavailable(
+                request, error, _("The MQTT broker can't be reached. Nothing was changed.")
+            )
         else:
             return render(request, "devices/credentials.html", {"device": found, "told": told})
         return redirect("devices:device", device_id)
