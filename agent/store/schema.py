@@ -16,7 +16,7 @@ MIGRATIONS = (  # one entry per released schema
         acked_revision INTEGER NOT NULL DEFAULT 0,
         state TEXT NOT NULL,
         document TEXT NOT NULL,
-        checksum INTEGER NOT NULL,   -- CRC-32 of document: SQLite has no checksums itself
+        checksum INTEGER NOT NULL,   -- CRC-32 of document: SQLite has none of its own
         parked_reason TEXT,
         parked_at TEXT,
         created_at TEXT NOT NULL,

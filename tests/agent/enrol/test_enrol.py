@@ -458,7 +458,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_delivery_is_restarted_by_systemd(systemctl: Path) -> None:
-    assert systemd.restart(systemd.SYNC) == "blinklog-sync.service started anew"
+    assert systemd.restart(systemd.SYNC) == "blinklog-sync.service restarted"
     assert systemctl.read_text().splitlines()[-1] == "restart blinklog-sync.service"
 
 

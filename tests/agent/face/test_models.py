@@ -497,10 +497,10 @@ OUTPUTS_ON_NOISE = """
 import sys
 from pathlib import Path
 import numpy as np
-from agent import models
+from agent.face import model_files, models
 
 outputs = {}
-wanted = {name: None for name in models.read_manifest()} | {"eye_stem, small": (1, 64, 176, 3)}
+wanted = {name: None for name in model_files.read_manifest()} | {"eye_stem, small": (1, 64, 176, 3)}
 for name, shape in wanted.items():
     model = models.load(name.split(",")[0], Path(sys.argv[1]), input_shape=shape)
     picture = model.tensor(model.get_input_details()[0]["index"])()
