@@ -1,11 +1,14 @@
 """Immutable values that the parts exchange. Times are seconds on the frames' monotonic clock."""
 
+from __future__ import annotations  # `sync` reads this file too, and needs no NumPy
+
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Layout = Literal["bgr", "yuv420"]
 
@@ -78,7 +81,7 @@ class FaceLandmarks:
     @property
     def points(self) -> NDArray[np.float32]:
         """The mesh in the frame, float32 (468, 3): x and y in pixels, z on the same scale."""
-        moved = np.empty_like(self.mesh)
+        moved = self.mesh.copy()
         moved[:, :2] = self.mesh[:, :2] @ self.to_frame[:, :2].T + self.to_frame[:, 2]
         moved[:, 2] = self.mesh[:, 2] * math.hypot(*self.to_frame[:, 1])
         return moved

@@ -4,14 +4,14 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from agent.errors import ModelError
 from agent.face.mapped_memory import release
 from agent.face.model_files import ModelFile, Shape, fetch_files, opened, read_manifest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 """The same interpreter under its new and its old name, in the order to try."""
@@ -26,7 +26,7 @@ class Interpreter(Protocol):
     def get_output_details(self) -> list[dict[str, Any]]: ...
     def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int]) -> None: ...
     def allocate_tensors(self) -> None: ...
-    def tensor(self, tensor_index: int) -> Callable[[], NDArray[Any]]: ...
+    def tensor(self, tensor_index: int) -> Callable[[], "NDArray[Any]"]: ...
     def invoke(self) -> None: ...
 
 
@@ -123,12 +123,12 @@ def _start(runtime: str, file: BinaryIO, threads: int, input_shape: Shape | None
 def _check_shapes(model: ModelFile, interpreter: Interpreter) -> None:
     found = _shapes(interpreter.get_input_details()), _shapes(interpreter.get_output_details())
     expected = (
-        [(model.input, np.dtype(np.float32))],
-        [(shape, np.dtype(np.float32)) for shape in model.outputs],
+        [(model.input, "float32")],
+        [(shape, "float32") for shape in model.outputs],
     )
     if found != expected:
         raise ModelError(f"{model.name}: expected tensors {expected}, found {found}")
 
 
-def _shapes(details: list[dict[str, Any]]) -> list[tuple[Shape, np.dtype[Any]]]:
-    return [(tuple(int(n) for n in d["shape"]), np.dtype(d["dtype"])) for d in details]
+def _shapes(details: list[dict[str, Any]]) -> list[tuple[Shape, str]]:
+    return [(tuple(int(n) for n in d["shape"]), d["dtype"].__name__) for d in details]

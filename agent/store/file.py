@@ -23,9 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sqlite_utils import Database
-
 from agent.errors import StoreError
+from agent.store.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -25,10 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from agent.errors import StoreError
 from agent.records import REASON_CHARACTERS, Document
+from agent.store.database import Database
 from agent.store.file import Rescue, StoreFile
 from agent.store.schema import APPLICATION_ID, MIGRATIONS
 

@@ -111,7 +111,9 @@ def remarks(quality: Sequence[str]) -> list[str]:
         "no_blink": _("No blinks were counted. They may not have been visible."),
         "frames_dropped": _("More than a tenth of the frames were lost, so blinks were missed."),
         "noisy": _("The measurement was noisy: blinks were missed or could not be counted."),
-        "blurred": _("The eyes were out of focus or too dark: blinks were missed or could not be counted."),
+        "blurred": _(
+            "The eyes were out of focus or too dark: blinks were missed or could not be counted."
+        ),
         "second_face": _(
             "A second face was visible for more than a tenth of the time. Some of the values "
             "may belong to that person."

@@ -1,0 +1,27 @@
+"""`sqlite_utils.Database`, imported without NumPy.
+
+sqlite-utils imports NumPy and pandas where it finds them, to know their types. No value of ours has
+one, and `blink-agent sync` would keep 15 MB for them.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Database"]
+
+
+@contextmanager
+def _without(*modules: str) -> Iterator[None]:
+    """Make modules that are not loaded yet look as if they were not installed."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None: see importlib
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+with _without("numpy", "pandas"):
+    from sqlite_utils import Database
