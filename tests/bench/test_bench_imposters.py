@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 
 from agent.face.landmarks import FaceTracker
-from bench import imposters
-from bench.drawn_faces import HEIGHT, WIDTH, Drawn, board, cartoon, wallpaper
-from bench.imposters import EYES, Kind, has_wrong_eyes, measured, mirrored, seen, stretched, turned
+from bench.imposters import main as imposters
+from bench.imposters.drawn_faces import HEIGHT, WIDTH, Drawn, board, cartoon, wallpaper
+from bench.imposters.main import (
+    EYES,
+    Kind,
+    has_wrong_eyes,
+    measured,
+    mirrored,
+    seen,
+    stretched,
+    turned,
+)
 from scripts.portrait import Portrait
 
 

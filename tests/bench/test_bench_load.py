@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from bench import load, load_ingest
-from bench.load_ingest import Ingest
+from bench.load import ingest as load_ingest
+from bench.load import main as load
+from bench.load.ingest import Ingest
 from tests.broker import needs_mosquitto
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import mutants, mutants_sql
-from bench.mutants import Module, Mutant, Plan, Result
+from bench.mutants import main as mutants
+from bench.mutants import sql as mutants_sql
+from bench.mutants.main import Module, Mutant, Plan, Result
 
 pytest.importorskip("cosmic_ray")
 

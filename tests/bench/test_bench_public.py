@@ -12,8 +12,8 @@ import pytest
 
 from agent.errors import CameraError, ModelError
 from agent.records import EyeSample
-from bench import public
-from bench.public_formats import (
+from bench.public import main as public
+from bench.public.formats import (
     AnnotationError,
     find,
     images_of,

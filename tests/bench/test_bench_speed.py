@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import soak, speed
+from bench import soak
 from bench.soak import Report, Sample
-from bench.speed import Side
+from bench.speed import main as speed
+from bench.speed.main import Side
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ import sys
 import mediapipe
 import numpy as np
 
-from bench.stopwatch import Stopwatch, work
+from bench.speed.stopwatch import Stopwatch, work
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """The cost of a frame, from pixels to blink events, compared with bare inference and MediaPipe.
 
 All sides measure the same decoded frames in interleaved rounds, each in its own process, timed by
-the same call (bench.stopwatch). A frame is copied into place just before, as a camera's driver or a
-decoder would leave it; MediaPipe's are converted to RGB, ours are BGR or I420. None of that is
-timed. Bare inference runs the plain mesh (bench/peers.toml) in its own loop.
+the same call (bench.speed.stopwatch). A frame is copied into place just before, as a camera's
+driver or a decoder would leave it; MediaPipe's are converted to RGB, ours are BGR or I420. None of
+that is timed. Bare inference runs the plain mesh (bench/peers.toml) in its own loop.
 
 Most frames are a glance at the eyes, and a look at the whole face is spread over three of them. A
 side's figure is therefore the mean over a stretch with a tracked face. Rounds are alike, frame by
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from agent.capture import ReplayCamera
 from agent.config import ModelConfig
 from bench.environments import ROOT, loud, mediapipe_python, tflite_python
-from bench.stopwatch import Times
+from bench.speed.stopwatch import Times
 from scripts.portrait import demo_schedule, load_portrait, sway
 
 Pixels = NDArray[np.uint8]
@@ -155,13 +155,13 @@ def _sides(frames: Path, fps: float, only: int | None) -> list[Side]:
             continue
         for threads in (1, 2) if only is None else (only,):
             for layout in ("bgr", "yuv420"):
-                module = "bench.speed_blinklog"
+                module = "bench.speed.blinklog"
                 command = [str(python), "-m", module, str(frames), str(fps), str(threads), layout]
                 env = {"BLINKLOG_RUNTIME": runtime}
                 sides.append(Side(f"{runtime} {threads} {layout}", command, env, threads, layout))
     if python := mediapipe_python():
         for mesh in ("plain", "refined"):
-            command = [str(python), "-m", "bench.speed_facemesh", str(frames), mesh]
+            command = [str(python), "-m", "bench.speed.facemesh", str(frames), mesh]
             sides.append(Side(f"mediapipe {mesh}", command))
     return sides
 

@@ -26,7 +26,7 @@ from agent.measure.recording import Recording
 from agent.measure.session import SessionBuilder
 from agent.records import Frame, Layout
 from bench import peers
-from bench.stopwatch import Stopwatch, work
+from bench.speed.stopwatch import Stopwatch, work
 
 Pixels = NDArray[np.uint8]
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.load_senders import Document, shares
+from bench.load.senders import Document, shares
 
 AT_ONCE = 100
 """Rows of one INSERT and one commit: as many as the consumer takes at most."""

@@ -1,4 +1,4 @@
-"""How reading time grows with the table: runs bench.load_reading's workers and reports times."""
+"""How reading time grows with the table: runs bench.load.reading's workers and reports times."""
 
 import json
 import statistics
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.environments import ROOT
-from bench.stopwatch import Times
+from bench.speed.stopwatch import Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def pages(environments: Mapping[int, Mapping[str, str]], rounds: int) -> Pages:
 
 def _worker(sessions: int, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.load_reading", str(sessions)],
+        [sys.executable, "-m", "bench.load.reading", str(sessions)],
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.PIPE,
@@ -81,4 +81,4 @@ def _line(worker: "subprocess.Popen[str]") -> str:
     assert worker.stdout is not None
     if line := worker.stdout.readline():
         return line
-    raise RuntimeError("bench.load_reading ended early: see its output above")
+    raise RuntimeError("bench.load.reading ended early: see its output above")

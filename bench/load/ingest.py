@@ -146,7 +146,7 @@ class _Looker:
 SET_UP = """
 import json, django; django.setup()
 from django.core.management import call_command; call_command("migrate", verbosity=0)
-from bench.load_rows import fill; from server.care.models import Person, PersonToken
+from bench.load.rows import fill; from server.care.models import Person, PersonToken
 from server.devices.models import Device, DeviceToken
 reader = fill(%d); person = Person.objects.get(username="person-0")
 made = [Device.objects.create(person=person, label=f"device {n}") for n in range(%d)]
@@ -215,10 +215,10 @@ def _worker(
     way: str, file: Path, documents: int, broker: int, server: int, env: Mapping[str, str]
 ) -> Iterator[Worker]:
     if way == "bulk":
-        command = ["bench.load_bulk", str(file), str(documents)]
+        command = ["bench.load.bulk", str(file), str(documents)]
     else:
         port = server if way == "http" else broker
-        command = ["bench.load_senders", way, str(port), str(file), str(documents)]
+        command = ["bench.load.senders", way, str(port), str(file), str(documents)]
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=ROOT,

@@ -14,7 +14,7 @@ from server.devices.models import Device
 from server.session_data.accept import accept_session
 from server.session_data.models import SessionData
 
-GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "final.json"
+GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden" / "final.json"
 PEOPLE = 20
 A_DAY = 4
 """Sessions of each person: a table that is a hundred times as long goes back a hundred times as

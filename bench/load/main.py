@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.load_ingest import Ingest, ingest
-from bench.load_pages import Pages, pages
+from bench.load.ingest import Ingest, ingest
+from bench.load.pages import Pages, pages
 from tests.broker import needs_mosquitto
 from tests.postgres import Postgres, binaries
 

@@ -1,15 +1,15 @@
 """Fills a database with a number of sessions and times how long reading a person's history takes.
 
 A worker of bench.load, with its own process for each database, timed in interleaved rounds
-(bench.stopwatch). It calls the views in process, to compare the database and the code that reads
-it.
+(bench.speed.stopwatch). It calls the views in process, to compare the database and the code that
+reads it.
 """
 
 import os
 import sys
 from datetime import timedelta
 
-from bench.stopwatch import Stopwatch, work
+from bench.speed.stopwatch import Stopwatch, work
 
 SAMPLES = 10
 
@@ -27,7 +27,7 @@ def main() -> None:
     from django.test.utils import CaptureQueriesContext
     from django.utils import timezone
 
-    from bench.load_rows import fill
+    from bench.load.rows import fill
 
     call_command("migrate", verbosity=0)
     client = Client(headers={"host": "localhost"})

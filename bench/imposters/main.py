@@ -23,7 +23,7 @@ from agent.face import model_files, models
 from agent.face.landmarks import FaceTracker, open_tracker
 from agent.face.model_files import PackagedFile
 from agent.records import FaceLandmarks, Frame
-from bench.drawn_faces import (
+from bench.imposters.drawn_faces import (
     HEIGHT,
     WIDTH,
     Drawn,

@@ -1,7 +1,7 @@
 """Blink detection accuracy on public recordings: `python -m bench.public FOLDER [--json]`.
 
 FOLDER holds, in any layout, whatever recordings of EyeBlink8, TalkingFace, Researcher's Night and
-Faithfull you have (bench.public_formats). Each recording goes through the whole path, from the
+Faithfull you have (bench.public.formats). Each recording goes through the whole path, from the
 video to the blinks. The usual rules get the same samples; MediaPipe's FaceMesh, plain and refined,
 gives them its own.
 
@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from agent.errors import AgentError, ModelError
 from agent.face import models
 from agent.records import EyeSample
-from bench import mediapipe_peer, public_formats
+from bench import mediapipe_peer
 from bench.detectors import (
     Detector,
     blinklog,
@@ -46,7 +46,8 @@ from bench.detectors import (
     relative_threshold,
 )
 from bench.environments import loud, mediapipe_python
-from bench.public_formats import Annotation, AnnotationError, Found, joined, slack
+from bench.public import formats as public_formats
+from bench.public.formats import Annotation, AnnotationError, Found, joined, slack
 from bench.recordings import Clip
 from bench.scoring import Score, score
 

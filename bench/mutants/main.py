@@ -36,9 +36,9 @@ from cosmic_ray.testing import run_tests
 from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome
 
-from bench import mutants_sql
+from bench.mutants import sql as mutants_sql
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LISTED = Path(__file__).with_suffix(".toml")
 
 OPERATORS = re.compile(

@@ -1,0 +1,1 @@
+"""`python -m bench.public`: start with `main`."""
