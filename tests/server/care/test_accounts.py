@@ -12,7 +12,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care import second_factor, sharing
 from server.care.models import AuditEntry, Invitation, Permission, Person, PersonToken
-from server.care.pages.login import HALF
+from server.care.pages.login import PENDING
 from server.operations import cli
 from tests.server.conftest import PASSWORD, Api
 from tests.server.session_data.test_accept_races import in_threads
@@ -253,7 +253,7 @@ def test_half_a_log_in_does_not_last(guarded):
         log_in(browser)
         if spoil == "late":
             session = browser.session
-            session[HALF] |= {"until": time.time() - 1}
+            session[PENDING] |= {"until": time.time() - 1}
             session.save()
         elif spoil == "password":
             Person.objects.filter(pk=guarded.pk).update(password="!changed")

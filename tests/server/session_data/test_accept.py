@@ -9,12 +9,12 @@ import pytest
 from django.db import IntegrityError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from server.keeping.buried import bury
 
 from server.session_data import accept
 from server.session_data.accept import Writer, accept_many, accept_own, accept_session
 from server.session_data.models import METRICS, SessionData
 from server.session_data.serializers import BlinksSerializer, MetricsSerializer
+from server.session_data.tombstones import bury
 from tests.server.conftest import GOLDEN, golden
 
 GOLDEN_NAMES = [path.stem for path in sorted(GOLDEN.glob("*.json"))]

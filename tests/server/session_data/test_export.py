@@ -270,7 +270,7 @@ def test_in_fhir_an_uncertain_date_is_no_date(stored, exported):
         each for each in bundle_of(exported(**{"as": "fhir"})) if each["resourceType"] != "Device"
     ]
     assert set(uncertain["effectivePeriod"]) == {"_start", "_end"}
-    assert "can't be believed" in uncertain["note"][0]["text"]
+    assert "clock was not set" in uncertain["note"][0]["text"]
     assert "This session was interrupted" in cut["note"][0]["text"]
 
 
