@@ -92,7 +92,7 @@ class _Entry:
     columns: dict[str, Any] = field(repr=False)
 
     def measured(self) -> int | None:
-        """Return the primary key of the person measured; `None` if that account is gone.
+        """Return the primary key of the person measured; `None` if that account is deleted.
 
         Sessions begun before a device was reassigned belong to the former person.
         """

@@ -1,4 +1,4 @@
-"""Uncertain sessions go where they arrived; a summary gets an index that it never leaves."""
+"""Place uncertain sessions by their arrival; add a covering index for summaries."""
 
 import zoneinfo
 from datetime import UTC, timedelta, timezone
@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 
 def zone_of(row):
-    """As `days.zone_of` did when this was written."""
+    """Return the session's time zone, like `days.zone_of` at the time of this migration."""
     for name in (row["timezone"], None, row["user__timezone"]):
         if name:
             try:
@@ -29,7 +29,7 @@ def put_where_they_arrived(apps, _schema_editor):
 
 
 def settle(_apps, schema_editor):
-    """PostgreSQL alters no table whose foreign keys it has still to check."""
+    """Check foreign keys now: PostgreSQL can't alter a table with pending checks."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         schema_editor.execute("SET CONSTRAINTS ALL DEFERRED")

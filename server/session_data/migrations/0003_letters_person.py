@@ -1,4 +1,4 @@
-"""A refused document is about a person, also once its device is somebody else's."""
+"""Store the person of a dead letter, who stays the same if its device is reassigned."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,8 @@ CLOCK_SET = re.compile(r'"synchronized"\s*:\s*true\b')
 
 
 def started_at(letter):
-    """When its session began, where that can be read and believed; else when it came."""
+    """Return when the session began if that is plausible, else when the letter arrived.
+    """
     found = STARTED.search(letter.payload)
     try:
         moment = datetime.fromisoformat(found[1]) if found else None
@@ -46,7 +47,7 @@ def say_whose_they_are(apps, _schema_editor):
 
 
 def settle(_apps, schema_editor):
-    """PostgreSQL alters no table whose foreign keys it has still to check."""
+    """Check foreign keys now: PostgreSQL can't alter a table with pending checks."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         schema_editor.execute("SET CONSTRAINTS ALL DEFERRED")

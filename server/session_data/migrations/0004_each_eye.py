@@ -1,6 +1,6 @@
-"""Each eye by itself, and looking down: of what is kept already, too, where its device sent it.
+"""Add columns for each eye and for looking down, and fill them from the stored documents.
 
-A device may have been upgraded before its server, which kept the unknown keys in the document.
+A device may have been upgraded before the server, which stored the unknown keys in the document.
 """
 
 import json
@@ -17,7 +17,7 @@ LARGEST = {  # what the server accepts in a new document
 
 
 def is_number(value, largest):
-    """Whether a new document with this value would be accepted."""
+    """Return whether the server would accept this value in a new document."""
     return type(value) in (int, float) and 0 <= value <= largest
 
 
@@ -36,7 +36,7 @@ def fill_from_documents(apps, _schema_editor):
 
 
 def settle(_apps, schema_editor):
-    """PostgreSQL alters no table whose foreign keys it has still to check."""
+    """Check foreign keys now: PostgreSQL can't alter a table with pending checks."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         schema_editor.execute("SET CONSTRAINTS ALL DEFERRED")
@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RemoveIndex(model_name="sessiondata", name="session_summary"),
-        # The document stays the last column: SQLite reads all of what stands before a column.
+        # Keep the document as the last column: to read a column, SQLite reads all before it.
         migrations.RenameField("sessiondata", "document_json", "document_before"),
         *(
             migrations.AddField("sessiondata", name, models.FloatField(blank=True, null=True))
