@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from agent.measure.quality import Flag
 
+PERCLOS_CLOSED = 0.8
+"""At least 80 % closed between the person's open and closed levels (Abe 2023, PMC10108649). The
+server names it too: `server/dashboard/metrics.py` and `server/session_data/export/fhir.py`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
@@ -15,8 +19,8 @@ class Metrics:
     blink_count: blinks, complete and partial; long closures are counted separately.
     partial_blink_count: how many of these were partial.
     blink_rate_per_min: blink_count per minute of valid time.
-    inter_blink_interval_median_s: median time from one blink's start to the next one's. Only
-        neighbours between which the face was never unseen for longer than `session.UNSEEN_S` count.
+    inter_blink_interval_median_s: median time from one blink's start to the next one's. A pair is
+        skipped if the face was unseen for longer than `session.UNSEEN_S` between them.
     blink_duration_median_ms, blink_duration_p90_ms: of `Blink.duration_s`, in milliseconds.
     ear_mean: mean EAR over valid time. ear_open: mean open level over valid time.
     perclos: share of valid time with the eyes at least 80 % closed, without looking down.

@@ -24,7 +24,7 @@ from statistics import median
 from agent.measure.blinks import BlinkDetector
 from agent.measure.gaze import Gaze, Kind, Stretch
 from agent.measure.levels import Levels, quantile, trusted_ear
-from agent.measure.metrics import BlinkColumns, Metrics, Minute, Session
+from agent.measure.metrics import PERCLOS_CLOSED, BlinkColumns, Metrics, Minute, Session
 from agent.measure.quality import Blur, Flag, Noise, Picture, flags
 from agent.records import Blink, EyeSample
 
@@ -53,9 +53,6 @@ and servers accept no more of them."""
 
 UNCLEAR_TIME = 0.01
 """Share of valid time with closed lids that may look down. PERCLOS is usually 0.01 to 0.03."""
-
-PERCLOS_CLOSED = 0.8
-"""At least 80 % closed between the person's open and closed levels (Abe 2023, PMC10108649)."""
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 STATES = ("active", "ended", "interrupted")
 COMMANDS = ("start", "stop")
-COMMAND_S = 30.0  # lifetime of a command from its arrival, as on the server
+COMMAND_S = 30.0  # lifetime of a command from its arrival; change it with the server's `LIFE`
 COMMANDS_KEPT = 200  # IDs remembered to recognise repeated commands, long after they expire
 PAGE = 16  # sessions in memory at a time: a thousand of two hours each would take 300 MB
 

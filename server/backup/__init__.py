@@ -2,4 +2,6 @@
 
 Imports `session_data`, `devices`, `care`, `monitoring` and `common`. Begin with backup.py;
 carried.py keeps deletions and revocations over a restore.
+
+When backups are made and how many are kept: deploy/server/systemd/blinklog-backup.{timer,service}.
 """

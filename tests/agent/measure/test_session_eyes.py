@@ -6,6 +6,7 @@ from itertools import accumulate
 
 import pytest
 
+from agent.measure.metrics import PERCLOS_CLOSED
 from agent.measure.session import (
     LATE,
     LATE_TIME,
@@ -13,7 +14,6 @@ from agent.measure.session import (
     MAX_INTERVAL_S,
     MIN_COUNT_FPS,
     MIN_DURATION_FPS,
-    PERCLOS_CLOSED,
     RATE_TOLERANCE,
     STALL_S,
     UNSEEN_S,
