@@ -1,7 +1,7 @@
-// Keeps the part of a page marked with data-live fresh: fetches the address named there, and swaps the part
-// when the server's version of it has changed. Without this script the page is a page like any other.
-// A fetch that fails never breaks the page: it says so, and waits longer each time, two minutes at most.
-// Whoever may no longer see the part gets the whole page anew, which says so.
+// Refresh the part of a page marked with data-live: fetch its URL, and replace the part if the server's
+// version has changed. The page also works without this script.
+// After a failed fetch, show a message and retry with growing pauses of at most two minutes.
+// If the user may no longer see the part, reload the page, which shows the error.
 
 const LONGEST_MS = 120_000;
 const PATIENCE_MS = 15_000;
@@ -36,11 +36,11 @@ async function fetched(address) {
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("[data-live]");
-  if (!fresh) throw new Error("not the part that was asked for");
+  if (!fresh) throw new Error("the response has no data-live part");
   return fresh;
 }
 
-// Tables that are open stay open, and what has the focus keeps it.
+// Keep open tables open, and keep the focus.
 function swap(part, fresh) {
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
   for (const { id } of part.querySelectorAll("details[open]")) {
