@@ -151,7 +151,7 @@ LOOKING_DOWN = Metric(
 METRICS = (
     Metric(
         "duration_s",
-        gettext_lazy("Duration"),
+        gettext_lazy("Length"),
         "",
         gettext_lazy("From start to end."),
         needs="nothing",

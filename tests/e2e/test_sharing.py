@@ -79,7 +79,7 @@ def test_a_second_factor_by_keyboard_and_with_what_the_page_shows(
     page.get_by_text("Can't scan the code?").click()
     secret = page.locator("details .code").inner_text()
     page.get_by_label("Your password").fill(seed.PASSWORD)
-    page.get_by_label("Code from the app").fill(shown_now(secret))
+    page.get_by_role("textbox", name="Code from the app").fill(shown_now(secret))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
     recovery = page.locator("li.code").first.inner_text()
