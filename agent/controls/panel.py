@@ -1,4 +1,4 @@
-"""The button and the status light, through gpiozero. Its mock pins replace missing hardware.
+"""The button and the status light, through gpiozero or, if so configured, its mock pins.
 
 A short press starts a session, a long press ends it; the button is a GPIO contact or a USB button
 (`presses`). The light shows the device's state in patterns, not colours (`light`). It confirms a

@@ -1,8 +1,8 @@
 """A foot switch or USB button: any device that sends key presses, read as kernel input events.
 
-No wheel on PyPI can do this, so it is done in Python. Little is needed: fixed records of 24 bytes,
-and one ioctl that grabs the device, so that its keys never reach a console (linux/input.h;
-Documentation/input/event-codes).
+Done in Python, because installing python-evdev needs a compiler. Little is needed: fixed records of
+24 bytes, and one ioctl that grabs the device, so that its keys never reach a console
+(linux/input.h; Documentation/input/event-codes).
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """`sqlite_utils.Database`, imported without NumPy.
 
-sqlite-utils imports NumPy and pandas where it finds them, to know their types. No value of ours has
-one, and `blink-agent sync` would keep 15 MB for them.
+sqlite-utils imports NumPy and pandas if they are installed, to recognise their types. The store has
+no such values, and the imports would cost `blink-agent sync` 15 MB of memory.
 """
 
 import sys

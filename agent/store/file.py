@@ -6,8 +6,8 @@
 - Other processes that have the file open notice at their next transaction and open the new one.
 - Full disk: a reserve file is deleted to make room, so that running sessions can be finished.
 
-Every transaction holds a shared lock on the lock file; replacing the file takes it exclusively.
-Nobody therefore writes to a file that is being set aside.
+Every transaction holds a shared lock on the lock file, and replacing the file takes an exclusive
+one. No process can therefore write to a file that is being set aside.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ WAIT_S = 10.0  # a transaction takes milliseconds, on a worn SD card a second or
 LOCK_POLL_S = 0.005
 WAL_KEPT_BYTES = 4 << 20  # after a burst the WAL shrinks to the size of SQLite's own checkpoints
 SET_ASIDE_KEPT = 5  # damaged files kept for inspection; a failing card makes many
-ATTEMPTS = 6  # opening and running, around up to two replacements
+ATTEMPTS = 6  # opening and running: the file, and up to two replacements of it
 PAGE_BYTES = 4096
 LENGTH_CAP = 1 << 30  # a header with a larger size is invalid
 # SQLite's -shm, and a two-hour session (150 kB) in both WAL and file, with margin
@@ -134,8 +134,8 @@ class StoreFile:
     def run(self, work: Callable[[Database], T], *, write: bool = False) -> T:
         """Run `work` in one transaction and return its result.
 
-        Run it again on a new file if this one is damaged, or after deleting the reserve if the disk
-        is full.
+        If the file is damaged, it is replaced, and `work` runs again on the new one. If the disk is
+        full, the reserve file is deleted, and `work` runs again.
         """
         with _errors_explained(self.path):
             for _ in range(ATTEMPTS):

@@ -158,7 +158,10 @@ class Store:
         return self._change(_ACKNOWLEDGE, {"session_id": session_id, "revision": revision}) > 0
 
     def park(self, session_id: str, revision: int, reason: str) -> bool:
-        """Stop sending `revision` until `retry` or a higher one; return whether it did."""
+        """Stop sending `revision`; return whether it was parked.
+
+        A call of `retry`, or a higher revision, makes the session pending again.
+        """
         values = {"session_id": session_id, "revision": revision, "now": _now()}
         return self._change(_PARK, {**values, "reason": reason[:REASON_CHARACTERS]}) > 0
 
@@ -198,7 +201,10 @@ class Store:
         return rows[0]["number"] if rows else None
 
     def problem(self) -> str | None:
-        """Return why no session can begin now, or None. Nothing is written if there is space."""
+        """Return why no session can begin now, or None.
+
+        Recreates the reserve file if it is missing and there is space. Otherwise writes nothing.
+        """
         return self._file.problem()
 
     def data_version(self) -> tuple[int, int]:
@@ -211,9 +217,9 @@ class Store:
     def add_command(self, command: Document, now: datetime | None = None) -> bool:
         """Save a command for `take_command`; return False if its ID is already known.
 
-        The broker delivers only commands that have not expired. From its arrival at `now` this
-        device's clock limits its lifetime, however wrong that clock is. Raises ValueError for an
-        invalid command.
+        The broker delivers only commands that have not expired. A command is therefore valid for at
+        most `COMMAND_S` from its arrival at `now` by this device's clock, even if that clock is
+        wrong. Raises ValueError for an invalid command.
         """
         row = _command_row(command)
         arrived = datetime.now(UTC) if now is None else now

@@ -1,11 +1,11 @@
 """Store session documents; a higher revision replaces a lower one, anything else is a no-op.
 
-This includes finished sessions: a device may correct a start date after the end. The order in which
-a session's documents arrive doesn't matter, nor by which transport or how often: the stored row is
+This includes finished sessions: a device may correct a start date after the end. A session's
+documents may arrive in any order, by any transport and any number of times: the stored row is
 always the highest revision.
 
-A session belongs to its first writer: a device and its person at that time, or a person without a
-device.
+Only the first writer of a session can change it: a device, or a person without a device. A device's
+session belongs to the person to whom the device was assigned when the session started.
 """
 
 from collections.abc import Mapping, Sequence

@@ -37,7 +37,7 @@ class FinalError(Exception):
 def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = False) -> Acceptance:
     """Merge `changes` into the newest document and store the result; `end` also ends the session.
 
-    Objects are merged key by key, everything else is replaced; null is a value. Without a
+    Objects are merged key by key. Every other value is replaced, also by null. Without a
     `revision`, the result gets the next one. Rejects a result above the maximum document size.
 
     Raises `FinalError` if the session is over and there is no `revision`, so that final numbers are

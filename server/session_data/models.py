@@ -145,15 +145,15 @@ class SessionData(MetricColumns):
 class Tombstone(models.Model):
     """The id of a deleted session, and nothing else.
 
-    If a device sends the session again, the answer is `stale` and nothing is stored. Ids are
-    random, so a tombstone contains no personal data.
+    If a device sends the session again, the answer is `stale` and nothing is stored. An id is
+    a UUIDv7: a creation time and random bits, but nothing about the person.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(default=now)
 
     class Meta:
-        app_label = "keeping"  # the tables are older than this room
+        app_label = "keeping"  # the app that created the table: don't rename the table
 
     def __str__(self) -> str:
         return str(self.id)

@@ -57,7 +57,7 @@ class Delivery:
             keep_dead_letter(self.door, self.sender, self.device, reason, self.payload)
 
     def note_sender(self) -> None:
-        """Update when the device was last seen."""
+        """Set the time at which the device was last seen to now."""
         if self.device is not None:
             self.device.touch()
 

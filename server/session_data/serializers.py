@@ -33,7 +33,7 @@ SCHEMA = 1
 NEWEST_SCHEMA = 32767  # the maximum of the column
 
 DAY_S = 86_400.0
-MAX_BLINKS = 20_000  # ten hours at the fastest rate ever measured, 32.5 a minute
+MAX_BLINKS = 20_000  # ten hours at 32.5 a minute, a high rate in conversation (Doughty 2001)
 MAX_MINUTES = 24 * 60 + 1
 MAX_EAR = 5.0  # no eye is five times as high as wide; 0.3 is typical
 

@@ -248,7 +248,7 @@ def missing(writer: Writer, session_id: UUID) -> Response:
     if writer.device:
         return Response(Acceptance(str(session_id), None, "rejected", NOT_YOURS).answer(), 404)
     if readable_by(writer.person).filter(pk=session_id).exists():
-        raise PermissionDenied("only its device can change this session")
+        raise PermissionDenied("you can't change this session")
     raise Http404
 
 

@@ -151,12 +151,12 @@ def _kills() -> list[Attack]:
 def _crashes() -> list[Attack]:
     dying = [
         Attack(
-            f"{point} - and killed",
+            point,
             lambda site, chance, point=point: die_at(site, point, chance.randrange(PASSES)),  # type: ignore[misc]
         )
         for point in POINTS
     ]
-    name = "broker: PUBACK sent, nothing read - and killed"
+    name = "broker: killed after its PUBACK, before the server has read"
     return [*dying, Attack(name, lambda site, _: broker_dies_after_puback(site))]
 
 

@@ -13,16 +13,37 @@ from typing import Any
 
 # name: the function, and whether it has run when the process dies.
 POINTS: dict[str, tuple[str, bool]] = {
-    "watch: final document measured, not kept": ("agent.measure.recording:Recording.finish", True),
-    "watch: document made, not kept": ("agent.store.store:Store.put", False),
-    "watch: document kept, nothing else done": ("agent.store.store:Store.put", True),
-    "sync: acknowledged, not noted": ("agent.store.store:Store.acknowledge", False),
-    "sync: noted, nothing else done": ("agent.store.store:Store.acknowledge", True),
-    "server: stored, not committed": ("server.session_data.accept:_write", True),
-    "server: committed, not answered": ("server.session_data.views:answer", False),
-    "consumer: stored, not committed": ("server.session_data.accept:_write", True),
-    "consumer: committed, not answered": ("server.common.mqtt:Connection.answer", False),
-    "consumer: answered, broker not told": ("server.common.mqtt:Connection.acknowledge", False),
+    "watch: killed after the final measurement, before storing it": (
+        "agent.measure.recording:Recording.finish",
+        True,
+    ),
+    "watch: killed before storing a document": ("agent.store.store:Store.put", False),
+    "watch: killed after storing a document": ("agent.store.store:Store.put", True),
+    "sync: killed before recording an acknowledgement": (
+        "agent.store.store:Store.acknowledge",
+        False,
+    ),
+    "sync: killed after recording an acknowledgement": (
+        "agent.store.store:Store.acknowledge",
+        True,
+    ),
+    "server: killed after writing, before the commit": ("server.session_data.accept:_write", True),
+    "server: killed after the commit, before answering": (
+        "server.session_data.views:answer",
+        False,
+    ),
+    "consumer: killed after writing, before the commit": (
+        "server.session_data.accept:_write",
+        True,
+    ),
+    "consumer: killed after the commit, before answering": (
+        "server.common.mqtt:Connection.answer",
+        False,
+    ),
+    "consumer: killed after answering, before the PUBACK to the broker": (
+        "server.common.mqtt:Connection.acknowledge",
+        False,
+    ),
 }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LIST = "List rejected documents, newest first."
 SHOW = "Print a document as it was received. It contains personal data."
-RETRY = "Try to accept documents again. Those accepted, or already stored, are deleted here."
+RETRY = "Try to accept documents again. Those that are stored now are no longer dead letters."
 DROP = "Delete rejected documents."
 
 
