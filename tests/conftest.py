@@ -51,7 +51,7 @@ def same_umask() -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report: pytest.TestReport = yield
-    reason = str(report.longrepr) if report.skipped else ""
+    reason = str(report.longrepr).replace("\\", "") if report.skipped else ""  # of a quoted quote
     if os.environ.get("BLINKLOG_REQUIRE_ALL") == "1" and any(each in reason for each in MISSING):
         report.outcome = "failed"
         report.longrepr = f"BLINKLOG_REQUIRE_ALL=1, but: {reason}"

@@ -1,5 +1,6 @@
 """Machines of their own, and what is carried to them."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from tests.deploy import machine
 from tests.faces import model_cache
 
 __all__ = ["model_cache"]
+
+# Below nohup it is ignored, also by the machines' terminals that go away.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")

@@ -165,7 +165,7 @@ def test_root_enrols_it_and_looks_at_it_and_is_not_in_the_services_way(
     before = device.run(service).stdout
     said = device.run("blink-agent enrol $(cat /run/share/url) ABCD2345").stdout
     assert "accepts this device's token" in said
-    assert "blinklog-sync.service started anew" in said
+    assert "blinklog-sync.service restarted" in said
     assert device.run(service).stdout != before
     device.run("blink-agent sync --once")
     report = json.loads(device.run("blink-agent status --json").stdout)

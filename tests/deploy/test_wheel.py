@@ -65,7 +65,7 @@ def test_an_agent_is_installed_from_it(wheel: Path, tmp_path: Path, model_cache:
     config = tmp_path / "agent.toml"
     config.write_text(f'[model]\ncache = "{model_cache}"\n[controls]\npins = "mock"\n')
     said = run(programs / "blink-agent", "--config", config, "self-test", cwd=tmp_path)
-    assert "a look at the face takes" in said
+    assert "ms for a whole face" in said
     units = tmp_path / "env/share/blinklog/systemd"
     assert {"blinklog-watch.service", "blinklog-sync.service"} <= {
         path.name for path in units.iterdir()
