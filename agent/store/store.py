@@ -6,8 +6,7 @@ Guarantees:
 - Sessions that the server has not acknowledged are never deleted.
 - On a full disk no session begins, but running sessions are finished and delivered.
 - Damaged documents are never delivered: each document has a checksum.
-- A damaged file is set aside and its readable sessions move to a new one (`agent.store.file`);
-  `noted("store")` records it.
+- A damaged file is set aside and its readable sessions move to a new one (`agent.store.file`).
 
 Each `Store` belongs to one thread. Open one per thread and process.
 """
@@ -127,8 +126,7 @@ class Store:
     def put(self, document: Document) -> bool:
         """Save a document if its revision is higher than the stored one; return whether it was.
 
-        Raises ValueError for an invalid document. Raises StoreError for a new session on a full
-        disk: the reserved space is for sessions that have begun.
+        Raises ValueError if it is invalid, StoreError for a new session on a full disk.
         """
         begins = document.get("revision") == 1 and document.get("state") == "active"
         if begins and not self._file.has_reserve():
@@ -143,8 +141,7 @@ class Store:
     def pending(self, limit: int, skip: Iterable[tuple[str, int]] = ()) -> list[Document]:
         """Return up to `limit` documents that the server has not acknowledged.
 
-        Active sessions come first, then the oldest. `skip` lists (session_id, revision) pairs to
-        leave out.
+        Active sessions come first, then the oldest. `skip`: (session_id, revision) to leave out.
         """
         skipped = json.dumps([f"{session_id} {revision}" for session_id, revision in skip])
         while True:
@@ -217,9 +214,8 @@ class Store:
     def add_command(self, command: Document, now: datetime | None = None) -> bool:
         """Save a command for `take_command`; return False if its ID is already known.
 
-        The broker delivers only commands that have not expired. A command is therefore valid for at
-        most `COMMAND_S` from its arrival at `now` by this device's clock, even if that clock is
-        wrong. Raises ValueError for an invalid command.
+        It is valid for at most `COMMAND_S` from its arrival at `now` by this device's clock, even
+        if that clock is wrong. Raises ValueError for an invalid command.
         """
         row = _command_row(command)
         arrived = datetime.now(UTC) if now is None else now
@@ -389,8 +385,7 @@ def _take_command(db: Database, now_s: float) -> str | None:
     """Take the oldest valid command. Taken and expired ones stay, to recognise repetitions.
 
     An expiry too far ahead means that the clock was set back: the command's age is unknown, so drop
-    it. The limit is twice the lifetime because the clock may be set back a little just after a
-    command arrived.
+    it. Twice the lifetime allows for a small step back just after a command arrived.
     """
     db.execute(
         "UPDATE commands SET taken = 1 WHERE taken = 0 AND (expires_at <= ? OR expires_at > ?)",
