@@ -40,7 +40,7 @@ from agent.face.sharpness import sharpness
 from agent.records import FaceLandmarks, Frame
 
 LOOK_S = 0.4
-"""Seconds between looks at the whole face: 0.2 to 0.5 count the same blinks (docs/accuracy.md)."""
+"""Seconds between looks at the whole face. At 0.5, blinks of small and fast faces were missed."""
 
 KEEP_LOGIT = 8.0
 """Minimum face flag to keep tracking: a hand or a turn of the head lowers it for a moment."""

@@ -1,4 +1,4 @@
-"""The person's open and closed levels, learned causally: openness is EAR between these two.
+"""Learn a person's open and closed levels from past samples. Openness is EAR between the two.
 
 People, glasses, cameras and angles differ too much for a fixed threshold: a shut eye may read as a
 twentieth or as a half of the open one. Both levels are therefore learned: the open level from

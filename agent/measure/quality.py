@@ -19,9 +19,9 @@
     gaze_unknown     closed lids that may look down (see `gaze`)             PERCLOS may be too high
 
 The noise of the EAR is measured in blocks of `BLOCK_S` and compared with the depth of this person's
-blinks. White noise of 0.15 of the depth hides up to a tenth of complete blinks; 0.2 hides a tenth
-at 30 frames per second and a third at 10; 0.25 hides a quarter to a half. Noise hides blinks
-because the detector requires a dip to stand out of it; it adds next to none (bench.grid).
+blinks. White noise of 0.15 of the depth hides 6 % of complete blinks at 10 frames per second and
+none at 30; 0.2 hides 24 % and 3 %; 0.25 hides 52 % and 19 %. Noise hides blinks because the detector
+requires a dip to stand out of it; it adds none (bench.traces).
 """
 
 import math
@@ -54,8 +54,8 @@ NO_BLINK_S = 20.0
 lower EAR by less than any blink does: nothing is then counted, and no other flag shows it."""
 
 DROPPED = 0.1
-"""Losing a tenth at random costs no blinks at 30 frames per second and 2 % at 15; losing three
-tenths costs 2 % and 22 %."""
+"""Losing a tenth at random costs no blinks at 30 frames per second and 1 % at 15; losing three
+tenths costs 0.3 % and 18 % (bench.traces)."""
 
 BLOCK_S = 10.0
 """At 10 frames per second 4 s hold too few samples to tell noise of 0.10 of the depth from 0.15."""
@@ -64,7 +64,7 @@ NOISY, VERY_NOISY = 0.15, 0.2
 """Standard deviation of the EAR, as a share of its fall in a complete blink."""
 
 NOISY_TIME, VERY_NOISY_TIME = 0.1, 0.25
-"""Shares of valid time. A quarter in which a third of the blinks is lost costs 8 % of all."""
+"""Shares of valid time. A quarter in which a quarter of the blinks is lost costs 6 % of all."""
 
 SOFT, TOO_SOFT = 0.15, 0.125
 """Sharpness as in `FaceLandmarks`. At these values the mesh sees the lids of the portrait fall by

@@ -18,7 +18,7 @@ AT_ONCE = 100
 
 
 def main() -> None:
-    """`python -m bench.load_bulk FILE SIZE`, with the database in the environment."""
+    """`python -m bench.load.bulk FILE SIZE`, with the database in the environment."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
     import django
 

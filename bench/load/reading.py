@@ -15,7 +15,7 @@ SAMPLES = 10
 
 
 def main() -> None:
-    """`python -m bench.load_reading SESSIONS`, with the database in the environment."""
+    """`python -m bench.load.reading SESSIONS`, with the database in the environment."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
     os.environ["BLINKLOG_STATEMENT_TIMEOUT_S"] = "0"
     import django

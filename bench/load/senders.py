@@ -1,6 +1,6 @@
 """Devices that send session documents as fast as they are accepted. Workers of bench.load.
 
-    python -m bench.load_senders mqtt|raw|http WHERE FILE
+    python -m bench.load.senders mqtt|raw|http WHERE FILE
 
 FILE has one document per line, with its device. Each line on standard input sends the next share;
 the answer is the time in seconds from the first document sent to the last acknowledgement, from the

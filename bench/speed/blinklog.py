@@ -1,6 +1,6 @@
 """Worker of bench.speed: the whole step from frame to blink event, and bare inference.
 
-    python -m bench.speed_blinklog FRAMES.npy FPS THREADS bgr|yuv420
+    python -m bench.speed.blinklog FRAMES.npy FPS THREADS bgr|yuv420
 
 BLINKLOG_RUNTIME selects one of the two runtimes.
 """

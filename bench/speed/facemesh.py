@@ -1,6 +1,6 @@
 """Worker of bench.speed: MediaPipe's own FaceMesh, in the environment that has it.
 
-    python -m bench.speed_facemesh FRAMES.npy plain|refined
+    python -m bench.speed.facemesh FRAMES.npy plain|refined
 
 The settings are those of nearly every blink counter: video mode, one face; `refined` adds the
 attention mesh around eyes and lips. Its input is RGB, as it requires; the conversion from BGR is

@@ -11,7 +11,7 @@ from server.alerts.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
 from server.common.fields import instant_text
 from server.devices.models import HEARD_WITHIN, Device
 
-# After a server outage, documents of that time need a while to arrive.
+# After a server outage, documents from that time take a while to arrive.
 ARRIVING = timedelta(minutes=5)
 
 
