@@ -181,5 +181,5 @@ class AttentionMesh:
 
     def _crop_face(self, frame: Frame, to_frame: Affine) -> None:
         self._crop = self._whole_crop.rgb(frame, to_frame, cv2.BORDER_REPLICATE)
-        # Use a view of a tensor within one statement: the interpreter refuses to run while one exists.
+        # Use a tensor's view within one statement: the interpreter refuses to run while one exists.
         np.multiply(self._crop, _TO_UNIT, out=self._face()[0])

@@ -20,8 +20,8 @@
 
 The noise of the EAR is measured in blocks of `BLOCK_S` and compared with the depth of this person's
 blinks. White noise of 0.15 of the depth hides 6 % of complete blinks at 10 frames per second and
-none at 30; 0.2 hides 24 % and 3 %; 0.25 hides 52 % and 19 %. Noise hides blinks because the detector
-requires a dip to stand out of it; it adds none (bench.traces).
+none at 30; 0.2 hides 24 % and 3 %; 0.25 hides 52 % and 19 %. Noise hides blinks because the
+detector requires a dip to stand out of it; it adds none (bench.traces).
 """
 
 import math
