@@ -309,7 +309,8 @@ def test_a_page_is_read_from_its_index_in_order(api, stored, query):
     assert "temp b-tree" not in plan.lower()
 
 
-def explained(sql):
+def explained(sql, covered=False):
+    """Return the plan of a query; `covered` leaves PostgreSQL only indexes that hold all columns."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("EXPLAIN QUERY PLAN " + sql)
@@ -317,6 +318,8 @@ def explained(sql):
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute("SET LOCAL enable_sort = off")
             cursor.execute("SET LOCAL enable_bitmapscan = off")
+            if covered:
+                cursor.execute("SET LOCAL enable_indexscan = off")
             cursor.execute("EXPLAIN " + sql)
         return "\n".join(str(row) for row in cursor.fetchall())
 
