@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.records import EyeSample, FaceLandmarks
 
@@ -45,11 +46,10 @@ def eye_sample(time_s: float, face: FaceLandmarks | None) -> EyeSample:
     if face is None:
         return EyeSample(time_s, None, None, None, None)
     right, left = face.lids.take(_SIX, axis=1).tolist()
-    right_iris, left_iris = face.irises[:, 0].tolist()
     eyes = eye_aspect_ratio(*right), eye_aspect_ratio(*left)
     seen = visibility(yaw_deg(*face.mesh.take(_OUTER_CORNERS, axis=0).tolist()))
     up = -1 if face.mirrored else 1  # a mirror swaps left and right eyes
-    irises = up * drop(right[0], right[3], right_iris), -up * drop(left[0], left[3], left_iris)
+    irises = None if face.irises is None else _iris_drops(face.irises, right, left, up)
     lids = (
         up * drop(right[0], right[3], right[4], right[5]),
         -up * drop(left[0], left[3], left[4], left[5]),
@@ -61,7 +61,7 @@ def eye_sample(time_s: float, face: FaceLandmarks | None) -> EyeSample:
         ear=_mean(eyes, seen),
         score=face.score,
         sharpness=face.sharpness,
-        iris=_mean(irises, seen),
+        iris=_mean(irises, seen) if irises else None,
         lower_lid=_mean(lids, seen),
         others=face.others,
         turned=face.turned,
@@ -107,6 +107,14 @@ def visibility(yaw: float) -> tuple[float, float]:
     far = (NO_VIEW_DEG - abs(yaw)) / (NO_VIEW_DEG - FULL_VIEW_DEG)
     far = min(max(far, 0.0), 1.0)
     return (1.0, far) if yaw > 0 else (far, 1.0)
+
+
+def _iris_drops(
+    irises: NDArray[np.float32], right: Sequence[Point], left: Sequence[Point], up: int
+) -> tuple[float, float]:
+    """Return how far the centres of the irises lie below the line through the eyes' corners."""
+    right_iris, left_iris = irises[:, 0].tolist()
+    return up * drop(right[0], right[3], right_iris), -up * drop(left[0], left[3], left_iris)
 
 
 def _mean(values: tuple[float, float], weights: tuple[float, float]) -> float:

@@ -51,7 +51,7 @@ class FaceLandmarks:
     `lids` is float32 (2, 16, 2), x and y in pixels of the frame: the contours of the person's own
     right and left eye. Each contour goes from the outer corner along the lower lid to the inner
     corner, then along the upper lid without the corners. `irises` is float32 (2, 5, 2), with the
-    centres first.
+    centres first; None if they were not determined in this frame.
 
     `mesh` is float32 (468, 3): the landmarks from the last run of the whole face's model, in pixels
     of the face's crop. `to_frame`, float64 (2, 3), maps the crop of this frame into the frame.
@@ -64,7 +64,7 @@ class FaceLandmarks:
 
     time_s: float
     lids: NDArray[np.float32]
-    irises: NDArray[np.float32]
+    irises: NDArray[np.float32] | None
     mesh: NDArray[np.float32]
     to_frame: NDArray[np.float64]
     score: float

@@ -46,12 +46,20 @@ class Detector:
 
         They are mirrored like `view`, and rotated relative to it.
         """
-        to_frame = view.to_frame(DETECTOR_SIZE)
-        crop = self._crop.rgb(frame, to_frame, cv2.BORDER_CONSTANT)
+        self.run(frame, view)
+        return self.found(view)
+
+    def run(self, frame: Frame, view: Region) -> None:
+        """Run the model on `view`; `found` reads its output."""
+        crop = self._crop.rgb(frame, view.to_frame(DETECTOR_SIZE), cv2.BORDER_CONSTANT)
         # Keep no view of a tensor beyond a statement: the interpreter refuses to run with one.
         np.multiply(crop, _TO_SIGNED, out=self._input()[0])
         np.subtract(self._input()[0], np.float32(1), out=self._input()[0])
         self._model.invoke()
+
+    def found(self, view: Region) -> list[Region]:
+        """Return what `find` does, for the `view` of the last `run`."""
+        to_frame = view.to_frame(DETECTOR_SIZE)
         logits = self._logits()[0, :, 0]
         sure = np.flatnonzero(logits >= _LEAST_LOGIT)
         sure = sure[np.argsort(-logits[sure], kind="stable")]

@@ -3,7 +3,8 @@
 Grishchenko et al. 2020 (arXiv:2006.10962): a head looks at one eye in the mesh's own early features
 and outputs the points of lids, brow and iris. In the original model, three custom operators of
 MediaPipe connect these parts. They are implemented here: place a box around an eye's landmarks,
-sample 16x16 features in it, and map the head's output back to the crop.
+sample 16x16 features in it, and map the head's output back to the crop. The iris branches off
+late in a head and is a part of its own, which need not run each time.
 
 Crop pixels are those of the mesh's 192x192 crop. A cell is one of its 48x48 features, 4 pixels
 wide.
@@ -73,7 +74,7 @@ Floats = NDArray[np.float32]
 class Contours:
     """The person's right and left eye, in pixels of the crop.
 
-    `points` is float32 (2, 21, 2): lids, then irises.
+    `points` is float32 (2, 21, 2): lids, then irises. It is (2, 16, 2) without the irises.
     """
 
     points: Floats
@@ -84,19 +85,26 @@ class Contours:
         return self.points[:, :CONTOUR]
 
     @property
-    def irises(self) -> Floats:
-        """Float32 (2, 5, 2), the centre first."""
-        return self.points[:, CONTOUR:]
+    def irises(self) -> Floats | None:
+        """Float32 (2, 5, 2), the centre first. None if they were not computed."""
+        return self.points[:, CONTOUR:] if self.points.shape[1] > CONTOUR else None
 
 
 class EyeHeads:
     """Both eye heads, and the boxes they look into until `place_boxes` is called again."""
 
-    def __init__(self, right: Interpreter, left: Interpreter) -> None:
-        self._models = right, left
+    def __init__(
+        self,
+        right: Interpreter,
+        left: Interpreter,
+        right_iris: Interpreter,
+        left_iris: Interpreter,
+    ) -> None:
+        self._models, self._iris_models = (right, left), (right_iris, left_iris)
         parts = [tensors(model) for model in self._models]
         self._inputs = [each for each, _ in parts]
         self._outputs = [tuple(each) for _, each in parts]
+        self._iris_parts = [tensors(model) for model in self._iris_models]
         self._taken = np.empty((4, 2 * GRID * GRID, CHANNELS), np.float32)
         self._drawn = np.empty((2, CONTOUR + IRIS, 2), np.float32)
         self._cells = np.zeros((4, 2 * GRID * GRID), np.intp)
@@ -123,7 +131,7 @@ class EyeHeads:
         origin = centres - turns.sum(axis=2) * (GRID / 2)
         self._origin = (CELL * origin[:, None]).astype(np.float32)
 
-    def read(self, features: Floats) -> Contours:
+    def read(self, features: Floats, *, irises: bool = True) -> Contours:
         """Run the heads on the band's features (`BAND_ROWS` * `BAND_COLUMNS`, 32)."""
         taken, half = self._taken, GRID * GRID
         np.take(features, self._cells, axis=0, out=taken, mode="clip")
@@ -133,12 +141,19 @@ class EyeHeads:
             # Keep no view of a tensor beyond a statement.
             np.add.reduce(box, axis=0, out=self._inputs[eye]().reshape(half, CHANNELS))
             model.invoke()
-            points, iris = self._outputs[eye]
-            self._drawn[eye, :CONTOUR] = points()[0, :CONTOUR]
-            self._drawn[eye, CONTOUR:] = iris()[0]
-        drawn = self._drawn @ self._to_crop
+            self._drawn[eye, :CONTOUR] = self._outputs[eye][0]()[0, :CONTOUR]
+            if irises:
+                self._read_iris(eye)
+        drawn = (self._drawn if irises else self._drawn[:, :CONTOUR]) @ self._to_crop
         drawn += self._origin
         return Contours(drawn)
+
+    def _read_iris(self, eye: int) -> None:
+        """Run the rest of a head: from the features of the iris to its points."""
+        features, (points,) = self._iris_parts[eye]
+        np.copyto(features(), self._outputs[eye][1]())
+        self._iris_models[eye].invoke()
+        self._drawn[eye, CONTOUR:] = points()[0]
 
     def _sample(self, at: NDArray[np.float64]) -> None:
         """Prepare bilinear sampling at (2, 512): columns and rows in the band.

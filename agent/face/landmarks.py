@@ -25,7 +25,7 @@ import numpy as np
 
 from agent.face.crops import Affine, Floats, Pixels, Region, compose, move, region_of, transform
 from agent.face.detector import Detector, probability, views
-from agent.face.eyes import CONTOUR, INNER, OUTER, Contours
+from agent.face.eyes import INNER, OUTER, Contours
 from agent.face.face_check import (
     FACE_LOGIT,
     JITTERS,
@@ -36,6 +36,7 @@ from agent.face.face_check import (
 )
 from agent.face.mesh import CROP, AttentionMesh, FaceModels, Glance, Shape, load_models
 from agent.face.motion import MAX_CHANGE, MAX_TURN, RECENTRED_CHANGE, Motion
+from agent.face.others import OtherFaces
 from agent.face.sharpness import sharpness
 from agent.records import FaceLandmarks, Frame
 
@@ -49,6 +50,10 @@ SURE_LOGIT, CHECK_S = 24.0, 1.0
 """From this face flag on a look needs no confirmation; otherwise confirm every `CHECK_S`
 seconds."""
 
+IRIS_S = 0.09
+"""How often to compute the irises: they tell looking down from shut eyes, at three of them in the
+shortest closure for which that matters."""
+
 RETRY_S = 0.1
 """Minimum time between runs of the detector: fast enough to find a face, cheap in an empty room."""
 
@@ -57,10 +62,6 @@ REMEMBER_S = 5.0
 
 NEAR = 3.0
 """Size of the area to search for a lost face first, in widths of its region."""
-
-OTHERS_S, OTHERS_SIZE = 5.0, 0.4
-"""How often to look for other faces while tracking one, in seconds, and their minimum size, as a
-share of the tracked one: smaller faces are far away."""
 
 MIN_REGION = 32.0
 """In pixels: below it, an eye is three or four pixels wide and a lid's height is a guess."""
@@ -138,6 +139,7 @@ class FaceTracker:
 
     def __init__(self, models: FaceModels, upright: Region = _UPRIGHT) -> None:
         self._detector = Detector(models.detector)
+        self._others = OtherFaces(self._detector)
         self._mesh = AttentionMesh(models)
         self._upright = upright
         self.reset()
@@ -146,8 +148,9 @@ class FaceTracker:
         """Forget the face. The next frame starts with the detector."""
         self._track: _Track | None = None
         self._last_seen: _LastSeen | None = None
-        self._detector_rests_until_s = self._sharp_due_s = self._others_due_s = -math.inf
-        self._check_due_s = -math.inf
+        self._detector_rests_until_s = self._sharp_due_s = -math.inf
+        self._others.reset()
+        self._check_due_s = self._irises_due_s = -math.inf
         self._failed_before = False
         self._views: Iterator[Region] = iter(())
 
@@ -175,9 +178,9 @@ class FaceTracker:
         busy = track.mesh_due or track.new_shape is not None
         if face is None or face.sharpness is not None or busy:
             return face
-        if frame.time_s >= self._others_due_s:
-            face = replace(face, others=self._look_for_others(frame))
-        return face
+        assert self._last_seen is not None
+        others = self._others.look(frame, self._whole(frame), self._last_seen.region)
+        return face if others is None else replace(face, others=others)
 
     def _glance(self, frame: Frame, track: _Track) -> tuple[Glance, Affine] | None:
         """Glance at the eyes. Return the glance and its crop, or None if the face needs a look now.
@@ -197,7 +200,7 @@ class FaceTracker:
         band = self._mesh.crop_eyes(frame, here, whole=due)
         if track.motion.jumps(band, bound):
             return None
-        eyes = self._mesh.eyes()
+        eyes = self._mesh.eyes(irises=self._are_irises_due(frame.time_s))
         moved = track.motion.step(eyes)
         if moved is None:
             return None
@@ -263,7 +266,7 @@ class FaceTracker:
         if region.size * _scale(to_frame) < MIN_REGION:
             return None
         self._mesh.place_boxes(shape)
-        glance = self._mesh.eyes_of_crop()
+        glance = self._mesh.eyes_of_crop(irises=self._are_irises_due(frame.time_s))
         self._track = _Track(
             to_frame=to_frame,
             looked_s=frame.time_s,
@@ -280,8 +283,8 @@ class FaceTracker:
     ) -> FaceLandmarks | None:
         track = self._track
         assert track is not None
-        points = transform(to_frame, eyes.points)
-        lids, irises = points[:, :CONTOUR], points[:, CONTOUR:]
+        seen = Contours(transform(to_frame, eyes.points))
+        lids = seen.lids
         if not _inside(lids, frame):
             self._track = None
             return None
@@ -289,7 +292,7 @@ class FaceTracker:
         return FaceLandmarks(
             time_s=frame.time_s,
             lids=lids,
-            irises=irises,
+            irises=seen.irises,
             mesh=track.mesh,
             to_frame=to_frame,
             score=probability(track.logit),
@@ -297,21 +300,17 @@ class FaceTracker:
             turned=self._is_turned(to_frame),
         )
 
+    def _are_irises_due(self, time_s: float) -> bool:
+        if time_s < self._irises_due_s:
+            return False
+        self._irises_due_s = time_s + IRIS_S
+        return True
+
     def _is_turned(self, to_frame: Affine) -> bool:
         """Return whether the face is not upright, given how the camera is mounted."""
         (_, b, _), (_, d, _) = to_frame.tolist()
         cos = d * math.cos(self._upright.angle) - b * math.sin(self._upright.angle)
         return bool(cos < _TURNED * math.hypot(b, d))
-
-    def _look_for_others(self, frame: Frame) -> bool:
-        """Return whether the detector finds another face about as near as the tracked one."""
-        self._others_due_s = frame.time_s + OTHERS_S
-        assert self._last_seen is not None
-        mine = self._last_seen.region
-        found = self._detector.find(frame, self._whole(frame))
-        return any(
-            mine.distance(each) > 0.5 and each.size > OTHERS_SIZE * mine.size for each in found
-        )
 
     def _sharpness(self, time_s: float, eyes: Contours, band: Pixels) -> float | None:
         """Return the sharpness around both eyes, or None if it is not due.
@@ -327,6 +326,7 @@ class FaceTracker:
         return sharpness(band, corners)
 
     def _acquire(self, frame: Frame) -> FaceLandmarks | None:
+        self._others.forget()
         for view in self._views_now(frame):
             found = self._choose(self._detector.find(frame, view), frame.time_s)
             crop = None if found is None else upright_crop(self._mesh, frame, found)

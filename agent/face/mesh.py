@@ -39,6 +39,8 @@ class FaceModels:
     eye_stem: Interpreter
     right_eye: Interpreter
     left_eye: Interpreter
+    right_iris: Interpreter
+    left_iris: Interpreter
 
 
 def load_models(cache: Path, threads: int = 1) -> FaceModels:
@@ -50,6 +52,8 @@ def load_models(cache: Path, threads: int = 1) -> FaceModels:
         models.load("eye_stem", cache, threads),
         models.load("right_eye", cache, threads),
         models.load("left_eye", cache, threads),
+        models.load("right_iris", cache, threads),
+        models.load("left_iris", cache, threads),
     )
 
 
@@ -101,7 +105,7 @@ class AttentionMesh:
 
     def __init__(self, parts: FaceModels) -> None:
         self._face_stem, self._trunk, self._eye_stem = parts.face_stem, parts.trunk, parts.eye_stem
-        self._heads = EyeHeads(parts.right_eye, parts.left_eye)
+        self._heads = EyeHeads(parts.right_eye, parts.left_eye, parts.right_iris, parts.left_iris)
         self._whole_crop, self._band_crop = Cropper(CROP, CROP), Cropper(BAND_WIDTH, BAND_HEIGHT)
         self._crop: Pixels = np.empty((0, 0, 3), np.uint8)
         self._whole = False
@@ -161,19 +165,20 @@ class AttentionMesh:
         np.multiply(band, _TO_UNIT, out=self._band()[0])
         return band
 
-    def eyes(self) -> Contours:
-        """Compute the eyes from the last crop or band."""
+    def eyes(self, *, irises: bool = True) -> Contours:
+        """Compute the eyes from the last crop or band, with or without the irises."""
         if self._whole:
             self._face_stem.invoke()
-            return self.eyes_of_crop().eyes
+            return self.eyes_of_crop(irises=irises).eyes
         self._eye_stem.invoke()
-        return self._heads.read(self._band_features().reshape(-1, CHANNELS))
+        return self._heads.read(self._band_features().reshape(-1, CHANNELS), irises=irises)
 
-    def eyes_of_crop(self) -> Glance:
+    def eyes_of_crop(self, *, irises: bool = True) -> Glance:
         """Compute the eyes from the features of the last whole crop."""
         column, row = self._heads.first_column, self._heads.first_row
         features = self._features()[0, row : row + BAND_ROWS, column : column + BAND_COLUMNS]
-        return Glance(self._heads.read(features.reshape(-1, CHANNELS)), self._band_of_crop())
+        eyes = self._heads.read(features.reshape(-1, CHANNELS), irises=irises)
+        return Glance(eyes, self._band_of_crop())
 
     def _band_of_crop(self) -> Pixels:
         x, y = self.band_corner

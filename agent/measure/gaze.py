@@ -10,7 +10,8 @@ rises as an eye shuts, but stays in place when it looks down.
     iris at `DOWN_IRIS` or lower, and the lower lid   looking down
     at `DOWN_LID` of its open position or lower
     iris above `SHUT_IRIS`                            shut
-    any other, or the iris was not seen               unclear: counted as shut, and flagged
+    any other, or the iris was not seen for longer    unclear: counted as shut, and flagged
+    than `MAX_UNSEEN_S`
 """
 
 from collections import deque
@@ -39,20 +40,29 @@ MEMORY_BLOCKS, BLOCK_S = 40, 0.5
 """The open position is the median of the medians of this many blocks, 20 s of open eyes, like the
 open level of EAR."""
 
+MAX_UNSEEN_S = 0.25
+"""The iris is measured several times a second, not in every frame."""
+
 KEEP_STRETCHES = 8
 """A long closure is decided within a second of its end."""
 
 
 @dataclass(slots=True)
 class Stretch:
-    """A time with lids at least 80 % closed. `weights` holds valid seconds by minute."""
+    """A time with lids at least 80 % closed.
+
+    `iris` and `lid` are sums over the `seen_s` seconds in which the iris was seen. `unseen_s` is
+    the time since it was last seen, `longest_unseen_s` the longest such time. `weights` holds valid
+    seconds by minute.
+    """
 
     start_s: float
     end_s: float
     iris: float = 0.0
     lid: float = 0.0
     seen_s: float = 0.0
-    unseen: bool = False
+    unseen_s: float = 0.0
+    longest_unseen_s: float = 0.0
     weights: dict[int, float] = field(default_factory=dict)
 
     @property
@@ -120,17 +130,19 @@ class Gaze:
         stretch = self._stretch
         stretch.end_s = sample.time_s
         stretch.weights[minute] = stretch.weights.get(minute, 0.0) + weight_s
+        stretch.unseen_s += weight_s
         if sample.iris is None or sample.lower_lid is None:
-            stretch.unseen = True
+            stretch.longest_unseen_s = max(stretch.longest_unseen_s, stretch.unseen_s)
         else:
-            stretch.iris += weight_s * sample.iris
-            stretch.lid += weight_s * sample.lower_lid
-            stretch.seen_s += weight_s
+            stretch.iris += stretch.unseen_s * sample.iris
+            stretch.lid += stretch.unseen_s * sample.lower_lid
+            stretch.seen_s += stretch.unseen_s
+            stretch.unseen_s = 0.0
 
     def _kind(self, stretch: Stretch) -> Kind:
         if stretch.duration_s < MIN_STRETCH_S:
             return "shut"
-        if stretch.unseen or stretch.seen_s <= 0:
+        if stretch.longest_unseen_s > MAX_UNSEEN_S or stretch.seen_s <= 0:
             return "unclear"
         iris, lid, open_lid = stretch.iris, stretch.lid, self._lid.place
         if iris <= SHUT_IRIS * stretch.seen_s:

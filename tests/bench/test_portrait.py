@@ -67,7 +67,9 @@ def test_the_eye_heads_see_the_lids_close_as_far_as_they_do(
     assert np.corrcoef(openness, shares)[0, 1] > 0.98
     np.testing.assert_allclose(shares, 0.16 + 0.84 * openness, atol=0.2)
     assert 0.22 < lower[10] / lower[0] < 0.8
-    assert samples[10].iris == pytest.approx(0.0, abs=0.03)
+    irises = [each.iris for each in samples[9:12] if each.iris is not None]
+    assert irises == pytest.approx([0.0] * len(irises), abs=0.03)
+    assert irises
 
 
 def test_the_eye_heads_see_an_eye_close_alone(portrait: Portrait, tracker: FaceTracker) -> None:

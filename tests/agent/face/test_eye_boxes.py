@@ -33,26 +33,36 @@ HALF_WIDTH, HALF_HEIGHT = 4.0, 2.0
 """Of what lies around an eye, level with its corners."""
 
 
-class Head:
-    """A model of which every output point is told, and the input kept."""
+class Part:
+    """A model whose output is set by the test, and whose inputs are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: tuple[int, ...], *made: tuple[int, ...]) -> None:
         self.shown: list[Floats] = []
-        self.points = np.zeros((1, 71, 2), np.float32)
-        self.iris = np.zeros((1, IRIS, 2), np.float32)
-        self._box = np.zeros((1, GRID, GRID, CHANNELS), np.float32)
+        self.made = [np.zeros((1, *shape), np.float32) for shape in made]
+        self._given = np.zeros((1, *given), np.float32)
 
     def get_input_details(self) -> list[dict[str, Any]]:
         return [{"index": 0}]
 
     def get_output_details(self) -> list[dict[str, Any]]:
-        return [{"index": 1}, {"index": 2}]
+        return [{"index": 1 + place} for place in range(len(self.made))]
 
     def tensor(self, index: int) -> Callable[[], Floats]:
-        return lambda: (self._box, self.points, self.iris)[index]
+        return lambda: [self._given, *self.made][index]
 
     def invoke(self) -> None:
-        self.shown.append(self._box[0].copy())
+        self.shown.append(self._given[0].copy())
+
+
+IRIS_FEATURES = 4, 4, 128
+
+
+class Head(Part):
+    """One eye's head with the part for its iris."""
+
+    def __init__(self) -> None:
+        super().__init__((GRID, GRID, CHANNELS), (71, 2), IRIS_FEATURES)
+        self.iris = Part(IRIS_FEATURES, (IRIS, 2))
 
 
 def a_mesh(
@@ -74,7 +84,7 @@ def a_mesh(
 
 def laid(mesh: Floats) -> tuple[EyeHeads, list[Head]]:
     heads = [Head(), Head()]
-    eyes = EyeHeads(*heads)  # type: ignore[arg-type]
+    eyes = EyeHeads(*heads, *(head.iris for head in heads))  # type: ignore[arg-type]
     eyes.place_boxes(mesh)
     return eyes, heads
 
@@ -143,15 +153,31 @@ def test_what_is_drawn_comes_out_where_it_was_seen(
     """Drawn at the middles of the box's cells, which is 64 of the head's own pixels wide."""
     eyes, heads = laid(a_mesh(roll_deg, shift, zoom))
     places = expected(eye, roll_deg, shift, zoom)
-    heads[eye].points[0, :16] = [(4 * k + 2, 62 - 4 * k) for k in range(16)]
-    heads[eye].points[0, 16:] = 99
-    heads[eye].iris[0] = [(14, 4 * k + 2) for k in range(IRIS)]
+    heads[eye].made[0][0, :16] = [(4 * k + 2, 62 - 4 * k) for k in range(16)]
+    heads[eye].made[0][0, 16:] = 99
+    heads[eye].iris.made[0][0] = [(14, 4 * k + 2) for k in range(IRIS)]
     seen = eyes.read(features(eyes))
     assert seen.lids.shape == (2, 16, 2) == (2, CONTOUR, 2)
+    assert seen.irises is not None
     assert seen.irises.shape == (2, 5, 2)
     diagonal = [4 * places[15 - k, k] for k in range(16)]
     assert seen.lids[eye] == pytest.approx(np.array(diagonal), abs=1e-3)
     assert seen.irises[eye] == pytest.approx(4 * places[:5, 3], abs=1e-3)
+
+
+@EYES
+def test_an_iris_is_drawn_from_its_own_eyes_features_and_only_when_asked_for(eye: int) -> None:
+    eyes, heads = laid(a_mesh())
+    heads[eye].made[1][:] = np.arange(4 * 4 * 128, dtype=np.float32).reshape(1, *IRIS_FEATURES)
+    lids_only = eyes.read(features(eyes), irises=False)
+    assert lids_only.irises is None
+    assert lids_only.points.shape == (2, 16, 2)
+    assert heads[eye].iris.shown == []
+    both = eyes.read(features(eyes))
+    assert (both.lids == lids_only.lids).all()
+    (shown,) = heads[eye].iris.shown
+    assert (shown == heads[eye].made[1][0]).all()
+    assert (heads[1 - eye].iris.shown[0] == 0).all()
 
 
 def test_each_eye_is_shown_its_own_box_and_only_once() -> None:
@@ -199,7 +225,7 @@ def test_a_band_stays_in_the_crop(shift: tuple[float, float], column: int, row: 
 
 
 def test_before_it_is_laid_a_band_begins_at_the_first_feature() -> None:
-    eyes = EyeHeads(Head(), Head())  # type: ignore[arg-type]
+    eyes = EyeHeads(Head(), Head(), Head().iris, Head().iris)  # type: ignore[arg-type]
     assert (eyes.first_column, eyes.first_row) == (0, 0)
 
 

@@ -18,8 +18,9 @@ from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.face import detector
 from agent.face.crops import Cropper, Region, region_of
-from agent.face.landmarks import LOOK_S, OTHERS_S, RETRY_S, FaceTracker, open_tracker
+from agent.face.landmarks import LOOK_S, RETRY_S, FaceTracker, open_tracker
 from agent.face.mesh import load_models
+from agent.face.others import OTHERS_S
 from agent.records import FaceLandmarks, Frame
 from scripts.portrait import Portrait
 

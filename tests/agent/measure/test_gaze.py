@@ -11,6 +11,7 @@ from agent.measure.gaze import (
     DOWN_IRIS,
     DOWN_LID,
     KEEP_STRETCHES,
+    MAX_UNSEEN_S,
     MEMORY_BLOCKS,
     MIN_STRETCH_S,
     OPEN_CLOSURE,
@@ -134,14 +135,42 @@ def test_without_an_iris_or_a_lower_lid_it_is_unclear(seen: Seen) -> None:
     assert kind_of(seen) == "unclear"
 
 
-def test_one_frame_without_an_iris_makes_a_stretch_unclear() -> None:
+@pytest.mark.parametrize(("seen", "kind"), [(DOWN, "down"), (CLOSED, "shut")])
+def test_an_iris_in_every_third_frame_is_enough(seen: Seen, kind: str) -> None:
     gaze = Gaze()
-    lower(gaze, 0.5, DOWN)
-    gaze.add(frame(100.6, (None, None)), 1.0, True, 0.1, 0)
-    lower(gaze, 0.5, DOWN, start_s=100.7)
+    open_eyes(gaze, 3.0)
+    for k in range(33):
+        gaze.add(frame(100 + k / FPS, seen if k % 3 == 0 else (None, 0.0)), 1.0, True, 1 / FPS, 0)
     ended = gaze.end()
     assert ended is not None
-    assert ended[1] == "unclear"
+    assert ended[1] == kind
+
+
+def test_a_seen_iris_stands_for_the_time_since_the_last_one() -> None:
+    gaze = Gaze()
+    gaze.add(frame(100.0, (1.0, 4.0)), 1.0, True, 0.125, 0)
+    for k in (1, 2):
+        gaze.add(frame(100 + k / 8, (None, 9.0)), 1.0, True, 0.125, 0)
+    gaze.add(frame(100.375, (2.0, 1.0)), 1.0, True, 0.125, 0)
+    gaze.add(frame(100.5, (None, 9.0)), 1.0, True, 0.125, 0)
+    under_way = gaze.under_way()
+    assert under_way is not None
+    stretch = under_way[0]
+    assert (stretch.iris, stretch.lid) == (0.125 + 3 * 0.125 * 2.0, 4 * 0.125 + 3 * 0.125)
+    assert (stretch.seen_s, stretch.unseen_s, stretch.longest_unseen_s) == (0.5, 0.125, 0.25)
+
+
+@pytest.mark.parametrize(("frames", "kind"), [(8, "down"), (9, "unclear")])
+def test_an_iris_unseen_for_longer_makes_a_stretch_unclear(frames: int, kind: str) -> None:
+    assert frames / FPS == pytest.approx(MAX_UNSEEN_S, abs=1 / FPS)
+    gaze = Gaze()
+    open_eyes(gaze, 3.0)
+    for k in range(33):
+        seen = (None, None) if 10 <= k < 10 + frames else DOWN
+        gaze.add(frame(100 + k / FPS, seen), 1.0, True, 1 / FPS, 0)
+    ended = gaze.end()
+    assert ended is not None
+    assert ended[1] == kind
 
 
 def test_without_any_valid_time_it_is_unclear() -> None:
@@ -344,7 +373,7 @@ def test_the_newest_stretches_are_kept() -> None:
 def test_a_stretch_starts_with_nothing_in_it() -> None:
     stretch = Stretch(3.0, 3.0)
     assert (stretch.iris, stretch.lid, stretch.seen_s, stretch.weights) == (0.0, 0.0, 0.0, {})
-    assert not stretch.unseen
+    assert (stretch.unseen_s, stretch.longest_unseen_s) == (0.0, 0.0)
 
 
 # In a session

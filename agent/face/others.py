@@ -1,0 +1,50 @@
+"""Looks for other faces in the picture, every few seconds while one is tracked.
+
+The search is spread over two frames so that neither takes long: the detector runs in the first, and
+its output is read in the second.
+"""
+
+import math
+
+from agent.face.crops import Region
+from agent.face.detector import Detector
+from agent.records import Frame
+
+OTHERS_S, OTHERS_SIZE = 5.0, 0.4
+"""How often to look, in seconds, and the minimum size of another face, as a share of the tracked
+one: smaller faces are far away."""
+
+
+class OtherFaces:
+    """Whether there are other faces about as near as the tracked one."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.reset()
+
+    def reset(self) -> None:
+        """Look in the next frame."""
+        self._due_s = -math.inf
+        self.forget()
+
+    def forget(self) -> None:
+        """Do not read the detector's output: it has run for something else."""
+        self._view: Region | None = None
+
+    def look(self, frame: Frame, whole: Region, tracked: Region) -> bool | None:
+        """Take the next step of a search of the view `whole`.
+
+        Returns whether there are other faces, or None if that is not known in this frame.
+        """
+        view, self._view = self._view, None
+        if view is not None:
+            return any(_is_other(tracked, each) for each in self._detector.found(view))
+        if frame.time_s >= self._due_s:
+            self._due_s = frame.time_s + OTHERS_S
+            self._detector.run(frame, whole)
+            self._view = whole
+        return None
+
+
+def _is_other(tracked: Region, found: Region) -> bool:
+    return tracked.distance(found) > 0.5 and found.size > OTHERS_SIZE * tracked.size
