@@ -25,7 +25,7 @@ import numpy as np
 
 from agent.face.crops import Affine, Floats, Pixels, Region, compose, move, region_of, transform
 from agent.face.detector import Detector, probability, views
-from agent.face.eyes import INNER, OUTER, Contours
+from agent.face.eyes import Contours
 from agent.face.face_check import (
     FACE_LOGIT,
     JITTERS,
@@ -74,9 +74,6 @@ LATE_S = 0.15
 
 MAX_OFF, MAX_LOG_SIZE = 0.08, 0.15
 """How far a crop may be off its face: the centre, in widths, and the logarithm of the size."""
-
-_EYE_ENDS = slice(OUTER, INNER + 1, INNER - OUTER)
-"""Both corners of an eye among its points."""
 
 _CENTRED = Region(CROP / 2, CROP / 2, CROP).to_frame(CROP)
 """Maps a crop to itself: the face is in its middle."""
@@ -322,8 +319,7 @@ class FaceTracker:
         if time_s < self._sharp_due_s + (LOOK_S if looked else 0.0):
             return None
         self._sharp_due_s = time_s + SHARP_S
-        corners = eyes.lids[:, _EYE_ENDS] - np.array(self._mesh.band_corner, np.float32)
-        return sharpness(band, corners)
+        return sharpness(band, eyes.lids - np.array(self._mesh.band_corner, np.float32))
 
     def _acquire(self, frame: Frame) -> FaceLandmarks | None:
         self._others.forget()

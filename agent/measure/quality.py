@@ -11,8 +11,8 @@
     frames_dropped   more than `DROPPED` of the frames were lost             blinks are missed
     noisy            noise above `NOISY` of the depth for `NOISY_TIME`       blinks are missed
                      above `VERY_NOISY` of the depth for `VERY_NOISY_TIME`   counts are null
-    blurred          too soft, or too dark: sharpness below `SOFT` for       blinks are missed
-                     `BLURRED_TIME`
+    blurred          too soft, too dark or behind reflections: sharpness     blinks are missed
+                     below `SOFT` for `BLURRED_TIME`
                      below `TOO_SOFT` for `BLURRED_TIME`                     counts, PERCLOS: null
     second_face      another face in over `OTHERS_TIME` of the looks         may be another person's
     turned           not upright in over `TURNED_TIME` of the frames         camera may be turned
