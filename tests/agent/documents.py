@@ -19,3 +19,8 @@ def document(revision: int = 1, session_id: str | None = None, **changes: Any) -
     name = "started" if revision == 1 else "final"
     identity = {"session_id": session_id or str(uuid.uuid4()), "revision": revision}
     return {**golden(name), **identity, **changes}
+
+
+def ids(documents: list[dict[str, Any]]) -> list[str]:
+    """The ids of the sessions, in order."""
+    return [each["session_id"] for each in documents]
