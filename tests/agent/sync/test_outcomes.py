@@ -1,0 +1,112 @@
+"""What an outcome does to a document, and which commands are kept."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.errors import DeliveryError
+from agent.store.store import Store
+from agent.sync import Sync
+from agent.transport.base import Acknowledgement
+from agent.transport.http import HttpSettings, HttpTransport
+from tests.agent.documents import document
+from tests.agent.servers import TOKEN, History, running_api
+from tests.agent.sync.scripted import Clock, Document, Way, scripted, steps
+
+# What an outcome does
+
+
+@pytest.mark.parametrize("before", [None, 7, 9])
+def test_stored_duplicate_and_stale_all_mean_delivered(
+    before: int | None, store: Store, history: History, way: Way
+) -> None:
+    final = document(7)
+    if before is not None:
+        history.accept(document(before, final["session_id"]))
+    store.put(final)
+    assert Sync(store, [way]).once()
+    assert store.counts()["delivered"] == 1
+
+
+def test_a_rejected_document_is_parked_with_the_reason_and_not_sent_elsewhere(
+    store: Store, history: History, way: Way
+) -> None:
+    other = Way(history, "other")
+    store.put(final := document(7))
+    history.refuse.add(final["session_id"])
+    sync = Sync(store, [way, other])
+    assert sync.once(), "nothing is pending"
+    assert store.sessions(1)[0].parked_reason == "blinks: expected columns of one length"
+    assert (len(way.tries), len(other.tries)) == (1, 0)
+    history.refuse.clear()
+    store.retry(final["session_id"])
+    assert sync.once()
+    assert history.revisions() == {final["session_id"]: 7}
+
+
+def test_a_rejection_with_half_a_character_is_parked_like_any(store: Store) -> None:
+    """JSON may hold one; a file can't."""
+    store.put(document(7))
+    with running_api(History()) as api:
+        api.next.append(
+            lambda each: each.answer(400, {"outcome": "rejected", "reason": "a face: \ud83d"})
+        )
+        transport = HttpTransport(HttpSettings(api.url, TOKEN))
+        assert Sync(store, [transport]).once()
+        transport.close()
+    assert store.sessions(1)[0].parked_reason == "a face: ?"
+
+
+def test_a_revision_made_while_the_last_was_on_its_way_is_sent_too(
+    path: Path, store: Store, history: History
+) -> None:
+    session_id = document()["session_id"]
+    watch = Store(path)
+    watch.put(document(1, session_id))
+
+    class Slow(Way):
+        def deliver(
+            self, documents: Sequence[Document], timeout_s: float
+        ) -> Iterable[Acknowledgement]:
+            watch.put(document(2, session_id))
+            yield from super().deliver(documents, timeout_s)
+
+    way = Slow(history)
+    assert Sync(store, [way]).once()
+    assert way.tries == [[(session_id, 1)], [(session_id, 2)]]
+    assert history.revisions() == {session_id: 2}
+    watch.close()
+
+
+# Commands
+
+
+def test_commands_go_into_the_store_and_nonsense_does_not(
+    store: Store, way: Way, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = datetime.now(UTC)
+    command = {
+        "id": "0193a1b2-7c3d-7e4f-8a5b-000000000001",
+        "command": "start",
+        "expires_at": (now + timedelta(seconds=30)).isoformat(),
+    }
+    way.waiting = [{"command": "reboot"}, command, command, {}]
+    sync = scripted(store, clock, way)
+    sync._step()
+    assert store.take_command(now) == command
+    assert store.take_command(now) is None
+    assert caplog.text.count("invalid command over way") == 2
+
+
+def test_commands_are_taken_while_delivery_waits(store: Store, way: Way, clock: Clock) -> None:
+    way.error = DeliveryError("no acknowledgement")
+    store.put(document(7))
+    sync = scripted(store, clock, way)
+    steps(sync, clock, 600)
+    before = len(way.tries)
+    way.waiting = [{}]
+    sync._step()
+    assert way.waiting == []
+    assert len(way.tries) == before
