@@ -10,7 +10,7 @@ from agent.errors import CameraError
 from agent.measure.recording import AHEAD_S, BACK_S, Recording
 from agent.measure.session import LONGEST_S
 from agent.records import Frame
-from tests.agent.watch.test_loop import FPS, Device, NoFace, device
+from tests.agent.watch.device import FPS, Device, NoFace, device
 
 PIXELS = np.zeros((48, 64, 3), np.uint8)
 

@@ -1,0 +1,225 @@
+"""A device with a real store, and a camera, controls and time that a test moves."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+from agent.controls.panel import Action, LightState
+from agent.errors import CameraError
+from agent.measure.document import iso_utc
+from agent.measure.recording import Recording
+from agent.records import FaceLandmarks, Frame
+from agent.store.store import Store
+from agent.system.worker import Worker
+from agent.watch import checkpoints
+from agent.watch.loop import Limits, Watch
+
+T = TypeVar("T")
+FPS = 30.0
+BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+PIXELS = np.zeros((48, 64, 3), np.uint8)
+
+
+@dataclass
+class SteppedClock:
+    """A clock that moves when a frame is read."""
+
+    passed_s: float = 0.0
+    wrong: timedelta = timedelta(0)  # and known to be
+    jumped: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        return BEGIN + self.wrong + self.jumped + timedelta(seconds=self.passed_s)
+
+    def monotonic_s(self) -> float:
+        return 1000 + self.passed_s
+
+    def synchronized(self) -> bool:
+        return not self.wrong
+
+    def boot_id(self) -> str:
+        return "5f1d7e3a-2b4c-4d6e-8f90-a1b2c3d4e5f6"
+
+    def timezone(self) -> str:
+        return "Europe/Berlin"
+
+    def utc_offset_minutes(self, moment: datetime) -> int:
+        return 60
+
+
+@dataclass
+class SteppedCamera:
+    """Gives a frame a call; `events` happen before the frame of their number."""
+
+    clock: SteppedClock
+    events: dict[int, Callable[[], None]] = field(default_factory=dict)
+    ends_after: int | None = None
+    frames_dropped: int = 0
+    given: int = 0
+    running: bool = False
+    unplugged: bool = False
+
+    def check(self) -> None:
+        if self.unplugged:
+            raise CameraError("unplugged")
+
+    def start(self) -> None:
+        self.running = True
+
+    def read(self, timeout_s: float) -> Frame | None:
+        self.events.get(self.given, lambda: None)()
+        if self.given == self.ends_after:
+            return None
+        self.given += 1
+        self.clock.passed_s += 1 / FPS
+        return Frame(self.given / FPS, PIXELS)
+
+    def stop(self) -> None:
+        self.running = False
+
+
+@dataclass
+class Panel:
+    """Presses that a test lines up; each is taken once."""
+
+    presses: list[Action] = field(default_factory=list)
+    shown: list[LightState] = field(default_factory=list)
+    waits: int = 0
+
+    def action(self, timeout_s: float) -> Action | None:
+        self.waits += 1
+        assert self.waits < 5000, "nobody stops this device"
+        time.sleep(timeout_s / 100)
+        return self.presses.pop(0) if self.presses else None
+
+    def show(self, state: LightState) -> None:
+        if not self.shown or self.shown[-1] != state:
+            self.shown.append(state)
+
+    def close(self) -> None:
+        pass
+
+
+class NoFace:
+    """A tracker that sees nobody."""
+
+    def find(self, frame: Frame) -> FaceLandmarks | None:
+        return None
+
+    def reset(self) -> None:
+        pass
+
+
+class AtOnce:
+    """In place of another thread: what is asked is answered before a frame goes by."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def submit(self, call: Callable[[Store], T]) -> "Future[T]":
+        future: Future[T] = Future()
+        future.set_result(call(self._store))
+        return future
+
+
+class Never:
+    """Another thread that hangs."""
+
+    def submit(self, call: Callable[[Store], T]) -> "Future[T]":
+        return Future()
+
+
+@dataclass
+class Device:
+    """A whole device without its hardware."""
+
+    store: Store
+    worker: checkpoints.Worker
+    clock: SteppedClock = field(default_factory=SteppedClock)
+    panel: Panel = field(default_factory=Panel)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.camera = SteppedCamera(self.clock)
+        self.revisions: list[int] = []
+
+    def run(self, **limits: float) -> None:
+        bounds: dict[str, Any] = {
+            "session_s": 600.0,
+            "checkpoint_s": 10.0,
+            "frame_s": 3.0,
+            "keep_sessions": 1000,
+            **limits,
+        }
+        Watch(
+            self.camera,
+            self.record,
+            self.store,
+            self.worker,
+            self.panel,
+            self.clock,
+            Limits(**bounds),
+        ).run(self.stopping)
+
+    def record(self, session_id: str | None) -> Recording:
+        return Recording(
+            NoFace(),
+            self.clock,
+            camera={"source": "replay", "width": 64, "height": 48},
+            agent={"version": "0", "model": "none@0"},
+            session_id=session_id,
+        )
+
+    def at(self, second: float, event: Callable[[], None]) -> None:
+        self.camera.events[round(second * FPS)] = event
+
+    def power_off_at(self, second: float) -> None:
+        self.at(second, self.stopping.set)
+
+    def the_session(self) -> dict[str, Any]:
+        (session,) = self.store.sessions(10)
+        return session.document
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    store = Store(tmp_path / "agent.sqlite3")
+    yield Device(store, AtOnce(store))
+    store.close()
+
+
+@pytest.fixture
+def threaded(device: Device, tmp_path: Path) -> Iterator[Device]:
+    """With the thread that it has in earnest."""
+    worker = Worker(lambda: contextlib.closing(Store(tmp_path / "agent.sqlite3")))
+    device.worker = worker
+    yield device
+    worker.close()
+
+
+def stop_when_done(device: Device) -> None:
+    """The last thing a session does is to prune the store: then the process is stopped."""
+    prune = device.store.prune
+
+    def prune_and_stop(keep: int) -> int:
+        device.stopping.set()
+        return prune(keep)
+
+    device.store.prune = prune_and_stop  # type: ignore[method-assign]
+
+
+def command(name: str) -> dict[str, Any]:
+    return {
+        "id": f"00000000-0000-4000-8000-{abs(hash(name)) % 10**12:012d}",
+        "command": name,
+        "expires_at": iso_utc(BEGIN + timedelta(seconds=30)),
+    }
