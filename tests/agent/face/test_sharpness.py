@@ -1,4 +1,6 @@
-"""Sharpness: lids that can't be seen count as 0, whatever hides them."""
+"""Sharpness: the same in any light, noise and size, and 0 where lids can't be seen."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,8 +9,42 @@ from agent.face.landmarks import FaceTracker
 from agent.face.sharpness import APART, COVERED, ONE_COVERED, sharpness
 from agent.records import Frame
 from scripts.portrait import Portrait
+from tests.agent.face.looks import Pixels, frames
 
 SIZE = 100
+
+
+def sharpness_of(tracker: FaceTracker, picture: Pixels) -> float:
+    tracker.reset()
+    found = [tracker.find(frame) for frame in frames([picture] * 2)]
+    (looked,) = [face.sharpness for face in found if face and face.sharpness is not None]
+    return looked
+
+
+def test_a_blur_is_less_sharp_whatever_light_noise_and_size(
+    tracker: FaceTracker, portrait: Portrait
+) -> None:
+    def seen(**look: Any) -> float:
+        return sharpness_of(tracker, portrait.frame(1.0, **look))
+
+    for poor in ({"noise": 20.0}, {"gain": 0.1, "noise": 3.0}, {"scale": 0.5}):
+        assert seen(**poor) == pytest.approx(seen(), rel=0.1)
+        assert seen(**poor, blur=6.0 * poor.get("scale", 1.0)) < 0.6 * seen()
+    assert seen() > seen(blur=2.0) > seen(blur=4.0) > seen(blur=6.0)
+
+
+def test_eyes_too_dark_to_be_seen_are_not_sharp(tracker: FaceTracker, portrait: Portrait) -> None:
+    assert sharpness_of(tracker, portrait.frame(1.0, gain=0.08)) > 0.15
+    assert sharpness_of(tracker, portrait.frame(1.0, gain=0.04)) == 0
+
+
+def test_sharpness_is_looked_at_twice_a_second(tracker: FaceTracker, portrait: Portrait) -> None:
+    tracker.reset()
+    found = [tracker.find(frame) for frame in frames([portrait.frame(1.0)] * 31)]
+    assert sum(face is not None and face.sharpness is not None for face in found) == 3
+
+
+# Reflections
 
 
 def eye(brightness: int, cheek: int = 100, apart: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -26,25 +62,25 @@ def eye(brightness: int, cheek: int = 100, apart: float = 0.3) -> tuple[np.ndarr
     return picture, np.repeat(lids[None], 2, axis=0)
 
 
-def seen(brightness: int, **look: float) -> float:
+def of_eyes(brightness: int, **look: float) -> float:
     share = sharpness(*eye(brightness, **look))  # type: ignore[arg-type]
     assert share is not None
     return share
 
 
 def test_a_dark_iris_is_not_covered() -> None:
-    assert seen(40) > 0.05
+    assert of_eyes(40) > 0.05
 
 
 @pytest.mark.parametrize("cheek", [60, 100, 220])
 def test_what_is_as_bright_as_the_cheek_covers_an_open_eye(cheek: int) -> None:
-    assert seen(round(COVERED * cheek) + 1, cheek=cheek) == 0
-    assert seen(round(COVERED * cheek) - 1, cheek=cheek) > 0.05
+    assert of_eyes(round(COVERED * cheek) + 1, cheek=cheek) == 0
+    assert of_eyes(round(COVERED * cheek) - 1, cheek=cheek) > 0.05
 
 
 def test_a_shut_eye_is_as_bright_as_the_cheek_and_not_covered() -> None:
-    assert seen(110, apart=APART + 0.02) == 0
-    assert seen(110, apart=APART - 0.02) > 0.05
+    assert of_eyes(110, apart=APART + 0.02) == 0
+    assert of_eyes(110, apart=APART - 0.02) > 0.05
 
 
 @pytest.mark.parametrize("other", [0, 1])
@@ -57,7 +93,7 @@ def test_one_covered_eye_counts_as_0_and_must_be_brighter(
     bright, _ = eye(brightness)
     beside = np.concatenate([picture, bright], axis=1)
     lids[other, :, 0] += SIZE
-    dark = seen(40)
+    dark = of_eyes(40)
     share = sharpness(beside, lids)
     assert share is not None
     assert share == pytest.approx(dark / 2, rel=0.01) if covered else share > 0.6 * dark
