@@ -1,9 +1,7 @@
 """When a rule tells, and when not: by the server's clock, and never by what arrives late."""
 
-import json
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -11,66 +9,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from server.alerts import judging
-from server.alerts.judge import Judged
 from server.alerts.judge import judge as one_pass
-from server.alerts.models import Alert, Kind, Pass, Rule
+from server.alerts.models import Alert, Kind, Rule
 from server.alerts.words import ending, sentence
 from server.care.models import CareLink, Person
 from server.devices.models import HEARD_WITHIN, Device
 from server.devices.presence import note_status
 from server.monitoring.models import Sign
 from server.monitoring.signs import CONSUMER
-from server.session_data import accept
-from server.session_data.models import SessionData
+from tests.server.alerts.moments import BERLIN, NOW, judge, open_alerts, rule, text
 from tests.server.conftest import golden
-
-BERLIN = ZoneInfo("Europe/Berlin")
-# A Sunday, 14:00 in Berlin.
-NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def told(world):
-    """Carl may be told about Anna, and the server has been listening for long."""
-    CareLink.objects.filter(caregiver=world.carl, ended_at=None).update(may_get_alerts=True)
-    Pass.objects.create(pk=1, at=NOW - timedelta(minutes=1), since=NOW - timedelta(days=9))
-    return world
-
-
-@pytest.fixture
-def deliver(told, monkeypatch):
-    """Take a document of Anna's device as if it came at a moment of the server's clock."""
-
-    def delivered(name: str, at: datetime, **changes: Any) -> str:
-        monkeypatch.setattr(accept.timezone, "now", lambda: at)
-        document = golden(name, **changes)
-        assert accept.accept_session(told.device, document).outcome == "stored"
-        monkeypatch.undo()
-        return str(document["session_id"])
-
-    return delivered
-
-
-def rule(world, kind: Kind, receiver: str = "carl", **limits: Any) -> Rule:
-    then = NOW - timedelta(days=1)
-    return Rule.objects.create(
-        receiver=getattr(world, receiver), person=world.anna, kind=kind, changed_at=then, **limits
-    )
-
-
-def judge(now: datetime) -> Judged:
-    """A pass at that moment, after one each minute until then."""
-    Pass.objects.filter(at__lt=now).update(at=now - timedelta(minutes=1))
-    return one_pass(now)
-
-
-def open_alerts() -> list[Alert]:
-    return list(Alert.objects.filter(resolved_at=None))
-
-
-def text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
-
 
 # A device is offline
 
@@ -281,156 +229,6 @@ def test_without_a_clock_of_its_own_a_device_is_believed_by_the_servers(told, de
     changes["metrics"] |= {"duration_s": 65.0, "long_closure_count": 2}
     deliver("checkpoint", NOW, session_id=session, revision=9, **changes)
     assert judge(NOW).opened == 1
-
-
-# Outside the usual range
-
-
-def measured(
-    world, ended: datetime, rate: float, perclos: float = 0.02, **columns: Any
-) -> SessionData:
-    """A session of Anna's of five minutes; `came` is when the server had its end."""
-    came = columns.pop("came", ended)
-    said = columns.pop("quality", [])
-    return SessionData.objects.create(
-        **{
-            "id": golden("final")["session_id"],
-            "user": world.anna,
-            "device": world.device,
-            "revision": 7,
-            "state": "ended",
-            "started_at": ended - timedelta(minutes=5),
-            "ended_at": ended,
-            "local_day": ended.astimezone(BERLIN).date(),
-            "received_at": came,
-            "updated_at": came,
-            "duration_s": 300.0,
-            "valid_s": 290.0,
-            "coverage": 0.97,
-            "fps": 30.0,
-            "frames": 9000,
-            "frames_dropped": 0,
-            "blink_count": 60,
-            "blink_rate_per_min": rate,
-            "perclos": perclos,
-            "document_json": json.dumps({"quality": said}),
-        }
-        | columns
-    )
-
-
-def weeks(world, rates: tuple[float, ...] = (12, 14, 15, 16, 18)) -> None:
-    """Two weeks with a session a day: median 15, quartiles 14 and 16 or so."""
-    for day in range(1, 16):
-        measured(world, NOW - timedelta(days=day), rates[day % len(rates)])
-
-
-def test_a_rate_outside_the_persons_own_range_is_told_with_the_numbers(told):
-    rule(told, Kind.BLINK_RATE, spread=2)
-    weeks(told)
-    session = measured(told, NOW, 31.0)
-    assert judge(NOW + timedelta(minutes=1)).opened == 1
-    (alert,) = open_alerts()
-    assert alert.session_id == session.pk or str(alert.session_id) == session.pk
-    said = sentence(alert)
-    assert "Sun 22 Nov, 14:00: 31.0 blinks/min." in said
-    assert "11.0 to 19.0, around the median of 15.0 from 15 sessions" in said
-    newer = NOW + timedelta(hours=1)
-    measured(told, newer, 15.5)
-    assert judge(newer + timedelta(minutes=1)).resolved == 1
-    assert ending(Alert.objects.get()) == "A newer session is within the range."
-
-
-@pytest.mark.parametrize(
-    ("perclos", "opened"), [(0.021, 0), (0.09, 1), (0.0, 1), (None, 0)], ids=str
-)
-def test_perclos_is_compared_alike_and_what_was_not_measured_is_nothing(told, perclos, opened):
-    rule(told, Kind.PERCLOS, spread=2)
-    weeks(told)
-    measured(told, NOW, 15.0, perclos)
-    assert judge(NOW).opened == opened
-
-
-@pytest.mark.parametrize(
-    "distrusted",
-    [
-        {"valid_s": 100.0},
-        {"coverage": 0.5},
-        {"fps": 12.0},
-        {"frames_dropped": 2000},
-        {"date_uncertain": True},
-        {"quality": ["noisy"]},
-        {"quality": ["second_face"]},
-        {"quality": [1, "noisy"]},
-    ],
-    ids=str,
-)
-def test_a_session_whose_numbers_cant_be_trusted_is_not_compared(told, distrusted):
-    rule(told, Kind.BLINK_RATE, spread=2)
-    weeks(told)
-    measured(told, NOW, 31.0, **distrusted)
-    assert judge(NOW).opened == 0
-
-
-@pytest.mark.parametrize(
-    ("kind", "quality", "opened"),
-    [
-        (Kind.PERCLOS, ["gaze_unknown"], 0),  # looking down may be in it
-        (Kind.BLINK_RATE, ["gaze_unknown"], 1),
-        (Kind.PERCLOS, ["turned"], 1),
-        (Kind.BLINK_RATE, ["turned"], 1),
-    ],
-)
-def test_what_speaks_against_one_number_leaves_the_other(told, kind, quality, opened):
-    rule(told, kind, spread=2)
-    weeks(told)
-    measured(told, NOW, 31.0, 0.2, quality=quality)
-    assert judge(NOW).opened == opened
-
-
-def test_perclos_that_may_hold_looking_down_makes_no_usual_range(told):
-    rule(told, Kind.PERCLOS, spread=2)
-    for day in range(1, 16):
-        measured(told, NOW - timedelta(days=day), 15.0, quality=["gaze_unknown"])
-    measured(told, NOW, 15.0, 0.2)
-    assert judge(NOW).opened == 0
-
-
-@pytest.mark.parametrize("quality", [1, True, "noisy", {"noisy": 1}, None], ids=str)
-def test_a_quality_that_is_no_list_says_nothing_and_stops_nobodys_alerts(told, quality):
-    rule(told, Kind.BLINK_RATE, spread=2)
-    weeks(told)
-    measured(told, NOW - timedelta(days=2), 15, quality=quality)
-    measured(told, NOW, 31.0, quality=quality)
-    assert judge(NOW).opened == 1
-
-
-def test_with_too_few_sessions_or_days_there_is_no_usual_range(told):
-    rule(told, Kind.BLINK_RATE, spread=1)
-    for n in range(12):  # enough sessions, on three days
-        measured(told, NOW - timedelta(days=1 + n % 3, minutes=10 * n), 15)
-    measured(told, NOW, 90.0)
-    assert judge(NOW).opened == 0
-
-
-def test_a_session_that_arrives_late_opens_nothing(told):
-    rule(told, Kind.BLINK_RATE, spread=2)
-    weeks(told)
-    measured(told, NOW - timedelta(hours=3), 31.0, came=NOW)
-    assert judge(NOW).opened == 0
-    # Its device corrects something afterwards: it is no newer for that.
-    SessionData.objects.filter(blink_rate_per_min=31.0).update(updated_at=NOW)
-    assert judge(NOW + timedelta(minutes=1)).opened == 0
-
-
-def test_an_older_session_that_arrives_late_does_not_resolve_a_newer_ones_alert(told):
-    rule(told, Kind.BLINK_RATE, spread=2)
-    weeks(told)
-    measured(told, NOW, 31.0)
-    assert judge(NOW).opened == 1
-    later = NOW + timedelta(minutes=30)
-    measured(told, NOW - timedelta(hours=2), 15.0, came=later)
-    assert judge(later).resolved == 0
 
 
 # Who is told

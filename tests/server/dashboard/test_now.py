@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from server.care.access import note_looks
 from server.care.models import AccessLog, CareLink, Permission, Person
@@ -20,16 +20,10 @@ from server.session_data.accept import accept_session
 from server.session_data.commands import ask as commands
 from server.session_data.models import SessionData
 from tests.server.conftest import golden
-from tests.server.dashboard.test_pages import measured, words_of
+from tests.server.dashboard.browsing import measured, words_of
 
 PAGE, PANEL = "/people/anna/", "/people/anna/now/"
 LOOK = {Permission.HISTORY, Permission.LIVE}
-
-
-@pytest.fixture(autouse=True)
-def english():
-    with translation.override("en"):
-        yield
 
 
 @pytest.fixture

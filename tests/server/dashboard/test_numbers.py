@@ -1,52 +1,18 @@
-"""What the pages make of numbers: days, words, marks, reasons, charts. No database."""
+"""What the pages make of numbers: days, words, marks, reasons. No database."""
 
-import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.common import words
-from server.dashboard import charts, days, eyes, history, marks, metrics, overview, session
-from server.dashboard.rows import SessionRow
+from server.dashboard import days, eyes, history, marks, metrics, overview, session
 from server.session_data.summary import statistics as summary
-
-BERLIN = ZoneInfo("Europe/Berlin")
-MONDAY = date(2026, 11, 16)
-NOON = datetime(2026, 11, 16, 11, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def english():
-    """A page that was asked for in German leaves its thread speaking German."""
-    with translation.override("en"):
-        yield
-
-
-def row(day: date = MONDAY, **values: float | None) -> SessionRow:
-    started_at = NOON + (day - MONDAY)
-    measured = {"duration_s": 300.0, "valid_s": 290.0, "coverage": 0.97, **values}
-    return SessionRow(
-        id=UUID(int=1),
-        state="ended",
-        placed_at=started_at,
-        started_at=started_at,
-        ended_at=started_at + timedelta(minutes=5),
-        ended_by="button",
-        day=day,
-        zone=BERLIN,
-        date_uncertain=False,
-        received_at=started_at,
-        heard_at=started_at,
-        fps=29.8,
-        values=measured,
-    )
+from tests.server.dashboard.rows import BERLIN, MONDAY, NOON, missing, row
 
 
 def values_of(found: list[days.Day]) -> list[float | None]:
@@ -210,15 +176,6 @@ def test_a_clock_is_said_with_its_own_day_where_a_session_went_over_midnight() -
 # What is missing, and why
 
 
-def missing(
-    key: str, fps: float | None = 29.8, active: bool = False, **values: float
-) -> str | None:
-    metric = next(metric for metric in metrics.METRICS if metric.key == key)
-    found = metrics.reading(metric, {"valid_s": 290.0, **values}, fps, active)
-    assert found.value is None
-    return found.reason
-
-
 def test_null_is_not_measured_and_zero_is_zero() -> None:
     assert metrics.PERCLOS.formatted(0.0) == "0.0"
     assert metrics.LONG_CLOSURES.formatted(0) == "0"
@@ -334,194 +291,3 @@ def test_a_session_under_way_is_live_until_its_device_falls_silent() -> None:
     assert [mark.kind for mark in marks.marks_of(live, NOON + timedelta(seconds=80))] == ["live"]
     [mark] = marks.marks_of(live, NOON + timedelta(minutes=12))
     assert mark.text == "no signal for 12 minutes"
-
-
-# Charts
-
-FRAME = charts.Frame("Blink rate", (0, 4), 20, [(0.5, "16 Nov"), (1.5, "17 Nov")])
-
-
-def lines_in(svg: str) -> list[str]:
-    _before, _between, line = svg.partition('class="series serie-2')
-    return re.findall(r'<path d="([^"]*)" class="line', line.partition("</g>")[0])
-
-
-def test_a_gap_breaks_the_line() -> None:
-    whole = [(0.5, 10.0), (1.5, 11.0), (2.5, 12.0), (3.5, 13.0)]
-    broken: list[tuple[float, float | None]] = [*whole[:2], (2.0, None), *whole[2:]]
-    assert len(lines_in(charts.dots_and_line(FRAME, charts.SMALL, line=whole))) == 1
-    assert len(lines_in(charts.dots_and_line(FRAME, charts.SMALL, line=broken))) == 2
-
-
-def test_days_without_data_are_columns_behind_the_line() -> None:
-    values = [None, 10.0, None, None, 11.0]
-    assert charts.gaps_between(values) == [(0, 1), (2, 4)]
-    assert charts.gaps_between([0.0, 1.0]) == []
-    line = [(n + 0.5, value) for n, value in enumerate(values)]
-    svg = charts.dots_and_line(FRAME, charts.SMALL, line=line, gaps=charts.gaps_between(values))
-    gaps, line_at = svg.index('class="series serie-3'), svg.index('class="series serie-2')
-    assert gaps < svg.index('class="series serie-0') < line_at
-    assert svg[gaps:].partition("</g>")[0].count('<path d="M') == 2
-
-
-def test_no_data_is_a_gap_and_zero_is_a_mark() -> None:
-    data = [charts.Bar(0, 1, None, "gap"), charts.Bar(1, 2, 0, "none"), charts.Bar(2, 3, 7, "7")]
-    svg = charts.bars(FRAME, charts.SMALL, data)
-    assert [svg.count(f'class="{kind}"') for kind in ("gap", "zero", "bar")] == [1, 1, 1]
-
-
-def test_a_chart_brings_no_style_no_script_and_no_other_address() -> None:
-    svg = charts.dots_and_line(FRAME, charts.WIDE, dots=[charts.Dot(1, 5, "x")], band=(1, 3))
-    assert not re.search(r"<style|<script|style=|xlink|<!--|href|onload", svg)
-    assert re.findall(r"https?://[^\"]*", svg) == ["http://www.w3.org/2000/svg"]
-
-
-def test_a_chart_says_what_it_shows_and_escapes_what_it_says() -> None:
-    frame = replace(FRAME, label='<b> & "you"')
-    svg = charts.dots_and_line(frame, charts.SMALL, dots=[charts.Dot(1, 5, "</svg><script>")])
-    assert 'role="img" aria-label="&lt;b&gt; &amp; &quot;you&quot;"' in svg
-    assert "<script>" not in svg
-    assert "<title>&lt;/svg&gt;&lt;script&gt;</title>" in svg
-
-
-def test_an_empty_sparkline_can_be_drawn() -> None:
-    assert "<svg" in charts.sparkline("nothing", [None] * 14, None)
-
-
-@given(st.floats(min_value=1e-6, max_value=1e9))
-def test_an_axis_ends_at_or_above_its_highest_value_after_few_steps(highest: float) -> None:
-    top, step = charts.nice_top(highest)
-    assert top >= highest * (1 - 1e-7)
-    assert 1 <= round(top / step) <= 4
-    assert charts.nice_top(top) == pytest.approx((top, step))
-
-
-@given(st.integers(min_value=0, max_value=200), st.integers(min_value=1, max_value=20))
-def test_labels_are_thinned_to_the_room_there_is(count: int, room: int) -> None:
-    ticks = [(float(n), str(n)) for n in range(count)]
-    kept = charts.thinned(ticks, room)
-    assert len(kept) <= room
-    assert kept[:1] == ticks[:1]
-
-
-def axis_labels(svg: str) -> list[str]:
-    axis = svg.partition('class="axis y')[2].partition('class="axis x')[0]
-    return re.findall(r"<text[^>]*>([^<]*)</text>", axis)
-
-
-def test_the_marks_of_an_axis_say_where_they_are() -> None:
-    minutes = [{"minute": n, "ear_mean": ear} for n, ear in enumerate([0.21, 0.25, 0.3, 0.36])]
-    chart = session.session_page(row(), {"minutes": minutes}, NOON).ear_chart
-    assert axis_labels(chart or "") == ["0.15", "0.25", "0.35", "0.45"]
-
-
-@given(
-    st.integers(min_value=0, max_value=40),
-    st.sampled_from([0.1, 0.17, 0.4, 0.8, 3, 5]),
-)
-def test_every_mark_of_an_axis_is_where_its_label_says(twentieths: int, height: float) -> None:
-    bottom = twentieths / 20
-    frame = charts.Frame("", (0, 1), bottom + height, bottom=bottom)
-    labels = axis_labels(
-        charts.dots_and_line(frame, charts.SMALL, dots=[charts.Dot(0, bottom, "")])
-    )
-    top, step = charts.nice_top(height)
-    wanted = [bottom + n * step for n in range(round(top / step) + 1)]
-    assert [float(label) for label in labels] == pytest.approx(wanted, abs=1e-9)
-
-
-@pytest.mark.parametrize("tiny", [5e-324, 1e-300, 1e-7])
-def test_a_value_next_to_nothing_is_drawn_as_nothing(tiny: float) -> None:
-    minutes = [{"minute": 0, "valid_s": 60, "blinks": 0, "ear_mean": tiny, "perclos": tiny}]
-    tinies = dict.fromkeys(summary.WAYS, tiny)
-    blinks = {"at_s": [tiny], "duration_ms": [tiny], "amplitude": [tiny], "complete": [True]}
-    one = row(MONDAY, **tinies | {"valid_s": 290.0})
-    page = session.session_page(one, {"minutes": minutes, "blinks": blinks}, NOON)
-    assert page.blinks.lines[0].amplitude == "0"
-    period = history.period_of("7", "", MONDAY)
-    rows = [replace(one, day=MONDAY - timedelta(days=n)) for n in range(14)]
-    for figure in history.figures(rows, period):
-        assert "<svg" in figure.charts[0]
-    assert overview.card_of_days(rows, MONDAY).spark
-
-
-def test_an_axis_for_ear_is_around_its_values() -> None:
-    assert history.ear_axis([0.294, 0.296]) == pytest.approx((0.25, 0.35))
-    assert history.ear_axis([0.01, 0.02])[0] == 0
-
-
-# A session's minutes
-
-
-def test_a_minute_the_document_leaves_out_is_a_gap() -> None:
-    document = {
-        "minutes": [
-            {"minute": 0, "valid_s": 58.0, "blinks": 0, "ear_mean": 0.3, "perclos": 0.0},
-            {"minute": 2, "valid_s": 0.0, "blinks": None, "ear_mean": None, "perclos": None},
-            {"minute": 3, "valid_s": 20.0, "blinks": 5, "ear_mean": 0.3, "perclos": 0.02},
-        ]
-    }
-    page = session.session_page(row(), document, NOON)
-    assert [minute.blinks for minute in page.minutes] == [0, None, None, 5]
-    assert [minute.why for minute in page.minutes] == [None, "no data", "no face", None]
-    assert [minute.clock for minute in page.minutes][:2] == ["12:00", "12:01"]
-    chart = page.minute_charts[0]
-    assert [chart.count(f'class="{kind}"') for kind in ("gap", "zero", "bar partly")] == [2, 1, 1]
-
-
-def test_a_session_without_minutes_has_no_chart_and_a_page() -> None:
-    page = session.session_page(row(), {}, NOON)
-    assert (page.minute_charts, page.minutes, page.blinks.known) == ([], [], False)
-
-
-def test_too_many_blinks_are_counted_rather_than_cut_off() -> None:
-    names = ("at_s", "duration_ms", "amplitude", "complete")
-    columns = {name: [1.0] * 1501 for name in names}
-    page = session.session_page(row(), {"blinks": columns}, NOON)
-    assert (page.blinks.many, page.blinks.lines) == (1501, ())
-
-
-def test_blinks_of_a_slow_camera_are_listed_without_durations() -> None:
-    columns = {
-        "at_s": [1.0, 2.5],
-        "duration_ms": [None] * 2,
-        "amplitude": [0.5, None],
-        "complete": [True, None],
-    }
-    page = session.session_page(row(), {"blinks": columns}, NOON)
-    assert [line.duration_ms for line in page.blinks.lines] == [None, None]
-    assert [line.kind for line in page.blinks.lines] == ["complete", ""]
-    assert page.blinks.charts == []
-
-
-def test_blinks_are_rounded_and_not_cut_off() -> None:
-    columns = {
-        "at_s": [1.0, 2.0, 3.0],
-        "duration_ms": [187.9, 99.99, 180.0],
-        "amplitude": [0.29, 0.57, 0.995],
-        "complete": [True] * 3,
-    }
-    blinks = session.session_page(row(), {"blinks": columns}, NOON).blinks
-    assert [line.duration_ms for line in blinks.lines] == ["188", "100", "180"]
-    assert [line.amplitude for line in blinks.lines] == ["29", "57", "100"]
-    assert "from 100 to 188 ms" in blinks.charts[0]
-
-
-def test_a_rate_of_pictures_is_rounded_where_it_is_told_and_not_where_it_falls_short() -> None:
-    page = session.session_page(replace(row(), fps=29.96), {}, NOON)
-    assert page.origin == "30.0 frames per second"
-    reason = missing("blink_duration_median_ms", fps=14.96, blink_count=3)
-    assert "delivered 14.9 frames per second; at least 15 are needed" in str(reason)
-
-
-def test_what_is_too_short_by_a_moment_is_not_said_to_be_long_enough() -> None:
-    (mark,) = marks.marks_of(row(valid_s=179.9), NOON)
-    assert "Only 2 min 59 s were measured" in mark.about
-
-
-def test_a_chart_of_very_many_sessions_shows_their_days() -> None:
-    period = history.period_of("30", "", MONDAY)
-    rows = [row(MONDAY - timedelta(days=n % 30), perclos=0.02) for n in range(401)]
-    few, many = (history.figure(metrics.PERCLOS, some, period) for some in (rows[:400], rows))
-    assert (few.kinds, many.kinds) == ({"session"}, set())
-    assert (few.charts[0].count("<circle"), many.charts[0].count("<circle")) == (430, 30)

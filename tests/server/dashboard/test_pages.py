@@ -1,70 +1,21 @@
 """The caregivers' pages as a browser without scripts gets them: who sees what, and what it says."""
 
-import gettext
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone, translation
+from django.utils import timezone
 
-from server import dashboard
-from server.care.login import MOST_BY_NAME_AND_ADDRESS
 from server.care.models import AccessLog, CareLink, Person
 from server.session_data.accept import accept_session
 from server.session_data.models import SessionData
-from tests.server.conftest import PASSWORD, golden
-
-HERE = Path(dashboard.__file__).parent
-
-
-def text_of(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
-
-
-def measured(
-    device: Any, ago: timedelta = timedelta(days=1), name: str = "final", **changes: Any
-) -> str:
-    """Store a golden session that began that long ago; `metrics` are merged. Its id."""
-    started_at = timezone.now() - ago
-    document = golden(name, started_at=text_of(started_at), **changes)
-    document["metrics"] = golden(name)["metrics"] | changes.get("metrics", {})
-    if document["ended_at"]:
-        document["ended_at"] = text_of(started_at + timedelta(minutes=5))
-    assert accept_session(device, document).outcome == "stored"
-    return str(document["session_id"])
-
-
-@pytest.fixture(autouse=True)
-def english():
-    """A page that was asked for in German leaves its thread speaking German."""
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture
-def browser(world):
-    """`browser("carl")` is logged in; `browser()` is not."""
-
-    def log_in(name: str = "") -> Client:
-        client = Client()
-        if name:
-            client.force_login(getattr(world, name))
-        return client
-
-    return log_in
-
-
-def words_of(response: Any) -> str:
-    """What is on the page, without tags, in one line."""
-    page = re.sub(r"<(script|style|noscript).*?</\1>", "", response.content.decode(), flags=re.S)
-    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
-
+from tests.server.conftest import golden
+from tests.server.dashboard.browsing import measured, text_of, words_of
 
 # Who sees what
 
@@ -368,117 +319,3 @@ def test_the_version_of_a_page_changes_with_the_revision_and_with_silence(world,
     SessionData.objects.update(updated_at=timezone.now() - timedelta(hours=1))
     assert len({first, later, version()}) == 3
     assert "no signal for 1 hour" in words_of(browser("carl").get("/"))
-
-
-# Logging in
-
-
-def test_one_logs_in_and_out(world):
-    client = Client()
-    response = client.post(
-        "/login/?next=/people/anna/",
-        {"username": "carl", "password": PASSWORD, "next": "/people/anna/"},
-    )
-    assert (response.status_code, response.url) == (302, "/people/anna/")
-    assert client.get("/").status_code == 200
-    assert client.post("/logout/").url == "/login/"
-    assert client.get("/").status_code == 302
-
-
-def test_logging_in_leads_to_no_other_site(world):
-    form = {"username": "carl", "password": PASSWORD, "next": "https://elsewhere.example/"}
-    assert Client().post("/login/", form).url == "/"
-
-
-def test_a_wrong_password_is_told_apart_from_too_many(world):
-    client, form = Client(), {"username": "carl", "password": "wrong"}
-    for _ in range(MOST_BY_NAME_AND_ADDRESS - 1):
-        response = client.post("/login/", form)
-        assert (response.status_code, "Wrong user name or password" in words_of(response)) == (
-            200,
-            True,
-        )
-    client.post("/login/", form)
-    response = client.post("/login/", form | {"password": PASSWORD})
-    assert response.status_code == 429
-    assert int(response.headers["Retry-After"]) > 0
-    assert "Too many failed attempts" in words_of(response)
-
-
-def test_a_name_that_was_typed_comes_back_escaped(world):
-    response = Client().post("/login/", {"username": '"><script>', "password": "x"})
-    assert b'"><script>' not in response.content
-
-
-# Languages
-
-
-def test_a_page_speaks_the_browsers_language(world, browser):
-    measured(world.device, metrics={"blink_rate_per_min": 14.8})
-    page = browser("carl").get("/people/anna/", headers={"Accept-Language": "de"})
-    shown = words_of(page)
-    assert "Lidschlagrate 14,8 Lidschläge/min" in shown
-    assert "English Deutsch" in shown
-    assert '<html lang="de">' in page.content.decode()
-
-
-def test_the_language_chosen_on_a_page_stays(world, browser):
-    client = browser("carl")
-    client.post("/language/", {"language": "de", "next": "/people/anna/"})
-    assert "Personen" in words_of(client.get("/", headers={"Accept-Language": "en"}))
-
-
-def test_a_person_whose_language_was_set_gets_it_at_log_in(world):
-    Person.objects.filter(pk=world.carl.pk).update(language="de")
-    client = Client()
-    client.post("/login/", {"username": "carl", "password": PASSWORD})
-    assert "Personen" in words_of(client.get("/"))
-
-
-def strings_of_the_code() -> set[str]:
-    """Every text marked for translation in templates and modules, as the catalogue knows it."""
-    import ast
-
-    found: set[str] = set()
-    for path in HERE.parent.rglob("*.html"):
-        page = path.read_text()
-        found |= {
-            text.replace("%", "%%") if "translate" in kind else text
-            for kind, text in re.findall(r'(translate |_\()"([^"]+)"', page)
-        }
-        for body in re.findall(r"{% blocktranslate.*?%}(.*?){% endblocktranslate %}", page, re.S):
-            for part in re.split(r"{% plural %}", body):
-                found.add(re.sub(r"{{ (\w+) }}", r"%(\1)s", part))
-    for path in HERE.parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
-                "_",
-                "gettext_lazy",
-                "ngettext",
-            ):
-                texts = [part.value for part in node.args if isinstance(part, ast.Constant)]
-                found |= {text for text in texts if isinstance(text, str)}
-    return found
-
-
-def test_german_has_every_text():
-    path = HERE / "locale/de/LC_MESSAGES/django.mo"
-    with path.open("rb") as file:
-        known = gettext.GNUTranslations(file)._catalog
-    texts = {key[0] if isinstance(key, tuple) else key for key in known}
-    plurals = set(re.findall(r'msgid_plural "(.*)"', path.with_suffix(".po").read_text()))
-    assert strings_of_the_code() - texts - plurals == set()
-
-
-def test_the_compiled_german_is_the_written_one():
-    path = HERE / "locale/de/LC_MESSAGES/django.po"
-    with path.with_suffix(".mo").open("rb") as file:
-        known = gettext.GNUTranslations(file)._catalog
-    written = re.findall(r'\n\nmsgid "(.+)"\nmsgstr "(.*)"$', path.read_text(), re.M)
-
-    def plain(text: str) -> str:
-        return text.replace('\\"', '"').replace("\\n", "\n")
-
-    unquoted = {plain(key): plain(value) for key, value in written}
-    assert {key: known.get(key) for key in unquoted} == unquoted
-    assert all(unquoted.values())

@@ -310,7 +310,7 @@ def test_a_page_is_read_from_its_index_in_order(api, stored, query):
 
 
 def explained(sql, covered=False):
-    """Return the plan of a query; `covered` leaves PostgreSQL only indexes that hold all columns."""
+    """Return the plan of a query; `covered` leaves PostgreSQL only covering indexes."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("EXPLAIN QUERY PLAN " + sql)

@@ -1,0 +1,160 @@
+"""Sessions outside a person's usual range: when that is told, and when not."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from server.alerts.models import Alert, Kind
+from server.alerts.words import ending, sentence
+from server.session_data.models import SessionData
+from tests.server.alerts.moments import BERLIN, NOW, judge, open_alerts, rule
+from tests.server.conftest import golden
+
+
+def measured(
+    world, ended: datetime, rate: float, perclos: float = 0.02, **columns: Any
+) -> SessionData:
+    """A session of Anna's of five minutes; `came` is when the server had its end."""
+    came = columns.pop("came", ended)
+    said = columns.pop("quality", [])
+    return SessionData.objects.create(
+        **{
+            "id": golden("final")["session_id"],
+            "user": world.anna,
+            "device": world.device,
+            "revision": 7,
+            "state": "ended",
+            "started_at": ended - timedelta(minutes=5),
+            "ended_at": ended,
+            "local_day": ended.astimezone(BERLIN).date(),
+            "received_at": came,
+            "updated_at": came,
+            "duration_s": 300.0,
+            "valid_s": 290.0,
+            "coverage": 0.97,
+            "fps": 30.0,
+            "frames": 9000,
+            "frames_dropped": 0,
+            "blink_count": 60,
+            "blink_rate_per_min": rate,
+            "perclos": perclos,
+            "document_json": json.dumps({"quality": said}),
+        }
+        | columns
+    )
+
+
+def weeks(world, rates: tuple[float, ...] = (12, 14, 15, 16, 18)) -> None:
+    """Two weeks with a session a day: median 15, quartiles 14 and 16 or so."""
+    for day in range(1, 16):
+        measured(world, NOW - timedelta(days=day), rates[day % len(rates)])
+
+
+def test_a_rate_outside_the_persons_own_range_is_told_with_the_numbers(told):
+    rule(told, Kind.BLINK_RATE, spread=2)
+    weeks(told)
+    session = measured(told, NOW, 31.0)
+    assert judge(NOW + timedelta(minutes=1)).opened == 1
+    (alert,) = open_alerts()
+    assert alert.session_id == session.pk or str(alert.session_id) == session.pk
+    said = sentence(alert)
+    assert "Sun 22 Nov, 14:00: 31.0 blinks/min." in said
+    assert "11.0 to 19.0, around the median of 15.0 from 15 sessions" in said
+    newer = NOW + timedelta(hours=1)
+    measured(told, newer, 15.5)
+    assert judge(newer + timedelta(minutes=1)).resolved == 1
+    assert ending(Alert.objects.get()) == "A newer session is within the range."
+
+
+@pytest.mark.parametrize(
+    ("perclos", "opened"), [(0.021, 0), (0.09, 1), (0.0, 1), (None, 0)], ids=str
+)
+def test_perclos_is_compared_alike_and_what_was_not_measured_is_nothing(told, perclos, opened):
+    rule(told, Kind.PERCLOS, spread=2)
+    weeks(told)
+    measured(told, NOW, 15.0, perclos)
+    assert judge(NOW).opened == opened
+
+
+@pytest.mark.parametrize(
+    "distrusted",
+    [
+        {"valid_s": 100.0},
+        {"coverage": 0.5},
+        {"fps": 12.0},
+        {"frames_dropped": 2000},
+        {"date_uncertain": True},
+        {"quality": ["noisy"]},
+        {"quality": ["second_face"]},
+        {"quality": [1, "noisy"]},
+    ],
+    ids=str,
+)
+def test_a_session_whose_numbers_cant_be_trusted_is_not_compared(told, distrusted):
+    rule(told, Kind.BLINK_RATE, spread=2)
+    weeks(told)
+    measured(told, NOW, 31.0, **distrusted)
+    assert judge(NOW).opened == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "quality", "opened"),
+    [
+        (Kind.PERCLOS, ["gaze_unknown"], 0),  # looking down may be in it
+        (Kind.BLINK_RATE, ["gaze_unknown"], 1),
+        (Kind.PERCLOS, ["turned"], 1),
+        (Kind.BLINK_RATE, ["turned"], 1),
+    ],
+)
+def test_what_speaks_against_one_number_leaves_the_other(told, kind, quality, opened):
+    rule(told, kind, spread=2)
+    weeks(told)
+    measured(told, NOW, 31.0, 0.2, quality=quality)
+    assert judge(NOW).opened == opened
+
+
+def test_perclos_that_may_hold_looking_down_makes_no_usual_range(told):
+    rule(told, Kind.PERCLOS, spread=2)
+    for day in range(1, 16):
+        measured(told, NOW - timedelta(days=day), 15.0, quality=["gaze_unknown"])
+    measured(told, NOW, 15.0, 0.2)
+    assert judge(NOW).opened == 0
+
+
+@pytest.mark.parametrize("quality", [1, True, "noisy", {"noisy": 1}, None], ids=str)
+def test_a_quality_that_is_no_list_says_nothing_and_stops_nobodys_alerts(told, quality):
+    rule(told, Kind.BLINK_RATE, spread=2)
+    weeks(told)
+    measured(told, NOW - timedelta(days=2), 15, quality=quality)
+    measured(told, NOW, 31.0, quality=quality)
+    assert judge(NOW).opened == 1
+
+
+def test_with_too_few_sessions_or_days_there_is_no_usual_range(told):
+    rule(told, Kind.BLINK_RATE, spread=1)
+    for n in range(12):  # enough sessions, on three days
+        measured(told, NOW - timedelta(days=1 + n % 3, minutes=10 * n), 15)
+    measured(told, NOW, 90.0)
+    assert judge(NOW).opened == 0
+
+
+def test_a_session_that_arrives_late_opens_nothing(told):
+    rule(told, Kind.BLINK_RATE, spread=2)
+    weeks(told)
+    measured(told, NOW - timedelta(hours=3), 31.0, came=NOW)
+    assert judge(NOW).opened == 0
+    # Its device corrects something afterwards: it is no newer for that.
+    SessionData.objects.filter(blink_rate_per_min=31.0).update(updated_at=NOW)
+    assert judge(NOW + timedelta(minutes=1)).opened == 0
+
+
+def test_an_older_session_that_arrives_late_does_not_resolve_a_newer_ones_alert(told):
+    rule(told, Kind.BLINK_RATE, spread=2)
+    weeks(told)
+    measured(told, NOW, 31.0)
+    assert judge(NOW).opened == 1
+    later = NOW + timedelta(minutes=30)
+    measured(told, NOW - timedelta(hours=2), 15.0, came=later)
+    assert judge(later).resolved == 0
