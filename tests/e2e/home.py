@@ -103,6 +103,11 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def run_python(home: Home, *arguments: str) -> None:
+    """Run Python over the database of that server."""
+    _run([sys.executable, *arguments], home.environment)
+
+
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,7 +1,5 @@
 """Being told, in a real browser: a rule is made, a pass finds something, the page says so."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import seed
-from tests.e2e.home import CHROMIUM, ROOT, Home, browsing, serving
+from tests.e2e.home import CHROMIUM, ROOT, Home, browsing, run_python, serving
 
 pytestmark = [
     pytest.mark.needs_browser,
@@ -34,7 +32,7 @@ Device.objects.filter(person__username="marta").update(
 @pytest.fixture
 def home() -> Iterator[Home]:
     with serving() as home:
-        run(home, "-c", PREPARE)
+        run_python(home, "-c", PREPARE)
         yield home
 
 
@@ -42,12 +40,6 @@ def home() -> Iterator[Home]:
 def chromium() -> Iterator[Browser]:
     with browsing() as browser:
         yield browser
-
-
-def run(home: Home, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=home.environment, check=True, timeout=60
-    )
 
 
 def looked_at(page: Page, name: str) -> None:
@@ -92,7 +84,7 @@ def test_a_rule_is_made_and_what_it_finds_is_on_the_page(
     page.get_by_role("button", name="Continue").click()
     page.get_by_label("Minutes offline").fill("30")
     page.get_by_role("button", name="Save").click()
-    run(home, "-m", "server.operations.cli", "judge", "--quiet")
+    run_python(home, "-m", "server.operations.cli", "judge", "--quiet")
     page.reload()
     opened = page.get_by_role("region", name="Open alerts")
     expect(opened).to_contain_text("has been offline since")
