@@ -27,12 +27,12 @@ LEFT, TOP, ROW = 330.0, 74.0, 58.0
 
 MEANING: dict[LightState, tuple[str, str]] = {
     "ready": ("one wink", "ready: a short press starts a session"),
-    "unsent": ("two winks", "ready; something waits for the network"),
-    "fault": ("three flashes", "a fault: see blink-agent doctor"),
+    "unsent": ("two winks", "ready, but unsent sessions or not enrolled"),
+    "fault": ("three flashes", "fault: see blink-agent doctor"),
     "measuring": ("steadily lit", "measuring"),
-    "unseen": ("calm, on and off", "measuring, and can't see your eyes"),
-    "finishing": ("fast flicker", "one moment: starting or finishing"),
-    "off": ("dark", "off, stopped, or not started yet"),
+    "unseen": ("slow blinking", "measuring, but the eyes are not visible"),
+    "finishing": ("fast flicker", "starting or finishing"),
+    "off": ("dark", "stopped, without power, or still booting"),
 }
 
 
