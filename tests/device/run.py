@@ -50,10 +50,10 @@ DAY = [
 ]
 NIGHT = [
     Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts),
-    Shown("hung-watch", "a hung watch is started anew", steps_care.hung_watch),
+    Shown("hung-watch", "a hung watch is restarted", steps_care.hung_watch),
     Shown("wrong-clock", "wrong clock, no network: the right day", steps_care.wrong_clock),
     Shown("usb-camera", "a USB camera, unplugged and back again", steps_care.usb_camera),
-    Shown("hung-sync", "a hung sync is started anew", steps_care.hung_sync),
+    Shown("hung-sync", "a hung sync is restarted", steps_care.hung_sync),
 ]
 # Whose device, where it hangs, and what it shows: both at once. The first one is installed, and the
 # other one's disk is a copy of its own. A third would only take the others' share of two cores.

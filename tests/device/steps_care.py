@@ -72,16 +72,16 @@ def _moment(text: str) -> datetime:
 
 
 def hung_watch(scene: Scene) -> str:
-    """Stopped in a session, it is ended and started anew by systemd; the session is delivered."""
+    """systemd ends and restarts a watch that hangs in a session; the session is delivered."""
     session_id = scene.begin_by_button()
     seconds = _restarted_by_watchdog(scene, "blinklog-watch")
     scene.machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
     scene.await_state(session_id, "interrupted")
-    return f"started anew after {seconds:.0f} s"
+    return f"restarted after {seconds:.0f} s"
 
 
 def hung_sync(scene: Scene) -> str:
-    """Stopped, it is ended and started anew by systemd, and delivers what was measured. Its own
+    """systemd ends and restarts a sync that hangs, and what was measured is delivered. Its own
     180 s of patience would be three minutes of waiting here."""
     known = {each["session_id"] for each in scene.kept()}
     write = (
@@ -92,7 +92,7 @@ def hung_sync(scene: Scene) -> str:
     seconds = _restarted_by_watchdog(scene, "blinklog-sync")
     [session] = [each for each in scene.kept() if each["session_id"] not in known]
     scene.end_by_button(session["session_id"])
-    return f"started anew after {seconds:.0f} s"
+    return f"restarted after {seconds:.0f} s"
 
 
 def usb_camera(scene: Scene) -> str:
@@ -132,7 +132,7 @@ def _restarted_by_watchdog(scene: Scene, unit: str) -> float:
     scene.machine.run(f"kill -STOP $(systemctl show -P MainPID {unit})")
     begun = time.monotonic()
     again = f"test $(systemctl show -P NRestarts {unit}) -gt {restarts}"
-    scene.machine.until(again, f"{unit} is started anew", WATCHDOG_S)
+    scene.machine.until(again, f"{unit} is restarted", WATCHDOG_S)
     return time.monotonic() - begun
 
 
