@@ -356,14 +356,16 @@ go_on() {
   sync -f "$prefix"
 }
 
-# is_whole BACKUP: one that is empty, damaged or not there is so the next time, too.
+# is_whole BACKUP: whether it can be read. If not, trying again does not help.
 is_whole() {
   as_user "$system_python" - "$1" <<'PYTHON'
 import sys, zipfile
 try:
-    sys.exit(zipfile.ZipFile(sys.argv[1]).testzip() and "   expected a whole backup, found a damaged one")
+    damaged = zipfile.ZipFile(sys.argv[1]).testzip()
 except Exception as error:
-    sys.exit(f"   expected a backup, found: {error}")
+    sys.exit(f"   expected a zip file that can be read, found: {error}")
+if damaged:
+    sys.exit(f"   expected every file in the backup to match its checksum, found {damaged} damaged")
 PYTHON
 }
 
