@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from server.alerts.delivery.webhook import check_url
 from server.alerts.models import Kind, Receiver, Rule
-from server.alerts.webhook import check_url
 from server.alerts.words import day_names
 
 if TYPE_CHECKING:  # generics for the type checker alone

@@ -13,10 +13,10 @@ from django.db import Error, transaction
 from django.utils import timezone
 
 from server.alerts.audience import live_rules
-from server.alerts.facts import METRIC, gather, today_of
-from server.alerts.judging import Finding, findings
+from server.alerts.conditions.facts import METRIC, gather, today_of
+from server.alerts.conditions.findings import Finding, findings
+from server.alerts.delivery.outbox import put_opened, put_resolved
 from server.alerts.models import Alert, Kind, Pass, Rule, Why
-from server.alerts.outbox import put_opened, put_resolved
 from server.common.logs import place_of
 from server.monitoring.models import Sign
 from server.monitoring.signs import ALIVE, CONSUMER

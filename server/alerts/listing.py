@@ -6,9 +6,9 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from server.alerts.facts import METRIC
+from server.alerts.conditions.facts import METRIC
+from server.alerts.conditions.usual import DAYS_NEEDED, SESSIONS_NEEDED
 from server.alerts.models import Alert, Kind, Rule, UsualRange
-from server.alerts.usual import DAYS_NEEDED, SESSIONS_NEEDED
 from server.alerts.words import ending, heading, moment, rule_sentence, sentence
 from server.care.access import visible_people
 from server.care.models import Person

@@ -18,13 +18,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from server.alerts import mail
 from server.alerts.audience import alerts_of, note_reading, people_to_watch, rules_of
+from server.alerts.delivery import mail
+from server.alerts.delivery.outbox import SendError, reschedule
 from server.alerts.forms import FIELDS, ReceiverForm, RuleForm
 from server.alerts.judge import forget
 from server.alerts.listing import alert_rows, rule_rows
 from server.alerts.models import Delivery, Kind, Receiver, Rule
-from server.alerts.outbox import SendError, reschedule
 from server.care import guesses
 from server.care.models import Person
 from server.care.pages.base import viewer_of

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.alerts.audience import alerts_of, note_reading
+from server.alerts.delivery.webhook import as_json
 from server.alerts.models import Kind, Why
-from server.alerts.webhook import as_json
 from server.care.authentication import person_of
 
 NEWEST = 200

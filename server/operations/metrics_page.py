@@ -22,8 +22,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
+from server.alerts.delivery.outbox import depth
 from server.alerts.models import Alert
-from server.alerts.outbox import depth
 from server.care.login import client_address
 from server.devices.models import HEARD_WITHIN, DeadLetter, Device
 from server.monitoring.metrics import DOCUMENTS, REQUESTS

@@ -15,8 +15,8 @@ from django.contrib.sessions.models import Session
 from django.db.models import Q
 from django.utils import timezone
 
+from server.alerts.delivery.outbox import KEPT as NOTICES_KEPT
 from server.alerts.models import Alert, Delivery
-from server.alerts.outbox import KEPT as NOTICES_KEPT
 from server.care.audit import note
 from server.care.models import AuditEvent, Person
 from server.devices.models import DeadLetter

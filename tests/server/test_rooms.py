@@ -102,6 +102,11 @@ def test_no_module_is_longer_than_400_lines() -> None:
     assert not {path: n for path, n in lengths.items() if n > 400}
 
 
+def test_a_folder_can_be_named_after_one_look() -> None:
+    for folder in {path.parent for path in modules()}:
+        assert len(list(folder.glob("*.py"))) <= 20, folder
+
+
 def test_the_api_is_in_views_and_html_in_pages() -> None:
     """Nothing is called `*_views` or `*_pages`, no `views.py` renders HTML, no page is REST."""
     for path in modules():

@@ -7,9 +7,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from server.alerts.conditions.timely import COLUMNS
+from server.alerts.conditions.usual import TRUST_COLUMNS, metrics_to_trust, trusted, usual_ranges
 from server.alerts.models import Kind, Pass, Rule, UsualRange
-from server.alerts.timely import COLUMNS
-from server.alerts.usual import TRUST_COLUMNS, metrics_to_trust, trusted, usual_ranges
 from server.care.models import Person
 from server.common.days import LONGEST_SESSION
 from server.devices.models import Device

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from server.alerts.facts import METRIC, Facts, Row, today_of
+from server.alerts.conditions.facts import METRIC, Facts, Row, today_of
+from server.alerts.conditions.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
 from server.alerts.models import Kind, Measured, Rule
-from server.alerts.timely import CHECKPOINT_SLACK, END_SLACK, is_timely
 from server.common.fields import instant_text
 from server.devices.models import HEARD_WITHIN, Device
 

@@ -9,8 +9,8 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from server.alerts.delivery.outbox import SendError
 from server.alerts.models import Alert, Delivery, Notice, Receiver
-from server.alerts.outbox import SendError
 from server.alerts.words import ending, heading, sentence
 
 

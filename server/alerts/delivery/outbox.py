@@ -13,8 +13,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from server.alerts.audience import may_be_told
+from server.alerts.delivery.quiet import quiet_until
 from server.alerts.models import Alert, Delivery, Notice, Receiver, Why
-from server.alerts.quiet import quiet_until
 from server.care.access import note_look
 from server.common.logs import place_of
 

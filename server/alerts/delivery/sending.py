@@ -1,9 +1,9 @@
 """Connect the outbox to its senders, one per channel."""
 
-from server.alerts import webhook
-from server.alerts.mail import Mailer
+from server.alerts.delivery import webhook
+from server.alerts.delivery.mail import Mailer
+from server.alerts.delivery.outbox import deliver
 from server.alerts.models import Way
-from server.alerts.outbox import deliver
 
 
 def deliver_all() -> tuple[int, int]:

@@ -24,9 +24,9 @@ from django.core.exceptions import ValidationError
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from server.alerts.mail import page_address
+from server.alerts.delivery.mail import page_address
+from server.alerts.delivery.outbox import SendError
 from server.alerts.models import Alert, Delivery, Receiver
-from server.alerts.outbox import SendError
 from server.alerts.words import ending, heading, sentence
 from server.common.fields import instant_text
 

@@ -12,12 +12,12 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from server.alerts import outbox, webhook
+from server.alerts.delivery import outbox, webhook
+from server.alerts.delivery.outbox import SendError, reschedule
+from server.alerts.delivery.quiet import quiet_until
+from server.alerts.delivery.sending import deliver_all
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Pass, Receiver, Rule
-from server.alerts.outbox import SendError, reschedule
-from server.alerts.quiet import quiet_until
-from server.alerts.sending import deliver_all
 from server.care.models import CareLink
 from server.config.mail_settings import mail_settings
 from server.devices.models import Device

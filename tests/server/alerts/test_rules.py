@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from server.alerts import judging
+from server.alerts.conditions import findings
 from server.alerts.judge import judge as one_pass
 from server.alerts.models import Alert, Kind, Rule
 from server.alerts.words import ending, sentence
@@ -274,14 +274,14 @@ def test_a_rule_that_cant_be_judged_costs_itself_alone(told, monkeypatch, caplog
     bad = rule(told, Kind.NO_SESSION, by=time(13))
     rule(told, Kind.DEVICE_SILENT, receiver="anna", minutes=30)
     assert judge(NOW).opened == 1  # the bad one: today there was no session
-    real = judging.JUDGES[Kind.NO_SESSION]
+    real = findings.JUDGES[Kind.NO_SESSION]
 
     def judged(each, facts):
         if each.pk == bad.pk:
             raise ValueError("anna")
         return real(each, facts)
 
-    monkeypatch.setitem(judging.JUDGES, Kind.NO_SESSION, judged)
+    monkeypatch.setitem(findings.JUDGES, Kind.NO_SESSION, judged)
     Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW - timedelta(hours=1))
     done = judge(NOW + timedelta(minutes=1))
     assert (done.opened, done.resolved) == (2, 0)  # its own alert is neither over nor renewed

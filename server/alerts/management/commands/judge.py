@@ -18,8 +18,8 @@ class Command(ServerCommand):
 
     def run(self, options: Options) -> None:
         """Run the command."""
+        from server.alerts.delivery.sending import deliver_all
         from server.alerts.judge import judge
-        from server.alerts.sending import deliver_all
         from server.monitoring.signs import note_sign
 
         try:
