@@ -16,6 +16,7 @@ from django.utils.crypto import salted_hmac
 from server.care.models import LoginFailure
 
 WINDOW = timedelta(minutes=15)
+WAIT_S = int(WINDOW.total_seconds())  # how long a client is told to wait, as Retry-After
 
 # Key to count failures by -> maximum number of failures within `WINDOW`.
 Limits = Mapping[str, int]

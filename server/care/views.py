@@ -1,6 +1,5 @@
 """REST API views of people, tokens, invitations, links and logs."""
 
-import math
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +23,7 @@ from server.care import audit, second_factor, sharing
 from server.care.access import permissions_by_person
 from server.care.audit import note
 from server.care.authentication import person_of
-from server.care.guesses import WINDOW
+from server.care.guesses import WAIT_S
 from server.care.login import too_many_failures
 from server.care.models import (
     AccessLog,
@@ -84,7 +83,7 @@ class TokenView(APIView):
         login = LoginSerializer(data=request.data)
         login.is_valid(raise_exception=True)
         if too_many_failures(request, login.validated_data["username"]):
-            raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
+            raise Throttled(wait=WAIT_S)
         asked = login.validated_data
         person = authenticate(request, username=asked["username"], password=asked["password"])
         if not isinstance(person, Person):
@@ -99,7 +98,7 @@ class TokenView(APIView):
         if not code:
             raise AuthenticationFailed("expected the second factor's code too", "code_expected")
         if second_factor.too_many(request, person):
-            raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
+            raise Throttled(wait=WAIT_S)
         if not second_factor.check(request, person, code):
             raise AuthenticationFailed("wrong code", "code_wrong")
 
@@ -197,7 +196,7 @@ class AcceptView(APIView):
         """Accept an invitation and become a caregiver of the person who sent it."""
         viewer = person_of(request)
         if too_many_wrong(request):
-            raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
+            raise Throttled(wait=WAIT_S)
         sent = AcceptSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         try:

@@ -1,7 +1,6 @@
 """REST API views to list, claim and manage devices."""
 
 import logging
-import math
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,7 +18,7 @@ from rest_framework.views import APIView
 
 from server.care.access import note_look, permissions, person_for
 from server.care.authentication import person_of
-from server.care.guesses import WINDOW
+from server.care.guesses import WAIT_S
 from server.care.institutions import institution_of
 from server.care.models import Permission, Person
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
@@ -203,7 +202,7 @@ class ReassignView(APIView):
 
     def _give_away(self, request: Request, device: Device, code: str) -> None:
         if too_many_wrong(request):
-            raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
+            raise Throttled(wait=WAIT_S)
         try:
             manage.give_away(person_of(request), device, code)
         except NotACodeError:
@@ -250,7 +249,7 @@ class ClaimView(APIView):
     def post(self, request: Request) -> Response:
         """Exchange a claim code for a device's id, token and broker password."""
         if too_many_wrong(request):
-            raise Throttled(wait=math.ceil(WINDOW.total_seconds()))
+            raise Throttled(wait=WAIT_S)
         sent = ClaimSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         version = sent.validated_data["agent_version"]

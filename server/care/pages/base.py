@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from server.care.guesses import WAIT_S
 from server.care.models import Person
 
 P = ParamSpec("P")
@@ -47,6 +48,12 @@ def _page(view: Page[P], methods: list[str], *, is_open: bool) -> Page[P]:
     made = wrapped if is_open else login_required(wrapped)
     made = require_http_methods(methods)(sensitive_post_parameters()(made))
     return cast(Page[P], never_cache(made))
+
+
+def with_retry_after(response: HttpResponse) -> HttpResponse:
+    """Say when a client that failed too often may try again."""
+    response.headers["Retry-After"] = str(WAIT_S)
+    return response
 
 
 def viewer_of(request: HttpRequest) -> Person:

@@ -18,9 +18,8 @@ from django.utils.translation import gettext as _
 from server.care import guesses, sharing
 from server.care.accounts import activate, may_sign_up, sign_up, sign_up_mode
 from server.care.forms import CodeForm, NewPasswordForm, SignUpForm
-from server.care.login import WINDOW
 from server.care.models import Activation, Invitation, Person
-from server.care.pages.base import action, add_errors, open_page, viewer_of
+from server.care.pages.base import action, add_errors, open_page, viewer_of, with_retry_after
 from server.care.pages.login import finish_login
 from server.care.words import given_words
 from server.care.wrong_codes import note_wrong, too_many_wrong
@@ -29,7 +28,7 @@ from server.common.codes import NotACodeError, normalised
 Kind = TypeVar("Kind", Invitation, Activation)
 
 CODE = "code"
-# Maximum number of accounts created from one address within `WINDOW`: enough for a home or clinic.
+# Maximum number of accounts from one address within `guesses.WINDOW`: enough for a home or clinic.
 MOST_ACCOUNTS = 10
 
 
@@ -40,9 +39,8 @@ def join(request: HttpRequest, code: str = "") -> HttpResponse:
     if not form.is_bound or not form.is_valid():
         return render(request, "care/join.html", {"form": form})
     if too_many_wrong(request):
-        return _with_retry_after(
-            render(request, "care/join.html", {"form": form, "waiting": True}, status=429)
-        )
+        context = {"form": form, "waiting": True}
+        return with_retry_after(render(request, "care/join.html", context, status=429))
     typed = normalised(form.cleaned_data["code"])
     found = sharing.find(typed)
     if found is None:
@@ -109,8 +107,7 @@ def activate_page(request: HttpRequest) -> HttpResponse:
         except NotACodeError:
             return redirect("care:join")
         else:
-            request.session.pop(CODE, None)
-            return finish_login(request, person, settings.LOGIN_REDIRECT_URL)
+            return _entered(request, person)
     return render(request, "care/activate.html", {"form": form, "person": activation.person})
 
 
@@ -128,7 +125,7 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
     limits = {f"sign up\0{guesses.client_address(request)}": MOST_ACCOUNTS}
     if request.method == "POST" and guesses.too_many(limits):
         context = {"form": form, "waiting": True}
-        return _with_retry_after(render(request, "care/sign_up.html", context, status=429))
+        return with_retry_after(render(request, "care/sign_up.html", context, status=429))
     if request.method == "POST" and form.is_valid():
         guesses.note(limits)
         try:
@@ -139,11 +136,16 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
             messages.error(request, _("This invitation has already been used or withdrawn."))
             return redirect("care:join")
         else:
-            request.session.pop(CODE, None)
-            return finish_login(request, person, settings.LOGIN_REDIRECT_URL)
+            return _entered(request, person)
     given = given_words(invitation.permissions) if invitation else ""
     context = {"form": form, "invitation": invitation, "given": given}
     return render(request, "care/sign_up.html", context)
+
+
+def _entered(request: HttpRequest, person: Person) -> HttpResponse:
+    """Log the person in; their code is used up."""
+    request.session.pop(CODE, None)
+    return finish_login(request, person, settings.LOGIN_REDIRECT_URL)
 
 
 def _signed_up(form: SignUpForm, invitation: Invitation | None) -> Person:
@@ -170,8 +172,3 @@ def _pending(request: HttpRequest, kind: type[Kind]) -> Kind | None:
     """Return the invitation or activation of the code in this browser's session, if still valid."""
     found = sharing.find(request.session.get(CODE, ""))
     return found if isinstance(found, kind) else None
-
-
-def _with_retry_after(response: HttpResponse) -> HttpResponse:
-    response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
-    return response

@@ -20,9 +20,9 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from server.care import second_factor
 from server.care.accounts import sign_up_mode
-from server.care.login import WINDOW, too_many_failures
+from server.care.login import too_many_failures
 from server.care.models import Person
-from server.care.pages.base import open_page
+from server.care.pages.base import open_page, with_retry_after
 
 PENDING = "half_logged_in"
 PENDING_S = 300
@@ -55,7 +55,7 @@ class LogIn(LoginView):
         waiting = too_many_failures(self.request, form.data.get("username", ""))
         context = self.get_context_data(form=form, waiting=waiting)
         response = self.render_to_response(context, status=429 if waiting else 200)
-        return _with_retry_after(response) if waiting else response
+        return with_retry_after(response) if waiting else response
 
 
 @open_page
@@ -74,7 +74,7 @@ def login_code(request: HttpRequest) -> HttpResponse:
     waiting = wrong and second_factor.too_many(request, person)
     context = {"wrong": wrong, "waiting": waiting}
     response = render(request, "care/login_code.html", context, status=429 if waiting else 200)
-    return _with_retry_after(response) if waiting else response
+    return with_retry_after(response) if waiting else response
 
 
 def pending_login(request: HttpRequest) -> Person | None:
@@ -115,8 +115,3 @@ def admin_login(request: HttpRequest) -> HttpResponse:
     if not (request.user.is_active and request.user.is_staff):
         raise PermissionDenied
     return redirect(wanted)
-
-
-def _with_retry_after(response: HttpResponse) -> HttpResponse:
-    response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
-    return response
