@@ -98,12 +98,7 @@ def _apply(
         (alert.rule_id or -alert.pk, alert.cause): alert
         for alert in Alert.objects.filter(resolved_at=None).select_related("person", "device")
     }
-    # Rules changed or deleted since they were read are left to the next pass.
-    unchanged = dict(Rule.objects.values_list("pk", "changed_at"))
-    by_key: dict[Key, Finding] = {}
-    for each in found:
-        if unchanged.get(each.rule.pk) == each.rule.changed_at:
-            by_key[(each.rule.pk, each.cause)] = each
+    by_key = _of_unchanged_rules(found)
     live = {rule.pk for rule in rules}
     fresh = [
         _alert(finding, now)
@@ -119,6 +114,19 @@ def _apply(
     put_opened(Alert.objects.bulk_create(fresh), now)
     _resolve(over, now)
     return len(fresh), len(over)
+
+
+def _of_unchanged_rules(found: Iterable[Finding]) -> dict[Key, Finding]:
+    """Return the findings by rule and cause.
+
+    Rules changed or deleted since they were read are left to the next pass.
+    """
+    unchanged = dict(Rule.objects.values_list("pk", "changed_at"))
+    return {
+        (each.rule.pk, each.cause): each
+        for each in found
+        if unchanged.get(each.rule.pk) == each.rule.changed_at
+    }
 
 
 def _alert(finding: Finding, now: datetime) -> Alert:

@@ -63,10 +63,7 @@ def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
 def rule_rows(rules: Iterable[Rule], viewer: Person) -> list[RuleRow]:
     """Return the rows of rules, in the viewer's language."""
     rules = list(rules)
-    people = {rule.person_id for rule in rules if rule.kind in METRIC}
-    usual = {
-        (each.person_id, each.metric): each for each in UsualRange.objects.filter(person__in=people)
-    }
+    usual = _usual_ranges(rules)
     return [
         RuleRow(
             id=rule.pk,
@@ -79,20 +76,30 @@ def rule_rows(rules: Iterable[Rule], viewer: Person) -> list[RuleRow]:
     ]
 
 
+def _usual_ranges(rules: Sequence[Rule]) -> dict[tuple[int, str], UsualRange]:
+    """Return the usual ranges that the rules compare with, by person and metric."""
+    people = {rule.person_id for rule in rules if rule.kind in METRIC}
+    found = UsualRange.objects.filter(person__in=people)
+    return {(each.person_id, each.metric): each for each in found}
+
+
 def _waits(rule: Rule, usual: UsualRange | None) -> str:
     """Return which data a range rule still needs; empty if none."""
     if rule.kind not in METRIC:
         return ""
     if usual is None:
         return _("This rule starts with the next session that is long enough and of good quality.")
-    if usual.median is None:
-        return _(
-            "Not enough data yet: %(sessions)d of %(sessions_needed)d sessions, on %(days)d of "
-            "%(days_needed)d days."
-        ) % {
-            "sessions": usual.sessions,
-            "sessions_needed": SESSIONS_NEEDED,
-            "days": usual.days,
-            "days_needed": DAYS_NEEDED,
-        }
-    return ""
+    return _not_enough(usual) if usual.median is None else ""
+
+
+def _not_enough(usual: UsualRange) -> str:
+    text = _(
+        "Not enough data yet: %(sessions)d of %(sessions_needed)d sessions, on %(days)d of "
+        "%(days_needed)d days."
+    )
+    return text % {
+        "sessions": usual.sessions,
+        "sessions_needed": SESSIONS_NEEDED,
+        "days": usual.days,
+        "days_needed": DAYS_NEEDED,
+    }

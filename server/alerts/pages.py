@@ -182,11 +182,7 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
     if not receiver.by_email or receiver.email == receiver.confirmed_email:
         messages.success(request, _("Saved."))
         return
-    limits = {
-        f"confirm\0{receiver.person_id}": MOST_LINKS,
-        f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
-        f"confirm from\0{guesses.client_address(request)}": MOST_LINKS_FROM_ONE_PLACE,
-    }
+    limits = _limits(request, receiver)
     if guesses.too_many(limits):
         messages.error(
             request,
@@ -197,6 +193,18 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
         )
         return
     guesses.note(limits)
+    _send_link(request, receiver)
+
+
+def _limits(request: HttpRequest, receiver: Receiver) -> guesses.Limits:
+    return {
+        f"confirm\0{receiver.person_id}": MOST_LINKS,
+        f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
+        f"confirm from\0{guesses.client_address(request)}": MOST_LINKS_FROM_ONE_PLACE,
+    }
+
+
+def _send_link(request: HttpRequest, receiver: Receiver) -> None:
     token = signing.dumps({"person": receiver.person_id, "email": receiver.email}, salt=SALT)
     link = request.build_absolute_uri(f"{reverse('alerts:confirm')}?{urlencode({'t': token})}")
     try:

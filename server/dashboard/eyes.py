@@ -29,12 +29,17 @@ def _closing(values: Values, columns: Columns | None) -> list[str]:
     said = [
         sentence % {"left": CLOSURE_LEFT.formatted(left), "right": CLOSURE_RIGHT.formatted(right)}
     ]
-    enough = blinks_of_both(values, columns) >= BLINKS_TO_COMPARE
-    if enough and left - right >= CLEAR_DIFFERENCE:
-        said.append(_("The right eye closed less than the left."))
-    elif enough and right - left >= CLEAR_DIFFERENCE:
-        said.append(_("The left eye closed less than the right."))
+    if blinks_of_both(values, columns) >= BLINKS_TO_COMPARE:
+        said += _clear_difference(left, right)
     return [" ".join(said)]
+
+
+def _clear_difference(left: float, right: float) -> list[str]:
+    if left - right >= CLEAR_DIFFERENCE:
+        return [_("The right eye closed less than the left.")]
+    if right - left >= CLEAR_DIFFERENCE:
+        return [_("The left eye closed less than the right.")]
+    return []
 
 
 def blinks_of_both(values: Values, columns: Columns | None) -> float:

@@ -194,25 +194,23 @@ def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
         return _("No data from the previous %(n)d days.") % words
     found = change(before, now, days)
     if found.absolute is None:
-        words["least"] = least_days(days)
-        return (
-            _(
-                "Previous %(n)d days: %(before)s. A comparison needs measurements on at "
-                "least %(least)d days of each period."
-            )
-            % words
+        text = _(
+            "Previous %(n)d days: %(before)s. A comparison needs measurements on at "
+            "least %(least)d days of each period."
         )
+        return text % (words | {"least": least_days(days)})
     changed = round(found.absolute * metric.scale, metric.decimals)
     if not changed:
         return _("Same as in the previous %(n)d days.") % words
     words["change"] = signed(changed, metric.decimals)
-    ratio = round((found.relative or 0) * 100)
+    return _changed_words(metric, words, round((found.relative or 0) * 100))
+
+
+def _changed_words(metric: Metric, words: dict[str, object], ratio: int) -> str:
     if metric.scale != 1 or not ratio:  # a percentage of a percentage would confuse
         return _("%(change)s compared with the previous %(n)d days (%(before)s).") % words
-    words["ratio"] = signed(ratio, 0)
-    return (
-        _("%(change)s (%(ratio)s %%) compared with the previous %(n)d days (%(before)s).") % words
-    )
+    text = _("%(change)s (%(ratio)s %%) compared with the previous %(n)d days (%(before)s).")
+    return text % (words | {"ratio": signed(ratio, 0)})
 
 
 def _day_line(metric: Metric, day: Day) -> DayLine:

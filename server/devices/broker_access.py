@@ -121,28 +121,26 @@ def admit_home_assistant() -> str | None:
     admin = admin_settings()
     if admin is None:
         return None
-    name, password = "home-assistant", secrets.token_urlsafe(32)
+    password = secrets.token_urlsafe(32)
+    update_server = {"command": "modifyRole", "rolename": "server", "acls": server_rules()}
+    ask(admin, [update_server, *_replace_home_assistant("home-assistant", password)])
+    return password
+
+
+def _replace_home_assistant(name: str, password: str) -> list[Json]:
+    """Return the commands that replace Home Assistant's account and role."""
     rules = [
         *_rules(SUBSCRIBE_PATTERN, "homeassistant/#", *HOME),
         *_rules(RECEIVE, "homeassistant/#", *HOME),
         *_rules(SEND, "homeassistant/status"),
     ]
-    ask(
-        admin,
-        [
-            {"command": "modifyRole", "rolename": "server", "acls": server_rules()},
-            {"command": "deleteClient", "username": name},
-            {"command": "deleteRole", "rolename": name},
-            {"command": "createRole", "rolename": name, "acls": rules},
-            {
-                "command": "createClient",
-                "username": name,
-                "password": password,
-                "roles": [{"rolename": name}],
-            },
-        ],
-    )
-    return password
+    roles = [{"rolename": name}]
+    return [
+        {"command": "deleteClient", "username": name},
+        {"command": "deleteRole", "rolename": name},
+        {"command": "createRole", "rolename": name, "acls": rules},
+        {"command": "createClient", "username": name, "password": password, "roles": roles},
+    ]
 
 
 def first_state(admin: BrokerSettings, server: BrokerSettings) -> Json:

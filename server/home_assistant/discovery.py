@@ -66,21 +66,27 @@ def description(device: Device, version: str, page: str) -> Json:
 
 def _entities(device: Device) -> dict[str, Json]:
     """Return entities by their key in the state. Values stay readable while a device is offline."""
-    number = {"platform": "sensor", "state_class": "measurement"}
-    available = {
+    return {"session": _session(device), **_numbers(), **_times_and_presence()}
+
+
+def _session(device: Device) -> Json:
+    """Whether a session is running: unavailable while the device is offline."""
+    return {
+        "platform": "sensor",
+        "name": _("Session"),
+        "device_class": "enum",
+        "options": [IDLE, MEASURING],
+        "icon": "mdi:eye",
         "availability_topic": home_topic(device.pk, "availability"),
         "payload_available": ONLINE,
         "payload_not_available": OFFLINE,
     }
+
+
+def _numbers() -> dict[str, Json]:
+    """The last session's numbers."""
+    number = {"platform": "sensor", "state_class": "measurement"}
     return {
-        "session": {
-            "platform": "sensor",
-            "name": _("Session"),
-            "device_class": "enum",
-            "options": [IDLE, MEASURING],
-            "icon": "mdi:eye",
-            **available,
-        },
         "blink_rate_per_min": {
             **number,
             "name": _("Blink rate"),
@@ -100,6 +106,11 @@ def _entities(device: Device) -> dict[str, Json]:
             "unit_of_measurement": "%",
             "icon": "mdi:eye-check",
         },
+    }
+
+
+def _times_and_presence() -> dict[str, Json]:
+    return {
         "last_session_ended": {
             "platform": "sensor",
             "name": _("Last session ended"),

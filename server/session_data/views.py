@@ -116,15 +116,7 @@ class StartView(APIView):
             return received(writer, body)
         if "device" in body:
             return start_on_device(writer.person, body)
-        given = StartSerializer(data=body)
-        given.is_valid(raise_exception=True)
-        session_id = new_session_id()
-        accepted = accept_many(
-            [(writer, first_document(writer.person, session_id, given.validated_data))]
-        )
-        if accepted[0].outcome != "stored":
-            raise ValidationError(accepted[0].reason)
-        return Response(session_detail(writer.person, session_id), status=201)
+        return start_without_device(writer, body)
 
 
 class SessionView(APIView):
@@ -187,6 +179,18 @@ class EndView(APIView):
         if not writer.device and not changes and not is_own(writer.person, session_id):
             return stop_on_device(writer.person, session_id)
         return change(writer, session_id, changes, end=True)
+
+
+def start_without_device(writer: Writer, body: Mapping[str, Any]) -> Response:
+    """Store the first document of a session that no device measures."""
+    given = StartSerializer(data=body)
+    given.is_valid(raise_exception=True)
+    session_id = new_session_id()
+    document = first_document(writer.person, session_id, given.validated_data)
+    (accepted,) = accept_many([(writer, document)])
+    if accepted.outcome != "stored":
+        raise ValidationError(accepted.reason)
+    return Response(session_detail(writer.person, session_id), status=201)
 
 
 def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
