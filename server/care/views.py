@@ -87,7 +87,7 @@ class TokenView(APIView):
         asked = login.validated_data
         person = authenticate(request, username=asked["username"], password=asked["password"])
         if not isinstance(person, Person):
-            raise AuthenticationFailed("wrong user name or password")
+            raise AuthenticationFailed("wrong user name or password", "wrong_password")
         if second_factor.is_on(person):
             self._check_code(request, person, asked["code"])
         token = PersonToken.issue(person)
@@ -96,11 +96,13 @@ class TokenView(APIView):
 
     def _check_code(self, request: Request, person: Person, code: str) -> None:
         if not code:
-            raise AuthenticationFailed("expected the second factor's code too", "code_expected")
+            raise AuthenticationFailed(
+                "expected the second factor's code too", "second_factor_missing"
+            )
         if second_factor.too_many(request, person):
             raise Throttled(wait=WAIT_S)
         if not second_factor.check(request, person, code):
-            raise AuthenticationFailed("wrong code", "code_wrong")
+            raise AuthenticationFailed("wrong code", "second_factor_wrong")
 
     @extend_schema(operation_id="token_delete", responses={204: None})
     def delete(self, request: Request) -> Response:
@@ -203,9 +205,11 @@ class AcceptView(APIView):
             link = self._accept(viewer, sent.validated_data["code"])
         except NotACodeError:
             note_wrong(request)
-            raise ValidationError(NO_SUCH_CODE) from None
+            raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         except sharing.OwnInvitationError:
-            raise ValidationError("you can't accept your own invitation") from None
+            raise ValidationError(
+                "you can't accept your own invitation", "own_invitation"
+            ) from None
         return Response(LinkSerializer(link).data, status=201)
 
     def _accept(self, viewer: Person, text: str) -> CareLink:

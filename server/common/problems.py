@@ -1,24 +1,35 @@
 """API errors: their exceptions, their JSON form, and their messages."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
+from drf_standardized_errors.formatter import ExceptionFormatter, flatten_errors
+from drf_standardized_errors.types import Error, ErrorResponse, ErrorType
 from rest_framework import serializers
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ParseError, ValidationError
+
+from server.common.parsing import PayloadTooLarge
 
 # Seconds. A database or broker that restarts is soon available again; clients add their own jitter.
 RETRY_AFTER_S = 5
 # The possible outcomes of sending a session document.
 OUTCOMES = ["stored", "duplicate", "stale", "rejected"]
+# The possible types of an error.
+TYPES = list(get_args(ErrorType))
+# Maximum number of errors in a sentence.
+MOST_TOLD = 5
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """An error: `detail` is a sentence, `errors` has the messages by field.
+    """An error: `code` is for programs, `detail` is a sentence, `errors` has the messages by field.
 
-    For a rejected document, `outcome` and `reason` are the same as in an acceptance.
+    With several errors, `code` is that of the first. For a rejected document, `outcome` and
+    `reason` are the same as in an acceptance.
     """
 
-    detail = serializers.CharField(required=False)
+    type = serializers.ChoiceField(choices=TYPES)
+    code = serializers.CharField()
+    detail = serializers.CharField()
     session_id = serializers.CharField(required=False, allow_null=True)
     revision = serializers.IntegerField(required=False, allow_null=True)
     outcome = serializers.ChoiceField(choices=OUTCOMES, required=False)
@@ -26,22 +37,50 @@ class ProblemSerializer(serializers.Serializer[Any]):
     errors = serializers.JSONField(required=False)  # type: ignore[assignment]
 
 
-def first_errors(errors: Any, path: str = "", most: int = 5) -> list[str]:
-    """Return at most `most` of a document's errors as text: `metrics.coverage: expected …`."""
-    if isinstance(errors, Mapping):
-        parts = [(f"{path}.{key}" if path else str(key), part) for key, part in errors.items()]
-    elif isinstance(errors, list) and any(isinstance(part, (Mapping, list)) for part in errors):
-        parts = [(f"{path}[{place}]", part) for place, part in enumerate(errors) if part]
-    else:
-        texts = errors if isinstance(errors, list) else [errors]
-        where = "" if path in ("", "non_field_errors") else f"{path}: "
-        return [f"{where}{text}" for text in texts][:most]
-    found: list[str] = []
-    for where, part in parts:
-        found += first_errors(part, where.removesuffix(".non_field_errors"), most - len(found))
-        if len(found) >= most:
-            break
-    return found
+class ProblemFormatter(ExceptionFormatter):
+    """Formats an API error as `ProblemSerializer` describes it."""
+
+    def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
+        """Return the response's JSON object."""
+        detail = _sentence(error_response.errors)
+        code = error_response.errors[0].code
+        told = {"type": error_response.type, "code": code, "detail": detail}
+        if isinstance(self.exc, ValidationError):
+            return told | {"errors": self.exc.detail}
+        if isinstance(self.exc, (ParseError, PayloadTooLarge)):
+            # Permanent: the same bytes will be rejected again, so a device parks them.
+            return told | {"outcome": "rejected", "reason": detail}
+        return told
+
+
+def problem(error: APIException) -> dict[str, Any]:
+    """Return the error in the form of `ProblemSerializer`."""
+    context: Any = {}  # not used for formatting
+    formatted: dict[str, Any] = ProblemFormatter(error, context, error).run()
+    return formatted
+
+
+def sentence(detail: Any) -> str:
+    """Return the first of a `ValidationError`'s errors as text: `metrics.coverage: expected …`."""
+    return _sentence(flatten_errors(detail))
+
+
+def _sentence(errors: Sequence[Error]) -> str:
+    return "; ".join(map(_words, errors[:MOST_TOLD]))
+
+
+def _words(error: Error) -> str:
+    where = (error.attr or "").removesuffix("non_field_errors").removesuffix(".")
+    return f"{where}: {error.detail}" if where else error.detail
+
+
+class DatabaseUnavailable(APIException):
+    """The database is unavailable: status 503."""
+
+    status_code = 503
+    default_code = "database_unavailable"
+    default_detail = "the database is unavailable"
+    wait = RETRY_AFTER_S  # sent as Retry-After
 
 
 class BrokerUnavailable(APIException):
@@ -49,7 +88,7 @@ class BrokerUnavailable(APIException):
 
     status_code = 503
     default_code = "broker_unavailable"
-    wait = RETRY_AFTER_S  # REST framework sends it as Retry-After
+    wait = RETRY_AFTER_S
 
 
 class Conflict(APIException):

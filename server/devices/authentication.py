@@ -30,7 +30,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         token = _live_token(text.strip().decode("ascii", "replace"))
         if token is None:  # unknown, revoked, or its holder is: don't say which
-            raise AuthenticationFailed("invalid or revoked token")
+            raise AuthenticationFailed("invalid or revoked token", "invalid_token")
         token.touch()
         return (token.device if isinstance(token, DeviceToken) else token.person), token
 

@@ -197,7 +197,7 @@ class ReassignView(APIView):
         except ModelError as error:
             raise refusal(error) from None
         except NotACodeError:
-            raise ValidationError(NO_SUCH_CODE) from None
+            raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         return Response(status=204)
 
     def _give_away(self, request: Request, device: Device, code: str) -> None:
@@ -257,7 +257,7 @@ class ClaimView(APIView):
             told = claim(sent.validated_data["code"], version if version.isprintable() else "")
         except NotACodeError:
             note_wrong(request)
-            raise ValidationError(NO_SUCH_CODE) from None
+            raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         except (BrokerError, ImproperlyConfigured) as error:
             log.error("could not claim a device: the broker %s", error)
             raise BrokerUnavailable("the broker is unavailable; the code is still valid") from None

@@ -22,7 +22,7 @@ from server.care.models import Person
 from server.common.days import is_uncertain, local_day, zone_of
 from server.common.fields import CANONICAL_UUID
 from server.common.parsing import UnreadableError, document_text
-from server.common.problems import first_errors
+from server.common.problems import sentence
 from server.devices.models import Device
 from server.session_data.models import METRICS, SessionData
 from server.session_data.serializers import expect_numbers, validated
@@ -178,7 +178,7 @@ def _read(writer: Writer, document: Document, now: datetime) -> _Entry | Accepta
             expect_numbers(known)
         text = document_text(document)
     except ValidationError as error:
-        return rejected(document, "; ".join(first_errors(error.detail)), error.detail)
+        return rejected(document, sentence(error.detail), error.detail)
     except UnreadableError as error:
         return rejected(document, str(error))
     zone = _zone(known, writer.person.timezone)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.http import Http404
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from server.care.access import note_look, permissions, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
-from server.common.problems import Conflict, ProblemSerializer
+from server.common.problems import Conflict, ProblemSerializer, problem
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
@@ -78,8 +78,9 @@ def answer(acceptance: Acceptance) -> Response:
     if acceptance.outcome != "rejected":
         return Response(body, status=201 if acceptance.created else 200)
     if acceptance.reason == NOT_YOURS:
-        return Response(body, status=404)
-    return Response({**body, "errors": acceptance.errors}, status=400)
+        return Response(problem(NotFound(NOT_YOURS)) | body, status=404)
+    invalid = problem(ValidationError(acceptance.errors or acceptance.reason))
+    return Response(invalid | body | {"errors": acceptance.errors}, status=400)
 
 
 class StartView(APIView):
@@ -209,10 +210,10 @@ def stop_on_device(person: Person, session_id: UUID) -> Response:
     if session is None:
         raise Http404
     if session.state != State.ACTIVE:
-        raise Conflict("the session is over")
+        raise Conflict("the session is over", "session_over")
     device = device_measuring(session)
     if device is None:
-        raise Conflict("no device is measuring this session")
+        raise Conflict("no device is measuring this session", "not_measured")
     return asked(person, device, CommandName.STOP, session_id)
 
 
@@ -235,7 +236,8 @@ def change(
     except FinalError:
         reason = "the session is over; to change it, send a revision above the stored one"
         kept = SessionData.objects.values_list("revision", flat=True).get(pk=session_id)
-        return Response(Acceptance(str(session_id), kept, "stale", reason).answer(), status=409)
+        told = Acceptance(str(session_id), kept, "stale", reason).answer()
+        return Response(problem(Conflict(reason, "session_over")) | told, status=409)
     except SessionData.DoesNotExist:
         if end and writer.device and "started_at" in changes:
             return received(writer, changes)
@@ -250,7 +252,7 @@ def is_own(person: Person, session_id: UUID) -> bool:
 def missing(writer: Writer, session_id: UUID) -> Response:
     """Return or raise a 404; a 403 for a person who may read the session but not write it."""
     if writer.device:
-        return Response(Acceptance(str(session_id), None, "rejected", NOT_YOURS).answer(), 404)
+        return answer(Acceptance(str(session_id), None, "rejected", NOT_YOURS))
     if readable_by(writer.person).filter(pk=session_id).exists():
         raise PermissionDenied("you can't change this session")
     raise Http404

@@ -67,7 +67,7 @@ def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) ->
     except BrokerAwayError as error:
         raise BrokerUnavailable(f"the command was not sent: {error}") from error
     except NotConnectedError as error:
-        raise Conflict(f"the command was not sent: {error}") from error
+        raise Conflict(f"the command was not sent: {error}", "not_connected") from error
     where = reverse("command", args=[command.pk])
     return Response(command_data(command), status=202, headers={"Location": where})
 

@@ -277,7 +277,9 @@ def test_an_app_needs_the_code_too(guarded):
     body = {"username": "anna", "password": PASSWORD}
     without, wrong = Api()("POST", TOKEN, body), Api()("POST", TOKEN, body | {"code": "000000"})
     assert (without.status_code, wrong.status_code) == (401, 401)
+    assert without.json()["code"] == "second_factor_missing"
     assert "second factor" in without.json()["detail"]
+    assert wrong.json()["code"] == "second_factor_wrong"
     answer = Api()("POST", TOKEN, body | {"code": code_of(guarded)})
     assert answer.status_code == 201
     assert Api(answer.json()["token"]).get("/api/people/").status_code == 200

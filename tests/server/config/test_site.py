@@ -74,22 +74,11 @@ def test_while_the_database_is_away_a_device_is_told_to_come_back(api, monkeypat
     monkeypatch.setattr(accept.transaction, "atomic", away)
     answer = device("POST", "/api/session/start/", golden("started"))
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
-    assert answer.json() == {"detail": "the database is unavailable"}
-
-
-def test_a_fault_of_ours_says_nothing_about_anybody(api, monkeypatch):
-    def fall(*_):
-        raise KeyError("hunter2")
-
-    device = api("device")
-    monkeypatch.setattr(accept, "_store", fall)
-    answer = device("POST", "/api/session/start/", golden("started"))
-    assert (answer.status_code, answer.json()) == (500, {"detail": "Internal server error."})
-
-
-def test_what_is_not_there_is_told_to_programs_as_json(db):
-    answer = Client().get("/api/no/such/thing/")
-    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+    assert answer.json() == {
+        "type": "server_error",
+        "code": "database_unavailable",
+        "detail": "the database is unavailable",
+    }
 
 
 # The admin site

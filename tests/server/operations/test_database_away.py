@@ -86,7 +86,7 @@ def goes_and_comes_back(serving, go, come_back):
     go()
     for _ in range(2):
         status, retry_after, body = serving.post(document)
-        assert (status, body) == (503, {"detail": "the database is unavailable"})
+        assert (status, body["code"]) == (503, "database_unavailable")
         assert int(retry_after) > 0
     come_back()
     assert serving.deliver(document)[2]["outcome"] == "stored"
