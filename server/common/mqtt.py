@@ -96,15 +96,14 @@ def admin_settings() -> BrokerSettings | None:
 
 
 def _settings(name: str, address: str, password_file: str) -> BrokerSettings:
-    url = urlsplit(address)
+    expected = f"{name}_URL: expected mqtt://[user[:password]@]host[:port], or mqtts:"
     try:
+        url = urlsplit(address)
         port = url.port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name}_URL: {error}") from error
+    except ValueError:  # its message may contain a part of the password
+        raise ImproperlyConfigured(expected) from None
     if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
-        raise ImproperlyConfigured(
-            f"{name}_URL: expected mqtt://[user[:password]@]host[:port], or mqtts:"
-        )
+        raise ImproperlyConfigured(expected)
     secure = url.scheme == "mqtts"
     password = read_secret(f"{name}_PASSWORD_FILE", password_file)
     return BrokerSettings(

@@ -26,8 +26,8 @@ def mail_settings(address: str, password_file: str) -> dict[str, Any]:
     try:
         url = urlsplit(address)
         port = url.port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{NAME}: {EXPECTED}; {error}") from None
+    except ValueError:  # its message may contain a part of the password
+        raise ImproperlyConfigured(f"{NAME}: {EXPECTED}") from None
     if url.scheme == "file" and url.path:
         backend = "django.core.mail.backends.filebased.EmailBackend"
         return {"EMAIL_BACKEND": backend, "EMAIL_FILE_PATH": unquote(url.path)}

@@ -3,104 +3,56 @@
 import os
 import secrets
 import tempfile
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from server.common.logs import logging_settings
-from server.common.secret_files import read_secret
+from server.config.environment import (
+    broker_address,
+    flag,
+    networks,
+    number,
+    one_of,
+    secret_file,
+    text,
+    words,
+)
 from server.config.mail_settings import mail_settings
 
 BASE_DIR = Path(__file__).resolve().parent
 
 
-def _flag(name: str) -> bool:
-    value = os.environ.get(name, "").strip().lower()
-    if value in {"", "0", "no", "false", "off"}:
-        return False
-    if value in {"1", "yes", "true", "on"}:
-        return True
-    raise ImproperlyConfigured(f"{name}: expected 1 or 0, found {value!r}")
-
-
-def _number(name: str, default: int) -> int:
-    value = os.environ.get(name, "").strip() or str(default)
-    if not value.isdecimal():
-        raise ImproperlyConfigured(f"{name}: expected a whole number, found {value!r}")
-    return int(value)
-
-
-def _one_of(name: str, default: str, *others: str) -> str:
-    value = os.environ.get(name, "").strip().lower() or default
-    if value not in (default, *others):
-        expected = ", ".join((default, *others))
-        raise ImproperlyConfigured(f"{name}: expected one of {expected}, found {value!r}")
-    return value
-
-
-def _words(name: str, default: str = "") -> list[str]:
-    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
-
-
-def _networks(name: str) -> list[IPv4Network | IPv6Network]:
-    try:
-        return [ip_network(word) for word in _words(name)]
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: expected addresses or networks; {error}") from None
-
-
-def _secret(name: str) -> str:
-    file = os.environ.get(name, "")
-    secret = read_secret(name, file)
-    if file and len(secret) < 16:
-        raise ImproperlyConfigured(f"{name}: expected 16 characters or more")
-    return secret
-
-
 def _data_dir() -> Path:
     for name in ("BLINKLOG_DATA_DIR", "STATE_DIRECTORY"):
-        if value := os.environ.get(name):
+        if value := text(name):
             return Path(value)
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    home = text("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "blinklog-server"
 
 
-def _device_mqtt_url() -> str:
-    """Return the broker's URL for devices, without credentials: it is shown when one is claimed."""
-    text = os.environ.get("BLINKLOG_DEVICE_MQTT_URL", "").strip()
-    url = urlsplit(text)
-    if text and (url.scheme not in ("mqtt", "mqtts") or not url.hostname or "@" in url.netloc):
-        expected = "expected mqtts://host[:port], without name and password"
-        raise ImproperlyConfigured(f"BLINKLOG_DEVICE_MQTT_URL: {expected}")
-    return text
-
-
 def _secret_key() -> str:
-    if key := os.environ.get("BLINKLOG_SECRET_KEY"):
+    if key := text("BLINKLOG_SECRET_KEY"):
         return key
-    path = Path(os.environ.get("BLINKLOG_SECRET_KEY_FILE") or SECRET_KEY_FILE)
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        if "BLINKLOG_SECRET_KEY_FILE" in os.environ:
-            raise ImproperlyConfigured(f"BLINKLOG_SECRET_KEY_FILE: no file {path}") from None
-        # `blink-server` creates the file. Other processes can use a temporary key of their own.
-        return secrets.token_urlsafe(50)
+    if text("BLINKLOG_SECRET_KEY_FILE"):
+        return secret_file("BLINKLOG_SECRET_KEY_FILE", least=1)
+    if SECRET_KEY_FILE.exists():
+        return SECRET_KEY_FILE.read_text().strip()
+    # `blink-server` creates the file and then uses it. Other processes can use a temporary key.
+    return secrets.token_urlsafe(50)
 
 
-DEBUG = _flag("BLINKLOG_DEBUG")
+DEBUG = flag("BLINKLOG_DEBUG")
 DATA_DIR = _data_dir()
 SECRET_KEY_FILE = DATA_DIR / "secret_key"
 SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = _words("BLINKLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = words("BLINKLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Whether the site is served over HTTPS. A reverse proxy terminates TLS.
-HTTPS = _flag("BLINKLOG_HTTPS")
+HTTPS = flag("BLINKLOG_HTTPS")
 # Number of reverse proxies in front of the server: trust that many X-Forwarded-For entries.
-TRUSTED_PROXIES = _number("BLINKLOG_TRUSTED_PROXIES", 1 if HTTPS else 0)
+TRUSTED_PROXIES = number("BLINKLOG_TRUSTED_PROXIES", 1 if HTTPS else 0)
 
 INSTALLED_APPS = [
     "server.care",
@@ -172,7 +124,7 @@ SQLITE_OPTIONS = {
 }
 # PostgreSQL: every wait has a timeout. Migrations disable the statement timeout (0), because
 # rewriting a large table takes long.
-_STATEMENT_TIMEOUT_S = _number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
+_STATEMENT_TIMEOUT_S = number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
     # Detect a dead server or network within a minute.
@@ -186,7 +138,7 @@ POSTGRES_OPTIONS = {
 
 
 def _database() -> dict[str, Any]:
-    url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
+    url = text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
     try:
         parsed = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
     except ValueError:  # its message contains the URL, including the password
@@ -218,7 +170,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # Who may create an account: anyone, people with an invitation, or nobody (see care/accounts.py).
-SIGN_UP = _one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
+SIGN_UP = one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
 # The name shown in authenticator apps. django-otp's throttling is off: care/second_factor.py
 # limits wrong codes.
 OTP_TOTP_ISSUER = "Blinklog"
@@ -293,30 +245,30 @@ if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # Log format: plain lines, or one JSON object per line.
-LOGGING = logging_settings(_one_of("BLINKLOG_LOG", "line", "json"))
+LOGGING = logging_settings(one_of("BLINKLOG_LOG", "line", "json"))
 
 # Who may read /metrics: clients with the token, or from these networks. Nobody by default.
-METRICS_ALLOW = _networks("BLINKLOG_METRICS_ALLOW")
-METRICS_TOKEN = _secret("BLINKLOG_METRICS_TOKEN_FILE")
+METRICS_ALLOW = networks("BLINKLOG_METRICS_ALLOW")
+METRICS_TOKEN = secret_file("BLINKLOG_METRICS_TOKEN_FILE")
 # Whether /readyz returns 503 while no consumer is running.
-READY_WITH_CONSUMER = _flag("BLINKLOG_READY_WITH_CONSUMER")
+READY_WITH_CONSUMER = flag("BLINKLOG_READY_WITH_CONSUMER")
 # How many days to keep the sessions of people who have not chosen themselves; 0 keeps them forever.
-RETENTION_DAYS = _number("BLINKLOG_RETENTION_DAYS", 0)
+RETENTION_DAYS = number("BLINKLOG_RETENTION_DAYS", 0)
 
 # The site's public URL, for links in e-mails and webhooks.
-PUBLIC_URL = os.environ.get("BLINKLOG_URL", "").rstrip("/")
+PUBLIC_URL = text("BLINKLOG_URL").rstrip("/")
 # Alerts by e-mail and webhook. Webhooks may only call public addresses unless WEBHOOK_PRIVATE is
 # set.
-EMAIL_URL = os.environ.get("BLINKLOG_EMAIL_URL", "")
-globals().update(mail_settings(EMAIL_URL, os.environ.get("BLINKLOG_EMAIL_PASSWORD_FILE", "")))
-DEFAULT_FROM_EMAIL = os.environ.get("BLINKLOG_EMAIL_FROM", "Blinklog <blinklog@localhost>")
-WEBHOOK_PRIVATE = _flag("BLINKLOG_WEBHOOK_PRIVATE")
+EMAIL_URL = text("BLINKLOG_EMAIL_URL")
+globals().update(mail_settings(EMAIL_URL, text("BLINKLOG_EMAIL_PASSWORD_FILE")))
+DEFAULT_FROM_EMAIL = text("BLINKLOG_EMAIL_FROM", "Blinklog <blinklog@localhost>")
+WEBHOOK_PRIVATE = flag("BLINKLOG_WEBHOOK_PRIVATE")
 
-MQTT_URL = os.environ.get("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
-MQTT_CA_FILE = os.environ.get("BLINKLOG_MQTT_CA_FILE", "")
-MQTT_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_PASSWORD_FILE", "")
+MQTT_URL = text("BLINKLOG_MQTT_URL", "mqtt://localhost:1883")
+MQTT_CA_FILE = text("BLINKLOG_MQTT_CA_FILE")
+MQTT_PASSWORD_FILE = text("BLINKLOG_MQTT_PASSWORD_FILE")
 # Optional. The broker account that manages the devices' accounts (Mosquitto's dynamic-security
 # plugin).
-MQTT_ADMIN_URL = os.environ.get("BLINKLOG_MQTT_ADMIN_URL", "")
-MQTT_ADMIN_PASSWORD_FILE = os.environ.get("BLINKLOG_MQTT_ADMIN_PASSWORD_FILE", "")
-DEVICE_MQTT_URL = _device_mqtt_url()
+MQTT_ADMIN_URL = text("BLINKLOG_MQTT_ADMIN_URL")
+MQTT_ADMIN_PASSWORD_FILE = text("BLINKLOG_MQTT_ADMIN_PASSWORD_FILE")
+DEVICE_MQTT_URL = broker_address("BLINKLOG_DEVICE_MQTT_URL")

@@ -116,11 +116,11 @@ def test_one_address_makes_only_so_many_accounts(db, settings):
 
 
 def test_a_setting_that_is_none_is_refused(monkeypatch):
-    from server.config.settings import _one_of
+    from server.config.environment import one_of
 
     monkeypatch.setenv("BLINKLOG_SIGN_UP", "maybe")
     with pytest.raises(Exception, match="expected one of invited, open, closed, found 'maybe'"):
-        _one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
+        one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
 
 
 # Passwords

@@ -228,7 +228,7 @@ def test_it_refuses_to_run_on_a_database_that_was_not_migrated(installed, comman
     [
         ("BLINKLOG_DEBUG", "perhaps", "expected 1 or 0"),
         ("BLINKLOG_TRUSTED_PROXIES", "-1", "expected a whole number"),
-        ("BLINKLOG_SECRET_KEY_FILE", "/no/such/file", "no file"),
+        ("BLINKLOG_SECRET_KEY_FILE", "/no/such/file", "No such file"),
         ("BLINKLOG_DATA_DIR", "/proc/nowhere", "can't set up the secret key"),
         ("DATABASE_URL", "postgres://x@127.0.0.1:1/x", "database error"),
         ("DATABASE_URL", "nonsense", "DATABASE_URL"),

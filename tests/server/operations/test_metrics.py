@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.alerts.judge import judge
 from server.alerts.models import Rule
-from server.config.settings import _networks
+from server.config.environment import networks
 from server.devices.models import Device
 from server.ingest.consumer import Consumer
 from server.ingest.tallies import Tallies
@@ -47,7 +47,7 @@ def numbers(text: str) -> Numbers:
 @pytest.fixture
 def allowed(settings, monkeypatch):
     monkeypatch.setenv("ALLOW", "127.0.0.1, 10.9.0.0/16")
-    settings.METRICS_ALLOW = _networks("ALLOW")
+    settings.METRICS_ALLOW = networks("ALLOW")
 
 
 # Readiness
