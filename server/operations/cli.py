@@ -82,7 +82,9 @@ def set_up() -> None:
 
     try:
         if not os.environ.get("BLINKLOG_SECRET_KEY"):
-            keep_secret_key(settings.SECRET_KEY_FILE)
+            key = keep_secret_key(settings.SECRET_KEY_FILE)
+            if not os.environ.get("BLINKLOG_SECRET_KEY_FILE"):
+                settings.SECRET_KEY = key  # the settings were loaded before the file existed
     except OSError as error:
         raise CommandError(f"can't set up the secret key: {error}") from error
     django.setup()

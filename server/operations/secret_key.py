@@ -7,10 +7,17 @@ import tempfile
 from pathlib import Path
 
 
-def keep_secret_key(path: Path) -> None:
-    """Create the key file (0600) if it doesn't exist. Safe if several processes do so at once."""
-    if path.exists():
-        return
+def keep_secret_key(path: Path) -> str:
+    """Return the key in the file, created (0600) if it doesn't exist.
+
+    Safe if several processes create it at once: all return the same key.
+    """
+    if not path.exists():
+        _create(path)
+    return path.read_text().strip()
+
+
+def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secret_key-")  # made 0600
     try:

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from django.core import signing
 
 from server.care.access import visible_people
 from server.care.models import Person, PersonToken
@@ -214,6 +215,35 @@ def test_what_it_keeps_nobody_else_can_read(installed, tmp_path):
     assert len(first) > 50
     installed("migrate", "--quiet")
     assert (tmp_path / "data" / "secret_key").read_text() == first
+
+
+SIGN = """
+from server.operations.cli import set_up
+set_up()
+from django.core.signing import dumps
+print(dumps("a cookie"))
+"""
+
+
+def signed_at_first_start(installed, **more):
+    """What the very first process of an installation signs."""
+    environment = installed.environment | {"DJANGO_SETTINGS_MODULE": "server.config.settings"}
+    return subprocess.check_output(
+        [sys.executable, "-c", SIGN], env=environment | more, text=True
+    ).strip()
+
+
+def test_the_process_that_makes_the_key_signs_with_it(installed, tmp_path):
+    signed = signed_at_first_start(installed)
+    key = (tmp_path / "data" / "secret_key").read_text().strip()
+    assert signing.loads(signed, key=key) == "a cookie"
+
+
+@pytest.mark.parametrize("named", ["BLINKLOG_SECRET_KEY", "BLINKLOG_SECRET_KEY_FILE"])
+def test_a_key_that_is_named_is_the_one_that_signs(installed, tmp_path, named):
+    (tmp_path / "key").write_text("x" * 60 + "\n")
+    value = str(tmp_path / "key") if named.endswith("FILE") else "x" * 60
+    assert signing.loads(signed_at_first_start(installed, **{named: value}), key="x" * 60)
 
 
 @pytest.mark.parametrize("command", ["serve", "consume"])
