@@ -17,7 +17,7 @@ Memory is bounded: sums, one small record per minute and one per blink.
 import copy
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -169,10 +169,14 @@ class _Gaps:
 
 
 class SessionBuilder:
-    """Takes a session's samples in order of time and reports the session so far at any time."""
+    """Takes a session's samples in order of time and reports the session so far at any time.
 
-    def __init__(self, start_s: float) -> None:
+    `down` is called with the start and end of each look down, in seconds, once it has ended.
+    """
+
+    def __init__(self, start_s: float, down: Callable[[float, float], None] | None = None) -> None:
         self._start_s = start_s
+        self._down = down
         self._detector = BlinkDetector()
         self._last: EyeSample | None = None
         self._delivered = _Delivered()
@@ -230,7 +234,7 @@ class SessionBuilder:
         """Return the finished session, including undecided events."""
         self._count(self._detector.finish())
         if ended := self._gaze.end():
-            self._reclassify(*ended)
+            self._settle(*ended)
         return self._session(end_s, frames_dropped, final=True)
 
     def _weigh(self, sample: EyeSample, interval_s: float | None) -> None:
@@ -251,9 +255,14 @@ class SessionBuilder:
         for sums in (self._total, self._minutes.setdefault(minute, _Sums())):
             sums.add(weight_s, ear, open_level, closed)
         if ended := self._gaze.add(sample, closure, closed, weight_s, minute):
-            self._reclassify(*ended)
+            self._settle(*ended)
         self._left.add(sample.time_s, sample.ear_left, weight_s)
         self._right.add(sample.time_s, sample.ear_right, weight_s)
+
+    def _settle(self, stretch: Stretch, kind: Kind) -> None:
+        self._reclassify(stretch, kind)
+        if self._down is not None and kind == "down":
+            self._down(stretch.start_s, stretch.end_s)
 
     def _reclassify(self, stretch: Stretch, kind: Kind) -> None:
         for minute, weight_s in stretch.weights.items():
@@ -313,9 +322,8 @@ class SessionBuilder:
         total, blinks = self._total, self._blinks
         duration_s = max(0.0, end_s - self._start_s)
         counts, durations = self._measured(MIN_COUNT_FPS), self._measured(MIN_DURATION_FPS)
-        lengths_ms = (
-            sorted(1000 * counted.blink.duration_s for counted in blinks) if durations else []
-        )
+        lengths_ms = sorted(1000 * c.blink.duration_s for c in blinks if durations)
+        counted = blinks if counts else []
         return Metrics(
             duration_s=duration_s,
             valid_s=total.valid_s,
@@ -337,12 +345,8 @@ class SessionBuilder:
             else None,
             ear_open_left=self._left.open,
             ear_open_right=self._right.open,
-            blink_closure_left_median=_median(c.blink.closure_left for c in blinks)
-            if counts
-            else None,
-            blink_closure_right_median=_median(c.blink.closure_right for c in blinks)
-            if counts
-            else None,
+            blink_closure_left_median=_median(c.blink.closure_left for c in counted),
+            blink_closure_right_median=_median(c.blink.closure_right for c in counted),
             looking_down=self._looking_down(),
         )
 

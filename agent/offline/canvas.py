@@ -42,11 +42,6 @@ def mix(one: Colour, other: Colour, share: float) -> Colour:
     return blue, green, red
 
 
-def blank(width: int, height: int, fill: Colour) -> Image:
-    """Make a picture of one colour."""
-    return np.full((height, width, 3), fill, np.uint8)
-
-
 def fill(image: Image, left: float, right: float, paint: Colour, opacity: float = 1.0) -> None:
     """Fill the columns from `left` to `right`, both included, over the full height."""
     first, last = max(0, round(left)), min(image.shape[1], round(right) + 1)
@@ -127,7 +122,7 @@ def _ascent(size: float) -> int:
     return round(size * 1.3)
 
 
-@lru_cache(maxsize=512)  # a plot repeats its labels, a video the text next to its numbers
+@lru_cache(maxsize=512)  # a video repeats the text next to its numbers
 def _mask(text: str, size: float, bold: bool) -> NDArray[np.uint8]:
     """Return how much text covers each pixel, 0..255; the baseline is `_ascent` from the top."""
     zoom = max(2, min(8, round(_DRAWN / size)))

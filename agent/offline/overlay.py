@@ -19,16 +19,16 @@ from agent.camera.video_name import ffmpeg_name
 from agent.ear import CONTOUR
 from agent.offline.canvas import Colour, Image, draw_text, fill, text_width
 from agent.offline.chart import (
-    DARK,
+    BACKGROUND,
+    GRID,
+    INK,
+    LEVEL,
     Axes,
-    blink_summary,
-    clock,
     draw,
-    ear_range,
     kind_colour,
     mark_size,
 )
-from agent.offline.evidence import Evidence
+from agent.offline.evidence import Evidence, blink_summary, clock, ear_range
 from agent.records import Blink, Frame
 
 TRACE_S = 5.0
@@ -82,11 +82,11 @@ def draw_overlay(
     now_s = float(evidence.times[number])
     current = next(iter(evidence.blinks_between(now_s, now_s)), None)
     if lids is not None:
-        paint = DARK.level if current is None else kind_colour(current, DARK)
+        paint = LEVEL if current is None else kind_colour(current)
         for eye in lids:
             _draw_eye(image, eye, paint, layout.stroke)
     panel = image[layout.top : layout.top + layout.height]
-    fill(panel, 0, layout.width, DARK.background, 0.75)
+    fill(panel, 0, layout.width, BACKGROUND, 0.75)
     _write(panel, number, evidence, current, layout)
     _draw_trace(panel[round(4.6 * layout.size) : -layout.margin], now_s, evidence, layout)
 
@@ -99,7 +99,7 @@ def _draw_eye(image: Image, eye: Lids, paint: Colour, stroke: float) -> None:
     cv2.polylines(image, [points[AROUND]], True, paint, line, cv2.LINE_AA, 4)
     radius = round(16 * max(0.5, min(1.5 * stroke, width / 32)))
     for x, y in points[list(CONTOUR)].tolist():
-        cv2.circle(image, (x, y), radius, DARK.ink, -1, cv2.LINE_AA, 4)
+        cv2.circle(image, (x, y), radius, INK, -1, cv2.LINE_AA, 4)
 
 
 def _write(
@@ -108,12 +108,12 @@ def _write(
     left, right, size = layout.margin, layout.width - layout.margin, layout.size
     upper, lower = 1.8 * size, 3.7 * size
     so_far = blink_summary(evidence, float(evidence.times[number]))
-    draw_text(panel, so_far, left, upper, size, DARK.ink, bold=True)
+    draw_text(panel, so_far, left, upper, size, INK, bold=True)
     state, paint = _state(number, evidence, current)
     draw_text(panel, state, right, upper, size, paint, align="right", bold=True)
     ear, time = _numbers(evidence, number)
-    draw_text(panel, ear, left, lower, size, DARK.ink)
-    draw_text(panel, time, right, lower, size, DARK.ink, align="right")
+    draw_text(panel, ear, left, lower, size, INK)
+    draw_text(panel, time, right, lower, size, INK, align="right")
 
 
 def _numbers(evidence: Evidence, number: int) -> tuple[str, str]:
@@ -126,8 +126,8 @@ def _state(number: int, evidence: Evidence, current: Blink | None) -> tuple[str,
     """Return a label for this frame with its colour: the event or `no face`; usually empty."""
     if current is not None:
         kind = "long closure" if current.long else "blink" if current.complete else "partial blink"
-        return kind, kind_colour(current, DARK)
-    return ("" if math.isfinite(evidence.ear[number]) else "no face"), DARK.ink
+        return kind, kind_colour(current)
+    return ("" if math.isfinite(evidence.ear[number]) else "no face"), INK
 
 
 def _draw_trace(area: Image, now_s: float, evidence: Evidence, layout: Layout) -> None:
@@ -139,8 +139,8 @@ def _draw_trace(area: Image, now_s: float, evidence: Evidence, layout: Layout) -
     axes = Axes(start_s, TRACE_S, layout.low, layout.high, width - 1, height, lane)
     for second in range(max(0, math.ceil(start_s)), math.floor(now_s) + 1):
         x = round(axes.column(second))
-        fill(area, x, x, DARK.grid)
-    draw(area, evidence, axes, DARK, layout.stroke)
+        fill(area, x, x, GRID)
+    draw(area, evidence, axes, layout.stroke)
 
 
 def write_overlay(

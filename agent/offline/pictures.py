@@ -1,13 +1,14 @@
 """The pictures requested of a recording. Each is written completely or not at all."""
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from agent.errors import AgentError
 from agent.measure.recording import Tracker
 from agent.offline.evidence import Evidence
 from agent.offline.overlay import Lids, write_overlay
-from agent.offline.plot import write_plot
 from agent.offline.replay import Video, frames_of
 from agent.records import FaceLandmarks, Frame
 from agent.system.files import atomic_file
@@ -51,6 +52,8 @@ class Pictures:
     def draw(self, evidence: Evidence, video: Video | None = None) -> None:
         """Draw the requested pictures. Raises OSError or AgentError if they can't be written."""
         if self._plot is not None:
+            from agent.offline.plot import write_plot  # with matplotlib, which a device hasn't
+
             write_plot(self._plot, evidence, self._title)
         if self._overlay is not None and self._lids is not None and video is not None:
             frames = frames_of(video)
@@ -62,8 +65,12 @@ def pictures(source: Path, plot: Path | None, overlay: Path | None = None) -> It
     """Make pictures of the recording in the file `source`.
 
     They appear when the block ends without an error. Raises AgentError at once if one of them can't
-    be written, and later if writing fails.
+    be written or matplotlib is missing, and later if writing fails.
     """
+    if plot is not None and importlib.util.find_spec("matplotlib") is None:
+        raise AgentError(
+            "--plot: expected matplotlib, which is not installed: pip install 'blinklog[desk]'"
+        )
     with ExitStack() as stack:
         new_plot, new_overlay = (
             path and stack.enter_context(atomic_file(path, suffix, source=source))

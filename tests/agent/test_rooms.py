@@ -53,6 +53,7 @@ LIBRARIES = {
     "requests": {"transport/http", "transport/request"},
     "urllib3": {"transport/http", "transport/request"},
     "tomlkit": {"enrol/toml_edit"},
+    "matplotlib": {"offline/plot"},
     "numpy": {"records", "ear", "capture", "camera", "face", "measure", "offline", "health", "cli"},
 }
 """The outside libraries, and the rooms or files that may import them."""

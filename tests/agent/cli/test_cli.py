@@ -172,7 +172,7 @@ def test_replay_draws_what_it_counted_and_prints_the_same(clip: Path, tmp_path: 
     assert sum(1 for _ in frames_of(written)) == 72
     picture = cv2.imread(str(plot))
     assert picture is not None
-    assert picture.shape[1] == 1200
+    assert picture.shape[1] == 1600
     assert {path.name for path in tmp_path.iterdir()} == {"overlay.mp4", "plot.png"}
 
 

@@ -14,8 +14,8 @@ from agent.capture import ReplayCamera
 from agent.ear import CONTOUR, eye_sample
 from agent.errors import AgentError
 from agent.face.landmarks import FaceTracker
+from agent.offline import chart
 from agent.offline.canvas import Colour, Image, text_width
-from agent.offline.chart import DARK
 from agent.offline.evidence import Evidence, gather
 from agent.offline.overlay import AROUND, Lids, draw_overlay, layout_for, write_overlay
 from agent.offline.pictures import LidRecorder, pictures
@@ -84,12 +84,12 @@ def test_lids_are_drawn_where_they_are_and_the_rest_of_the_face_is_left_alone(
         assert changed[round(float(y)), round(float(x))]
     for eye in lids:
         for x, y in eye[list(CONTOUR)].round().astype(int):
-            assert has(image[y - 1 : y + 2, x - 1 : x + 2], DARK.ink)
+            assert has(image[y - 1 : y + 2, x - 1 : x + 2], chart.INK)
 
 
 @pytest.mark.parametrize(
     ("depth", "duration_s", "paint"),
-    [(0.6, 0.2, DARK.complete), (0.35, 0.2, DARK.partial), (0.6, 1.0, DARK.long)],
+    [(0.6, 0.2, chart.COMPLETE), (0.35, 0.2, chart.PARTIAL), (0.6, 1.0, chart.LONG)],
 )
 def test_lids_and_trace_take_the_colour_of_the_blink_from_its_first_frame_on(
     depth: float, duration_s: float, paint: Colour
@@ -100,9 +100,9 @@ def test_lids_and_trace_take_the_colour_of_the_blink_from_its_first_frame_on(
     assert not has(drawn(evidence, blink.start_s - 0.1, eyes())[:250], paint)
     begun = drawn(evidence, blink.start_s, eyes())
     assert has(begun[:250], paint)
-    assert not has(begun[:250], DARK.level)
+    assert not has(begun[:250], chart.LEVEL)
     after = drawn(evidence, blink.end_s + 0.1, eyes())
-    assert has(after[:250], DARK.level)
+    assert has(after[:250], chart.LEVEL)
 
 
 def test_the_trace_is_shaded_while_the_blink_goes_on(evidence: Evidence) -> None:
@@ -123,11 +123,11 @@ def test_a_frame_without_a_face_is_hatched_and_says_so(evidence: Evidence) -> No
     seen, unseen = drawn(evidence, 8.9), drawn(evidence, 9.5)
     right = slice(640 - look.margin - 40, 640 - look.margin)
     strip = slice(look.top + round(4.8 * look.size), 480 - look.margin)
-    assert share(seen[strip, right], DARK.gap, 30) < 0.02
-    assert share(unseen[strip, right], DARK.gap, 30) > 0.05
+    assert share(seen[strip, right], chart.GAP, 30) < 0.02
+    assert share(unseen[strip, right], chart.GAP, 30) > 0.05
     words = slice(look.top, look.top + round(2.2 * look.size))
-    assert has(unseen[words, 500:], DARK.ink)
-    assert not has(seen[words, 500:], DARK.ink)
+    assert has(unseen[words, 500:], chart.INK)
+    assert not has(seen[words, 500:], chart.INK)
 
 
 @pytest.mark.parametrize(

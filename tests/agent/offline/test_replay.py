@@ -12,8 +12,7 @@ from agent.capture import ReplayCamera
 from agent.clock import Clock
 from agent.face.landmarks import FaceTracker
 from agent.measure.recording import Recording
-from agent.offline.chart import blink_summary
-from agent.offline.evidence import gather
+from agent.offline.evidence import blink_summary, gather
 from agent.offline.pictures import LidRecorder
 from agent.offline.replay import Replayed, analyse, frames_of, replay
 from agent.offline.trace import Trace, TraceWriter
