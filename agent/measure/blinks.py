@@ -21,7 +21,7 @@ import math
 from bisect import bisect_left
 from collections import deque
 from dataclasses import replace
-from enum import Enum
+from typing import Literal
 
 from agent.measure.dips import (
     LEVEL_WINDOW_S,
@@ -191,32 +191,43 @@ def _deeper_eye(blink: Blink) -> float:
     return math.inf if left is None or right is None else max(left, right)
 
 
-class _Lids(Enum):
-    LOST = "lost"
-    OPEN = "open"
-    SHUT = "shut"
+LidState = Literal["lost", "open", "shut"]
+LidEvent = Literal["reopened", "between", "shut", "slow", "unseen", "blink"]
+
+LID_EVENTS: tuple[LidEvent, ...] = ("reopened", "between", "shut", "slow", "unseen", "blink")
+"""What happens to the lids:
+
+reopened, between, shut: they are less than `REOPENED` down, at least `SHUT`, or between the two.
+slow: they are on their way up from being shut for longer than `MAX_DROOP_S`.
+unseen: no face, or frames are missing. blink: a counted blink began while they seemed shut.
+"""
+
+
+def _row(*after: LidState) -> dict[LidEvent, LidState]:
+    return dict(zip(LID_EVENTS, after, strict=True))
+
+
+LID_STATES: dict[LidState, dict[LidEvent, LidState]] = {
+    # state      reopened  between   shut    slow    unseen  blink
+    "lost": _row("open",   "lost",  "lost", "lost", "lost", "lost"),
+    "open": _row("open",   "open",  "shut", "open", "lost", "open"),
+    "shut": _row("open",   "shut",  "shut", "open", "lost", "lost"),
+}  # fmt: skip
+"""The state of the lids after each event. A closure begins from open to shut and ends from shut to
+open. Only reopened lids leave `lost`: a closure whose start wasn't seen has no length."""
 
 
 class LongClosures:
     """Finds closures that stay shut for `LONG_S` or more, of any length, by the person's levels.
 
-        lids   reopened (< 50 % closed)   between   shut (>= 80 % closed)   no face, a gap
-        -----  -------------------------  --------  ----------------------  --------------
-        LOST   OPEN                       LOST      LOST                    LOST
-        OPEN   OPEN                       OPEN      SHUT                    LOST
-        SHUT   OPEN, the closure ends     SHUT *    SHUT                    LOST, dropped
-
-        * for longer than MAX_DROOP_S: OPEN, the closure has ended
-
-    Only reopened lids leave LOST: a closure whose start wasn't seen has no length. A closure lasts
-    from half way down to half way up, as a blink does. If the lids took longer than `MAX_DROOP_S`
-    from half way to shut, or back, they were lowered slowly: the closure then starts, or ends, at
-    the shut position.
+    `LID_STATES` is how it follows the lids. A closure lasts from half way down to half way up, as a
+    blink does. If the lids took longer than `MAX_DROOP_S` from half way to shut, or back, they were
+    lowered slowly: the closure then starts, or ends, at the shut position.
     """
 
     def __init__(self, levels: Levels) -> None:
         self._levels = levels
-        self._lids = _Lids.LOST
+        self._lids: LidState = "lost"
         self._time_s, self._closure = -math.inf, 0.0
         self._fell_s = self._shut_from_s = self._shut_until_s = -math.inf  # between frames
         self._first_s = self._last_s = -math.inf  # times of its frames
@@ -225,7 +236,7 @@ class LongClosures:
     def add(self, time_s: float, ear: float | None) -> Blink | None:
         """Take one sample; return the closure that ended with it, if any."""
         if ear is None or time_s - self._time_s > MAX_GAP_S:
-            self._lids = _Lids.LOST
+            self._lids = LID_STATES[self._lids]["unseen"]
         closure = 0.0 if ear is None else self._levels.closure(ear)
         ended = None if ear is None else self._step(time_s, closure)
         self._time_s, self._closure = time_s, closure
@@ -233,25 +244,41 @@ class LongClosures:
 
     def was_open_at(self, time_s: float) -> None:
         """Drop a closure that was shut at `time_s`, when a counted blink began."""
-        if self._lids is _Lids.SHUT and self._first_s <= time_s:
-            self._lids = _Lids.LOST
+        if self._first_s <= time_s:
+            self._lids = LID_STATES[self._lids]["blink"]
 
     def _step(self, time_s: float, closure: float) -> Blink | None:
         if closure >= REOPENED > self._closure:
             self._fell_s, self._first_s = self._crossed(time_s, closure, REOPENED), time_s
-        if self._lids is _Lids.SHUT:
-            return self._follow(time_s, closure)
-        if closure < REOPENED:
-            self._lids = _Lids.OPEN
-        elif closure >= SHUT and self._lids is _Lids.OPEN:
-            self._lids = _Lids.SHUT
-            self._longest_s, self._deepest, self._last_s = 0.0, closure, time_s
-            self._shut_from_s = self._shut_until_s = self._crossed(time_s, closure, SHUT)
-            if self._shut_from_s - self._fell_s > MAX_DROOP_S:
-                self._fell_s, self._first_s = self._shut_from_s, time_s
+        before = self._lids
+        if before == "shut":
+            self._follow(time_s, closure)
+        event = self._event(time_s, closure)
+        self._lids = LID_STATES[before][event]
+        if before == "open" and self._lids == "shut":
+            self._begin(time_s, closure)
+        elif before == "shut" and self._lids == "open":
+            return self._end(time_s, closure, slow=event == "slow")
         return None
 
-    def _follow(self, time_s: float, closure: float) -> Blink | None:
+    def _event(self, time_s: float, closure: float) -> LidEvent:
+        if closure >= SHUT:
+            return "shut"
+        reopened = closure < REOPENED
+        if self._lids == "shut":
+            up_s = self._crossed(time_s, closure, REOPENED) if reopened else time_s
+            if up_s - self._shut_until_s > MAX_DROOP_S:
+                return "slow"
+        return "reopened" if reopened else "between"
+
+    def _begin(self, time_s: float, closure: float) -> None:
+        self._longest_s, self._deepest, self._last_s = 0.0, closure, time_s
+        self._shut_from_s = self._shut_until_s = self._crossed(time_s, closure, SHUT)
+        if self._shut_from_s - self._fell_s > MAX_DROOP_S:
+            self._fell_s, self._first_s = self._shut_from_s, time_s
+
+    def _follow(self, time_s: float, closure: float) -> None:
+        """Measure how deep and for how long the lids are shut."""
         self._deepest = max(self._deepest, closure)
         if self._closure >= SHUT:
             self._shut_until_s = time_s if closure >= SHUT else self._crossed(time_s, closure, SHUT)
@@ -260,19 +287,19 @@ class LongClosures:
             self._shut_from_s = self._crossed(time_s, closure, SHUT)
         if closure >= SHUT:
             self._last_s = time_s
-            return None
-        reopened = closure < REOPENED
-        up_s = self._crossed(time_s, closure, REOPENED) if reopened else time_s
-        if up_s - self._shut_until_s > MAX_DROOP_S:
-            return self._end(self._last_s, self._shut_until_s)
-        return self._end(self._time_s, up_s) if reopened else None
 
-    def _end(self, last_s: float, end_s: float) -> Blink | None:
-        self._lids = _Lids.OPEN
+    def _end(self, time_s: float, closure: float, *, slow: bool) -> Blink | None:
         if self._longest_s < LONG_S:
             return None
-        duration_s, amplitude = end_s - self._fell_s, min(1.0, self._deepest)
-        return Blink(self._first_s, last_s, duration_s, amplitude, complete=True, long=True)
+        end_s = self._shut_until_s if slow else self._crossed(time_s, closure, REOPENED)
+        return Blink(
+            start_s=self._first_s,
+            end_s=self._last_s if slow else self._time_s,
+            duration_s=end_s - self._fell_s,
+            amplitude=min(1.0, self._deepest),
+            complete=True,
+            long=True,
+        )
 
     def _crossed(self, time_s: float, closure: float, level: float) -> float:
         """Return when `level` was crossed between the sample before and this one, in seconds."""

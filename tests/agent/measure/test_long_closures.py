@@ -1,10 +1,20 @@
-"""Long closures: each transition of the table in `LongClosures`, with lids that move in steps."""
+"""Long closures: each transition of `LID_STATES`, with lids that move in steps."""
 
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from agent.measure.blinks import FLUTTER_S, LONG_S, MAX_DROOP_S, REOPENED, LongClosures
+from agent.measure.blinks import (
+    FLUTTER_S,
+    LID_EVENTS,
+    LID_STATES,
+    LONG_S,
+    MAX_DROOP_S,
+    REOPENED,
+    LidEvent,
+    LidState,
+    LongClosures,
+)
 from agent.measure.dips import MAX_GAP_S, SHUT
 from agent.measure.levels import Levels
 from agent.records import Blink
@@ -36,6 +46,32 @@ def ended(*moves: tuple[float | None, int], start_s: float = 0.0) -> list[Blink]
 def _frames(moves: Sequence[tuple[float | None, int]]) -> Iterator[float | None]:
     for down, frames in moves:
         yield from [down] * frames
+
+
+INTO: dict[LidState, Sequence[tuple[float | None, int]]] = {
+    "lost": [(None, 1)],
+    "open": [(None, 1), (OPEN, 16)],
+    "shut": [(None, 1), (OPEN, 16), (DOWN, 16)],
+}
+HAPPENS: dict[LidEvent, Sequence[tuple[float | None, int]]] = {
+    "reopened": [(OPEN, 1)],
+    "between": [(HALF, 1)],
+    "shut": [(DOWN, 1)],
+    "slow": [(HALF, 2 + int(MAX_DROOP_S / STEP_S))],
+    "unseen": [(None, 1)],
+    "blink": [],
+}
+
+
+@pytest.mark.parametrize("event", LID_EVENTS)
+@pytest.mark.parametrize("state", LID_STATES)
+def test_the_lids_follow_the_table(state: LidState, event: LidEvent) -> None:
+    closures = LongClosures(Known())
+    for frame, down in enumerate(_frames([*INTO[state], *HAPPENS[event]])):
+        closures.add(frame * STEP_S, None if down is None else 1 - down)
+    if event == "blink":
+        closures.was_open_at(frame * STEP_S)
+    assert closures._lids == LID_STATES[state][event]
 
 
 @pytest.mark.parametrize("start_s", [0.0, 1000.0])
