@@ -1,13 +1,5 @@
 """Button presses: one state machine for a contact on a GPIO and a key of a USB button.
 
-    up --down, stable for DEBOUNCE_S--> pressed --up, stable--> "start", up
-                                           |
-                                           +--long enough--> "stop", held --up, stable--> up
-                                           |
-                                           +--unplugged--> up
-
-    held for another STUCK_S --> stuck --up, stable--> up
-
 A long press counts as soon as it is long enough, so that the light can react while the button is
 still down. A short press counts on release. Unplugging a button is not a press. A stuck button
 blocks neither the other button nor the light.
@@ -15,12 +7,14 @@ blocks neither the other button nor the light.
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import select
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agent.errors import ControlsError
@@ -33,6 +27,38 @@ DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more
 QUIET_S = 1.0  # how often to look for a button that was plugged in again
 HELD_S = 0.05  # how often to poll a pressed button, in case the edge of its release was lost
 STUCK_S = 10.0  # beyond a long press; nobody presses this long on purpose
+
+
+State = Literal["up", "pressed", "held", "stuck"]
+Event = Literal["down", "up", "unplugged", "long", "too long"]
+
+TRANSITIONS: dict[State, dict[Event, tuple[State, Action | None]]] = {
+    "up": {
+        "down": ("pressed", None),
+    },
+    "pressed": {
+        "up": ("up", "start"),
+        "unplugged": ("up", None),
+        "long": ("held", "stop"),
+    },
+    "held": {
+        "up": ("up", None),
+        "unplugged": ("up", None),
+        "too long": ("stuck", None),
+    },
+    "stuck": {
+        "up": ("up", None),
+        "unplugged": ("up", None),
+    },
+}
+"""The next state of a button and the action after each event; any other event changes nothing.
+
+`down` and `up` are stable for DEBOUNCE_S. `long`: pressed for a long press. `too long`: held for
+another STUCK_S.
+"""
+
+FELT: tuple[State, ...] = ("pressed", "held")
+"""The states in which a finger is on the button."""
 
 
 class Source(Protocol):
@@ -77,6 +103,15 @@ class Contact:
             os.close(changes)
 
 
+@dataclass(slots=True)
+class _Button:
+    """A button's state, and since when, on the monotonic clock."""
+
+    source: Source
+    state: State = "up"
+    since_s: float = field(default_factory=time.monotonic)
+
+
 class Presses:
     """Watches `sources` in its own thread.
 
@@ -90,10 +125,10 @@ class Presses:
         long_press_s: float,
         feedback: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        self._sources = sources
+        self._buttons = [_Button(source) for source in sources]
         self._long_press_s = long_press_s
         self._feedback = feedback
-        self._stuck: set[Source] = set()
+        self._felt = False
         self._end = Contact(lambda: True)
         self._closed = threading.Event()
         self._actions: queue.SimpleQueue[Action] = queue.SimpleQueue()
@@ -117,50 +152,64 @@ class Presses:
         self._closed.set()
         self._end.edge()
         self._thread.join(QUIET_S + 1)
-        for each in (self._end, *self._sources):
+        for each in (self._end, *(button.source for button in self._buttons)):
             each.close()
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            for source in self._sources:
-                if source in self._stuck:
-                    if not self._pressed(source):
-                        self._stuck.discard(source)
-                elif source.down() and self._settled(source):
-                    self._follow(source)
-            self._wait(self._sources, QUIET_S)
+            for button in self._buttons:
+                event = self._event(button)
+                if event is not None and not self._closed.is_set():
+                    self._step(button, event)
+            self._wait(min(map(self._due_s, self._buttons), default=QUIET_S))
+        self._feel(False)
 
-    def _follow(self, source: Source) -> None:
-        """Follow a press to its end."""
-        self._feedback(True)
-        until_s = time.monotonic() + self._long_press_s
-        while (pressed := self._pressed(source)) and time.monotonic() < until_s:
-            self._wait([source], min(HELD_S, max(0.0, until_s - time.monotonic())))
-        if pressed is not None and not self._closed.is_set():
-            self._actions.put("stop" if pressed else "start")
-        until_s = time.monotonic() + STUCK_S
-        while pressed and time.monotonic() < until_s:
-            self._wait([source], HELD_S)
-            pressed = self._pressed(source)
-        if pressed:
-            self._stuck.add(source)
+    def _step(self, button: _Button, event: Event) -> None:
+        before = button.state
+        button.state, action = TRANSITIONS[before].get(event, (before, None))
+        button.since_s = time.monotonic()
+        if action is not None:
+            self._actions.put(action)
+        if button.state == "stuck":
             log.warning("a button is held down for too long: is it stuck?")
-        self._feedback(False)
+        self._feel(any(each.state in FELT for each in self._buttons))
 
-    def _pressed(self, source: Source) -> bool | None:
-        """Return whether the button is still pressed, after any bouncing; None if it is missing."""
-        if self._closed.is_set():
-            return None
-        return source.down() or self._settled(source)
+    def _event(self, button: _Button) -> Event | None:
+        """Return what happened to a button, if anything, once it no longer bounces."""
+        if button.state == "up":
+            return "down" if button.source.down() and self._settled(button.source) else None
+        down = button.source.down() or self._settled(button.source)
+        if not down:
+            return "unplugged" if down is None else "up"
+        limit_s, event = self._limit(button.state)
+        return event if time.monotonic() - button.since_s >= limit_s else None
+
+    def _due_s(self, button: _Button) -> float:
+        """Return in how many seconds to look at a button again if nothing changes."""
+        if button.state not in FELT:
+            return QUIET_S
+        limit_s, _ = self._limit(button.state)
+        return max(0.0, min(HELD_S, button.since_s + limit_s - time.monotonic()))
+
+    def _limit(self, state: State) -> tuple[float, Event | None]:
+        """Return how long a state may last, in seconds, and the event after it."""
+        if state == "pressed":
+            return self._long_press_s, "long"
+        return (STUCK_S, "too long") if state == "held" else (math.inf, None)
 
     def _settled(self, source: Source) -> bool | None:
         self._closed.wait(DEBOUNCE_S)
         return source.down()
 
-    def _wait(self, sources: Sequence[Source], timeout_s: float) -> None:
-        """Wait for a change of one of `sources`, or for the end."""
+    def _feel(self, felt: bool) -> None:
+        if felt != self._felt:
+            self._felt = felt
+            self._feedback(felt)
+
+    def _wait(self, timeout_s: float) -> None:
+        """Wait for a change of a button, or for the end."""
         poll = select.poll()
-        for each in (self._end, *sources):
+        for each in (self._end, *(button.source for button in self._buttons)):
             if each.fileno() >= 0:
                 poll.register(each.fileno(), select.POLLIN)
         poll.poll(1000 * timeout_s)

@@ -182,6 +182,26 @@ def test_a_button_that_is_stuck_keeps_the_other_one_from_nothing(
         buttons.close()
 
 
+def test_two_buttons_at_once_are_two_presses_and_light_up_once() -> None:
+    down = {"one": False, "other": False}
+    one, other = (Contact(lambda name=name: down[name]) for name in down)  # type: ignore[misc]
+    felt: list[bool] = []
+    buttons = presses.Presses([one, other], 5.0, felt.append)
+    try:
+        for name, contact in (("one", one), ("other", other)):
+            down[name] = True
+            contact.edge()
+        time.sleep(0.3)
+        for name, contact in (("one", one), ("other", other)):
+            down[name] = False
+            contact.edge()
+            assert buttons.next(5) == "start"
+            time.sleep(0.2)
+    finally:
+        buttons.close()
+    assert felt == [True, False]
+
+
 def test_closing_ends_all_threads_and_puts_the_light_out() -> None:
     controls = GpioControls(MOCK)
     led: Any = controls._led
@@ -202,7 +222,7 @@ def test_a_dead_button_thread_ends_the_process(panel: Panel) -> None:
     def broken() -> bool:
         raise RuntimeError
 
-    panel.controls._presses._sources[0].down = broken  # type: ignore[method-assign]
+    panel.controls._presses._buttons[0].source.down = broken  # type: ignore[method-assign]
     panel.contact.drive_low()
     panel.controls._presses._thread.join(5)
     with pytest.raises(ControlsError, match="died"):

@@ -138,7 +138,7 @@ def test_unplugged_and_plugged_in_again_it_works_as_before(pedal: Pedal, presses
     pedal.unplug()
     time.sleep(0.2)
     pedal.plug_in()
-    button = presses._sources[0]
+    button = presses._buttons[0].source
     until(lambda: button.fileno() >= 0)
     assert tap(pedal, presses) == "start"
 
