@@ -1,14 +1,12 @@
 """The Raspberry Pi's own camera, through picamera2, which is imported only in the constructor."""
 
-import queue
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.calls import CallThread, OverdueError
 from agent.errors import CameraError
 from agent.records import Frame
 
@@ -28,7 +26,6 @@ STOP_TIMEOUT_S = 5.0
 
 
 T = TypeVar("T")
-_Work = queue.SimpleQueue[Callable[[], None] | None]
 
 
 class PiCamera:
@@ -156,45 +153,27 @@ class _Calls:
     """
 
     def __init__(self) -> None:
-        self._work: _Work | None = None
+        self._thread: CallThread | None = None
 
     def bounded(self, call: Callable[[], T], timeout_s: float, what: str) -> T:
         """Make `call` and return its result.
 
         Raises CameraError if it fails or takes longer than `timeout_s` seconds.
         """
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(call())
-            except Exception as error:  # raised again in the caller's thread
-                future.set_exception(error)
-
-        self._thread().put(run)
+        if self._thread is None:
+            self._thread = CallThread("picamera")
         try:
-            return future.result(timeout_s)
-        except Exception as fault:
-            if isinstance(fault, CameraError):
-                raise
-            if future.done():
-                raise CameraError(f"the Pi's camera did not {what}: {fault}") from fault
+            return self._thread.within(timeout_s, call)
+        except CameraError:
+            raise
+        except OverdueError:
             self.end()
             raise CameraError(f"the Pi's camera did not {what} within {timeout_s:g} s") from None
+        except Exception as fault:
+            raise CameraError(f"the Pi's camera did not {what}: {fault}") from fault
 
     def end(self) -> None:
         """End the thread once its current call returns."""
-        if self._work is not None:
-            self._work.put(None)
-            self._work = None
-
-    def _thread(self) -> _Work:
-        if self._work is None:
-            work: _Work = queue.SimpleQueue()
-            self._work = work
-            threading.Thread(
-                target=lambda: [call() for call in iter(work.get, None)],
-                name="picamera",
-                daemon=True,
-            ).start()
-        return self._work
+        if self._thread is not None:
+            self._thread.end()
+            self._thread = None

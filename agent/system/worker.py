@@ -1,13 +1,13 @@
-"""A thread that makes blocking calls on behalf of others."""
+"""A thread with a resource of its own, which makes blocking calls on behalf of others."""
 
 import contextlib
 import logging
-import queue
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
+
+from agent.calls import CallThread
 
 log = logging.getLogger(__name__)
 
@@ -22,50 +22,38 @@ class Worker(Generic[S]):
     """A thread with a resource of its own, which makes calls one after the other.
 
     The thread enters the context manager that `opened` returns, and leaves it on `close`. A call
-    that hangs does not block the exit of the process: its daemon thread is abandoned.
-    (concurrent.futures would wait for it.)
+    that hangs does not block the exit of the process.
 
     Raises what `opened` raises, and TimeoutError after OPEN_S.
     """
 
     def __init__(self, opened: Callable[[], AbstractContextManager[S]]) -> None:
-        self._calls: queue.SimpleQueue[Callable[[S], None] | None] = queue.SimpleQueue()
-        opening: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=self._run, args=[opened, opening], name="worker", daemon=True
-        )
-        self._thread.start()
-        opening.result(OPEN_S)
+        self._thread = CallThread("worker")
+        self._stack = contextlib.ExitStack()
+        try:
+            self._resource = self._thread.within(
+                OPEN_S, lambda: self._stack.enter_context(opened())
+            )
+        except BaseException:
+            self._end()
+            raise
 
-    def submit(self, call: Callable[[S], T]) -> Future[T]:
+    def submit(self, call: Callable[[S], T]) -> "Future[T]":
         """Queue `call` and return at once. The future gets its result or its exception."""
-        future: Future[T] = Future()
-
-        def run(resource: S) -> None:
-            try:
-                future.set_result(call(resource))
-            except BaseException as error:  # raised again by future.result()
-                future.set_exception(error)
-
-        self._calls.put(run)
-        return future
+        return self._thread.submit(lambda: call(self._resource))
 
     def close(self) -> None:
         """End the thread once the queued calls are done. Calling it again does nothing."""
-        self._calls.put(None)
-        self._thread.join(CLOSE_S)
-        if self._thread.is_alive():
+        self._end()
+        if not self._thread.join(CLOSE_S):
             log.warning("a call hangs: its thread is abandoned")
 
-    def _run(
-        self, opened: Callable[[], AbstractContextManager[S]], opening: "Future[None]"
-    ) -> None:
-        with contextlib.ExitStack() as stack:
-            try:
-                resource = stack.enter_context(opened())
-            except BaseException as error:
-                opening.set_exception(error)
-                return
-            opening.set_result(None)
-            for call in iter(self._calls.get, None):
-                call(resource)
+    def _end(self) -> None:
+        self._thread.submit(self._close_resource)
+        self._thread.end()
+
+    def _close_resource(self) -> None:
+        try:
+            self._stack.close()
+        except Exception:  # nobody waits for this call
+            log.exception("can't be closed")

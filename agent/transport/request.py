@@ -5,19 +5,17 @@ For commands that a person waits for; `agent.transport.http` delivers documents.
 
 import ipaddress
 import ssl
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
+from agent.calls import OverdueError, within
 from agent.errors import AgentError
-
-T = TypeVar("T")
 
 CONNECT_S = 10.0
 ANSWER_BYTES = 16 << 10
@@ -80,7 +78,7 @@ def ask(
 
     try:
         return within(CONNECT_S + answer_s, exchange)
-    except TimeoutError as error:  # from `within`: the answer trickles in
+    except OverdueError as error:  # the answer trickles in
         raise UnreachedError("the server's answer did not end in time", sent=True) from error
     except Exception as error:  # requests and urllib3 raise many kinds without a common base
         raise _explained(error, ca_file) from error
@@ -92,30 +90,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def within(limit_s: float, work: Callable[[], T]) -> T:
-    """Return the result of `work`. Raises its error, or TimeoutError after `limit_s` seconds.
-
-    After a timeout its daemon thread keeps running: use this only in commands that end soon.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if results:
-        return results[0]
-    if errors:
-        raise errors[0]
-    raise TimeoutError(f"not done within {limit_s:g} s")
 
 
 def printable(text: str) -> str:

@@ -12,6 +12,7 @@ AGENT = ROOT / "agent"
 
 TOP = {
     "errors": set(),
+    "calls": set(),
     "records": set(),
     "clock": set(),
     "config": {"errors"},
@@ -22,13 +23,13 @@ TOP = {
 """The files of the top level, and what each may import of the agent."""
 
 ROOMS = {
-    "camera": {"records", "errors", "config"},
+    "camera": {"records", "errors", "calls", "config"},
     "face": {"records", "errors", "config"},
     "measure": {"records", "errors", "clock", "ear"},
     "controls": {"records", "errors", "config"},
     "store": {"records", "errors", "config"},
-    "transport": {"records", "errors", "config"},
-    "system": {"records", "errors", "config"},
+    "transport": {"records", "errors", "calls", "config"},
+    "system": {"records", "errors", "calls", "config"},
     "watch": {"records", "errors", "clock", "measure", "controls", "system"},
     "enrol": {"errors", "config", "system", "transport"},
     "health": {
