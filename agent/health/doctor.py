@@ -102,29 +102,63 @@ def looked(check: Check) -> Finding:
 
 
 def _in_process(check: Check) -> Finding:
-    context = multiprocessing.get_context("fork")  # a new Python would take seconds on a Pi
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_report, args=(check, sending), daemon=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of numpy's threads, which only wait
-        process.start()
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    child = _Child(lambda: _report(check, sending))
     sending.close()
-    try:
-        if not receiving.poll(check.limit_s):
-            return bad(f"no answer within {check.limit_s:g} s", check.hint)
-        finding = receiving.recv()
-        assert isinstance(finding, Finding)
-        return finding
-    except EOFError:
-        process.join(END_S)
-        return Finding("broken", f"the check itself died: {_end(process.exitcode)}", check.hint)
-    finally:
-        receiving.close()
-        process.join(END_S)
-        process.kill()
+    with receiving:
+        try:
+            if not receiving.poll(check.limit_s):
+                return bad(f"no answer within {check.limit_s:g} s", check.hint)
+            finding = receiving.recv()
+            assert isinstance(finding, Finding)
+            return finding
+        except EOFError:
+            status = _exit_status(child.wait(END_S))
+            return Finding("broken", f"the check itself died: {status}", check.hint)
+        finally:
+            child.end()
 
 
-def _end(status: int | None) -> str:
+class _Child:
+    """A process that does `work`, forked: a new Python would take seconds on a Pi.
+
+    One that hangs in the kernel can't be killed. It is left behind then, while multiprocessing
+    would wait for it when this process exits.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._status: int | None = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # numpy's threads only wait
+            self._id = os.fork()
+        if self._id == 0:
+            try:
+                work()
+                os._exit(0)
+            finally:
+                os._exit(1)
+
+    def wait(self, limit_s: float) -> int | None:
+        """Return the exit status, negative for a signal; None if it still runs after `limit_s`."""
+        until_s = time.monotonic() + limit_s
+        while self._status is None:
+            ended, status = os.waitpid(self._id, os.WNOHANG)
+            if ended:
+                self._status = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > until_s:
+                break
+            else:
+                time.sleep(0.01)
+        return self._status
+
+    def end(self) -> None:
+        """Kill the process if it does not exit by itself."""
+        if self.wait(END_S) is None:
+            os.kill(self._id, signal.SIGKILL)
+            self.wait(END_S)
+
+
+def _exit_status(status: int | None) -> str:
     if status is not None and status < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-status).name
@@ -133,8 +167,8 @@ def _end(status: int | None) -> str:
 
 def _report(check: Check, sending: Connection) -> None:
     """Run the check in the child process, with the output of libraries silenced."""
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
+    silence = os.open(os.devnull, os.O_RDWR)
+    for each in (0, 1, 2):
+        os.dup2(silence, each)
     sending.send(looked(check))
     sending.close()

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from agent.health import check_system
 from agent.health.doctor import Check, Finding, bad, examine, off, ok
 from tests.agent.health.checks import DEVICE
 from tests.agent.servers import TOKEN, Api
+
+ROOT = Path(__file__).parents[3]
+
 
 # Whatever becomes of a check
 
@@ -45,6 +50,40 @@ def test_a_check_that_hangs_crashes_or_breaks_is_a_finding_and_the_others_go_on(
     assert "ZeroDivisionError" in results[4].found
     assert results[5:] == [ok("well"), off("none")]
     assert [each.needs_action for each in results] == [True] * 5 + [False] * 2
+
+
+STUBBORN = """
+import os, sys, time
+from pathlib import Path
+from agent.health.doctor import Check, examine
+
+def never():
+    Path(sys.argv[1]).write_text(str(os.getpid()))
+    while True:
+        time.sleep(60)
+
+os.kill = lambda *_: None  # as where the kernel does not let go of it
+(result,) = examine([Check("camera", 0.5, never, "so")])
+print(result.finding.found)
+"""
+
+
+def test_a_check_that_can_not_even_be_killed_does_not_keep_the_command_from_ending(
+    tmp_path: Path,
+) -> None:
+    child = tmp_path / "child"
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", STUBBORN, child],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+            cwd=ROOT,
+        )
+        assert (ran.returncode, ran.stdout) == (0, "no answer within 0.5 s\n"), ran.stderr
+    finally:
+        os.kill(int(child.read_text()), signal.SIGKILL)  # it was left behind
 
 
 # The command
