@@ -1,7 +1,8 @@
 """Atomic writes: one file, or several files that change together.
 
 New content goes into a temporary file in the same folder, which is then renamed. A reader sees the
-old file or the new one, never a part of it.
+old file or the new one, never a part of it, also after a power failure: the content is on the disk
+before the rename, and the rename before the block ends.
 """
 
 import contextlib
@@ -34,7 +35,9 @@ def atomic_file(path: Path, suffix: str, *, source: Path | None = None) -> Itera
         new.touch(exist_ok=False)
         try:
             yield new
+            _sync(new)
             new.replace(path)
+            _sync(path.parent)
         finally:
             new.unlink(missing_ok=True)
 
@@ -156,8 +159,9 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk."""
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:

@@ -1,5 +1,6 @@
 """A file is there whole, or it is not there."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,23 @@ def test_the_file_appears_when_all_of_it_is_written(tmp_path: Path) -> None:
         assert new.suffix == ".png"
     assert path.read_bytes() == b"all of it"
     assert names(tmp_path) == ["out.png"]
+
+
+def test_the_content_is_on_the_disk_before_its_name_and_the_name_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fsync = tmp_path / "out.png", os.fsync
+    synced: list[tuple[bytes | str, bool]] = []
+
+    def noted(file: int) -> None:
+        at = Path(f"/proc/self/fd/{file}").resolve()
+        synced.append((at.read_bytes() if at.is_file() else at.name, path.exists()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with atomic_file(path, ".png") as new:
+        new.write_bytes(b"all of it")
+    assert synced == [(b"all of it", False), (tmp_path.name, True)]
 
 
 @pytest.mark.parametrize("fault", [CameraError("broken off"), KeyboardInterrupt(), ValueError()])
