@@ -1,50 +1,18 @@
-"""Cameras: the interface they share, and `open_camera`, which opens the configured one.
+"""Cameras: the interface they share (`Camera`), and `open_camera`, which opens the configured one.
 
 A camera is created once, and started and stopped for each session. It never queues frames: `read`
 returns the newest frame, and frames that were not read in time are dropped and counted. Every wait
 has a timeout: a camera that hangs or is unplugged raises CameraError.
 """
 
-from typing import Protocol
-
 from agent.camera.pi import PiCamera
 from agent.camera.replay import ReplayCamera
 from agent.camera.usb import UsbCamera
 from agent.config import CameraConfig
 from agent.errors import CameraError
-from agent.records import Frame
+from agent.records import Camera
 
 __all__ = ["Camera", "ReplayCamera", "UsbCamera", "open_camera"]
-
-
-class Camera(Protocol):
-    """A source of frames. `frames_dropped` counts the frames lost since `start`.
-
-    `width` and `height` are in pixels.
-    """
-
-    source: str
-    width: int
-    height: int
-    frames_dropped: int
-
-    def check(self) -> None:
-        """Raise CameraError if the camera is known, without starting it, to be unplugged."""
-
-    def start(self) -> None:
-        """Start capturing. Raises CameraError."""
-
-    def read(self, timeout_s: float) -> Frame | None:
-        """Return the newest unread frame, or None at the end of a video.
-
-        Raises CameraError after `timeout_s` seconds without a frame, and on any fault.
-        """
-
-    def stop(self) -> None:
-        """Stop capturing. Raises CameraError if the camera does not stop in time."""
-
-    def close(self) -> None:
-        """Release the device or file for good."""
 
 
 def open_camera(config: CameraConfig) -> Camera:

@@ -1,12 +1,19 @@
-"""Immutable values that the parts exchange. Times are seconds on the frames' monotonic clock."""
+"""What the parts exchange: immutable values, and the interfaces of camera and store.
+
+Times are seconds on the frames' monotonic clock. The interfaces are here because rooms that need
+them may not import the rooms that implement them.
+"""
 
 from __future__ import annotations  # `sync` reads this file too, and needs no NumPy
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -138,3 +145,105 @@ class Blink:
     long: bool = False
     closure_left: float | None = None
     closure_right: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """One row of the store: a session's newest document and its delivery state."""
+
+    session_id: str
+    revision: int
+    acked_revision: int
+    state: str
+    document: Document
+    parked_reason: str | None
+    parked_at: str | None
+    created_at: str
+    updated_at: str
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the server has acknowledged this revision."""
+        return self.acked_revision >= self.revision
+
+
+class Camera(Protocol):
+    """A source of frames. `frames_dropped` counts the frames lost since `start`.
+
+    `width` and `height` are in pixels.
+    """
+
+    source: str
+    width: int
+    height: int
+    frames_dropped: int
+
+    def check(self) -> None:
+        """Raise CameraError if the camera is known, without starting it, to be unplugged."""
+
+    def start(self) -> None:
+        """Start capturing. Raises CameraError."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the newest unread frame, or None at the end of a video.
+
+        Raises CameraError after `timeout_s` seconds without a frame, and on any fault.
+        """
+
+    def stop(self) -> None:
+        """Stop capturing. Raises CameraError if the camera does not stop in time."""
+
+    def close(self) -> None:
+        """Release the device or file for good."""
+
+
+class Store(Protocol):
+    """What `watch` and `sync` need of the store, which is `agent.store.store.Store`.
+
+    Every method raises StoreError if the disk fails.
+    """
+
+    def put(self, document: Document) -> bool:
+        """Store a document if its revision is higher. Return whether it was stored."""
+
+    def pending(self, limit: int, skip: Iterable[tuple[str, int]] = ()) -> list[Document]:
+        """Return up to `limit` unacknowledged documents, without the revisions in `skip`."""
+
+    def acknowledge(self, session_id: str, revision: int) -> bool:
+        """Mark a revision as stored by the server."""
+
+    def park(self, session_id: str, revision: int, reason: str) -> bool:
+        """Stop sending a revision."""
+
+    def unfinished(self) -> list[Document]:
+        """Return the documents of sessions that are still marked active."""
+
+    def newest(self) -> Iterable[StoredSession]:
+        """Yield all sessions, newest first, with only a few in memory at a time."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many sessions are pending, among other counts."""
+
+    def prune(self, keep: int) -> int:
+        """Delete the oldest delivered sessions beyond `keep`."""
+
+    def oldest_pending(self) -> int | None:
+        """Return a number that identifies the longest unsent finished session, or None."""
+
+    def problem(self) -> str | None:
+        """Return why no session can be stored now, or None."""
+
+    def data_version(self) -> object:
+        """Return a value that changes when another process has written to the store."""
+
+    def add_command(self, command: Document) -> bool:
+        """Store a command. Raises ValueError if it is invalid."""
+
+    def take_command(self, now: datetime) -> Document | None:
+        """Return the next command that has neither expired nor been taken."""
+
+    def note(self, key: str, value: Any) -> None:
+        """Record a fact for `status`."""
+
+    def noted(self, key: str) -> Any:
+        """Return the fact last recorded under `key`."""

@@ -9,15 +9,14 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
 from agent.errors import DeliveryError, StoreError
-from agent.records import Document
+from agent.records import Document, Store
 from agent.transport.base import Acknowledgement, Transport
 
-__all__ = ["Acknowledgement", "Backoff", "Store", "Sync", "Transport"]
+__all__ = ["Acknowledgement", "Backoff", "Sync", "Transport"]
 
 log = logging.getLogger(__name__)
 
@@ -30,34 +29,6 @@ RETRY_AFTER_CAP_S = 3600.0  # a longer delay requested by a server is assumed to
 REPORT_S = 60.0  # success is noted at most once a minute: every write wears the SD card
 LOOK_S = 60.0  # check the store this often even without a change, in case one was missed
 ONCE_FAILURES = 2  # consecutive failures that end `once`
-
-
-class Store(Protocol):
-    """The part of the store that delivery needs."""
-
-    def pending(self, limit: int, skip: Iterable[tuple[str, int]] = ()) -> list[Document]:
-        """Return up to `limit` unacknowledged documents, without the revisions in `skip`."""
-
-    def acknowledge(self, session_id: str, revision: int) -> bool:
-        """Mark a revision as stored by the server."""
-
-    def park(self, session_id: str, revision: int, reason: str) -> bool:
-        """Stop sending a revision."""
-
-    def add_command(self, command: Document) -> bool:
-        """Store a command. Raises ValueError if it is invalid."""
-
-    def note(self, key: str, value: Any) -> None:
-        """Record a fact for `status`."""
-
-    def noted(self, key: str) -> Any:
-        """Return the fact last recorded under `key`."""
-
-    def counts(self) -> Mapping[str, int]:
-        """Return how many sessions are pending, among other counts."""
-
-    def data_version(self) -> object:
-        """Return a value that changes when another process has written to the store."""
 
 
 class Backoff:

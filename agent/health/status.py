@@ -18,7 +18,8 @@ from agent.config import AgentConfig
 from agent.errors import AgentError, StoreError
 from agent.face.model_files import read_manifest
 from agent.measure.document import iso_utc
-from agent.store.store import Store, StoredSession
+from agent.records import StoredSession
+from agent.store.store import Store
 from agent.system.process_lock import lock_owner
 from agent.system.systemd import units
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from agent.camera.replay import ReplayCamera
 from agent.errors import AgentError
 from agent.measure.recording import Tracker
 from agent.offline.evidence import Evidence
 from agent.offline.overlay import Lids, write_overlay
-from agent.offline.replay import Video, frames_of
+from agent.offline.replay import frames_of
 from agent.records import FaceLandmarks, Frame
 from agent.system.files import atomic_file
 
@@ -49,7 +50,7 @@ class Pictures:
         self._lids = LidRecorder(tracker)
         return self._lids
 
-    def draw(self, evidence: Evidence, video: Video | None = None) -> None:
+    def draw(self, evidence: Evidence, video: ReplayCamera | None = None) -> None:
         """Draw the requested pictures. Raises OSError or AgentError if they can't be written."""
         if self._plot is not None:
             from agent.offline.plot import write_plot  # with matplotlib, which a device hasn't

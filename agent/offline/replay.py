@@ -9,37 +9,14 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from agent.camera.replay import ReplayCamera
 from agent.measure.document import iso_utc, parse_utc
 from agent.measure.recording import Recording
 from agent.offline.evidence import Evidence, gather
 from agent.offline.trace import Trace, TraceWriter, blink_rows
 from agent.records import Document, EyeSample, Frame
-
-
-class Video(Protocol):
-    """A camera whose frames come to an end."""
-
-    frames_dropped: int
-
-    @property
-    def fps(self) -> float:
-        """Frames per second."""
-
-    @property
-    def ends_early(self) -> str | None:
-        """Once the end was reached, what is missing there; None if nothing is."""
-
-    def start(self) -> None:
-        """Start at the first frame."""
-
-    def read(self, timeout_s: float) -> Frame | None:
-        """Return the next frame, or None after the last."""
-
-    def close(self) -> None:
-        """Close the file."""
-
 
 Rows = list[dict[str, Any]]
 """Rows as from `trace.blink_rows`; `duration_ms` is None if durations are not measured."""
@@ -72,7 +49,7 @@ class Replayed:
         }
 
 
-def replay(video: Video, recording: Recording, trace: TraceWriter | None = None) -> Replayed:
+def replay(video: ReplayCamera, recording: Recording, trace: TraceWriter | None = None) -> Replayed:
     """Measure every frame of `video`. Raises CameraError if it can't be measured."""
     samples: list[EyeSample] = []
     with closing(frames_of(video)) as frames:
@@ -134,7 +111,7 @@ def _ending_now(document: Document) -> Document:
     return {**document, "started_at": iso_utc(started_at)}
 
 
-def frames_of(video: Video) -> Generator[Frame]:
+def frames_of(video: ReplayCamera) -> Generator[Frame]:
     """Yield all frames from the first on. Raises CameraError if there are none to read."""
     video.start()
     try:

@@ -19,13 +19,12 @@ import sqlite3
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agent.errors import StoreError
-from agent.records import REASON_CHARACTERS, Document
+from agent.records import REASON_CHARACTERS, Document, StoredSession
 from agent.store.database import Database
 from agent.store.file import Rescue, StoreFile
 from agent.store.schema import APPLICATION_ID, MIGRATIONS
@@ -87,26 +86,6 @@ _OLDEST_PENDING = f"""
 """
 _NEWEST = "SELECT * FROM sessions WHERE number < :before ORDER BY number DESC LIMIT :limit"
 _NOTE = "INSERT OR REPLACE INTO notes (key, value) VALUES (:key, :value)"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """One row: a session's newest document and its delivery state."""
-
-    session_id: str
-    revision: int
-    acked_revision: int
-    state: str
-    document: Document
-    parked_reason: str | None
-    parked_at: str | None
-    created_at: str
-    updated_at: str
-
-    @property
-    def delivered(self) -> bool:
-        """Whether the server has acknowledged this revision."""
-        return self.acked_revision >= self.revision
 
 
 class Store:

@@ -11,14 +11,14 @@ from agent.calls import CallThread
 
 log = logging.getLogger(__name__)
 
-S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)  # a `Worker` of `agent.store` is one of `records.Store`
 T = TypeVar("T")
 
 OPEN_S = 60.0  # a large store on a slow card; less than TimeoutStartSec
 CLOSE_S = 5.0
 
 
-class Worker(Generic[S]):
+class Worker(Generic[S_co]):
     """A thread with a resource of its own, which makes calls one after the other.
 
     The thread enters the context manager that `opened` returns, and leaves it on `close`. A call
@@ -27,7 +27,7 @@ class Worker(Generic[S]):
     Raises what `opened` raises, and TimeoutError after OPEN_S.
     """
 
-    def __init__(self, opened: Callable[[], AbstractContextManager[S]]) -> None:
+    def __init__(self, opened: Callable[[], AbstractContextManager[S_co]]) -> None:
         self._thread = CallThread("worker")
         self._stack = contextlib.ExitStack()
         try:
@@ -38,7 +38,7 @@ class Worker(Generic[S]):
             self._end()
             raise
 
-    def submit(self, call: Callable[[S], T]) -> "Future[T]":
+    def submit(self, call: Callable[[S_co], T]) -> "Future[T]":
         """Queue `call` and return at once. The future gets its result or its exception."""
         return self._thread.submit(lambda: call(self._resource))
 

@@ -2,52 +2,21 @@
 
 import concurrent.futures
 import logging
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
 
 from agent.clock import Clock
 from agent.errors import StoreError
 from agent.measure.recording import Recording
-from agent.records import Document
+from agent.records import Document, Store
 from agent.system import systemd
+from agent.system.worker import Worker
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 LOOK_S = 0.5  # how often to look for commands and ping the watchdog
 LATE_SHARE = 0.05  # share of dropped frames to report; single drops are normal
 FINISH_S = 10.0  # timeout for the last call, after the final document was saved
-
-
-class Store(Protocol):
-    """The part of the store that a session needs."""
-
-    def put(self, document: Document) -> bool:
-        """Store a document if its revision is higher. Return whether it was stored."""
-
-    def problem(self) -> str | None:
-        """Return why no session can be stored now, or None."""
-
-    def prune(self, keep: int) -> int:
-        """Delete the oldest delivered sessions beyond `keep`."""
-
-    def take_command(self, now: datetime) -> Document | None:
-        """Return the next command that has neither expired nor been taken."""
-
-    def note(self, key: str, value: Any) -> None:
-        """Record a fact for `status`."""
-
-
-class Worker(Protocol):
-    """A thread with its own connection to the store."""
-
-    def submit(self, call: Callable[[Store], T]) -> "Future[T]":
-        """Queue `call` and return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +37,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self, recording: Recording, worker: Worker, clock: Clock, checkpoint_s: float
+        self, recording: Recording, worker: Worker[Store], clock: Clock, checkpoint_s: float
     ) -> None:
         self.saved = True  # whether the newest checkpoint was saved
         self._recording = recording

@@ -2,33 +2,17 @@
 
 import contextlib
 import logging
-from typing import Any, Protocol
 
 from agent.clock import Clock
 from agent.controls.light import LightState
 from agent.errors import StoreError
+from agent.records import Store
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 5.0  # how often to check the store: a card turns read-only without notice
 UNSENT_S = 60.0  # longer than delivery takes if the server is reachable
 REFUSED_S = 10.0  # how long to show a fault after a single session could not start
-
-
-class Store(Protocol):
-    """The part of the store that is needed between sessions."""
-
-    def problem(self) -> str | None:
-        """Return why no session can be stored now, or None."""
-
-    def oldest_pending(self) -> int | None:
-        """Return a number that identifies the longest unsent finished session, or None."""
-
-    def note(self, key: str, value: Any) -> None:
-        """Record a fact for `status`."""
-
-    def noted(self, key: str) -> Any:
-        """Return the fact last recorded under `key`."""
 
 
 class Idle:

@@ -4,10 +4,9 @@ import contextlib
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
 
 from agent.clock import Clock
 from agent.controls.light import LightState
@@ -15,10 +14,10 @@ from agent.controls.panel import Controls
 from agent.errors import AgentError, CameraError, ControlsError, ModelError, StoreError
 from agent.measure.document import EndedBy, State, interrupted, with_true_time
 from agent.measure.recording import Recording
-from agent.records import Document, Frame
+from agent.records import Camera, Store
 from agent.system import systemd
-from agent.watch import checkpoints
-from agent.watch.checkpoints import Checkpoints, Worker, note, save
+from agent.system.worker import Worker
+from agent.watch.checkpoints import Checkpoints, note, save
 from agent.watch.idle import Idle
 
 log = logging.getLogger(__name__)
@@ -28,48 +27,6 @@ UNSEEN_S = 2.0  # longer than any blink, so that blinks don't change the light
 FAULT_S = 10.0  # how long to show a fault before the process exits; less than any WatchdogSec
 
 DEVICE_FAULTS = (CameraError, ModelError, StoreError, ControlsError)
-
-
-class Camera(Protocol):
-    """The camera, as the loop needs it."""
-
-    frames_dropped: int
-
-    def check(self) -> None:
-        """Raise CameraError if the camera was unplugged."""
-
-    def start(self) -> None:
-        """Start capturing."""
-
-    def read(self, timeout_s: float) -> Frame | None:
-        """Return the newest frame, or None at the end of a video."""
-
-    def stop(self) -> None:
-        """Stop capturing."""
-
-
-class Stored(Protocol):
-    """A session in the store."""
-
-    @property
-    def document(self) -> Document:
-        """The session's newest document."""
-
-
-class Store(checkpoints.Store, Protocol):
-    """The part of the store that the loop needs."""
-
-    def unfinished(self) -> list[Document]:
-        """Return the documents of sessions that are still marked active."""
-
-    def newest(self) -> Iterable[Stored]:
-        """Yield all sessions, newest first, with only a few in memory at a time."""
-
-    def noted(self, key: str) -> Any:
-        """Return the fact last recorded under `key`."""
-
-    def oldest_pending(self) -> int | None:
-        """Return a number that identifies the longest unsent finished session, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +58,7 @@ class Watch:
         camera: Camera,
         record: Callable[[str | None], Recording],
         store: Store,
-        worker: Worker,
+        worker: Worker[Store],
         controls: Controls,
         clock: Clock,
         limits: Limits,

@@ -60,6 +60,8 @@ def checksum(document: Document) -> int:
 class QuickCamera:
     """Frames as fast as `pace_s` lets them, each 1/15 s after the last."""
 
+    source = "replay"
+    height, width = PIXELS.shape[:2]
     frames_dropped = 0
 
     def __init__(self, pace_s: float) -> None:
@@ -80,6 +82,9 @@ class QuickCamera:
         return Frame(self.shown_s, PIXELS)
 
     def stop(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
         """Nothing to do."""
 
 

@@ -20,7 +20,6 @@ from agent.measure.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store.store import Store
 from agent.system.worker import Worker
-from agent.watch import checkpoints
 from agent.watch.loop import Limits, Watch
 
 T = TypeVar("T")
@@ -67,6 +66,9 @@ class SteppedCamera:
     given: int = 0
     running: bool = False
     unplugged: bool = False
+    source: str = "replay"
+    width: int = 64
+    height: int = 48
 
     def check(self) -> None:
         if self.unplugged:
@@ -85,6 +87,9 @@ class SteppedCamera:
 
     def stop(self) -> None:
         self.running = False
+
+    def close(self) -> None:
+        pass
 
 
 @dataclass
@@ -119,7 +124,7 @@ class NoFace:
         pass
 
 
-class AtOnce:
+class AtOnce(Worker[Store]):
     """In place of another thread: what is asked is answered before a frame goes by."""
 
     def __init__(self, store: Store) -> None:
@@ -131,8 +136,11 @@ class AtOnce:
         return future
 
 
-class Never:
+class Never(Worker[Store]):
     """Another thread that hangs."""
+
+    def __init__(self) -> None:
+        pass
 
     def submit(self, call: Callable[[Store], T]) -> "Future[T]":
         return Future()
@@ -143,7 +151,7 @@ class Device:
     """A whole device without its hardware."""
 
     store: Store
-    worker: checkpoints.Worker
+    worker: Worker[Store]
     clock: SteppedClock = field(default_factory=SteppedClock)
     panel: Panel = field(default_factory=Panel)
     stopping: threading.Event = field(default_factory=threading.Event)
