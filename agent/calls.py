@@ -7,7 +7,7 @@ end such a call, it needs a process of its own: see `agent.health.doctor`.
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -44,9 +44,12 @@ class CallThread:
         Raises its error, or OverdueError after `limit_s` seconds: other calls then wait behind it.
         """
         future = self.submit(call)
-        if not wait([future], limit_s).done:
-            raise OverdueError(f"not done within {limit_s:g} s")
-        return future.result()
+        try:
+            return future.result(limit_s)
+        except TimeoutError:
+            if future.done():  # its own error, or it returned just now
+                return future.result()
+            raise OverdueError(f"not done within {limit_s:g} s") from None
 
     def end(self) -> None:
         """End the thread once the queued calls are done."""
