@@ -5,11 +5,12 @@ import math
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
+from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
 # A two-hour session with 5,000 blinks takes 150 KB. Seven times that is not a session.
-MAX_DOCUMENT_BYTES = 1024 * 1024
+MAX_DOCUMENT_BYTES: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 class UnreadableError(ValueError):

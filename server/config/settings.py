@@ -228,7 +228,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# Maximum size of a request body: 1 MiB, for documents and everything else.
+# Maximum size of a request body, for documents and everything else: 1 MiB. The reverse proxies in
+# deploy/server let twice as much through, so that it is the server that answers.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True

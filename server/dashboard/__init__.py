@@ -1,5 +1,6 @@
 """The caregivers' pages: people, one person's history, one session.
 
 Imports `session_data`, `devices`, `care` and `common`. Begin with pages.py. read.py queries the
-database; metrics, days, marks and charts format the results and use neither requests nor models.
+database. metrics.py lists the numbers that the pages show (`METRICS`): a number more is an entry
+there. days, marks and charts format the results. None of these four uses requests or models.
 """

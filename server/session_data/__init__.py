@@ -2,4 +2,8 @@
 
 Imports `devices`, `care` and `common`. Start with receive.py, which HTTP and MQTT share, and
 accept.py, the revision rule; then history.py, which reads sessions.
+
+A metric is a column of models.py (`MetricColumns`) and a field of serializers.py; history, exports
+and pages follow from these. Add a migration, a FHIR code in export/fhir.py and a line in the
+metrics.py of `dashboard`. The device computes it in agent/measure/metrics.py.
 """
