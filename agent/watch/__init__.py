@@ -1,4 +1,4 @@
 """The `watch` service: its loop waits for a press, measures, and saves checkpoints.
 
-Start with `loop`. This room never imports the network.
+Start with `loop`. This package never imports network code.
 """

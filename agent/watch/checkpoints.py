@@ -30,10 +30,10 @@ class _Result:
 class Checkpoints:
     """Saves the session of `recording` every `checkpoint_s` seconds, and looks for commands.
 
-    Only one call to the store is pending at a time. Frames go on while it runs. A checkpoint that
-    becomes due meanwhile is made when the call returns, so it contains the newest data and nothing
-    queues up. Each completed call pings the watchdog: it proves that both frames and store make
-    progress.
+    Only one call to the store is pending at a time. Frames are still measured while it runs. A
+    checkpoint that becomes due meanwhile is made when the call returns, so that it contains the
+    newest data and nothing queues up. Each completed call pings the watchdog, because it proves
+    that frames arrive and that the store responds.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class Checkpoints:
         given = self._recording.frames + dropped
         if not self._late and dropped > LATE_SHARE * given:
             self._late = True
-            log.warning("can't keep up: %d of %d frames were dropped so far", dropped, given)
+            log.warning("this device can't keep up: %d of %d frames dropped so far", dropped, given)
 
     def _is_stop(self, command: Document | None) -> bool:
         if command is None or command["command"] != "stop":
             return False
-        # A late stop must not end the session after the one it was meant for.
+        # A stop command that arrives late must not end the next session.
         return command.get("session_id") in (None, self._recording.session_id)
 
     # Called in the worker's thread
@@ -110,9 +110,9 @@ class Checkpoints:
 def save(store: Store, document: Document) -> bool:
     """Write a document. Return whether it was saved.
 
-    On a full disk, delivered sessions are deleted to make space for a session that has begun. This
-    does not help a session that is about to begin: it needs the reserve, and a store's file never
-    shrinks.
+    On a full disk, delivered sessions are deleted to make space, but only for a session that has
+    already begun. A new session needs the reserve, which needs free space on the disk, and deleting
+    sessions frees space only inside the store's file.
     """
     try:
         return _put(store, document)
@@ -129,15 +129,15 @@ def save(store: Store, document: Document) -> bool:
 
 
 def note(store: Store, state: Document) -> None:
-    """Record the state for `status`. Only log an error: it is no reason to lose a session."""
+    """Record the state for `status`. Errors are only logged: they must not end a session."""
     try:
         store.note("watch", state)
     except StoreError as error:
-        log.warning("the state for status can't be saved: %s", error)
+        log.warning("can't save the state that `status` shows: %s", error)
 
 
 def _put(store: Store, document: Document) -> bool:
     stored = store.put(document)
     if not stored:
-        log.warning("the store already has a newer session %s", document["session_id"])
+        log.warning("the store has a newer revision of session %s", document["session_id"])
     return stored

@@ -1,4 +1,4 @@
-"""What the light shows between two sessions: whether one can start, and whether any are unsent."""
+"""Choose what the light shows between sessions: ready, unsent sessions, or a fault."""
 
 import contextlib
 import logging
@@ -10,9 +10,9 @@ from agent.records import Store
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0  # how often to check the store: a card turns read-only without notice
+LOOK_S = 5.0  # how often to check the store: a card can become read-only at any time
 UNSENT_S = 60.0  # longer than delivery takes if the server is reachable
-REFUSED_S = 10.0  # how long to show a fault after a single session could not start
+REFUSED_S = 10.0  # how long to show a fault after a session could not start
 
 
 class Idle:
@@ -54,7 +54,7 @@ class Idle:
             problem or "",
         )
         note = {"state": "ready"} if problem is None else {"state": "fault", "problem": problem}
-        with contextlib.suppress(StoreError):  # may be the same problem
+        with contextlib.suppress(StoreError):  # the reported problem may prevent this write
             self._store.note("watch", note)
 
     def _has_unsent(self, now_s: float) -> bool:

@@ -46,11 +46,12 @@ class Limits:
 class Watch:
     """Owns the camera and the controls, and writes the sessions.
 
-    The failure policy: a camera that stops delivering frames ends its session as `camera_fault`,
-    then the process, so that systemd restarts both. A camera that is unplugged between two sessions
-    also ends the process. If the store can't be written, new sessions are refused and the light
-    shows a fault. If it fails during a session, the light shows a fault and the next checkpoint
-    tries again. The light shows a fault before the process exits: see `showing_faults`.
+    The failure policy: if the camera stops delivering frames, the session ends as `camera_fault`
+    and the process exits; systemd then restarts the process, and with it the camera. The process
+    also exits if the camera is unplugged between two sessions. If the store can't be written, new
+    sessions are refused and the light shows a fault. If the store fails during a session, the light
+    shows a fault and the next checkpoint tries again. Before the process exits, the light shows a
+    fault: see `showing_faults`.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class Watch:
         """Measure until something ends the session. Return what ended it."""
         camera = self._camera
         camera.start()
-        systemd.watchdog()  # a cold camera may have used up half of the watchdog's time
+        systemd.watchdog()  # the camera's first start can take half of the watchdog's timeout
         with on_exit(camera.stop):
             while not stopping.is_set():
                 frame = camera.read(self._limits.frame_s)
@@ -146,7 +147,7 @@ class Watch:
         document = recording.finish(ended_by, state=state)
         if not save(self._store, document):
             raise StoreError("the finished session could not be written to the store")
-        systemd.watchdog()  # a slow card may have used up most of the watchdog's time
+        systemd.watchdog()  # a slow card may have taken most of the watchdog's timeout
         log.info("session %s %s by %s", recording.session_id, state, ended_by)
         self._store.prune(self._limits.keep_sessions)
         note(self._store, {"state": "ready"})
@@ -155,8 +156,8 @@ class Watch:
     def _correct_dates(self) -> None:
         """Once the wall clock is synchronised, give earlier sessions of this boot their true date.
 
-        With chrony and ntpd this may happen more than once: they stop calling their clock
-        synchronised some hours after the network is lost.
+        With chrony and ntpd this may happen more than once: some hours after the network is lost,
+        they report the clock as unsynchronised.
         """
         if not self._clock.synchronized():
             self._dated = False
@@ -171,10 +172,10 @@ class Watch:
             if not clock["synchronized"] and document["state"] != "active":
                 began_at = booted_at + timedelta(seconds=clock["monotonic_start_s"])
                 self._store.put(with_true_time(document, began_at))
-        self._dated = True  # only now: after a StoreError, try again
+        self._dated = True  # set last, so that a StoreError leads to another attempt
 
     def _close_interrupted(self) -> None:
-        """Close sessions that are still active at the start, as of their last checkpoint."""
+        """Mark sessions still active at start-up as interrupted, as of their last checkpoint."""
         for document in self._store.unfinished():
             if not save(self._store, interrupted(document)):
                 raise StoreError("an interrupted session could not be closed in the store")
@@ -192,8 +193,8 @@ def try_camera(camera: Camera, timeout_s: float) -> None:
 def on_exit(end: Callable[[], None]) -> Iterator[None]:
     """Call `end` on leaving the block.
 
-    If both raise, log the error of `end` and raise the first: a camera that hangs does not stop
-    either.
+    If both raise, log the error of `end` and raise that of the block: a camera that hangs can't be
+    stopped either.
     """
     try:
         yield

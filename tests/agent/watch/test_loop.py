@@ -121,7 +121,7 @@ def test_a_command_cannot_begin_a_session_that_there_is_already(
     device.run()
     assert device.the_session() == first
     assert device.panel.shown[-2:] == ["fault", "off"]
-    assert f"the store already has a newer session {wish}" in caplog.text
+    assert f"the store has a newer revision of session {wish}" in caplog.text
 
 
 def test_a_device_that_cannot_keep_up_says_so_once(
