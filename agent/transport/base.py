@@ -1,4 +1,4 @@
-"""What a transport is, and the acknowledgement that the server gives for each document."""
+"""The interface of transports, and the acknowledgement that the server sends for a document."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ Outcome = Literal["stored", "duplicate", "stale", "rejected"]
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """The server's answer about one revision of one session, given after its database committed.
+    """The server's answer to one revision of a session, sent after its database committed.
 
-    `rejected` comes with a reason that is safe to store and to print. `stale` means that the server
-    has a higher revision.
+    `stale` means that the server has a higher revision. For `rejected`, `reason` says why; it is
+    safe to store and to print.
     """
 
     session_id: str
@@ -51,8 +51,8 @@ class Transport(Protocol):
         """Send documents; yield each acknowledgement as it arrives.
 
         Wait at most `timeout_s` seconds for the next acknowledgement. Without documents, keep the
-        connection alive, or check whether an earlier failure is over. Raises DeliveryError if this
-        transport does not work now.
+        connection alive, or check whether the transport works again after a failure. Raises
+        DeliveryError if it does not work now.
         """
 
     def commands(self) -> list[Document]:

@@ -6,10 +6,10 @@ How each answer is handled:
 |---|---|
 | 2xx with this session, this revision and an outcome, as JSON | that outcome |
 | 400, 404, 409, 413, 422 whose JSON says `rejected` | rejected, with its reason |
-| 413 from a proxy | this document is skipped: it waits or takes another transport |
+| 413 from a proxy | this document is skipped: it waits, or another transport delivers it |
 | 401, 403 | the token is refused: everything stays on the device |
 | 429, 503 and other 5xx | retried later; Retry-After is honoured |
-| 3xx, and anything else, such as a login page with 200 | not from the server: retried later |
+| 3xx, and anything else, such as a login page with 200 | not from Blinklog: retried later |
 
 Commands arrive over MQTT only: without a broker a device is controlled by its button.
 """
@@ -81,8 +81,8 @@ class HttpTransport:
     ) -> Iterator[Acknowledgement]:
         """Send documents; yield each acknowledgement. Raises DeliveryError at the first failure.
 
-        Without documents, after a failure, check whether the server can be reached again. Another
-        transport may have delivered everything, so nothing else would find out.
+        Without documents, after a failure, check whether the server can be reached again. Otherwise
+        nothing would end the reported failure once another transport has delivered everything.
         """
         if self._failed and not documents:
             self._check_server()
@@ -94,7 +94,7 @@ class HttpTransport:
         self._failed = False
 
     def commands(self) -> list[Document]:
-        """Return none: commands arrive over MQTT."""
+        """Return an empty list: commands only arrive over MQTT."""
         return []
 
     def close(self) -> None:
@@ -163,9 +163,9 @@ class HttpTransport:
 class _Adapter(HTTPAdapter):
     """An adapter that can cut off the request in progress.
 
-    A timeout of requests limits each read, so a server that sends one byte at a time never exceeds
-    it. (During the TLS handshake that limit of each read is the only one.) `late` is whether the
-    request was cut off.
+    The library's own timeout applies to each read, so a server that sends one byte at a time never
+    exceeds it. (During the TLS handshake it is the only limit.) `late` is whether the request was
+    cut off.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -211,7 +211,7 @@ class _Adapter(HTTPAdapter):
         if self._socket is not None:
             with contextlib.suppress(OSError):  # already closed
                 # Shut down the plain socket: after a TLS shutdown, the thread that is still reading
-                # would take encrypted bytes for the answer.
+                # would read encrypted bytes as the answer.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -257,7 +257,7 @@ def _problem(status: int) -> str:
     if status in (401, 403):
         return f"the server refuses this device's token ({status})"
     if 300 <= status < 400:
-        return f"the server's address redirects elsewhere ({status}), which is not followed"
+        return f"the server redirects to another address ({status}); set [server] url to it"
     if status == 404:
         return "there is no Blinklog server at this address (404)"
     return f"the server answered {status}"

@@ -1,4 +1,4 @@
-"""Delivery over MQTT v5: documents are published at QoS 1, acknowledged after the server's commit.
+"""Delivery over MQTT v5: publish documents at QoS 1; the server acknowledges after its commit.
 
 Topics below `blinklog/1/devices/<device>/`:
 
@@ -43,7 +43,7 @@ Key = tuple[str, int]  # session_id, revision
 # How often the status is repeated. If a power cut stops broker and device together, no last will is
 # sent and a retained `true` would stay for ever. The server waits for three intervals.
 STATUS_S = 300.0
-WILL_DELAY_S = 10  # a connection that returns within this time was never offline
+WILL_DELAY_S = 10  # a device that reconnects within this time is not reported offline
 SENT = 64  # documents whose late acknowledgement is still recognised
 
 
@@ -64,9 +64,9 @@ class MqttTransport:
     """Delivers over one MQTT connection that it keeps open.
 
     `presence` holds the fields of the status message besides `online`. With it, this is the
-    device's lasting connection: it publishes its status, takes commands, and is replaced by the
-    next one. Without it, the connection is temporary and publishes no status. Raises ConfigError
-    if the certificates can't be read.
+    device's lasting connection: it publishes the status and receives commands, and the broker
+    closes it when the device opens another. Without it, the connection is temporary: it publishes
+    no status and receives no commands. Raises ConfigError if the certificates can't be read.
     """
 
     name = "mqtt"
@@ -137,10 +137,10 @@ class MqttTransport:
     # Outgoing
 
     def _connected(self) -> Connection:
-        """Return the open connection; connect only if the last one was already reported lost.
+        """Return the open connection, or connect if there is none.
 
-        Raises DeliveryError for a lost connection before a new one is tried: the caller decides how
-        long to wait in between.
+        A lost connection raises DeliveryError once before the next call reconnects, so that the
+        caller decides how long to wait in between.
         """
         if self._connection is None:
             self._connection = self._new_connection()
@@ -176,7 +176,7 @@ class MqttTransport:
         )
 
     def _client_id(self) -> str:
-        """Return an ID that is the same for every lasting connection, and secret.
+        """Return the client ID: always the same for lasting connections, and hard to guess.
 
         A broker hands a session over to any client that connects with its ID.
         """
@@ -224,8 +224,8 @@ class MqttTransport:
     def _read_refusal(self, key: Key | None, refusal: str | None) -> None:
         if refusal is not None and key is not None:
             self._refused[key] = refusal
-        elif refusal not in (None, NOBODY_LISTENS):  # a status is retained for later subscribers
-            log.warning("the status: %s", refusal)
+        elif refusal not in (None, NOBODY_LISTENS):  # a retained status needs no subscriber
+            log.warning("the status was not published: %s", refusal)
 
     def _read_message(self, message: Message) -> bool:
         """Return whether this is an acknowledgement or a command. The payload is untrusted."""

@@ -1,7 +1,7 @@
 """One connection to an MQTT v5 broker, from opening to closing. Only this module uses paho.
 
 paho's thread only puts incoming events into a queue; everything else runs in the caller's thread. A
-connection is never reopened: reconnecting makes a new object, so that no half-sent state is left.
+connection is never reopened: reconnecting creates a new object, so that no old state is left.
 """
 
 import contextlib
@@ -34,11 +34,11 @@ KEEPALIVE_S = 30  # the broker detects a dead device after one and a half times 
 STUCK_S = 90.0  # paho's thread sends or receives at least a ping every KEEPALIVE_S
 SESSION_S = 60  # how long the broker keeps a command for a device that is reconnecting
 MESSAGE_BYTES = 16 << 10  # largest acknowledgement or command
-ENVELOPE_BYTES = 1024  # topics and properties around a payload, generously
+ENVELOPE_BYTES = 1024  # more than the topics and properties of any message
 PACKET_BYTES = 1 << 28  # MQTT's own limit
-EVENTS = 1000  # longest queue of unread events; more than this is a flood
-NO_SUBSCRIBER = 16  # a reason code (MQTT 5, section 2.4): no failure, but nobody got the message
-NOBODY_LISTENS = "no server listens at the broker"
+EVENTS = 1000  # longest queue of unread events; further ones are dropped
+NO_SUBSCRIBER = 16  # reason code (MQTT 5, section 2.4): accepted, but there is no subscriber
+NOBODY_LISTENS = "no server is connected to the broker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Connection:
         client.on_log = self._on_log
 
     def open(self, host: str, port: int, topics: Sequence[str]) -> None:
-        """Connect and subscribe. Raises DeliveryError: call `discard` then."""
+        """Connect and subscribe. After a DeliveryError, call `discard`."""
         properties = _properties(
             PacketTypes.CONNECT,
             SessionExpiryInterval=SESSION_S if self._lasting else 0,
@@ -179,7 +179,7 @@ class Connection:
         """Count a message of an unknown kind; log the first."""
         self._ignored += 1
         if self._ignored == 1:
-            log.warning("ignoring messages that are neither acknowledgement nor command")
+            log.warning("ignoring messages that are neither acknowledgements nor commands")
 
     def close(self, farewell: tuple[str, bytes] | None = None) -> None:
         """Publish `farewell` (topic and payload, retained), disconnect, and wait a few seconds."""
@@ -195,7 +195,7 @@ class Connection:
     def discard(self) -> None:
         """End the connection at once, in any state.
 
-        Raises AgentError if paho's thread hangs: this process can't be trusted then.
+        Raises AgentError if paho's thread hangs: the process must then exit.
         """
         found = self._client.socket()
         if isinstance(found, socket.socket):

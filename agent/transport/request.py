@@ -20,7 +20,7 @@ from agent.errors import AgentError
 CONNECT_S = 10.0
 ANSWER_BYTES = 16 << 10
 
-_TOO_EARLY, _TOO_LATE = 9, 10  # OpenSSL's codes of certificate errors
+_TOO_EARLY, _TOO_LATE = 9, 10  # OpenSSL's error codes for certificates
 _NAME, _ADDRESS = 62, 64
 
 
@@ -103,12 +103,13 @@ def _explained(error: Exception, ca_file: Path | None) -> UnreachedError:
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
         return UnreachedError("no server answers at this address", sent=False)
     if _inside(error, NameResolutionError):
-        return UnreachedError("its name can't be resolved; is there a network?", sent=False)
+        text = "the server's name can't be resolved: is there a network?"
+        return UnreachedError(text, sent=False)
     refused = _inside(error, NewConnectionError)
     if refused is not None:
         return UnreachedError(str(refused).rpartition(": ")[2].rpartition("] ")[2], sent=False)
     if isinstance(error, requests.ReadTimeout):
-        return UnreachedError("the server took the request and did not answer in time", sent=True)
+        return UnreachedError("the server got the request, but did not answer in time", sent=True)
     return UnreachedError("the connection was lost before the answer was complete", sent=True)
 
 
@@ -119,11 +120,11 @@ def _untrusted(error: Exception, ca_file: Path | None) -> str:
     said = found.verify_message
     if found.verify_code in (_TOO_EARLY, _TOO_LATE):
         now = datetime.now(UTC).isoformat(timespec="minutes")
-        return f"the server's certificate: {said}. This device's clock says {now}: is that right?"
+        return f"the server's certificate: {said}. Is this device's clock correct? It says {now}"
     if found.verify_code in (_NAME, _ADDRESS):
         return f"the server's certificate is for another name: {said}"
     trusted = "the system's authorities" if ca_file is None else str(ca_file)
-    return f"the server's certificate is not trusted: {said}; trusted: {trusted}"
+    return f"the server's certificate is not trusted: {said}; this device trusts {trusted}"
 
 
 def _inside(error: BaseException, kind: type[BaseException]) -> BaseException | None:

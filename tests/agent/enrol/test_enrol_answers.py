@@ -73,7 +73,7 @@ def test_a_trickling_answer_times_out(box: Box, api: Api, monkeypatch: pytest.Mo
     api.next.append(lambda handler: handler.drip(b"H"))
     status, said = box.run("enrol", api.url, CODE)
     assert status == 1
-    assert "did not end in time. The code may be used up" in said
+    assert "was not complete in time. The code may be used up" in said
 
 
 def test_an_interruption_says_that_the_code_may_be_used_up(

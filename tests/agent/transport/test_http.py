@@ -260,7 +260,7 @@ def test_a_redirect_is_not_followed(api: Api, transport: HttpTransport) -> None:
     history = History()
     with running_api(history) as portal:
         api.next.append(status(307, b"", Location=portal.url + "/api/session/start/"))
-        with pytest.raises(DeliveryError, match="redirects elsewhere"):
+        with pytest.raises(DeliveryError, match="redirects to another address"):
             deliver(transport, document(1))
         assert portal.requests == []
 

@@ -97,7 +97,7 @@ def test_a_two_hour_session_fits(
 def test_without_a_server_at_the_broker_nothing_is_acknowledged(
     shared: Broker, transport: MqttTransport
 ) -> None:
-    with pytest.raises(DeliveryError, match="no server listens at the broker"):
+    with pytest.raises(DeliveryError, match="no server is connected to the broker"):
         deliver(transport, document(7), timeout_s=3600)
 
 
