@@ -7,8 +7,8 @@ Failure policy. This process never gives up:
                             that there is no consumer and other consumers get the messages;
                             reconnect when the database answers
     an invalid message      keep it as a dead letter and acknowledge it as rejected
-    a message that hits a   log it and don't acknowledge it: the device keeps it; process the others
-    bug of ours
+    a message that meets    log it and don't acknowledge it: the device keeps it; process the others
+    a bug of this server
     a device above its      ignore the excess messages, without reading or acknowledging them: the
     rate limit              device sends them again; process the others
     this process hangs      systemd's watchdog restarts it
@@ -50,7 +50,7 @@ from server.session_data.accept import Acceptance
 
 log = logging.getLogger(__name__)
 
-# Seconds. One wait for messages; also how long a stop signal may take to be noticed.
+# Seconds. How long to wait for messages; a stop signal is noticed within this time.
 WAIT_S = 1.0
 # Backoff with full jitter: the upper limit doubles from FIRST_PAUSE_S, since a broker restarts
 # within seconds.
@@ -74,8 +74,8 @@ def run() -> None:
 def relax_garbage_collection() -> None:
     """Run the garbage collector less often.
 
-    A batch has a hundred thousand objects without reference cycles. Scanning them again and again
-    would take a quarter of the time.
+    A batch has a hundred thousand objects without reference cycles. Scanning them repeatedly would
+    take a quarter of the processing time.
     """
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -174,7 +174,7 @@ class Consumer:
 
 
 def _ping_watchdog() -> None:
-    """Ping systemd's watchdog. Only call this from the main loops, so that it notices hangs."""
+    """Ping systemd's watchdog. Only the main loops do this, so that a hang stops the pings."""
     sd_notify("WATCHDOG=1", log)
 
 

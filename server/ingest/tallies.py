@@ -25,7 +25,7 @@ class Tallies:
         self._counts.update(each.outcome for each in acceptances if each is not None)
 
     def keep(self) -> None:
-        """Add the counts to those in the database. On `django.db.Error`, nothing is saved."""
+        """Add the counts to those in the database. A `django.db.Error` leaves both unchanged."""
         if not self._counts:
             return
         with transaction.atomic():
