@@ -1,4 +1,4 @@
-"""Who may receive alerts about whom. Checked anew for each pass, delivery and page."""
+"""Decide who may receive alerts about whom. Every pass, delivery and page checks this again."""
 
 from collections.abc import Iterable
 

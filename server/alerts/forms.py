@@ -12,7 +12,7 @@ from server.alerts.delivery.webhook import check_url
 from server.alerts.models import Kind, Receiver, Rule
 from server.alerts.words import day_names
 
-if TYPE_CHECKING:  # generics for the type checker alone
+if TYPE_CHECKING:  # only the type checker needs the generics
     RuleBase = forms.ModelForm[Rule]
     ReceiverBase = forms.ModelForm[Receiver]
 else:

@@ -61,7 +61,7 @@ def judge(now: datetime | None = None) -> Judged:
 def _last_pass(now: datetime) -> Pass:
     """Return the last pass, updated at `now`: a long pause restarts `since`."""
     last, made = Pass.objects.get_or_create(pk=ONLY, defaults={"at": now, "since": now})
-    if made:  # first pass ever: the server may have been running for long
+    if made:  # first pass ever: the server may have been running for a long time
         last.at = last.since = now - timedelta(days=1)
     elif now - last.at > OFF_AFTER:
         last.since = now
@@ -74,8 +74,8 @@ def _last_pass(now: datetime) -> Pass:
 def _found(rules: Sequence[Rule], now: datetime, last: Pass) -> tuple[list[Finding], set[int]]:
     """Return the findings, and the primary keys of rules that failed.
 
-    A bug or an unexpected document only affects the rules that meet it. Failing sets of rules are
-    split in half repeatedly, so that one bad rule among many takes few queries to find.
+    A bug or an unexpected document only affects the rules that it concerns. If a set of rules
+    fails, each half is tried separately, so that finding one bad rule among many takes few queries.
     """
     try:
         return list(findings(rules, gather(rules, now, last))), set()
@@ -93,7 +93,7 @@ def _found(rules: Sequence[Rule], now: datetime, last: Pass) -> tuple[list[Findi
 def _apply(
     rules: Iterable[Rule], found: Iterable[Finding], failed: Collection[int], now: datetime
 ) -> tuple[int, int]:
-    """Return how many alerts were opened and resolved; those of `failed` rules stay as they are."""
+    """Open and resolve alerts, and return how many of each. Those of `failed` rules stay as is."""
     open_now = {
         (alert.rule_id or -alert.pk, alert.cause): alert
         for alert in Alert.objects.filter(resolved_at=None).select_related("person", "device")

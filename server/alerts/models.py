@@ -232,9 +232,9 @@ class UsualRange(models.Model):
 class Pass(models.Model):
     """The time of the last pass. A single row, locked while a pass writes.
 
-    `since` is when the passes began to run without a long pause: the server can't judge devices
-    for the time in which it was off itself. `consuming_since` is the same for its MQTT consumer
-    and devices that use the broker; `None` if the consumer was never away.
+    `since` is when the passes began to run without a long pause: time in which the server was off
+    says nothing about devices. `consuming_since` is the same for the MQTT consumer and devices
+    that use the broker; `None` if the consumer never paused.
     """
 
     at = models.DateTimeField()

@@ -1,6 +1,7 @@
 """The pages of alerts: open and past alerts, rules, and notification settings.
 
-Users only reach their own rules and people who share alerts with them; anything else is a 404.
+Users can only open their own rules, about people who share alerts with them; anything else is a
+404.
 """
 
 from typing import Any
@@ -32,8 +33,9 @@ from server.care.pages.base import viewer_of
 NEWEST = 50
 CONFIRM_S = 24 * 3600
 SALT = "blinklog.alerts.email"
-# Confirmation links per 15 minutes: per sender and per address, and per client address, which an
-# institution may share. The address may belong to a stranger, who must not be flooded.
+# Most confirmation links in 15 minutes: to the same e-mail address or for the same user, and from
+# the same IP address, which an institution may share. The e-mail address may belong to a stranger,
+# who must not be flooded.
 MOST_LINKS = 5
 MOST_LINKS_FROM_ONE_PLACE = 30
 
@@ -62,7 +64,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
 
 
 def _failing(viewer: Person) -> list[str]:
-    """Return the channels with failing recent notifications."""
+    """Return the channels on which unsent notifications have failed."""
     troubled = Delivery.objects.filter(alert__receiver=viewer, sent_at=None, attempts__gt=0)
     return sorted(set(troubled.values_list("way", flat=True)[:NEWEST]))
 

@@ -19,7 +19,7 @@ STATES = ("open", "resolved")
 
 
 class AlertSerializer(serializers.Serializer[Any]):
-    """A condition of one of the user's own rules, from `opened_at` until `resolved_at`."""
+    """An alert of one of the user's rules, open from `opened_at` until `resolved_at`."""
 
     id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=Kind.choices)
@@ -37,7 +37,7 @@ class AlertSerializer(serializers.Serializer[Any]):
 
 
 class AlertsSerializer(serializers.Serializer[Any]):
-    """Alerts, newest first. `has_more` says whether there are older ones."""
+    """Alerts, newest first. `has_more` means that there are older ones."""
 
     has_more = serializers.BooleanField()
     results = AlertSerializer(many=True)
@@ -48,7 +48,7 @@ class AlertsView(APIView):
 
     @extend_schema(
         operation_id="alerts",
-        parameters=[OpenApiParameter("state", str, enum=STATES, description="Without it: both")],
+        parameters=[OpenApiParameter("state", str, enum=STATES, description="Default: both")],
         responses=AlertsSerializer,
     )
     def get(self, request: Request) -> Response:

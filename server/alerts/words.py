@@ -126,7 +126,7 @@ def _s(seconds: float) -> str:
 
 
 def ending(alert: Alert) -> str:
-    """Return a sentence on why the alert is over; empty while it is open."""
+    """Return a sentence that says why the alert is over; empty while it is open."""
     if alert.resolved_at is None:
         return ""
     if alert.why != Why.CLEARED:
@@ -153,7 +153,7 @@ def day_names() -> list[tuple[str, str]]:
 
 
 def rule_sentence(rule: Rule) -> str:
-    """Return a sentence on when the rule alerts."""
+    """Return a sentence that says when the rule opens an alert."""
     match rule.kind:
         case Kind.DEVICE_SILENT:
             span = in_words((rule.minutes or 0) * 60)

@@ -1,4 +1,4 @@
-"""Whether a rule's condition holds: the facts that a pass reads, and the findings made of them.
+"""Check whether rules' conditions hold: read the facts of a pass, and derive findings from them.
 
-Imports only `models` of the app. Begin with findings.py, which is pure.
+Of this app it imports only `models`. Begin with findings.py, which is pure.
 """

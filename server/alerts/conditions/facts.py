@@ -72,7 +72,7 @@ def today_of(person: Person, now: datetime) -> date:
 
 
 def _measured_days(people: Mapping[int, Person], now: datetime) -> set[tuple[int, date]]:
-    """Return (person, day) pairs with a session; uncertain dates count on the arrival day."""
+    """Return (person, day) pairs with a session; one with an uncertain date counts on arrival."""
     since = now.date() - timedelta(days=1)  # in some time zones it is still yesterday
     recent = SessionData.objects.filter(user__in=people, local_day__gte=since)
     return set(recent.values_list("user_id", "local_day").distinct())

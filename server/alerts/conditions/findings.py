@@ -48,7 +48,7 @@ def silent_devices(rule: Rule, facts: Facts) -> Iterator[Finding]:
         span = timedelta(minutes=rule.minutes or 0)
         # Time in which the server itself was off says nothing about a device.
         listening = [facts.since]
-        if device.online:  # no last will received: it may be there until its next message is due
+        if device.online:  # no last will received: not offline until its next status is overdue
             span = max(span, HEARD_WITHIN)
             listening.append(facts.consuming_since)
         if facts.now - heard > span:
@@ -123,7 +123,7 @@ def outside_usual(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def _just_ended(session: Row, now: datetime) -> bool:
-    """Return whether the server received the end lately; `is_timely` checks the device's time."""
+    """Return whether the server received the end recently; `is_timely` checks when it happened."""
     return bool(now - session["updated_at"] <= timedelta(hours=2))
 
 

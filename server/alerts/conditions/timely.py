@@ -1,6 +1,6 @@
 """Check whether a document arrived while its events were happening, by the server's clock.
 
-A device that was offline may deliver days later. Such old events must not wake anybody.
+A device that was offline may deliver days later. Such old events must not alert anybody.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from typing import Any
 CHECKPOINT_SLACK = timedelta(minutes=2)
 # A final document may have waited for a restart of the network.
 END_SLACK = timedelta(minutes=10)
-# For a device with a wrong clock: measured time may exceed the time seen by the server by this.
+# If the device's clock is wrong: how much longer the measured time may be than the time since the
+# server first received the session.
 UNDATED_SLACK = timedelta(seconds=30)
 
 COLUMNS = (

@@ -1,7 +1,7 @@
 """A person's usual range: the median and interquartile range of their own sessions.
 
-It covers the 28 days before today and only trustworthy sessions. It is computed once a day for
-each person with such a rule and cached, so that a pass over many rules stays cheap.
+It covers the trustworthy sessions of the 28 days before today. It is computed once a day for each
+person with a rule that needs it, and cached, so that a pass over many rules stays cheap.
 """
 
 import json
@@ -16,7 +16,8 @@ from server.session_data.models import SessionData, State
 from server.session_data.told import quality_of
 
 DAYS = 28
-# Quartiles of fewer values are those values; and many sessions on one day are not a habit.
+# Quartiles of fewer values depend on single sessions, and many sessions on one day don't show what
+# is usual.
 SESSIONS_NEEDED = 10
 DAYS_NEEDED = 5
 
@@ -44,7 +45,8 @@ DISTRUSTED = {
 DISTRUSTED_FOR = {"perclos": {"gaze_unknown"}}
 TRUST_COLUMNS = ("valid_s", "coverage", "fps", "frames", "frames_dropped", "blink_count")
 
-# More in one pass would delay notifications; the rest follows in the next pass, a minute later.
+# Computing more ranges in one pass would delay notifications. The next pass, a minute later,
+# continues.
 MOST_IN_A_PASS = 50
 
 
@@ -74,8 +76,8 @@ def usual_ranges(
 ) -> dict[tuple[int, str], UsualRange]:
     """Return the usual range of each (person, metric column), as of today in the person's zone.
 
-    Takes one query if all are cached, plus a query and a write for each that is not. Leaves out
-    those beyond `MOST_IN_A_PASS`.
+    This takes one query if all are cached, plus a query and a write for each that is not. At most
+    `MOST_IN_A_PASS` are computed; the others are left out.
     """
     by_key = {(person.pk, metric): person for person, metric in wanted}
     people = {person for person, _ in by_key}

@@ -1,5 +1,5 @@
 """Delivery of alerts: queued notifications, retried until they are sent or dropped.
 
-Imports `models`, `audience` and `words` of the app. Begin with outbox.py; sending.py joins it to
-its senders, e-mail and webhook.
+Of this app it imports `models`, `audience` and `words`. Begin with outbox.py; sending.py connects
+it to its senders, e-mail and webhook.
 """

@@ -1,7 +1,8 @@
 """The outbox: queued notifications, retried until they are sent or dropped.
 
-A delivery is written in the transaction that opens or resolves its alert, so none is lost. Sending
-takes a lease first. A process that dies between sending and recording it causes a second send.
+A delivery is written in the transaction that opens or resolves its alert, so none is lost. A
+process leases a delivery before sending it. If it dies after sending but before recording that, the
+notification is sent twice.
 """
 
 import logging
@@ -123,7 +124,7 @@ def _free(now: datetime) -> QuerySet[Delivery]:
 
 
 def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
-    """Send one delivery and return the outcome: `sent`, `failed` or another word."""
+    """Send one delivery. Return `sent`, `failed`, or why it was not tried now."""
     now = timezone.now()
     delivery = Delivery.objects.select_related("alert__person", "alert__receiver").get(pk=pk)
     receiver = Receiver.objects.filter(person=delivery.alert.receiver_id).first()
@@ -149,13 +150,13 @@ def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
 
 
 def _try(send: Send, delivery: Delivery, receiver: Receiver) -> SendError | None:
-    """Try to send; return the error, if any. A bug costs only this delivery a try."""
+    """Try to send; return the error, if any. A bug only makes this attempt fail."""
     try:
         send(delivery, receiver)
     except SendError as error:
         return error
     except Exception as error:
-        log.error("a notification by %s met a server error: %s", delivery.way, place_of(error))
+        log.error("unexpected error in a notification by %s: %s", delivery.way, place_of(error))
         return SendError(f"server error: {type(error).__name__}")
     return None
 
@@ -165,7 +166,7 @@ def _reason_to_drop(delivery: Delivery, receiver: Receiver) -> str | None:
     if delivery.way not in receiver.ways():
         return "this channel was turned off"
     if not may_be_told(alert):
-        return "no permission any more"
+        return "the receiver no longer has permission"
     if delivery.notice == Notice.OPENED and alert.resolved_at is not None:
         return "resolved before it was sent"
     return None

@@ -30,8 +30,9 @@ from server.alerts.models import Alert, Delivery, Receiver
 from server.alerts.words import ending, heading, sentence
 from server.common.fields import instant_text
 
-# Timeouts in seconds: of resolving, of any other wait, and of the whole exchange even if the server
-# keeps sending slowly. The last is longer than the others, so that there is a connection to cut.
+# Timeouts in seconds: for resolving the name, for any other wait, and for the whole exchange, even
+# if the server keeps sending slowly. The last is longer than the other two together, so that there
+# is a connection to cut when it expires.
 RESOLVE_S = 3.0
 WAIT_S = 5.0
 WHOLE_S = 10.0
@@ -39,7 +40,7 @@ WHOLE_S = 10.0
 SIGNATURE = "Blinklog-Signature"
 GONE = 410
 
-# Addresses that embed an IPv4 address, so that "global" does not mean public.
+# Addresses that embed an IPv4 address, which may be private although `is_global` is true.
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -134,14 +135,14 @@ def _may_reach(address: Address | None) -> bool:
 def reachable_address(host: str, port: int) -> str:
     """Return an allowed address of the host. Raises `SendError`.
 
-    All addresses of the name must be allowed: a name with both public and private ones is an
+    All addresses of the name must be allowed: a name with both public and private ones may be an
     attack.
     """
     addresses = [str(entry[4][0]).partition("%")[0] for entry in _resolved(host, port)]
     if not addresses:
         raise SendError("the webhook's host has no address")
     if not all(_may_reach(_literal(address)) for address in addresses):
-        raise SendError("the webhook's host is at an address that this server does not call")
+        raise SendError("the webhook's host has an address that this server does not call")
     return addresses[0]
 
 
@@ -222,7 +223,7 @@ def _exchange(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
 
 
 def _cut(connection: HTTPConnection) -> None:
-    """Cut the connection: a server that sends a byte now and then would block us forever."""
+    """Cut the connection, so that a server that sends a byte now and then can't block a pass."""
     if (sock := connection.sock) is not None:
         try:
             sock.shutdown(socket.SHUT_RDWR)
