@@ -122,7 +122,8 @@ class ReceiverForm(ReceiverBase):
                 "For programs: each notification is sent to this address as JSON (HTTP POST)."
             ),
             "quiet_until": gettext_lazy(
-                "In your time zone. Alerts that are still open afterwards are sent then."
+                "In your time zone. Alerts that are still open when the quiet hours end are sent "
+                "then."
             ),
         }
         widgets = {

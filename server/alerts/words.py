@@ -65,8 +65,8 @@ def sentence(alert: Alert) -> str:
 def _silent(alert: Alert) -> str:
     told = alert.measured
     return _(
-        "The server received nothing from %(device)s after %(since)s. This is longer than "
-        "the rule's limit of %(span)s."
+        "The server received nothing from %(device)s after %(since)s, for longer than the rule's "
+        "limit of %(span)s."
     ) % {
         "device": told["device"],
         "since": moment(datetime.fromisoformat(told["since"]), alert.person.zone),
@@ -99,10 +99,10 @@ def _closures(alert: Alert) -> str:
 def _limits(count: int | None, length_s: float | None) -> str:
     if count is not None and length_s is not None:
         told = {"n": count, "length": _s(length_s)}
-        return _("The rule's limit is %(n)s of these, or one of %(length)s s.") % told
+        return _("The rule's limit is %(n)s of these, or one that lasts %(length)s s.") % told
     if count is not None:
         return _("The rule's limit is %(n)s of these.") % {"n": count}
-    return _("The rule's limit is one of %(length)s s.") % {"length": _s(length_s or 0)}
+    return _("The rule's limit is one that lasts %(length)s s.") % {"length": _s(length_s or 0)}
 
 
 def _outside(alert: Alert) -> str:
@@ -135,7 +135,7 @@ def ending(alert: Alert) -> str:
             Why.SESSION_OVER: _("The session ended, or the server received nothing more from it."),
             Why.OLD: _("There was no newer comparable session for a week."),
         }.get(Why(alert.why)) or _(
-            "The rule was changed or deleted, or its device or permission is gone."
+            "The rule was changed or deleted, or its device or permission was removed."
         )
     return {
         Kind.DEVICE_SILENT: _("The device is back online."),
@@ -159,7 +159,7 @@ def rule_sentence(rule: Rule) -> str:
             span = in_words((rule.minutes or 0) * 60)
             return _("When a device has been offline for longer than %(span)s.") % {"span": span}
         case Kind.NO_SESSION:
-            return _("When there is no session by %(time)s, %(days)s.") % {
+            return _("When there is no session by %(time)s (%(days)s).") % {
                 "time": f"{rule.by:%H:%M}" if rule.by else "",
                 "days": days_in_words(rule.weekdays),
             }

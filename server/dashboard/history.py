@@ -223,7 +223,7 @@ def _kinds(counts: Counts) -> str:
     """Count the sessions with marks, such as `"1 short, 1 with uncertain date"`."""
     said = [
         (counts.short, _("%(n)d short")),
-        (counts.uncertain, _("%(n)d with uncertain date")),
+        (counts.uncertain, _("%(n)d with an uncertain date")),
         (counts.interrupted, _("%(n)d interrupted")),
     ]
     return ", ".join(words % {"n": n} for n, words in said if n)

@@ -78,4 +78,4 @@ def ended_by(row: SessionRow) -> str:
         "power_loss": _("the device lost power"),
         "camera_fault": _("the camera failed"),
     }
-    return ways.get(row.ended_by or "", _("reason for the end unknown"))
+    return ways.get(row.ended_by or "", _("ended for an unknown reason"))

@@ -117,8 +117,8 @@ CLOSURE_LEFT = Metric(
     gettext_lazy("Left eye closure"),
     "%",
     gettext_lazy(
-        "How far the person's own left eye closes in a typical blink (median). An eye that "
-        "closes reads 65 to 95 %; an eye that does not move reads about 0 %."
+        "How far the person's left eye closes in a typical blink (median). An eye that closes "
+        "reaches 65 to 95 %; an eye that does not move stays near 0 %."
     ),
     scale=100,
     needs="counts",
@@ -129,8 +129,8 @@ CLOSURE_RIGHT = Metric(
     gettext_lazy("Right eye closure"),
     "%",
     gettext_lazy(
-        "How far the person's own right eye closes in a typical blink (median). An eye that "
-        "closes reads 65 to 95 %; an eye that does not move reads about 0 %."
+        "How far the person's right eye closes in a typical blink (median). An eye that closes "
+        "reaches 65 to 95 %; an eye that does not move stays near 0 %."
     ),
     scale=100,
     needs="counts",
@@ -141,8 +141,8 @@ LOOKING_DOWN = Metric(
     gettext_lazy("Looking down"),
     gettext_lazy("% of time"),
     gettext_lazy(
-        "Share of the measured time spent looking down. It counts neither as PERCLOS nor as a long "
-        "closure."
+        "Share of the measured time spent looking down. This time counts towards neither PERCLOS "
+        "nor long closures."
     ),
     scale=100,
     is_optional=True,
@@ -220,14 +220,14 @@ METRICS = (
         "ear_open",
         gettext_lazy("Eye aspect ratio, open"),
         gettext_lazy("EAR"),
-        gettext_lazy("This person's own value with the eyes open, learned during the session."),
+        gettext_lazy("This person's own value with the eyes open, determined during the session."),
         decimals=3,
     ),
     Metric(
         "ear_open_left",
         gettext_lazy("Eye aspect ratio, left eye open"),
         gettext_lazy("EAR"),
-        gettext_lazy("The value of the person's own left eye when open."),
+        gettext_lazy("The value of the person's left eye when it is open."),
         decimals=3,
         is_optional=True,
     ),
@@ -235,7 +235,7 @@ METRICS = (
         "ear_open_right",
         gettext_lazy("Eye aspect ratio, right eye open"),
         gettext_lazy("EAR"),
-        gettext_lazy("The value of the person's own right eye when open."),
+        gettext_lazy("The value of the person's right eye when it is open."),
         decimals=3,
         is_optional=True,
     ),

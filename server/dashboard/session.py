@@ -105,9 +105,7 @@ def remarks(quality: Sequence[str]) -> list[str]:
     """Return the texts of the document's quality flags; marks cover the others."""
     known = {
         "low_coverage": _("The eyes were visible for less than 70 % of the session."),
-        "low_frame_rate": _(
-            "The frame rate was low, so blinks could not be timed or could not be counted."
-        ),
+        "low_frame_rate": _("The frame rate was too low to time or count blinks reliably."),
         "no_blink": _("No blinks were counted. They may not have been visible."),
         "frames_dropped": _("More than a tenth of the frames were lost, so blinks were missed."),
         "noisy": _("The measurement was noisy: blinks were missed or could not be counted."),

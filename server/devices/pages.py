@@ -190,7 +190,7 @@ def revoke(request: HttpRequest, device_id: UUID) -> HttpResponse:
             messages.success(request, _("Device blocked. Its measurements are kept."))
         except UNAVAILABLE as error:
             text = _(
-                "The device is blocked here, but the MQTT broker can't be reached. Please try "
+                "The server has blocked the device, but can't reach the MQTT broker. Please try "
                 "again."
             )
             _broker_unavailable(request, error, text)

@@ -84,7 +84,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
         codes = second_factor.confirm(person, form.cleaned_data["code"])
         if codes is not None:
             return render(request, "care/recovery_codes.html", {"codes": codes})
-        form.add_error("code", _("Wrong code. Check that the clock of your phone is right."))
+        form.add_error("code", _("Wrong code. Check that your phone's clock is correct."))
     context = {"form": form, "picture": _picture(device.config_url), "secret": _secret(device)}
     return render(request, "care/second_factor.html", context)
 

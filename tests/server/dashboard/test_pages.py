@@ -279,7 +279,7 @@ def test_a_nonsense_address_shows_the_newest(world, browser, query):
 
 def test_a_person_without_sessions_has_a_page(browser):
     shown = words_of(browser("carl").get("/people/carl/"))
-    assert "No sessions yet. Sessions appear here" in shown
+    assert "No sessions yet. Once a device has sent a session" in shown
 
 
 def test_days_without_sessions_have_a_page(world, browser):
