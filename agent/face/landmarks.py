@@ -312,11 +312,12 @@ class FaceTracker:
     def _sharpness(self, time_s: float, eyes: Contours, band: Pixels) -> float | None:
         """Return the sharpness around both eyes, or None if it is not due.
 
-        In the frame of a look, which is expensive already, it is postponed by up to `LOOK_S`.
+        In the frames of a look, which are expensive already, it is postponed by up to `LOOK_S`.
         """
-        assert self._track is not None
-        looked = time_s == self._track.looked_s
-        if time_s < self._sharp_due_s + (LOOK_S if looked else 0.0):
+        track = self._track
+        assert track is not None
+        busy = time_s == track.looked_s or track.new_shape is not None
+        if time_s < self._sharp_due_s + (LOOK_S if busy else 0.0):
             return None
         self._sharp_due_s = time_s + SHARP_S
         return sharpness(band, eyes.lids - np.array(self._mesh.band_corner, np.float32))

@@ -4,6 +4,7 @@ It is 0 where lids can't be seen: in the dark, and behind a reflection on specta
 """
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -30,8 +31,15 @@ portrait it is 0.9 behind reflections that hide no blinks, and 1.0 behind some t
 APART = 0.15
 """Distance between the lids of an open eye, in its widths. A shut eye is as bright as the cheek."""
 
-_UPPER, _LOWER = [11, 13], [3, 5]
+_OPPOSITE = (11, 3), (13, 5)
 """Indices of two points of the upper lid in a contour, and of those below them."""
+
+Part = tuple[float, float, float, float]
+"""Left, right, upper and lower bound, from the middle of an eye's corners, in its widths."""
+
+_AROUND: Part = (-0.75, 0.75, -0.5, 0.5)
+_MIDDLE: Part = (-0.2, 0.2, -0.12, 0.12)
+_CHEEK: Part = (-0.4, 0.4, 0.5, 0.8)
 
 Floats = NDArray[np.float32]
 
@@ -43,9 +51,12 @@ def sharpness(crop: NDArray[np.uint8], lids: Floats) -> float | None:
     (2, 16, 2). An eye that is too faint to be seen, or covered, counts as 0. Returns None if
     neither eye has a size.
     """
-    found = [_share_of_detail(crop, each) for each in lids]
-    bright = [_brightness(crop, each) for each in lids]
+    if not np.isfinite(lids).all():
+        return None
+    eyes = [_Eye(each) for each in lids.tolist()]
+    bright = [_brightness(crop, each) for each in eyes]
     limit = COVERED if sum(bright) > len(bright) * COVERED else ONE_COVERED
+    found = [_share_of_detail(crop, each) for each in eyes]
     seen = [
         share if light <= limit else 0.0
         for share, light in zip(found, bright, strict=True)
@@ -54,12 +65,32 @@ def sharpness(crop: NDArray[np.uint8], lids: Floats) -> float | None:
     return sum(seen) / len(seen) if seen else None
 
 
-def _share_of_detail(crop: NDArray[np.uint8], lids: Floats) -> float | None:
-    """Return the share of fine detail in the contrast around an eye with this contour (16, 2).
+class _Eye:
+    """Where an eye is in the crop: the middle of its corners, its width, and whether it is open."""
+
+    def __init__(self, lids: Sequence[Sequence[float]]) -> None:
+        outer, inner = lids[OUTER], lids[INNER]
+        self._x, self._y = (outer[0] + inner[0]) / 2, (outer[1] + inner[1]) / 2
+        self._width = math.dist(outer, inner)
+        apart = sum(math.dist(lids[upper], lids[lower]) for upper, lower in _OPPOSITE)
+        self.is_open = apart >= len(_OPPOSITE) * APART * self._width
+
+    def part(self, crop: NDArray[np.uint8], part: Part) -> NDArray[np.uint8]:
+        """Return the green channel of a part around the eye. It may be empty."""
+        left, right, top, bottom = part
+        columns = slice(self._place(self._x, left), self._place(self._x, right))
+        return crop[self._place(self._y, top) : self._place(self._y, bottom), columns, 1]
+
+    def _place(self, middle: float, share: float) -> int:
+        return max(0, int(middle + share * self._width))
+
+
+def _share_of_detail(crop: NDArray[np.uint8], eye: _Eye) -> float | None:
+    """Return the share of fine detail in the contrast around an eye.
 
     It hardly depends on the light or the size of the face, and the camera's noise is subtracted.
     """
-    green = _part(crop, lids, (-0.75, 0.75), (-0.5, 0.5))
+    green = eye.part(crop, _AROUND).astype(np.float32)
     if min(green.shape) < 2 * COARSE:
         return None
     fine, coarse = (cv2.GaussianBlur(green, (0, 0), sigma) for sigma in (FINE, COARSE))
@@ -73,36 +104,17 @@ def _variance(picture: Floats) -> float:
     return float(cv2.meanStdDev(picture)[1].item()) ** 2
 
 
-def _brightness(crop: NDArray[np.uint8], lids: Floats) -> float:
+def _brightness(crop: NDArray[np.uint8], eye: _Eye) -> float:
     """Return the brightness of an open eye's dark quarter as a share of the cheek's.
 
     It is 0 for a shut eye, and where the picture does not show both.
     """
-    apart = float(np.linalg.norm(lids[_UPPER] - lids[_LOWER], axis=1).mean())
-    middle, cheek = (_part(crop, lids, *part) for part in (_MIDDLE, _CHEEK))
-    is_open = apart >= APART * math.dist(*lids[_CORNERS].tolist())
-    if not (is_open and middle.size and cheek.size):
+    middle, cheek = eye.part(crop, _MIDDLE), eye.part(crop, _CHEEK)
+    if not (eye.is_open and middle.size and cheek.size):
         return 0.0
-    return float(np.percentile(middle, 25) / max(1.0, float(np.median(cheek))))
+    return _quantile(middle, 0.25) / max(1, _quantile(cheek, 0.5))
 
 
-_CORNERS = [OUTER, INNER]
-_MIDDLE, _CHEEK = ((-0.2, 0.2), (-0.12, 0.12)), ((-0.4, 0.4), (0.5, 0.8))
-"""Parts of a picture, as in `_part`."""
-
-
-def _part(
-    crop: NDArray[np.uint8], lids: Floats, across: tuple[float, float], down: tuple[float, float]
-) -> Floats:
-    """Return the green channel of a part around an eye, as float32. It may be empty.
-
-    `across` and `down` are its bounds, from the middle of the eye's corners, in widths of the eye.
-    """
-    corners = lids[_CORNERS]
-    if not np.isfinite(corners).all():
-        return np.empty((0, 0), np.float32)
-    x, y = corners.mean(axis=0).tolist()
-    width = math.dist(*corners.tolist())
-    left, right = (max(0, int(x + share * width)) for share in across)
-    top, bottom = (max(0, int(y + share * width)) for share in down)
-    return crop[top:bottom, left:right, 1].astype(np.float32)
+def _quantile(picture: NDArray[np.uint8], share: float) -> int:
+    place = int(share * (picture.size - 1))
+    return int(np.partition(picture, place, axis=None)[place])
