@@ -14,6 +14,7 @@ import numpy as np
 from agent.face.crops import Affine, Floats, Region, compose, transform
 from agent.face.detector import QUARTER_TURNS, REGION_SCALE
 from agent.face.mesh import CROP, AttentionMesh, Shape
+from agent.face.motion import MAX_TURN
 from agent.records import Frame
 
 FACE_LOGIT = 10.0
@@ -31,6 +32,9 @@ MAX_MESH_DISTANCE = 0.06
 """Maximum distance between the meshes of a crop and of a jittered crop: a root mean square, in
 distances between the eyes. Measured: at most 0.05 in 95 of 100 looks at a face, and always more for
 anything else."""
+
+MAX_OFF, MAX_LOG_SIZE = 0.08, 0.15
+"""How far a crop may be off its face: the centre, in widths, and the logarithm of the size."""
 
 _MIDDLE = CROP / 2
 JITTERS = tuple(
@@ -71,21 +75,20 @@ def upright_crop(mesh: AttentionMesh, frame: Frame, found: Region) -> Affine | N
                 break
     if best is None or not best.shape.logit >= FACE_LOGIT:
         return None
-    distances = (
-        mesh_distance(mesh, frame, best.to_frame, best.shape.mesh, each) for each in JITTERS
+    again = (mesh.shape(frame, compose(best.to_frame, each)).mesh for each in JITTERS)
+    steady = all(
+        mesh_distance(best.shape.mesh, moved, each) <= MAX_MESH_DISTANCE
+        for each, moved in zip(JITTERS, again, strict=True)
     )
-    return best.to_frame if all(each <= MAX_MESH_DISTANCE for each in distances) else None
+    return best.to_frame if steady else None
 
 
-def mesh_distance(
-    mesh: AttentionMesh, frame: Frame, to_frame: Affine, drawn: Floats, to_crop: Affine
-) -> float:
-    """Return the distance between the mesh `drawn` in a crop and the mesh of a jittered crop.
+def mesh_distance(drawn: Floats, again: Floats, to_crop: Affine) -> float:
+    """Return the distance between the mesh `drawn` in a crop and `again`, that of a jittered crop.
 
     `to_crop` is one of `JITTERS`. The result is a root mean square over all landmarks, in distances
     between the outer corners of the eyes.
     """
-    again = mesh.shape(frame, compose(to_frame, to_crop)).mesh
     away = cv2.norm(transform(to_crop, again[:, :2].copy()), drawn[:, :2].copy())
     right, left = drawn[_EYE_CORNERS, :2].tolist()
     apart = math.dist(right, left)
@@ -105,6 +108,13 @@ def region_around(mesh: Floats) -> Region | None:
     (right_x, right_y), (left_x, left_y) = mesh[_EYE_CORNERS, :2].tolist()
     angle = math.atan2(left_y - right_y, left_x - right_x)
     return Region((x0 + x1) / 2, (y0 + y1) / 2, size, angle)
+
+
+def fits(region: Region) -> bool:
+    """Return whether a crop roughly matches the region around its landmarks."""
+    off = math.hypot(region.x - _MIDDLE, region.y - _MIDDLE) / CROP
+    size = region.size / CROP
+    return off <= MAX_OFF and abs(region.angle) <= MAX_TURN and abs(math.log(size)) <= MAX_LOG_SIZE
 
 
 def _refined(mesh: AttentionMesh, frame: Frame, far: _Candidate) -> _Candidate:

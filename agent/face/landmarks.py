@@ -7,7 +7,8 @@
     a face   LOOK_S since the last look          the trunk runs: a face, or as under `none`
     a face   the eyes' movement is plausible     a face: the crop follows the corners of the eyes
     a face   it is not, or the picture changed   the trunk runs at once: a face, or as under `none`
-    a face   the trunk was not sure, CHECK_S     a jittered crop confirms it; two failures: none
+    a face   the trunk was not sure, CHECK_S     a jittered crop confirms it, spread over two
+                                                 frames; two failures: none
 
 The models are MediaPipe's: BlazeFace (`detector`), and the attention mesh in parts (`mesh`).
 `face_check` explains the rotated and jittered crops.
@@ -30,12 +31,13 @@ from agent.face.face_check import (
     FACE_LOGIT,
     JITTERS,
     MAX_MESH_DISTANCE,
+    fits,
     mesh_distance,
     region_around,
     upright_crop,
 )
 from agent.face.mesh import CROP, AttentionMesh, FaceModels, Glance, Shape, load_models
-from agent.face.motion import MAX_CHANGE, MAX_TURN, RECENTRED_CHANGE, Motion
+from agent.face.motion import MAX_CHANGE, RECENTRED_CHANGE, Motion
 from agent.face.others import OtherFaces
 from agent.face.sharpness import sharpness
 from agent.records import FaceLandmarks, Frame
@@ -46,9 +48,9 @@ LOOK_S = 0.4
 KEEP_LOGIT = 8.0
 """Minimum face flag to keep tracking: a hand or a turn of the head lowers it for a moment."""
 
-SURE_LOGIT, CHECK_S = 24.0, 1.0
-"""From this face flag on a look needs no confirmation; otherwise confirm every `CHECK_S`
-seconds."""
+SURE_LOGIT, CHECK_S, MAX_CHECK_S = 24.0, 1.0, 4.0
+"""From this face flag on a look needs no confirmation; otherwise confirm after `CHECK_S` seconds,
+and after twice as long each time that it is a face."""
 
 IRIS_S = 0.09
 """How often to compute the irises: they tell looking down from shut eyes, at three of them in the
@@ -72,9 +74,6 @@ SHARP_S = 0.5
 LATE_S = 0.15
 """A look is spread over three frames so that none takes long, unless frames are further apart."""
 
-MAX_OFF, MAX_LOG_SIZE = 0.08, 0.15
-"""How far a crop may be off its face: the centre, in widths, and the logarithm of the size."""
-
 _CENTRED = Region(CROP / 2, CROP / 2, CROP).to_frame(CROP)
 """Maps a crop to itself: the face is in its middle."""
 
@@ -93,7 +92,8 @@ class _Track:
     - looked_s: time of the last look at the whole face.
     - mesh: the mesh of that look, in pixels of that crop.
     - region: maps the crop of the next look into that crop.
-    - unchecked: whether the next frame must confirm that this is a face.
+    - unchecked: whether the next frame must cut out a jittered crop, to confirm the face.
+    - jitter: maps the jittered crop of the last frame, whose mesh is still to be computed.
     - mesh_due: whether the last frame cut out the whole crop, whose mesh is still to be computed.
     - new_shape: the shape just computed; the boxes of the eyes are still to be placed around it.
     """
@@ -105,6 +105,7 @@ class _Track:
     region: Affine
     logit: float
     unchecked: bool
+    jitter: Affine | None = None
     mesh_due: bool = False
     new_shape: Shape | None = None
 
@@ -148,7 +149,7 @@ class FaceTracker:
         self._detector_rests_until_s = self._sharp_due_s = -math.inf
         self._others.reset()
         self._check_due_s = self._irises_due_s = -math.inf
-        self._failed_before = False
+        self._check_s, self._failed_before = CHECK_S, False
         self._views: Iterator[Region] = iter(())
 
     def find(self, frame: Frame) -> FaceLandmarks | None:
@@ -162,17 +163,20 @@ class FaceTracker:
         return face
 
     def _follow(self, frame: Frame, track: _Track) -> FaceLandmarks | None:
+        if track.jitter is not None and not self._is_face_still(track, track.jitter):
+            self._track = None
+            return None
         unchecked = track.unchecked
         glanced = self._glance(frame, track)
         if glanced is None:
             return self._look(frame, compose(track.to_frame, track.region), KEEP_LOGIT)
         glance, here = glanced
-        if unchecked and not track.mesh_due and not self._is_face_still(frame, track, here):
-            self._track = None
-            return None
+        checking = unchecked and not track.mesh_due
+        if checking:
+            self._begin_check(frame, track, here)
         face = self._face(frame, here, glance.eyes, glance.band)
         # Do at most one expensive thing in a frame.
-        busy = track.mesh_due or track.new_shape is not None
+        busy = checking or track.mesh_due or track.new_shape is not None
         if face is None or face.sharpness is not None or busy:
             return face
         assert self._last_seen is not None
@@ -217,7 +221,7 @@ class FaceTracker:
             return False
         track.region = region.to_frame(CROP)
         track.new_shape = shape
-        return _fits(region)
+        return fits(region)
 
     def _place_boxes(self, frame: Frame, track: _Track, new_shape: Shape) -> None:
         """Centre the crop on the new mesh and place the boxes of the eyes."""
@@ -231,18 +235,23 @@ class FaceTracker:
     def _is_unsure(self, shape: Shape, time_s: float) -> bool:
         return shape.logit < SURE_LOGIT and time_s >= self._check_due_s
 
-    def _is_face_still(self, frame: Frame, track: _Track, to_frame: Affine) -> bool:
-        """Confirm with a jittered crop that this is a face. Two failures in a row mean it is not.
+    def _begin_check(self, frame: Frame, track: _Track, to_frame: Affine) -> None:
+        """Cut out a jittered crop; the next frame computes its mesh.
 
-        This happens at most every `CHECK_S` seconds, and not in the frame of a look: two in one
-        frame take too long.
+        This happens at most every `CHECK_S` seconds, and not in the frames of a look.
         """
-        track.unchecked, self._check_due_s = False, frame.time_s + CHECK_S
-        jitter = JITTERS[self._failed_before]
-        distance = mesh_distance(self._mesh, frame, to_frame, track.mesh, jitter)
-        differs = not distance <= MAX_MESH_DISTANCE
+        track.unchecked, self._check_due_s = False, frame.time_s + self._check_s
+        track.jitter = JITTERS[self._failed_before]
+        self._mesh.see(frame, compose(to_frame, track.jitter))
+
+    def _is_face_still(self, track: _Track, jitter: Affine) -> bool:
+        """Compare the meshes of the crop and the jittered one. Two failures mean it is no face."""
+        track.jitter = None
+        again = self._mesh.shape_of_crop().mesh
+        differs = not mesh_distance(track.mesh, again, jitter) <= MAX_MESH_DISTANCE
         failed_twice = differs and self._failed_before
         self._failed_before = differs and not failed_twice
+        self._check_s = CHECK_S if differs else min(2 * self._check_s, MAX_CHECK_S)
         return not failed_twice
 
     def _look(self, frame: Frame, to_frame: Affine, least: float) -> FaceLandmarks | None:
@@ -254,7 +263,7 @@ class FaceTracker:
         self._track = None
         shape = self._mesh.shape(frame, to_frame)
         region = region_around(shape.mesh)
-        if shape.logit >= least and region is not None and not _fits(region):
+        if shape.logit >= least and region is not None and not fits(region):
             to_frame = compose(to_frame, region.to_frame(CROP))
             shape = self._mesh.shape(frame, to_frame)
             region = region_around(shape.mesh)
@@ -263,6 +272,7 @@ class FaceTracker:
         if region.size * _scale(to_frame) < MIN_REGION:
             return None
         self._mesh.place_boxes(shape)
+        self._check_s = CHECK_S
         glance = self._mesh.eyes_of_crop(irises=self._are_irises_due(frame.time_s))
         self._track = _Track(
             to_frame=to_frame,
@@ -370,13 +380,6 @@ def _may_be(last: Region, found: Region, elapsed_s: float) -> bool:
     """
     reach = 0.5 + 0.5 * elapsed_s
     return last.distance(found) <= reach and 0.5 <= found.size / last.size <= 2.0
-
-
-def _fits(region: Region) -> bool:
-    """Return whether a crop roughly matches the region around its landmarks."""
-    off = math.hypot(region.x - CROP / 2, region.y - CROP / 2) / CROP
-    size = region.size / CROP
-    return off <= MAX_OFF and abs(region.angle) <= MAX_TURN and abs(math.log(size)) <= MAX_LOG_SIZE
 
 
 def _inside(lids: Floats, frame: Frame) -> bool:

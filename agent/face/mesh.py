@@ -123,9 +123,13 @@ class AttentionMesh:
 
         This does not compute the eyes.
         """
+        self.see(frame, to_frame)
+        return self.shape_of_crop()
+
+    def see(self, frame: Frame, to_frame: Affine) -> None:
+        """Compute the features of a whole crop, for `shape_of_crop`."""
         self._crop_face(frame, to_frame)
         self._face_stem.invoke()
-        return self.shape_of_crop()
 
     def shape_of_crop(self) -> Shape:
         """Compute the shape from the features of the last whole crop."""

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from agent.ear import eye_sample
-from agent.face.landmarks import LOOK_S, RETRY_S, FaceTracker
+from agent.face.crops import Affine
+from agent.face.landmarks import LOOK_S, RETRY_S, SURE_LOGIT, FaceTracker
 from agent.face.others import OTHERS_S
 from agent.records import Frame
 from scripts.portrait import Portrait
@@ -215,3 +217,27 @@ def test_who_walks_away_and_comes_back_is_measured_again(
     assert seen[0] is not None
     assert seen[-1] is not None
     assert all(face is None for face in seen[38:52])
+
+
+# A face that the trunk is not sure of
+
+
+def test_the_longer_a_face_is_confirmed_the_less_often_it_is_checked(
+    portrait: Portrait, watched: tuple[FaceTracker, Watched, Watched], monkeypatch: Any
+) -> None:
+    tracker, _, trunk = watched
+    trunk.change = lambda outputs: outputs[1].fill(SURE_LOGIT - 4)
+    picture, times = portrait.frame(1.0), list[float]()
+    see = tracker._mesh.see
+
+    def noted(frame: Frame, to_frame: Affine) -> None:
+        times.append(frame.time_s)
+        see(frame, to_frame)
+
+    monkeypatch.setattr(tracker._mesh, "see", noted)
+    for number in range(200):
+        assert tracker.find(Frame(number / 10, picture)) is not None
+    between = np.diff(sorted(set(times)))
+    assert len(between) >= 5
+    assert (between[1:5] >= [1.0, 2.0, 4.0, 4.0]).all(), between
+    assert (between[1:5] <= np.array([1.0, 2.0, 4.0, 4.0]) + 2 * LOOK_S).all(), between
