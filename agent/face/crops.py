@@ -77,6 +77,12 @@ def compose(outer: Affine, inner: Affine) -> Affine:
     return product
 
 
+def shifted(to_frame: Affine, x: float, y: float) -> Affine:
+    """Return the matrix of a crop whose origin is at (x, y) in this one."""
+    (a, b, right), (c, d, down) = to_frame.tolist()
+    return np.array([[a, b, a * x + b * y + right], [c, d, c * x + d * y + down]])
+
+
 def move(to_frame: Affine, turn: complex, shift: complex) -> Affine:
     """Return the matrix of a crop that has moved: rotated and scaled by `turn`, then shifted.
 

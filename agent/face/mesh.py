@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from agent.face import models
-from agent.face.crops import Affine, Cropper, Floats, Pixels
+from agent.face.crops import Affine, Cropper, Floats, Pixels, shifted
 from agent.face.detector import tensors
 from agent.face.eyes import BAND_COLUMNS, BAND_ROWS, CELL, CELLS, CHANNELS, Contours, EyeHeads
 from agent.face.models import Interpreter
@@ -163,9 +163,9 @@ class AttentionMesh:
         if whole:
             self._crop_face(frame, to_frame)
             return self._band_of_crop()
-        matrix = to_frame.copy()
-        matrix[:, 2] += to_frame[:, :2] @ self.band_corner
-        band = self._band_crop.rgb(frame, matrix, cv2.BORDER_REPLICATE)
+        band = self._band_crop.rgb(
+            frame, shifted(to_frame, *self.band_corner), cv2.BORDER_REPLICATE
+        )
         np.multiply(band, _TO_UNIT, out=self._band()[0])
         return band
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.face.crops import Affine, Cropper, Region, compose, region_of, similarity, transform
+from agent.face import crops
+from agent.face.crops import (
+    Affine,
+    Cropper,
+    Region,
+    compose,
+    region_of,
+    similarity,
+    transform,
+)
 from agent.records import Frame
 
 Point = tuple[float, float]
@@ -60,6 +69,13 @@ REGIONS = st.builds(
     st.floats(-3.1, 3.1),
     st.booleans(),
 )
+
+
+@given(REGIONS, st.floats(-100, 100), st.floats(-100, 100))
+def test_a_shifted_crop_begins_at_its_corner(region: Region, x: float, y: float) -> None:
+    to_frame = region.to_frame(192)
+    within = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+    assert crops.shifted(to_frame, x, y) == pytest.approx(compose(to_frame, within), abs=1e-9)
 
 
 @given(REGIONS, st.sampled_from([48, 128, 192]))
