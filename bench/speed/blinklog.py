@@ -30,6 +30,9 @@ from bench.speed.stopwatch import Stopwatch, work
 
 Pixels = NDArray[np.uint8]
 
+HEADS = {"right_eye", "left_eye", "right_iris", "left_iris"}
+"""What reads the features of the eyes. The irises do not run in each frame."""
+
 UNTIMED = 5
 """A round's first fifth of the frames is not timed: in it the face is found."""
 
@@ -136,17 +139,20 @@ class Blinklog:
         measured_s = time.perf_counter()
         builder.add(sample)
         ended_s = time.perf_counter()
-        names = "face_stem", "trunk", "eye_stem", "right_eye", "left_eye"
-        face_stem, trunk, eye_stem, right, left = (self._watched[name] for name in names)
-        whole, drawn = face_stem.began_s > began_s, trunk.began_s > began_s
+        names = "face_stem", "trunk", "eye_stem"
+        face_stem, trunk, eye_stem = (self._watched[name] for name in names)
+        heads = [each for name, each in self._watched.items() if name in HEADS]
+        heads = [each for each in heads if each.began_s > began_s]
+        heads_s, last_s = sum(each.took_s for each in heads), max(each.ended_s for each in heads)
+        whole, drawn = not eye_stem.began_s > began_s, trunk.began_s > began_s
         stem, trunk_s = face_stem if whole else eye_stem, trunk.took_s if drawn else 0.0
         stages = {
             "crop": stem.began_s - began_s - trunk_s,
             "trunk": trunk_s,
             "stem": stem.took_s,
-            "gather": left.ended_s - stem.ended_s - right.took_s - left.took_s,
-            "heads": right.took_s + left.took_s,
-            "tracking": found_s - left.ended_s,
+            "gather": last_s - stem.ended_s - heads_s,
+            "heads": heads_s,
+            "tracking": found_s - last_s,
             "ear": measured_s - found_s,
             "blinks": ended_s - measured_s,
         }
