@@ -14,6 +14,10 @@ OTHERS_S, OTHERS_SIZE = 5.0, 0.4
 """How often to look, in seconds, and the minimum size of another face, as a share of the tracked
 one: smaller faces are far away."""
 
+BESIDE = 0.45
+"""Minimum distance between two faces, in widths of the larger one's region. Regions are 1.5 times
+as wide as their faces, so faces that touch are 0.67 apart, or 0.5 if one is twice as wide."""
+
 
 class OtherFaces:
     """Whether there are other faces about as near as the tracked one."""
@@ -47,4 +51,9 @@ class OtherFaces:
 
 
 def _is_other(tracked: Region, found: Region) -> bool:
-    return tracked.distance(found) > 0.5 and found.size > OTHERS_SIZE * tracked.size
+    """Return whether `found` is beside the tracked face, and not around or inside it.
+
+    In the dark, the detector takes a small face and what surrounds it for a large one.
+    """
+    larger, smaller = sorted((tracked, found), key=lambda region: region.size, reverse=True)
+    return larger.distance(smaller) > BESIDE and found.size > OTHERS_SIZE * tracked.size

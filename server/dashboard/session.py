@@ -110,8 +110,8 @@ def remarks(quality: Sequence[str]) -> list[str]:
         "frames_dropped": _("More than a tenth of the frames were lost, so blinks were missed."),
         "noisy": _("The measurement was noisy: blinks were missed or could not be counted."),
         "blurred": _(
-            "The eyes were out of focus, too dark or behind reflections: blinks were missed or could"
-            " not be counted."
+            "The eyes were out of focus, too dark or behind reflections: blinks were missed or"
+            " could not be counted."
         ),
         "second_face": _(
             "A second face was visible for more than a tenth of the time. Some of the values "
