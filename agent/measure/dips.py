@@ -35,7 +35,7 @@ EDGE = 0.2
 """A closure begins and ends a fifth of its depth below the level, clear of the noise."""
 
 SHUT = 0.8
-"""At least 80 % closed, as in PERCLOS."""
+"""At least 80 % closed, as `PERCLOS_CLOSED` in `metrics`; a change there needs one here."""
 
 MAX_GAP_S = 0.25
 """Frames further apart, about the length of a blink, don't show what happened between them."""

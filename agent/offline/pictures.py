@@ -7,12 +7,12 @@ from pathlib import Path
 
 from agent.camera.replay import ReplayCamera
 from agent.errors import AgentError
+from agent.files import atomic_file
 from agent.measure.recording import Tracker
 from agent.offline.evidence import Evidence
 from agent.offline.overlay import Lids, write_overlay
 from agent.offline.replay import frames_of
 from agent.records import FaceLandmarks, Frame
-from agent.system.files import atomic_file
 
 
 class LidRecorder:

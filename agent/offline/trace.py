@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from agent.errors import TraceError
+from agent.files import atomic_file
 from agent.measure.session import LONGEST_S
 from agent.records import Blink, EyeSample
-from agent.system.files import atomic_file
 
 COLUMNS = (
     "frame", "time_s", "ear_left", "ear_right", "ear", "face_score", "iris", "lower_lid"

@@ -1,4 +1,4 @@
-"""The operating system: systemd, process locks, file owners, atomic writes, worker threads.
+"""The operating system: systemd, process locks, file owners, worker threads.
 
 Imports only the standard library.
 """

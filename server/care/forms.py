@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from server.care.models import Permission, Person
+from server.care.models import Invitation, Permission, Person
 
 LONGEST_PASSWORD = 4096
 PERMISSION_WORDS = {
@@ -49,7 +49,8 @@ class InvitationForm(PermissionsForm):
     days = forms.TypedChoiceField(
         label=_("Code valid for"),
         coerce=int,
-        initial=7,
+        initial=Invitation.LIFE.days,
+        # At most `Invitation.LONGEST_LIFE`, and `Invitation.LIFE` among them.
         choices=[(1, _("1 day")), (7, _("7 days")), (30, _("30 days"))],
     )
     field_order = ["name", "may", "days"]

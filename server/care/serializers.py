@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from server.care.models import Permission
+from server.care.models import Invitation, Permission
 from server.common.codes import LONGEST_TYPED
 
 
@@ -73,7 +73,9 @@ class InvitationCreateSerializer(PermissionsSerializer):
     """A new invitation. `name` is a note for yourself on whom it is for."""
 
     name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
-    days = serializers.IntegerField(min_value=1, max_value=30, default=7)
+    days = serializers.IntegerField(
+        min_value=1, max_value=Invitation.LONGEST_LIFE.days, default=Invitation.LIFE.days
+    )
 
 
 class InvitationSerializer(PermissionsSerializer):

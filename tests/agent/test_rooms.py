@@ -13,6 +13,7 @@ AGENT = ROOT / "agent"
 TOP = {
     "errors": set(),
     "calls": set(),
+    "files": {"errors"},
     "records": set(),
     "clock": set(),
     "config": {"errors"},
@@ -24,19 +25,19 @@ TOP = {
 
 ROOMS = {
     "camera": {"records", "errors", "calls", "config"},
-    "face": {"records", "errors", "config"},
+    "face": {"records", "errors", "files", "config"},
     "measure": {"records", "errors", "clock", "ear"},
     "controls": {"records", "errors", "config"},
     "store": {"records", "errors", "config"},
     "transport": {"records", "errors", "calls", "config"},
     "system": {"records", "errors", "calls", "config"},
     "watch": {"records", "errors", "clock", "measure", "controls", "system"},
-    "enrol": {"errors", "config", "system", "transport"},
+    "enrol": {"errors", "files", "config", "system", "transport"},
     "health": {
         "records", "errors", "clock", "config", "capture", "face", "measure", "store", "sync",
         "system", "transport",
     },
-    "offline": {"records", "errors", "ear", "camera", "measure", "system"},
+    "offline": {"records", "errors", "ear", "camera", "files", "measure", "system"},
 }  # fmt: skip
 """The rooms, and what the files of each may import of the agent beside their own room.
 

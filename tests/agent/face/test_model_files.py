@@ -1,5 +1,6 @@
 """Model files: fetched by the real pip, believed for their hash alone, cut out of one download."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,9 +210,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model_files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ModelError, match="No space left"):
-        model_files._write_atomically(path, CONTENT)
+        model_files._write(path, CONTENT)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

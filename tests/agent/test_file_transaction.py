@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError
-from agent.system.files import FileTransaction
+from agent.files import FileTransaction
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -56,7 +56,7 @@ def test_a_failure_leaves_everything_as_it_was(tmp_path: Path, fault: BaseExcept
 CUT_OFF = """
 import os, signal, sys
 from pathlib import Path
-from agent.system.files import FileTransaction
+from agent.files import FileTransaction
 folder = Path(sys.argv[1])
 with FileTransaction({folder / "secret": 0o600, folder / "config": 0o644}) as files:
     files.write(folder / "secret", b"s")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError, CameraError
-from agent.system.files import atomic_file
+from agent.files import atomic_file
 
 
 def names(folder: Path) -> list[str]:
