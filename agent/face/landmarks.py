@@ -233,7 +233,7 @@ class FaceTracker:
     ) -> FaceLandmarks:
         """Look for other faces, except in a frame that measures sharpness."""
         assert self._last_seen is not None
-        if face.sharpness is not None:
+        if face.sharpness is not None or not self._others.is_due(frame.time_s):
             return face
         others = self._others.look(frame, self._search.whole(frame), self._last_seen.region)
         return face if others is None else replace(face, others=others)

@@ -35,6 +35,10 @@ class OtherFaces:
         """Do not read the detector's output: it has run for something else."""
         self._view: Region | None = None
 
+    def is_due(self, time_s: float) -> bool:
+        """Return whether `look` would do anything."""
+        return self._view is not None or time_s >= self._due_s
+
     def look(self, frame: Frame, whole: Region, tracked: Region) -> bool | None:
         """Take the next step of a search of the view `whole`.
 

@@ -60,7 +60,11 @@ def test_what_the_detector_finds_around_a_face_is_no_other(size: float) -> None:
 def test_a_search_takes_two_frames_and_starts_every_few_seconds() -> None:
     detector = Found(Region(500, 200, 100))
     others = OtherFaces(detector)
-    answers = {n: others.look(Frame(n / 10, EMPTY), WHOLE, TRACKED) for n in range(102)}
+    answers = {}
+    for n in range(102):
+        is_due = others.is_due(n / 10)
+        assert is_due is (n in (0, 1, 50, 51, 100, 101))
+        answers[n] = others.look(Frame(n / 10, EMPTY), WHOLE, TRACKED)
     assert {n: answer for n, answer in answers.items() if answer is not None} == {
         1: True, 51: True, 101: True,
     }  # fmt: skip
