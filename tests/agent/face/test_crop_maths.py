@@ -71,6 +71,20 @@ REGIONS = st.builds(
 )
 
 
+@given(
+    REGIONS,
+    st.complex_numbers(min_magnitude=0.5, max_magnitude=2),
+    st.complex_numbers(max_magnitude=100),
+)
+def test_a_crop_that_moves_is_turned_within_itself(
+    region: Region, turn: complex, shift: complex
+) -> None:
+    to_frame = region.to_frame(192)
+    within = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    moved = crops.move(to_frame, turn, shift)
+    assert moved == pytest.approx(compose(to_frame, within), rel=1e-9, abs=1e-6)
+
+
 @given(REGIONS, st.floats(-100, 100), st.floats(-100, 100))
 def test_a_shifted_crop_begins_at_its_corner(region: Region, x: float, y: float) -> None:
     to_frame = region.to_frame(192)

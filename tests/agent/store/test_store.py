@@ -47,6 +47,7 @@ def test_a_late_lower_or_equal_revision_changes_nothing(store: Store, late: int)
         ("revision", 0, "expected a whole number from 1, found 0"),
         ("revision", True, "expected a whole number from 1, found True"),
         ("revision", "7", "expected a whole number from 1, found '7'"),
+        ("revision", 1 << 63, "expected a whole number from 1, found 9223372036854775808"),
         ("state", "paused", "expected one of active, ended, interrupted, found 'paused'"),
         ("metrics", float("nan"), "not JSON compliant"),
     ],
