@@ -78,8 +78,8 @@ def ask(
 
     try:
         return within(CONNECT_S + answer_s, exchange)
-    except OverdueError as error:  # the answer trickles in
-        raise UnreachedError("the server's answer did not end in time", sent=True) from error
+    except OverdueError as error:  # the answer arrives too slowly
+        raise UnreachedError("the server's answer was not complete in time", sent=True) from error
     except Exception as error:  # requests and urllib3 raise many kinds without a common base
         raise _explained(error, ca_file) from error
 

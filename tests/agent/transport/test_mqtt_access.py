@@ -181,7 +181,7 @@ def test_a_private_authority_is_trusted_only_if_configured(
             deliver(untrusting)
         untrusting.close()
         trusting = to(broker, tls=True, ca_file=files[0])
-        with pytest.raises(DeliveryError, match="no server listens"):
+        with pytest.raises(DeliveryError, match="no server is connected to the broker"):
             deliver(trusting, document(7))
         trusting.close()
 
