@@ -246,7 +246,7 @@ stays_up() {
 
 # last_words UNIT: why it did not start, as it said itself.
 last_words() {
-  journalctl --unit "$1" --lines 8 --no-pager --output cat 2>/dev/null | sed 's/^/   | /' >&2 || true
+  journalctl --unit "$1" --lines 20 --no-pager --output cat 2>/dev/null | sed 's/^/   | /' >&2 || true
 }
 
 # One installation at a time
