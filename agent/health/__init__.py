@@ -1,4 +1,6 @@
 """Status and doctor: what runs, what is wrong, and how to fix it.
 
-Start with `doctor`, which lists the checks of the `check_*` files, and `status`.
+`doctor` runs the checks of the `check_*` files, which have their limits: `check_system` of disk,
+store, clock and services, `check_camera`, `check_controls`, `check_network`. `status` collects the
+report of `blink-agent status`, and `status_text` prints it.
 """

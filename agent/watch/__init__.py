@@ -1,4 +1,5 @@
-"""The `watch` service: its loop waits for a press, measures, and saves checkpoints.
+"""The `watch` service: it waits for a press, measures, and saves checkpoints.
 
-Start with `loop`. This package never imports network code.
+`loop` is the service, with its time limits. `checkpoints` saves a running session; `idle` chooses
+what the light shows between sessions. This room never imports the network.
 """

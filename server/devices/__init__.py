@@ -1,6 +1,7 @@
 """Devices: owners, credentials, commands, and when each was last seen.
 
-Imports `care` and `common`. Start with models.py, then claim.py (how a person adds a device) and
-authentication.py (how a request proves who sent it). manage.py says who may rename, rotate and
-remove a device, for the API and the pages alike.
+Imports `care` and `common`. Start with models.py, which also says how long a device still counts as
+online after its last contact. claim.py: a person adds a device. authentication.py: a request proves
+who sent it. manage.py: who may rename, rotate and remove a device, for the API and the pages alike.
+fair_share.py: rate limits. presence.py only stores the status that a device publishes.
 """

@@ -1,5 +1,6 @@
 """Delivery of alerts: queued notifications, retried until they are sent or dropped.
 
-Of this app it imports `models`, `audience` and `words`. Begin with outbox.py; sending.py connects
-it to its senders, e-mail and webhook.
+outbox.py queues and retries, with the number of tries. mail.py and webhook.py write and send;
+sending.py connects them to the outbox. quiet.py has the quiet hours. Of this app it imports
+`models`, `audience` and `words`.
 """
