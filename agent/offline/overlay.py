@@ -2,7 +2,7 @@
 
 On the face: the contour of each lid with the six landmarks of the EAR. At the bottom, or at the top
 if the eyes are low in the picture: the count so far, EAR, the open level, the time, and a chart of
-the last `TRACE_S` seconds with a line per second. Blinks are known only after they end, so the
+the last `CHART_S` seconds with a line per second. Blinks are known only after they end, so the
 video is measured first and drawn in a second pass.
 """
 
@@ -31,7 +31,7 @@ from agent.offline.chart import (
 from agent.offline.evidence import Evidence, blink_summary, clock, ear_range
 from agent.records import Blink, Frame
 
-TRACE_S = 5.0
+CHART_S = 5.0
 """Long enough for two blinks, short enough to see each."""
 
 AROUND = [*range(9), *range(15, 8, -1)]
@@ -135,8 +135,8 @@ def _draw_trace(area: Image, now_s: float, evidence: Evidence, layout: Layout) -
     area = area[:, layout.margin : layout.width - layout.margin]
     height, width = area.shape[:2]
     lane = round(mark_size(layout.stroke) + 2)
-    start_s = now_s - TRACE_S
-    axes = Axes(start_s, TRACE_S, layout.low, layout.high, width - 1, height, lane)
+    start_s = now_s - CHART_S
+    axes = Axes(start_s, CHART_S, layout.low, layout.high, width - 1, height, lane)
     for second in range(max(0, math.ceil(start_s)), math.floor(now_s) + 1):
         x = round(axes.column(second))
         fill(area, x, x, GRID)

@@ -2,5 +2,6 @@
 
 Imports only `common`. Start with models.py, then access.py, which decides who may see whom.
 models.py says how long an invitation lives, usually and at most; forms.py and serializers.py offer
-what it allows.
+what it allows. login.py logs people in; guesses.py says how many wrong passwords and codes are
+allowed in how long.
 """

@@ -1,4 +1,5 @@
 """Shared helpers: codes, tokens, MQTT, parsing, fields, days, words, logs.
 
-Imports no other room and no app's models. Each file stands alone: read them in any order.
+Imports no other room and no app's models. Each file stands alone: read them in any order. paging.py
+is for lists of members, links and logs; the history has its own.
 """
