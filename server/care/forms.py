@@ -50,7 +50,7 @@ class InvitationForm(PermissionsForm):
         label=_("Code valid for"),
         coerce=int,
         initial=Invitation.LIFE.days,
-        # At most `Invitation.LONGEST_LIFE`, and `Invitation.LIFE` among them.
+        # They include `Invitation.LIFE`; none is longer than `Invitation.LONGEST_LIFE`.
         choices=[(1, _("1 day")), (7, _("7 days")), (30, _("30 days"))],
     )
     field_order = ["name", "may", "days"]

@@ -57,7 +57,7 @@ class SteppedClock:
 
 @dataclass
 class SteppedCamera:
-    """Gives a frame a call; `events` happen before the frame of their number."""
+    """Returns one frame per call. `events` are called before the frame with their number."""
 
     clock: SteppedClock
     events: dict[int, Callable[[], None]] = field(default_factory=dict)
