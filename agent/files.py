@@ -32,6 +32,7 @@ def atomic_file(path: Path, suffix: str, *, source: Path | None = None) -> Itera
         raise AgentError(f"{path}: expected a file to write, found {found}")
     new = path.with_name(f".{path.stem}.{os.getpid()}{suffix}")
     with _explained(path):
+        new.unlink(missing_ok=True)  # left over from a power cut, by a process of the same number
         new.touch(exist_ok=False)
         try:
             yield new

@@ -260,6 +260,7 @@ class FaceTracker:
             return None
         self._mesh.place_boxes(shape)
         self._check_s = CHECK_S
+        self._check_due_s = min(self._check_due_s, frame.time_s + CHECK_S)
         glance = self._mesh.eyes_of_crop(irises=self._are_irises_due(frame.time_s))
         self._track = _Track(
             to_frame=to_frame,

@@ -1,4 +1,4 @@
-"""Looks for other faces in the picture, every few seconds while one is tracked.
+"""Searches for other faces in the picture every few seconds while one face is tracked.
 
 The search is spread over two frames so that neither takes long: the detector runs in the first, and
 its output is read in the second.

@@ -25,8 +25,10 @@ recordings have 11 and more; the portrait loses its blinks at 1.7, and none at 3
 
 COVERED, ONE_COVERED = 0.95, 1.1
 """From this brightness on, a share of the cheek's, reflections cover both open eyes on average, or
-one of them. The dark quarter of an open eye's middle is at most 0.6 in real recordings. In the
-portrait it is 0.9 behind reflections that hide no blinks, and 1.0 behind some that do."""
+one of them. Measured is the dark quarter of an open eye's middle: usually 0.1 to 0.6. In the
+portrait it is 0.9 behind reflections that hide no blinks, and 1.0 behind some that do. Without any
+reflection, 5 of 41 looks at one clip and 2 of 141 at another exceeded the limit, and none of 729 at
+eight others."""
 
 APART = 0.15
 """Distance between the lids of an open eye, in its widths. A shut eye is as bright as the cheek."""

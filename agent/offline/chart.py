@@ -1,4 +1,4 @@
-"""The overlay's chart: EAR, its levels, blinks and gaps over the last seconds, on dark ground.
+"""The overlay's chart: EAR, its levels, blinks and gaps of the last seconds, on a dark background.
 
 The colours are Okabe and Ito's, which colour-blind people can tell apart. Colour is never the only
 sign: each counted event has a mark at the top, filled for a complete blink, hollow for a partial

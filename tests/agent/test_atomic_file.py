@@ -23,6 +23,15 @@ def test_the_file_appears_when_all_of_it_is_written(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out.png"]
 
 
+def test_what_a_power_cut_left_behind_is_not_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / f".out.{os.getpid()}.png").write_bytes(b"half of")
+    with atomic_file(tmp_path / "out.png", ".png") as new:
+        assert new.read_bytes() == b""
+        new.write_bytes(b"all of it")
+    assert (tmp_path / "out.png").read_bytes() == b"all of it"
+    assert names(tmp_path) == ["out.png"]
+
+
 def test_the_content_is_on_the_disk_before_its_name_and_the_name_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

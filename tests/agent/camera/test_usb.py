@@ -18,7 +18,7 @@ from agent.errors import CameraError
 
 
 class V4L2:
-    """What OpenCV's capture does with a camera: a picture at each `tick`, until told otherwise.
+    """A stand-in for OpenCV's capture: a picture at each `tick`, until a test changes that.
 
     They are stamped `fps` a second, however fast they come.
     """

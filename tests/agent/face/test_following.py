@@ -9,7 +9,7 @@ import pytest
 
 from agent.ear import eye_sample
 from agent.face.crops import Affine
-from agent.face.landmarks import LOOK_S, RETRY_S, SURE_LOGIT, FaceTracker
+from agent.face.landmarks import CHECK_S, LOOK_S, RETRY_S, SURE_LOGIT, FaceTracker
 from agent.face.others import OTHERS_S
 from agent.records import Frame
 from scripts.portrait import Portrait
@@ -241,3 +241,26 @@ def test_the_longer_a_face_is_confirmed_the_less_often_it_is_checked(
     assert len(between) >= 5
     assert (between[1:5] >= [1.0, 2.0, 4.0, 4.0]).all(), between
     assert (between[1:5] <= np.array([1.0, 2.0, 4.0, 4.0]) + 2 * LOOK_S).all(), between
+
+
+def test_after_a_jump_even_a_face_that_was_confirmed_often_is_checked_soon(
+    portrait: Portrait, watched: tuple[FaceTracker, Watched, Watched], monkeypatch: Any
+) -> None:
+    tracker, _, trunk = watched
+    trunk.change = lambda outputs: outputs[1].fill(SURE_LOGIT - 4)
+    here, there = portrait.frame(1.0), portrait.frame(1.0, shift=(40, 0))
+    times = list[float]()
+    for number in range(84):
+        assert tracker.find(Frame(number / 10, here)) is not None
+    see = tracker._mesh.see
+
+    def noted(frame: Frame, to_frame: Affine) -> None:
+        times.append(frame.time_s)
+        see(frame, to_frame)
+
+    monkeypatch.setattr(tracker._mesh, "see", noted)
+    for number in range(84, 84 + 20):
+        assert tracker.find(Frame(number / 10, there)) is not None
+    assert times[0] == 8.4  # the picture jumps, so the whole face is looked at
+    checked_s = min(time_s for time_s in times if time_s > 8.4)
+    assert CHECK_S <= checked_s - 8.4 <= CHECK_S + 2 * LOOK_S

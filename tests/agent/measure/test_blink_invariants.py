@@ -85,7 +85,7 @@ def test_the_scale_of_the_ear_does_not_matter(
 def test_the_time_at_which_it_begins_does_not_matter(
     lids: list[Lids], camera: Camera, shift_s: float
 ) -> None:
-    # In 1024ths of a second every sum is exact: no rounding decides anything.
+    # Times in 1024ths of a second add up exactly, so rounding does not affect the result.
     seen = [sample(round(each.time_s * 1024) / 1024, each.ear) for each in camera.see(lids, 60)]
     shifted = [sample(each.time_s + shift_s, each.ear) for each in seen]
     starts = [event.start_s for event in found(seen)]

@@ -145,7 +145,7 @@ def test_a_broker_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_connection_closed_before_an_answer_is_not_waited_for() -> None:
-    """As by a forwarded port whose broker is gone: the other way must not wait for this one."""
+    """A forwarded port whose broker is gone closes at once. HTTP must not wait for this one."""
     with Proxy(9) as proxy:
         proxy.harm = Harm(refuse=True)
         transport = MqttTransport(MqttSettings("127.0.0.1", proxy.port, tls=False, device=DEVICE))
