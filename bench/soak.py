@@ -1,7 +1,7 @@
 """`blink-agent watch` over a long time: its cost when idle and in a session, and whether it grows.
 
-Runs the real process with mock pins and a looping video of the blinking portrait as the camera, at
-twice the usual frame rate: an hour's frames in half an hour.
+Runs the real process, in the environment of its unit, with mock pins and a looping video of the
+blinking portrait as the camera, at twice the usual frame rate: an hour's frames in half an hour.
 """
 
 import argparse
@@ -27,6 +27,8 @@ FPS = 60.0
 VIDEO_S = 20.0
 IDLE_S = 20.0
 """At a tick of 10 ms the share of a core is then known to a twentieth of a percent."""
+
+UNIT = Path(__file__).parents[1] / "deploy/systemd/blinklog-watch.service"
 
 SETTLED_S = 120.0
 """Buffers reach their size, and the levels their memory: a last step of 0.8 MB came after 90 s."""
@@ -226,11 +228,22 @@ def _watch(folder: Path, video: Path) -> Iterator[subprocess.Popen[bytes]]:
     }
     config.write_text(toml(sections))
     command = [sys.executable, "-m", "agent.cli.main", "--config", str(config), "watch"]
-    with (folder / "watch.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+    environment = os.environ | _unit_environment()
+    with (
+        (folder / "watch.log").open("wb") as log,
+        subprocess.Popen(command, stderr=log, env=environment) as process,
+    ):
         try:
             yield process
         finally:
             process.terminate()
+
+
+def _unit_environment() -> dict[str, str]:
+    """The variables that systemd sets for `watch`."""
+    lines = UNIT.read_text(encoding="utf-8").splitlines()
+    settings = (line.partition("Environment=")[2].split() for line in lines)
+    return dict(each.split("=", 1) for setting in settings for each in setting)
 
 
 def _wait_for(store_path: Path, process: subprocess.Popen[bytes], state: str) -> None:

@@ -35,30 +35,42 @@ _TO_SIGNED = np.float32(2 / 255)
 class Detector:
     """Finds faces in a square region of a frame."""
 
-    def __init__(self, model: Interpreter) -> None:
-        self._model = model
+    def __init__(self, stem: Interpreter, head: Interpreter) -> None:
+        self._stem, self._head = stem, head
         self._crop = Cropper(DETECTOR_SIZE, DETECTOR_SIZE)
         self._anchors = _anchors()
-        self._input, (self._boxes, self._logits) = tensors(model)
+        self._input, (self._features,) = tensors(stem)
+        self._seen, (self._boxes, self._logits) = tensors(head)
 
     def find(self, frame: Frame, view: Region) -> list[Region]:
         """Return the regions of the faces in `view`, the most confident first.
 
-        They are mirrored like `view`, and rotated relative to it.
+        They are mirrored like `view`, and rotated relative to it. Each of the calls that this makes
+        can be left to another frame.
         """
-        self.run(frame, view)
+        self.see(frame, view)
+        self.run_stem()
+        self.run_head()
         return self.found(view)
 
-    def run(self, frame: Frame, view: Region) -> None:
-        """Run the model on `view`; `found` reads its output."""
+    def see(self, frame: Frame, view: Region) -> None:
+        """Cut `view` out of the frame."""
         crop = self._crop.rgb(frame, view.to_frame(DETECTOR_SIZE), cv2.BORDER_CONSTANT)
         # Keep no view of a tensor beyond a statement: the interpreter refuses to run with one.
         np.multiply(crop, _TO_SIGNED, out=self._input()[0])
         np.subtract(self._input()[0], np.float32(1), out=self._input()[0])
-        self._model.invoke()
+
+    def run_stem(self) -> None:
+        """Compute the features of what was seen."""
+        self._stem.invoke()
+
+    def run_head(self) -> None:
+        """Compute the boxes from the features."""
+        np.copyto(self._seen(), self._features())
+        self._head.invoke()
 
     def found(self, view: Region) -> list[Region]:
-        """Return what `find` does, for the `view` of the last `run`."""
+        """Return what `find` does, for the `view` last seen."""
         to_frame = view.to_frame(DETECTOR_SIZE)
         logits = self._logits()[0, :, 0]
         sure = np.flatnonzero(logits >= _LEAST_LOGIT)

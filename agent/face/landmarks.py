@@ -116,7 +116,7 @@ class FaceTracker:
     """
 
     def __init__(self, models: FaceModels, upright: Region = _UPRIGHT) -> None:
-        self._detector = Detector(models.detector)
+        self._detector = Detector(models.detector_stem, models.detector_head)
         self._others = OtherFaces(self._detector)
         self._mesh = AttentionMesh(models)
         self._search = Search(self._detector, self._mesh, upright)

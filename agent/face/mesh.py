@@ -33,7 +33,8 @@ _TO_UNIT = np.float32(1 / 255)
 class FaceModels:
     """The interpreters of a tracker, with allocated tensors."""
 
-    detector: Interpreter
+    detector_stem: Interpreter
+    detector_head: Interpreter
     face_stem: Interpreter
     trunk: Interpreter
     eye_stem: Interpreter
@@ -46,7 +47,8 @@ class FaceModels:
 def load_models(cache: Path, threads: int = 1) -> FaceModels:
     """Load the models of a tracker, verified and tested. Raises ModelError."""
     return FaceModels(
-        models.load("face_detection", cache, threads),
+        models.load("detector_stem", cache, threads),
+        models.load("detector_head", cache, threads),
         models.load("face_stem", cache, threads),
         models.load("face_trunk", cache, threads),
         models.load("eye_stem", cache, threads),

@@ -1,7 +1,8 @@
 """Cut a TFLite model: turn the operators between named tensors into a model of their own.
 
 The attention mesh contains custom operators that only MediaPipe can run. They connect parts without
-custom operators; once cut out, each part runs on any TFLite runtime.
+custom operators; once cut out, each part runs on any TFLite runtime. BlazeFace is cut to spread its
+cost over two frames.
 """
 
 import struct
@@ -18,6 +19,7 @@ _OPTIONS: dict[int, Schema] = {
     1: dict(enumerate("biibiib")),  # Conv2D: padding, strides, activation, dilation, type of bias
     2: dict(enumerate("biiibii")),  # DepthwiseConv2D: a multiplier after the strides
     5: dict(enumerate("biiiib")),  # Pool2D: padding, strides, filter, activation
+    10: dict(enumerate("ib")),  # Concatenation: axis, activation
     11: dict(enumerate("b?")),  # Add
     17: {"new_shape": "ints"},  # Reshape
     21: dict(enumerate("b")),  # Mul

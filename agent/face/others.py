@@ -1,10 +1,11 @@
 """Searches for other faces in the picture every few seconds while one face is tracked.
 
-The search is spread over two frames so that neither takes long: the detector runs in the first, and
-its output is read in the second.
+The search is spread over four frames so that none takes long: each makes one of the calls of
+`Detector.find`.
 """
 
 import math
+from collections.abc import Callable, Iterator
 
 from agent.face.crops import Region
 from agent.face.detector import Detector
@@ -32,8 +33,9 @@ class OtherFaces:
         self.forget()
 
     def forget(self) -> None:
-        """Do not read the detector's output: it has run for something else."""
+        """Drop the search: the detector runs for something else."""
         self._view: Region | None = None
+        self._runs: Iterator[Callable[[], None]] = iter(())
 
     def is_due(self, time_s: float) -> bool:
         """Return whether `look` would do anything."""
@@ -44,14 +46,21 @@ class OtherFaces:
 
         Returns whether there are other faces, or None if that is not known in this frame.
         """
+        if self._view is None:
+            if frame.time_s >= self._due_s:
+                self._start(frame, whole)
+            return None
+        if (run := next(self._runs, None)) is not None:
+            run()
+            return None
         view, self._view = self._view, None
-        if view is not None:
-            return any(_is_other(tracked, each) for each in self._detector.found(view))
-        if frame.time_s >= self._due_s:
-            self._due_s = frame.time_s + OTHERS_S
-            self._detector.run(frame, whole)
-            self._view = whole
-        return None
+        return any(_is_other(tracked, each) for each in self._detector.found(view))
+
+    def _start(self, frame: Frame, whole: Region) -> None:
+        self._due_s = frame.time_s + OTHERS_S
+        self._detector.see(frame, whole)
+        self._view = whole
+        self._runs = iter((self._detector.run_stem, self._detector.run_head))
 
 
 def _is_other(tracked: Region, found: Region) -> bool:

@@ -20,8 +20,8 @@ from tests.agent.face.toy import CONTENT, TOY
 def watched(model_cache: Path) -> tuple[FaceTracker, Watched, Watched]:
     """A tracker with its detector and trunk."""
     parts = load_models(model_cache)
-    finder, trunk = Watched(parts.detector), Watched(parts.trunk)
-    return FaceTracker(replace(parts, detector=finder, trunk=trunk)), finder, trunk
+    finder, trunk = Watched(parts.detector_stem), Watched(parts.trunk)
+    return FaceTracker(replace(parts, detector_stem=finder, trunk=trunk)), finder, trunk
 
 
 @pytest.fixture

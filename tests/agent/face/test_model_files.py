@@ -20,19 +20,18 @@ def forbid(*_: object, **__: object) -> None:
 def test_the_manifest_names_the_models_and_all_about_them() -> None:
     manifest = models.read_manifest()
     named = {
-        *("face_detection", "face_stem", "face_trunk", "eye_stem"),
+        *("detector_stem", "detector_head", "face_stem", "face_trunk", "eye_stem"),
         *("right_eye", "left_eye", "right_iris", "left_iris"),
     }
     assert named <= set(manifest)
     for each in manifest.values():
         assert (each.package, each.version, each.licence) == ("mediapipe", "0.10.21", "Apache-2.0")
-    detection, trunk = manifest["face_detection"], manifest["face_trunk"]
-    assert not isinstance(detection, ModelPart)
-    assert detection.filename == "face_detection_short_range-bbff11ce.tflite"
+    detector, trunk = manifest["detector_head"], manifest["face_trunk"]
+    assert isinstance(detector, ModelPart)
     assert isinstance(trunk, ModelPart)
     assert trunk.outputs == ((1, 468, 3), (1, 1, 1, 1))
     assert trunk.filename == f"face_trunk-{trunk.sha256[:8]}.tflite"
-    assert detection.origin == "face_detection_short_range@bbff11ce"
+    assert detector.origin == "face_detection_short_range@bbff11ce"
     assert trunk.origin == "face_landmark_with_attention@e06a804e"
 
 

@@ -14,28 +14,21 @@ import pytest
 from agent.errors import AgentError, ModelError
 from agent.face import model_files, models
 from agent.face.model_files import ModelFile, ModelPart
-from tests.agent.face.runtimes import installed
+from tests.agent.face.runtimes import installed, run
 
 # Loading
 
 
 @pytest.fixture
 def manifest(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Changes what the manifest says of the detector."""
+    """Changes what the manifest says of the detector's stem."""
 
     def change(**changes: Any) -> None:
-        real = models.read_manifest()["face_detection"]
+        real = models.read_manifest()["detector_stem"]
         changed: ModelFile = replace(real, **changes)
-        monkeypatch.setattr(models, "read_manifest", lambda: {"face_detection": changed})
+        monkeypatch.setattr(models, "read_manifest", lambda: {"detector_stem": changed})
 
     return change
-
-
-def run(model: models.Interpreter, picture: Any) -> list[Any]:
-    """All outputs of a model."""
-    model.tensor(model.get_input_details()[0]["index"])()[:] = picture
-    model.invoke()
-    return [model.tensor(each["index"])().copy() for each in model.get_output_details()]
 
 
 @pytest.mark.parametrize("name", models.read_manifest())
@@ -91,18 +84,18 @@ def test_a_loaded_model_outlives_its_file(
 
 def test_a_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="run blink-agent models fetch"):
-        models.load("face_detection", tmp_path)
+        models.load("detector_stem", tmp_path)
 
 
 def test_a_corrupt_model_is_refused_with_what_was_expected_and_found(
     model_cache: Path, tmp_path: Path
 ) -> None:
-    filename = models.read_manifest()["face_detection"].filename
+    filename = models.read_manifest()["detector_stem"].filename
     content = bytearray((model_cache / filename).read_bytes())
     content[5000] ^= 1
     (tmp_path / filename).write_bytes(content)
-    with pytest.raises(ModelError, match=r"expected sha256 bbff11ce.*found (?!bbff11ce)"):
-        models.load("face_detection", tmp_path)
+    with pytest.raises(ModelError, match=r"expected sha256 b4d8ec4d.*found (?!b4d8ec4d)"):
+        models.load("detector_stem", tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3 and then nothing", b"\x1c\0\0\0TFL3" + bytes(99)])
@@ -110,9 +103,9 @@ def test_a_file_that_is_no_model_is_an_error_even_with_the_right_hash(
     tmp_path: Path, manifest: Callable[..., None], content: bytes
 ) -> None:
     manifest(sha256=hashlib.sha256(content).hexdigest())
-    (tmp_path / models.read_manifest()["face_detection"].filename).write_bytes(content)
-    with pytest.raises(ModelError, match="no TFLite runtime can run face_detection"):
-        models.load("face_detection", tmp_path)
+    (tmp_path / models.read_manifest()["detector_stem"].filename).write_bytes(content)
+    with pytest.raises(ModelError, match="no TFLite runtime can run detector_stem"):
+        models.load("detector_stem", tmp_path)
 
 
 def test_a_wrong_shape_is_refused_with_what_was_expected_and_found(
@@ -120,11 +113,11 @@ def test_a_wrong_shape_is_refused_with_what_was_expected_and_found(
 ) -> None:
     manifest(input=(1, 256, 256, 3))
     with pytest.raises(ModelError, match=r"expected.*1, 256, 256, 3.*found.*1, 128, 128, 3"):
-        models.load("face_detection", model_cache)
+        models.load("detector_stem", model_cache)
 
 
 def test_an_unknown_model_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(AgentError, match=r"eye_stem, face_detection, .*right_eye"):
+    with pytest.raises(AgentError, match=r"detector_stem, eye_stem, .*right_eye"):
         models.load("iris", tmp_path)
 
 
@@ -154,7 +147,7 @@ def test_a_runtime_that_fails_only_when_used_makes_way_for_the_next(
     broken = failing_runtime("broken_runtime.interpreter", when)
     monkeypatch.setitem(sys.modules, "broken_runtime.interpreter", broken)
     monkeypatch.setattr(models, "RUNTIMES", ("broken_runtime", runtime))
-    models.load("face_detection", model_cache).invoke()
+    models.load("detector_stem", model_cache).invoke()
 
 
 def test_when_no_runtime_works_each_says_why(
@@ -165,7 +158,7 @@ def test_when_no_runtime_works_each_says_why(
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(interpreter=broken))
         monkeypatch.setitem(sys.modules, f"{name}.interpreter", broken)
     with pytest.raises(ModelError, match=r"ai_edge_litert: .*numpy\.core.*tflite_runtime: "):
-        models.load("face_detection", model_cache)
+        models.load("detector_stem", model_cache)
 
 
 def test_a_forced_runtime_must_be_one_of_the_two(
@@ -175,4 +168,4 @@ def test_a_forced_runtime_must_be_one_of_the_two(
     with pytest.raises(
         ModelError, match="expected ai_edge_litert or tflite_runtime, found 'torch'"
     ):
-        models.load("face_detection", model_cache)
+        models.load("detector_stem", model_cache)

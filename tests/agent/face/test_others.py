@@ -16,21 +16,30 @@ class Found(Detector):
     """A detector that finds what a test puts there."""
 
     def __init__(self, *regions: Region) -> None:
-        self.regions, self.ran_at = list(regions), list[float]()
+        self.regions, self.seen_at, self.calls = list(regions), list[float](), list[str]()
 
-    def run(self, frame: Frame, view: Region) -> None:
+    def see(self, frame: Frame, view: Region) -> None:
         assert view == WHOLE
-        self.ran_at.append(frame.time_s)
+        self.seen_at.append(frame.time_s)
+        self.calls = ["see"]
+
+    def run_stem(self) -> None:
+        self.calls.append("stem")
+
+    def run_head(self) -> None:
+        self.calls.append("head")
 
     def found(self, view: Region) -> list[Region]:
         assert view == WHOLE
+        assert self.calls == ["see", "stem", "head"]
         return self.regions
 
 
 def seen(*regions: Region) -> bool | None:
     others = OtherFaces(Found(*regions))
-    assert others.look(Frame(0.0, EMPTY), WHOLE, TRACKED) is None
-    return others.look(Frame(0.1, EMPTY), WHOLE, TRACKED)
+    for n in range(3):
+        assert others.look(Frame(n / 10, EMPTY), WHOLE, TRACKED) is None
+    return others.look(Frame(0.3, EMPTY), WHOLE, TRACKED)
 
 
 def test_the_tracked_face_alone_is_no_other() -> None:
@@ -57,22 +66,23 @@ def test_what_the_detector_finds_around_a_face_is_no_other(size: float) -> None:
     assert seen(Region(300 + (BESIDE + 0.01) * size, 200, size)) is True
 
 
-def test_a_search_takes_two_frames_and_starts_every_few_seconds() -> None:
+def test_a_search_takes_four_frames_and_starts_every_few_seconds() -> None:
     detector = Found(Region(500, 200, 100))
     others = OtherFaces(detector)
     answers = {}
-    for n in range(102):
+    for n in range(104):
         is_due = others.is_due(n / 10)
-        assert is_due is (n in (0, 1, 50, 51, 100, 101))
+        assert is_due is (n % 50 < 4)
         answers[n] = others.look(Frame(n / 10, EMPTY), WHOLE, TRACKED)
     assert {n: answer for n, answer in answers.items() if answer is not None} == {
-        1: True, 51: True, 101: True,
+        3: True, 53: True, 103: True,
     }  # fmt: skip
-    assert detector.ran_at == [0.0, OTHERS_S, 2 * OTHERS_S]
+    assert detector.seen_at == [0.0, OTHERS_S, 2 * OTHERS_S]
 
 
 def test_output_of_another_run_of_the_detector_is_not_read() -> None:
     others = OtherFaces(Found(Region(500, 200, 100)))
-    others.look(Frame(0.0, EMPTY), WHOLE, TRACKED)
+    for n in range(3):
+        others.look(Frame(n / 10, EMPTY), WHOLE, TRACKED)
     others.forget()
-    assert others.look(Frame(0.1, EMPTY), WHOLE, TRACKED) is None
+    assert others.look(Frame(0.3, EMPTY), WHOLE, TRACKED) is None
