@@ -45,6 +45,12 @@ from agent.records import FaceLandmarks, Frame
 LOOK_S = 0.4
 """Seconds between looks at the whole face. At 0.5, blinks of small and fast faces were missed."""
 
+STILL_LOOK_S, STILL_LOOKS = 0.8, 2
+"""Seconds between looks at a still face: the last two looks hardly corrected the crop, by at most
+`STILL_SHIFT` of its width and `STILL_TURN` in rotation (radians) and scale."""
+
+STILL_SHIFT, STILL_TURN = 0.005, 0.01
+
 KEEP_LOGIT = 8.0
 """Minimum face flag to keep tracking: a hand or a turn of the head lowers it for a moment."""
 
@@ -91,6 +97,7 @@ class _Track:
     - region: maps the crop of the next look into that crop.
     - step: the next frame's step, see `_STEPS`.
     - shape: in the step `boxes`, the shape around which to place the boxes of the eyes.
+    - still_looks: how many looks in a row hardly corrected the crop.
     """
 
     to_frame: Affine
@@ -101,6 +108,7 @@ class _Track:
     logit: float
     step: Step = "jitter"
     shape: Shape | None = None
+    still_looks: int = 0
 
 
 def open_tracker(cache: Path, threads: int = 1, upright: Region = _UPRIGHT) -> "FaceTracker":
@@ -168,7 +176,8 @@ class FaceTracker:
         step = track.step
         if step == "jitter" and (track.logit >= SURE_LOGIT or time_s < self._check_due_s):
             step = "rest"
-        return "look" if step == "rest" and time_s - track.looked_s >= LOOK_S else step
+        due_s = LOOK_S if track.still_looks < STILL_LOOKS else STILL_LOOK_S
+        return "look" if step == "rest" and time_s - track.looked_s >= due_s else step
 
     def _is_late(self, frame: Frame) -> bool:
         assert self._last_seen is not None
@@ -205,6 +214,7 @@ class FaceTracker:
         """Centre the crop on the new mesh and place the boxes of the eyes."""
         assert track.shape is not None
         shape = track.shape.recentred(track.region)
+        track.still_looks = track.still_looks + 1 if _is_still(track.region) else 0
         self._mesh.place_boxes(shape)
         track.motion.recentre(track.region)
         track.to_frame, track.region = compose(track.to_frame, track.region), _CENTRED
@@ -340,7 +350,7 @@ class _Todo:
 
 
 _STEPS: dict[Step, _Todo] = {
-    # A look: `LOOK_S` after the last one. The glance runs on the features of the whole crop.
+    # A look, when it is due. The glance runs on the features of the whole crop.
     "look": _Todo(None, None, True, "mesh"),
     "mesh": _Todo(FaceTracker._compute_mesh, None, True, "boxes"),
     "boxes": _Todo(FaceTracker._place_boxes, None, True, "jitter"),
@@ -351,6 +361,14 @@ _STEPS: dict[Step, _Todo] = {
     "rest": _Todo(None, FaceTracker._look_for_others, False, "rest"),
 }
 """The steps in their order. Frames that are too far apart do a whole look in one."""
+
+
+def _is_still(to_crop: Affine) -> bool:
+    """Return whether the next crop is nearly the last look's, into which `to_crop` maps it."""
+    (a, _, x), (c, _, y) = to_crop.tolist()
+    turn, middle = complex(a, c), complex(CROP / 2, CROP / 2)
+    shift = abs(turn * middle + complex(x, y) - middle)
+    return shift <= STILL_SHIFT * CROP and abs(turn - 1) <= STILL_TURN
 
 
 def _inside(lids: Floats, frame: Frame) -> bool:
