@@ -14,7 +14,6 @@ import random
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 from tests.broker import needs_mosquitto
 from tests.faults.attacks import Attack, attacks
 from tests.faults.harness import Site, Tally
+from tests.faults.launcher import until
 from tests.faults.load import Drained, drain, start_to_history_s
 
 WEIGHTS = {"kill -9 of any": 4.0, "kill -9": 2.0, "network": 0.5, "HTTP": 0.5}  # else 1
@@ -119,10 +119,11 @@ def _row(site: Site, attack: Attack, rounds: int, chance: random.Random) -> Row:
 
 
 def _starts(site: Site) -> list[float]:
-    """Seconds from a start to the history, with nothing wrong, over MQTT and HTTP in turn."""
+    """Seconds from a start in the store to the history, with nothing wrong."""
     say("starts without a fault")
-    site.start(watch=False)
-    time.sleep(2)
+    site.settle(SETTLE_S)
+    site.feed(1)
+    until(site.all_delivered, "sync is connected", SETTLE_S)
     return [start_to_history_s(site) for _ in range(STARTS)]
 
 

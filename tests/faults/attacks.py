@@ -1,19 +1,25 @@
-"""What is done to an installation, each as often as wanted, by the tests and by `bench.faults`."""
+"""Attacks on an installation, for the tests and for `bench.faults`.
+
+An attack waits for what it needs (a session delivered, a fault met, a process dead), however slow
+the machine is, and fails if that doesn't happen within `BOUND_S`. It never counts on a number of
+sessions or on a time to be enough. The random delays only choose the moment of a fault.
+"""
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.crash_points import POINTS
 from tests.faults.harness import Site
 from tests.faults.launcher import until
 from tests.faults.parts import Program
-from tests.faults.proxy import Harm
+from tests.faults.proxy import Harm, Proxy
 
 EVERYTHING = ("broker", "server", "consumer", "sync", "watch")
 PUBACK = 0x40  # MQTT 5, section 2.1.2: the first byte of a PUBACK
 PASSES = 4  # a crash point is passed up to so many times before it kills
+BOUND_S = 400.0  # longer than the longest delay between two attempts of sync, 300 s
 
 Round = Callable[[Site, random.Random], None]
 
@@ -29,10 +35,21 @@ class Attack:
 # Kills
 
 
-def storm(site: Site, chance: random.Random, kills: int, victims: Sequence[str]) -> None:
-    """Kills one of `victims` at a random moment, and starts it again at another, `kills` times."""
+def storm(
+    site: Site, chance: random.Random, kills: int, victims: Sequence[str], sessions: int
+) -> None:
+    """Kill one of `victims` at a random moment and start it again at another, `kills` times.
+
+    Go on until the store has `sessions` sessions: kills that meet none show nothing.
+    """
+
+    def enough() -> bool:
+        kill_one(site, chance, victims)
+        return site.device.counts()["sessions"] >= sessions
+
     for _ in range(kills):
         kill_one(site, chance, victims)
+    until(enough, f"{sessions} sessions among the kills", BOUND_S)
 
 
 def kill_one(site: Site, chance: random.Random, victims: Sequence[str]) -> None:
@@ -45,39 +62,58 @@ def kill_one(site: Site, chance: random.Random, victims: Sequence[str]) -> None:
 
 
 def die_at(site: Site, point: str, passes: int) -> None:
-    """Lets the process die at a crash point of its own, over the way that leads there."""
+    """Let the process die at a crash point of its own, with only the transport open that leads to
+    it.
+
+    Each session passes the point at least once before it is delivered, so that `passes` + 1
+    sessions are enough.
+    """
     part = site.parts()[point.partition(":")[0]]
     assert isinstance(part, Program)
     if point.startswith("server"):
         site.device.mqtt.harm = Harm(refuse=True)
     if point.startswith("consumer"):
         site.device.http.harm = Harm(refuse=True)
+    site.device.sync.start()  # forget the delay after an earlier attack, up to five minutes
     part.start(dies=(point, passes))
-    if part is site.device.watch:  # it makes its sessions itself, and no other may beside it
-        until(lambda: not part.alive(), f"it passes {point}")
-    for _ in range(100):
-        site.feed(1)
-        if not part.alive():
-            break
-    else:
-        raise AssertionError(f"it never passes this point: {point}")
+    if part is not site.device.watch:  # which makes sessions until it dies
+        for _ in range(passes + 1):
+            site.feed(1)
+            until(lambda: not part.alive() or site.all_delivered(), "a delivery", BOUND_S)
+    until(lambda: not part.alive(), f"it passes {point}", BOUND_S)
     site.heal()
+    site.feed(1)  # what comes next meets what the dead process left
     part.start()
 
 
 def broker_dies_after_puback(site: Site) -> None:
     """The broker has taken a document, and the consumer not read it, when both are killed."""
-    site.device.watch.kill()
     site.device.http.harm = Harm(refuse=True)
+    site.device.sync.start()
     site.feed(1)
-    until(site.all_delivered, "the consumer listens")
+    until(site.all_delivered, "the consumer listens", BOUND_S)
     site.consumer.pause()
     site.device.mqtt.answers.clear()
     site.feed(1)
-    until(lambda: PUBACK in {said[0] for said in site.device.mqtt.answers}, "the broker's PUBACK")
+    until(lambda: PUBACK in packets(site.device.mqtt.answers), "the broker's PUBACK", BOUND_S)
     site.broker.kill()
     site.consumer.kill()
     assert not site.all_delivered(), "the device does not take the broker's word for the server's"
+
+
+def packets(answers: Iterable[bytes]) -> list[int]:
+    """The first byte of each MQTT packet in what a broker sent. Several may come in one read."""
+    said, found, at = b"".join(list(answers)), [], 0
+    while at < len(said):
+        found.append(said[at])
+        length, digits = 0, 0
+        while (at := at + 1) < len(said):  # MQTT 5, section 1.5.5: seven bits a byte
+            length |= (said[at] & 0x7F) << (7 * digits)
+            digits += 1
+            if said[at] < 0x80:
+                break
+        at += 1 + length
+    return found
 
 
 # The network
@@ -112,23 +148,31 @@ WAYS = ("mqtt", "http")
 
 
 def trouble(site: Site, harm: Harm, ways: Sequence[str], seconds: float) -> None:
-    """The network does `harm` on these ways for a while."""
-    for way in ways:
-        getattr(site.device, way).harm = harm
+    """The network does `harm` on these ways for a while, and until something has met it.
+
+    There have to be sessions to deliver: `watch` runs, or the store has some.
+    """
+    proxies: list[Proxy] = [getattr(site.device, way) for way in ways]
+    met = sum(proxy.harmed for proxy in proxies)
+    for proxy in proxies:
+        proxy.harm = harm
     time.sleep(seconds)
+    until(lambda: sum(proxy.harmed for proxy in proxies) > met, f"met by {harm}", BOUND_S)
     site.heal()
 
 
-def bad_answer(site: Site, harm: Harm, seconds: float) -> None:
+def trouble_without_broker(site: Site, harm: Harm, seconds: float) -> None:
     """There is no broker to be reached, and this is what HTTP requests meet."""
     site.device.mqtt.harm = Harm(refuse=True)
     trouble(site, harm, ["http"], seconds)
 
 
 def alternate(site: Site, chance: random.Random) -> None:
-    """One way works while the other does not, and the other way round."""
+    """One way is cut while the other works, and the other way round."""
     for way in WAYS:
-        trouble(site, Harm(refuse=True), [way], chance.uniform(0.1, 0.5))
+        getattr(site.device, way).harm = Harm(refuse=True)
+        time.sleep(chance.uniform(0.1, 0.5))
+        site.heal()
 
 
 # All of them
@@ -171,7 +215,9 @@ def _networks() -> list[Attack]:
     answered = [
         Attack(
             f"HTTP answers {name}",
-            lambda site, chance, harm=harm: bad_answer(site, harm, chance.uniform(0.2, 2)),  # type: ignore[misc]
+            lambda site, chance, harm=harm: trouble_without_broker(  # type: ignore[misc]
+                site, harm, chance.uniform(0.2, 2)
+            ),
         )
         for name, harm in ANSWERS.items()
     ]

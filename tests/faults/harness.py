@@ -236,8 +236,12 @@ class Site:
                 proxy.heal()
 
     def feed(self, sessions: int, *, pace_ms: float = 0) -> None:
-        """Makes so many sessions on every device, or none: then those cut off are only closed."""
+        """Make so many sessions on every device, or none: then those cut off are only closed.
+
+        Kills `watch` before: one process makes the sessions of a store, as the process lock has it.
+        """
         for device in self.devices:
+            device.watch.kill()
             self.feed_into(device.store, sessions, pace_ms=pace_ms)
 
     def feed_into(self, store: Path, sessions: int, *, pace_ms: float = 0) -> None:
@@ -257,9 +261,8 @@ class Site:
         seconds from the moment when everything had been started. Raises TimeoutError.
         """
         self.heal()
-        for device in self.devices:
-            device.watch.kill()
-            if restart:
+        if restart:
+            for device in self.devices:
                 device.sync.kill()
         self.feed(0)
         self.start(watch=False)

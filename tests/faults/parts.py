@@ -49,9 +49,14 @@ class Program:
             self.process = None
 
     def pause(self) -> None:
-        """It keeps its connections and does nothing, until it is killed."""
+        """It keeps its connections and does nothing, until it is resumed or killed."""
         assert self.process is not None
         self.process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Ends `pause`."""
+        assert self.process is not None
+        self.process.signal(signal.SIGCONT)
 
     def words(self) -> str:
         """The last of what it said."""

@@ -9,6 +9,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from tests.faults.launcher import until
+
 CHUNK = 16384
 POLL_S = 0.02
 
@@ -53,6 +55,7 @@ class Proxy:
     def __init__(self, *targets: int) -> None:
         self.harm = Harm()
         self.connections = 0
+        self.harmed = 0  # how often a connection or what was sent on it met a harm
         self.answers: deque[bytes] = deque(maxlen=100)  # the last that came from the target
         self._targets = deque(targets)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -77,7 +80,7 @@ class Proxy:
         if self.harm == Harm():
             return
         self.harm = Harm(refuse=True)
-        time.sleep(3 * POLL_S)
+        until(lambda: not self._lines, "the proxy has cut its connections")
         self.harm = Harm()
 
     # In the proxy's thread
@@ -103,6 +106,7 @@ class Proxy:
         self.connections += 1
         try:
             if self.harm.refuse:
+                self.harmed += 1
                 raise ConnectionRefusedError
             far = self._connect()
         except OSError:
@@ -134,11 +138,13 @@ class Proxy:
         if end is line.far:
             self.answers.append(data)
         line.passed += len(data)
+        self.harmed += harm.drop or harm.delay_s > 0 or (harm.hold_answers and end is line.far)
         if end is line.near and harm.answer is not None:
             line.request += data
             if _is_whole(line.request):
                 with contextlib.suppress(OSError):
                     end.sendall(harm.answer)
+                self.harmed += 1
                 self._cut(line)
         elif not harm.drop:
             line.waiting[line.other(end)].append((time.monotonic() + harm.delay_s, data))
@@ -147,6 +153,7 @@ class Proxy:
         """Sends what is due, and cuts what is to be cut."""
         harm = self.harm
         if harm.refuse or (harm.cut_after is not None and line.passed > harm.cut_after):
+            self.harmed += 1
             self._cut(line)
             return
         for end, waiting in line.waiting.items():

@@ -28,7 +28,7 @@ def test_kills_at_random_moments_lose_double_and_spoil_nothing(
     victims = [name for name in EVERYTHING if "mqtt" in ways or name not in ("broker", "consumer")]
     with Site(tmp_path / "site", ways=ways) as site:
         site.start()
-        storm(site, chance, kills, victims)
+        storm(site, chance, kills, victims, sessions=kills // 10)
         site.settle()
         tally = site.tally()
     assert tally.clean, tally
