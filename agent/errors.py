@@ -32,9 +32,13 @@ class TraceError(AgentError, ValueError):
 class DeliveryError(AgentError, OSError):
     """A transport failed to deliver.
 
-    `retry_after_s` is the delay that the server asked for, in seconds, or None.
+    `retry_after_s` is the delay that the server asked for, in seconds, or None. `lasts_s` is for
+    how many seconds the problem is reported even if the transport works again.
     """
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, lasts_s: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.lasts_s = lasts_s

@@ -201,7 +201,7 @@ class Sync:
             except DeliveryError as error:
                 failed = True
                 backoff.failed(error.retry_after_s)
-                self._report.problem(transport.name, str(error), backoff.wait_s)
+                self._report.problem(transport.name, error, backoff.wait_s)
             else:
                 if acknowledged or not (batch or self._work):
                     self._report.works(transport.name)
@@ -280,23 +280,29 @@ class _Report:
         self._store = store
         self._clock = clock
         self._problems: dict[str, str] = {}
+        self._lasts_until_s: dict[str, float] = {}  # of problems that outlive a success
         self._fresh = True  # whether the note is still that of an earlier process
-        self._reported: tuple[bool, str | None, bool] | None = None
+        self._reported: tuple[bool, str | None, bool, bool] | None = None
         self._reported_s = clock()
         self._ok = True
         self._count = 0
         self._contact: str | None = None
         self._next_try: str | None = None
 
-    def problem(self, name: str, text: str, wait_s: float) -> None:
+    def problem(self, name: str, error: DeliveryError, wait_s: float) -> None:
+        text = str(error)
         if self._problems.get(name) != text:
             log.warning("%s: %s", name, text)
         self._problems[name] = text
+        self._lasts_until_s[name] = self._clock() + error.lasts_s
         self._next_try = _moment(wait_s)
         self._note()
 
     def works(self, name: str) -> None:
-        if self._problems.pop(name, None) is not None:
+        if name in self._problems and self._clock() < self._lasts_until_s[name]:
+            self._next_try = None
+            self._note()
+        elif self._problems.pop(name, None) is not None:
             log.info("%s works again", name)
             self._note()
         elif self._fresh and not self._problems:
@@ -315,7 +321,7 @@ class _Report:
     def _note(self) -> None:
         problem = "; ".join(f"{name}: {text}" for name, text in self._problems.items()) or None
         now_s = self._clock()
-        news = self._ok, problem, self._contact is not None
+        news = self._ok, problem, self._contact is not None, self._next_try is None
         if news == self._reported and now_s - self._reported_s < REPORT_S:
             return
         self._reported, self._reported_s = news, now_s

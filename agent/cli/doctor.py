@@ -1,10 +1,14 @@
 """The checks of `blink-agent doctor`, set up for this device's configuration."""
 
+import contextlib
+from collections.abc import Callable
+
 from agent import config
 from agent.camera.pi import OPEN_TIMEOUT_S, STOP_TIMEOUT_S
 from agent.cli import delivery, measuring
 from agent.clock import Clock
 from agent.config import AgentConfig
+from agent.errors import StoreError
 from agent.face import models
 from agent.health import check_camera, check_controls, check_network, check_system
 from agent.health.doctor import Check, Finding, ok
@@ -29,7 +33,7 @@ def checks(settings: AgentConfig) -> list[Check]:
         *_control_checks(settings),
         *_storage_checks(settings),
         Check("credentials", QUICK_S, lambda: check_network.credentials(settings)),
-        *network_checks(settings),
+        *network_checks(settings, lambda: _delivery_problem(settings)),
         Check("services", QUICK_S, lambda: check_system.services(units())),
     ]
 
@@ -98,8 +102,22 @@ def _valid(settings: AgentConfig) -> Finding:
     return ok(f"{where}: valid, {count} keys set")
 
 
-def network_checks(settings: AgentConfig) -> list[Check]:
-    """Return the checks of the broker and the server."""
+def _delivery_problem(settings: AgentConfig) -> str | None:
+    """Return the problem that sync last reported, or None if there is none or it can't be read."""
+    with contextlib.suppress(StoreError, OSError):
+        if settings.store_path.exists():
+            with delivery.open_store(settings) as store:
+                return (store.noted("delivery") or {}).get("problem")
+    return None
+
+
+def network_checks(
+    settings: AgentConfig, noted: Callable[[], str | None] = lambda: None
+) -> list[Check]:
+    """Return the checks of the broker and the server.
+
+    `noted` returns the problem that sync last reported. It is left out right after enrolling.
+    """
 
     def broker_transports() -> list[Transport]:
         transport = delivery.mqtt(settings, lasting=False)
@@ -109,7 +127,7 @@ def network_checks(settings: AgentConfig) -> list[Check]:
         Check(
             "broker",
             NETWORK_S,
-            lambda: check_network.broker(settings, broker_transports()),
+            lambda: check_network.broker(settings, broker_transports(), noted()),
             check_network.AGAIN,
         ),
         Check(

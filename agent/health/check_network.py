@@ -11,6 +11,7 @@ from agent.config import AgentConfig
 from agent.errors import DeliveryError
 from agent.health.doctor import Finding, bad, off, ok
 from agent.sync import Transport
+from agent.transport.base import PERHAPS_SHARED, SHARED_IDENTITY
 from agent.transport.request import Answer, UnreachedError, ask, is_loopback
 
 ENROL = "get a code from the server, then: sudo blink-agent enrol URL CODE"
@@ -52,8 +53,13 @@ def _secret(path: Path) -> Finding | None:
     return None
 
 
-def broker(settings: AgentConfig, transports: Sequence[Transport]) -> Finding:
-    """Check that the broker accepts this device. `transports` holds a transport to it, or none."""
+def broker(
+    settings: AgentConfig, transports: Sequence[Transport], noted: str | None = None
+) -> Finding:
+    """Check that the broker accepts this device.
+
+    `transports` holds a transport to it, or none. `noted` is the problem that sync last reported.
+    """
     host, port = settings.mqtt.host, settings.mqtt.port
     if host is None:
         return off("none is configured: sessions go over HTTP only")
@@ -64,6 +70,9 @@ def broker(settings: AgentConfig, transports: Sequence[Transport]) -> Finding:
             list(transport.deliver([], 0))
         except DeliveryError as error:
             return bad(f"{host}:{port}: {error}", _broker_hint(str(error)))
+    for problem in (SHARED_IDENTITY, PERHAPS_SHARED):
+        if problem in (noted or ""):
+            return bad(f"{host}:{port}: {problem}", f"if there are two, on one of them: {AGAIN}")
     tls = "over TLS" if settings.mqtt.tls else "without TLS"
     return ok(f"{host}:{port} accepts this device, {tls}")
 

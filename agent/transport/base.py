@@ -6,6 +6,16 @@ from typing import Any, Literal, Protocol, cast, get_args
 
 from agent.records import REASON_CHARACTERS, Document
 
+SHARED_IDENTITY = (
+    "another device uses this device's identity, perhaps from a copy of its card: whenever one of"
+    " them connects, the broker disconnects the other"
+)
+# What is left to say where a broker gives no reason. Mosquitto 2.0.11 gives none.
+PERHAPS_SHARED = (
+    "the broker accepts this device and then closes the connection, again and again: does another"
+    " device use the same identity, perhaps from a copy of this card? Or does the broker restart?"
+)
+
 Outcome = Literal["stored", "duplicate", "stale", "rejected"]
 
 

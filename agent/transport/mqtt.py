@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import secrets
 import ssl
 import time
@@ -44,6 +45,9 @@ Key = tuple[str, int]  # session_id, revision
 # sent and a retained `true` would stay for ever. The server waits for three intervals.
 STATUS_S = 300.0
 WILL_DELAY_S = 10  # a device that reconnects within this time is not reported offline
+# So many accepted connections ended by the broker within a minute are reported as what they mean.
+ENDS, ENDS_S = 3, 60.0
+ENDS_LAST_S = 900.0  # two devices that take turns, each waiting up to 300 s, meet more often
 SENT = 64  # documents whose late acknowledgement is still recognised
 
 
@@ -92,6 +96,8 @@ class MqttTransport:
         self._acknowledged: deque[Acknowledgement] = deque()
         self._refused: dict[Key, str] = {}
         self._commands: list[Document] = []
+        self._ends: deque[float] = deque(maxlen=ENDS)
+        self._ends_again_s = -math.inf  # until when another end is no surprise
 
     def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterator[Acknowledgement]:
         """Publish documents; yield acknowledgements as they arrive, including late ones.
@@ -113,8 +119,11 @@ class MqttTransport:
                     unacknowledged.discard((acknowledgement.session_id, acknowledgement.revision))
                     until_s = time.monotonic() + timeout_s
                     yield acknowledgement
-        except DeliveryError:
+        except DeliveryError as error:
+            suspicion = None if self._connection is None else self._connection.suspicion
             self._discard()
+            if suspicion is not None and self._is_confirmed():
+                raise DeliveryError(suspicion, lasts_s=ENDS_LAST_S) from error
             raise
         if documents and len(unacknowledged) == len(documents):
             problem = next(iter(self._refused.values()), None)
@@ -163,6 +172,18 @@ class MqttTransport:
         self._mids.clear()
         if connection is not None:
             connection.discard()
+
+    def _is_confirmed(self) -> bool:
+        """Count a connection that the broker ended; return whether that happens again and again.
+
+        It takes several within a minute to say so, and then one now and then to go on.
+        """
+        now_s = self._clock()
+        self._ends.append(now_s)
+        often = len(self._ends) == ENDS and now_s - self._ends[0] <= ENDS_S
+        if often or now_s < self._ends_again_s:
+            self._ends_again_s = now_s + ENDS_LAST_S
+        return now_s < self._ends_again_s
 
     def _new_connection(self) -> Connection:
         return Connection(

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.errors import AgentError, DeliveryError
+from agent.transport.base import PERHAPS_SHARED, SHARED_IDENTITY
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ MESSAGE_BYTES = 16 << 10  # largest acknowledgement or command
 ENVELOPE_BYTES = 1024  # more than the topics and properties of any message
 PACKET_BYTES = 1 << 28  # MQTT's own limit
 EVENTS = 1000  # longest queue of unread events; further ones are dropped
+TAKEN_OVER = 142  # reason code: the broker accepted another connection with the same client ID
+NO_REASON = 128  # paho's for a connection that was closed without one
 NO_SUBSCRIBER = 16  # reason code (MQTT 5, section 2.4): accepted, but there is no subscriber
 NOBODY_LISTENS = "no server is connected to the broker"
 
@@ -83,6 +86,8 @@ class Connection:
         self._events: queue.Queue[Published | Message] = queue.Queue(EVENTS)
         self._thread: threading.Thread | None = None
         self._end: str | None = None
+        self._accepted = False
+        self._suspicion: str | None = None
         self._ignored = 0
         self._active_s = time.monotonic()
         self._client = client = paho.Client(
@@ -125,6 +130,7 @@ class Connection:
         self._expect("the connect request")
         self._client.subscribe([(topic, options) for topic in topics])
         self._expect("the subscribe request")
+        self._accepted = True
 
     def publish(
         self,
@@ -174,6 +180,11 @@ class Connection:
             else:
                 return
         raise self._lost()
+
+    @property
+    def suspicion(self) -> str | None:
+        """What it means if the broker ends one accepted connection after the other like this."""
+        return self._suspicion if self._accepted else None
 
     def ignore(self) -> None:
         """Count a message of an unknown kind; log the first."""
@@ -268,6 +279,10 @@ class Connection:
         self, _client: object, _data: object, _flags: object, reason: ReasonCode, _: object
     ) -> None:
         self._end = str(reason)
+        if reason.value == TAKEN_OVER:
+            self._suspicion = SHARED_IDENTITY
+        elif reason.value == NO_REASON:
+            self._suspicion = PERHAPS_SHARED
         self._answers.put(None)  # unblocks `open`
 
     def _on_log(self, _client: object, _data: object, _level: int, _text: str) -> None:

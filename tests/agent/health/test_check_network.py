@@ -1,5 +1,6 @@
 """`doctor` on credentials, server and broker."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from agent.cli import doctor as cli_doctor
 from agent.health import check_network
 from agent.health.doctor import Finding, ok
+from agent.store.store import Store
+from agent.transport.base import SHARED_IDENTITY
 from tests.agent.health.checks import DEVICE, enrolled, found, settings
 from tests.agent.servers import Api, Handler, silent_port
 from tests.broker import Broker, needs_mosquitto, running_broker
@@ -119,6 +122,30 @@ def test_an_unreachable_broker_is_reported(tmp_path: Path) -> None:
     finding = broker_check(tmp_path, "good", MQTT_HOST="127.0.0.1", MQTT_PORT="9")
     assert finding.state == "bad"
     assert "can't be reached" in finding.found
+
+
+@pytest.mark.needs_broker
+@needs_mosquitto
+def test_two_devices_with_one_identity_are_reported_though_the_broker_accepts_them(
+    tmp_path: Path, broker: Broker
+) -> None:
+    (tmp_path / "mqtt-password").write_text("good")
+    here = enrolled(
+        tmp_path,
+        "https://here.test",
+        MQTT_TLS="false",
+        MQTT_HOST=broker.host,
+        MQTT_PORT=str(broker.port),
+    )
+    checks = {check.name: check for check in cli_doctor.checks(here)}
+    with contextlib.closing(Store(here.store_path)) as store:
+        store.note("delivery", {"problem": "http: the server answered 500"})
+        assert found(checks["broker"].look).state == "ok"
+        store.note("delivery", {"problem": f"mqtt: {SHARED_IDENTITY}; http: late"})
+    finding = found(checks["broker"].look)
+    assert finding.state == "bad"
+    assert SHARED_IDENTITY in finding.found
+    assert "enrol" in str(finding.hint)
 
 
 def test_no_broker_is_no_problem(tmp_path: Path) -> None:
