@@ -142,6 +142,8 @@ def _apart_s(date: str | None) -> float | None:
 
 
 def _server_hint(said: str) -> str:
+    if "the proxy" in said:
+        return "correct or unset the proxy's variable, or add the server's name to NO_PROXY"
     if "certificate" in said:
         return "is the clock right? For a private authority set [server] ca_file"
     if "can't be resolved" in said:

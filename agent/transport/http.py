@@ -33,6 +33,7 @@ from requests.adapters import HTTPAdapter
 from agent.errors import ConfigError, DeliveryError
 from agent.records import Document
 from agent.transport.base import Acknowledgement
+from agent.transport.request import REFUSED, proxy_problem, refusal, through_proxy
 
 ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred bytes
 CONNECT_S = 5.0
@@ -151,13 +152,21 @@ class HttpTransport:
                 ) as response,
             ):
                 text = _read_body(response)
-                return response.status_code, response.headers.get("Retry-After"), text
         except (requests.RequestException, OSError) as error:
-            if isinstance(error, requests.Timeout) or self._adapter.late:
-                raise DeliveryError(f"no answer within {limit_s:g} s") from error
-            if isinstance(error, requests.exceptions.SSLError):
-                raise DeliveryError(NOT_TRUSTED) from error
-            raise DeliveryError("can't be reached, or the connection was lost") from error
+            raise DeliveryError(self._explained(error)) from error
+        if response.status_code == REFUSED:
+            raise DeliveryError(refusal(self._base, REFUSED))
+        return response.status_code, response.headers.get("Retry-After"), text
+
+    def _explained(self, error: Exception) -> str:
+        """Return why there is no answer, and name the proxy if there is one."""
+        through = through_proxy(self._base)
+        if isinstance(error, requests.Timeout) or self._adapter.late:
+            return f"no answer within {self._settings.timeout_s:g} s{through}"
+        if isinstance(error, requests.exceptions.SSLError):
+            return f"{NOT_TRUSTED}{through}"
+        problem = proxy_problem(error, self._base)
+        return problem or f"can't be reached, or the connection was lost{through}"
 
 
 class _Adapter(HTTPAdapter):
