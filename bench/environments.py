@@ -1,4 +1,4 @@
-"""Other Python environments for comparison, made on demand: tflite-runtime's and MediaPipe's."""
+"""Other Python environments for comparison, made on demand."""
 
 import os
 import shutil
@@ -26,20 +26,32 @@ def mediapipe_python() -> Path | None:
 
     That is made by pip where it is missing or of other pins. None, and a loud line, if it can't be.
     """
-    if named := os.environ.get("BLINKLOG_MEDIAPIPE_PYTHON"):
+    return _pinned("mediapipe", "MediaPipe", "BLINKLOG_MEDIAPIPE_PYTHON")
+
+
+def thingsboard_python() -> Path | None:
+    """The same with ThingsBoard's gateway."""
+    return _pinned(
+        "thingsboard-gateway", "ThingsBoard's gateway", "BLINKLOG_THINGSBOARD_GATEWAY_PYTHON"
+    )
+
+
+def _pinned(name: str, what: str, variable: str) -> Path | None:
+    """The Python of .venv-NAME, made of requirements/NAME.txt, or the one that is named."""
+    if named := os.environ.get(variable):
         if not Path(named).exists():
-            loud(f"no MediaPipe to compare with: nothing at BLINKLOG_MEDIAPIPE_PYTHON={named}")
+            loud(f"no {what} to compare with: nothing at {variable}={named}")
             return None
         return Path(named)
-    folder = ROOT / ".venv-mediapipe"
-    requirements = ROOT / "requirements" / "mediapipe.txt"
+    folder = ROOT / f".venv-{name}"
+    requirements = ROOT / "requirements" / f"{name}.txt"
     mark = folder / ".made-of"
     pins = requirements.read_text()
     if mark.exists() and mark.read_text() == pins:
         return folder / "bin" / "python"
     base = _old_python()
     if base is None:
-        loud("no MediaPipe to compare with: it needs Python 3.11 or 3.12, none found here")
+        loud(f"no {what} to compare with: it needs Python 3.11 or 3.12, none found here")
         return None
     loud(f"making {folder.name} from {requirements.name}")
     python = folder / "bin" / "python"
@@ -49,7 +61,7 @@ def mediapipe_python() -> Path | None:
         _run(python, "-m", "pip", "install", *quietly, "-r", requirements)
     except (subprocess.SubprocessError, OSError) as error:
         said = getattr(error, "stderr", None) or str(error)
-        loud(f"no MediaPipe to compare with: {' '.join(said.split()[-40:])}")
+        loud(f"no {what} to compare with: {' '.join(said.split()[-40:])}")
         return None
     mark.write_text(pins)
     return python

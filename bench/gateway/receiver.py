@@ -1,0 +1,68 @@
+"""A server that writes down every record that arrives, and only then says so.
+
+    python receiver.py PORT FILE
+
+Each record's id is a line of FILE, once for each time that it arrives. Written with one `write`
+each: no kill leaves half a line. It answers a session document as Blinklog's server does, and a
+list of telemetry with 200.
+"""
+
+import json
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+TELEMETRY = "/telemetry"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request: write down what came, then answer."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Receiver"
+
+    def do_POST(self) -> None:
+        """Take a first revision of a session, or a pack of telemetry."""
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == TELEMETRY:
+            for record in content:
+                self.server.take(record["values"]["id"])
+            self._answer({})
+        else:
+            self.server.take(content["session_id"])
+            named = {key: content[key] for key in ("session_id", "revision")}
+            self._answer({**named, "outcome": "stored"})
+
+    def do_OPTIONS(self) -> None:
+        """Say that the server is here again."""
+        self._answer({})
+
+    def _answer(self, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+class Receiver(ThreadingHTTPServer):
+    """The server, with the file that it writes to."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, file: str) -> None:
+        self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def take(self, record: str) -> None:
+        """Write down a record's id."""
+        os.write(self._file, f"{record}\n".encode())
+
+
+if __name__ == "__main__":
+    Receiver(int(sys.argv[1]), sys.argv[2]).serve_forever()
