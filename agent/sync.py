@@ -287,7 +287,7 @@ class _Report:
         self._ok = True
         self._count = 0
         self._contact: str | None = None
-        self._next_try: str | None = None
+        self._next_try: dict[str, str] = {}
 
     def problem(self, name: str, error: DeliveryError, wait_s: float) -> None:
         text = str(error)
@@ -295,12 +295,12 @@ class _Report:
             log.warning("%s: %s", name, text)
         self._problems[name] = text
         self._lasts_until_s[name] = self._clock() + error.lasts_s
-        self._next_try = _moment(wait_s)
+        self._next_try[name] = _moment(wait_s)
         self._note()
 
     def works(self, name: str) -> None:
+        self._next_try.pop(name, None)
         if name in self._problems and self._clock() < self._lasts_until_s[name]:
-            self._next_try = None
             self._note()
         elif self._problems.pop(name, None) is not None:
             log.info("%s works again", name)
@@ -321,7 +321,8 @@ class _Report:
     def _note(self) -> None:
         problem = "; ".join(f"{name}: {text}" for name, text in self._problems.items()) or None
         now_s = self._clock()
-        news = self._ok, problem, self._contact is not None, self._next_try is None
+        next_try = min(self._next_try.values(), default=None)
+        news = self._ok, problem, self._contact is not None, next_try is None
         if news == self._reported and now_s - self._reported_s < REPORT_S:
             return
         self._reported, self._reported_s = news, now_s
@@ -331,7 +332,7 @@ class _Report:
         if self._contact is None:  # no contact yet in this process: keep the earlier time
             self._contact = (self._store.noted("delivery") or {}).get("contact")
         note = {"ok": self._ok, "at": _moment(), "problem": problem, "contact": self._contact}
-        self._store.note("delivery", {**note, "next_try": self._next_try if problem else None})
+        self._store.note("delivery", {**note, "next_try": next_try})
 
 
 def _moment(later_s: float = 0.0) -> str:

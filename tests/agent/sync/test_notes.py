@@ -40,6 +40,24 @@ def test_what_is_noted_turns_good_again(store: Store, way: Way, clock: Clock) ->
     assert store.noted("delivery")["problem"] is None
 
 
+def test_a_problem_that_outlives_a_success_is_shown_for_as_long_as_it_says(
+    store: Store, path: Path, way: Way, clock: Clock
+) -> None:
+    sync = scripted(store, clock, way)
+    way.error = DeliveryError("another device", lasts_s=900)
+    steps(sync, clock, 5)
+    assert store.noted("delivery")["next_try"] is not None
+    way.error = None
+    with closing(Store(path)) as watch:
+        watch.put(document(7))
+    steps(sync, clock, 60)
+    assert store.counts()["delivered"] == 1
+    said = store.noted("delivery")
+    assert (said["problem"], said["next_try"]) == ("way: another device", None)
+    steps(sync, clock, 900)
+    assert store.noted("delivery")["problem"] is None
+
+
 def test_a_trouble_of_an_earlier_process_is_over_though_there_is_nothing_to_send(
     store: Store, way: Way, clock: Clock
 ) -> None:
