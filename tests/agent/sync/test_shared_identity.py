@@ -19,7 +19,7 @@ from tests.agent.sync.scripted import Clock
 from tests.agent.transport.mqtt_device import ABOUT, USERS, consuming, deliver, to
 from tests.broker import Broker, needs_mosquitto, running_broker
 from tests.faults.launcher import until
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Harm, Proxy
 
 NAMES = ("card", "copy")
 TAKEN_OVER = b"\xe0\x01\x8e"  # MQTT 5, section 3.14: DISCONNECT, session taken over
@@ -104,6 +104,14 @@ def test_a_refused_password_stays_a_refused_password(broker: Broker) -> None:
     with contextlib.closing(to(broker, ABOUT, password="wrong")) as device:
         for _ in range(ENDS + 1):
             assert "refuses the connect request" in str(failure(device))
+
+
+def test_a_connection_that_was_never_accepted_says_nothing_about_another_device(
+    device: MqttTransport, front: Front
+) -> None:
+    front.harm = Harm(refuse=True)
+    for _ in range(ENDS + 1):
+        assert "the broker closed the connection instead of accepting" in str(failure(device))
 
 
 def test_both_devices_say_so_and_both_deliver(
