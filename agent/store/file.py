@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.errors import StoreError
+from agent.store.aside import PAGE_BYTES, aside_name, delete_oldest, restore_length, sibling, swap
 from agent.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,7 @@ T = TypeVar("T")
 WAIT_S = 10.0  # a transaction takes milliseconds, on a worn SD card a second or two
 LOCK_POLL_S = 0.005
 WAL_KEPT_BYTES = 4 << 20  # after a burst the WAL shrinks to the size of SQLite's own checkpoints
-SET_ASIDE_KEPT = 5  # damaged files kept for inspection; a failing card makes many
 ATTEMPTS = 6  # opening and running: the file, and up to two replacements of it
-PAGE_BYTES = 4096
-LENGTH_CAP = 1 << 30  # a header with a larger size is invalid
 # SQLite's -shm, and a two-hour session (150 kB) in both WAL and file, with margin
 RESERVE_BYTES = 1 << 20
 
@@ -90,7 +88,7 @@ class StoreFile:
         self._db: Database | None = None
         with _errors_explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock_file = os.open(_sibling(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock_file = os.open(sibling(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self.run(_quick_check)
         except BaseException:
@@ -113,7 +111,7 @@ class StoreFile:
 
     def has_reserve(self) -> bool:
         """Return whether the reserve file exists; create it if it is missing and there is space."""
-        reserve = _sibling(self.path, ".reserve")
+        reserve = sibling(self.path, ".reserve")
         if reserve.exists():
             return True
         room = os.statvfs(self.path.parent)
@@ -156,7 +154,7 @@ class StoreFile:
         with self._locked(fcntl.LOCK_EX):
             if not self.path.exists():
                 self._build(lambda _: None)
-                _swap(self.path, _aside_name(self.path))
+                swap(self.path, aside_name(self.path))
             if (
                 self.path.stat().st_size == 0
             ):  # SQLite would delete its WAL, which may have the data
@@ -175,7 +173,7 @@ class StoreFile:
     def _use_reserve(self) -> bool:
         """Delete the reserve file; return False if there was none."""
         try:
-            _sibling(self.path, ".reserve").unlink()
+            sibling(self.path, ".reserve").unlink()
         except OSError:
             return False
         log.warning("%s: the disk is full: using the reserved space", self.path)
@@ -213,22 +211,22 @@ class StoreFile:
         with self._locked(fcntl.LOCK_EX):
             if not self._is_current():
                 return
-            rescue = Rescue(datetime.now(UTC), _aside_name(self.path), why)
-            _restore_length(self.path)
+            rescue = Rescue(datetime.now(UTC), aside_name(self.path), why)
+            restore_length(self.path)
             with contextlib.closing(_connected(self.path)) as damaged:
                 self._build(lambda new: self._rescue(damaged, new, rescue))
-            _swap(self.path, rescue.aside)
+            swap(self.path, rescue.aside)
         log.error("%s is damaged (%s): set aside as %s", self.path, why, rescue.aside.name)
-        _delete_oldest(self.path)
+        delete_oldest(self.path)
 
     def _build(self, fill: Callable[[Database], None]) -> None:
-        """Build a complete database in a temporary file and leave it for `_swap` to rename."""
-        new = _sibling(self.path, ".new")
+        """Build a complete database in a temporary file and leave it for `swap` to rename."""
+        new = sibling(self.path, ".new")
         for leftover in (
             new,
-            _sibling(new, "-journal"),
-            _sibling(new, "-wal"),
-            _sibling(new, "-shm"),
+            sibling(new, "-journal"),
+            sibling(new, "-wal"),
+            sibling(new, "-shm"),
         ):
             leftover.unlink(missing_ok=True)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))
@@ -326,63 +324,3 @@ def _errors_explained(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {_EXPLANATIONS.get(code, 'failed')} ({error})") from error
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
-
-
-# The files
-
-
-def _sibling(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-def _aside_name(path: Path) -> Path:
-    """Return an unused name with the date, such as agent.damaged-20261122T101530Z.sqlite3."""
-    date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for count in range(1000):
-        again = f"-{count}" if count else ""
-        name = path.with_name(f"{path.stem}.damaged-{date}{again}{path.suffix}")
-        if not name.exists():
-            return name
-    raise StoreError(f"{path}: a thousand damaged stores within a second")
-
-
-def _swap(path: Path, aside: Path) -> None:
-    """Set the old file aside with its WAL and rename the new one into place.
-
-    The old file is linked to its new name and then replaced, so a file always exists at `path`. Its
-    WAL must be moved first, or SQLite would write its pages into the new file.
-    """
-    if path.exists():
-        os.link(path, aside)
-    for suffix in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            _sibling(path, suffix).rename(_sibling(aside, suffix))
-    _sibling(path, ".new").replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _restore_length(path: Path) -> None:
-    """Extend a truncated file, with zeros, to the size in its header.
-
-    SQLite reads no page of a shorter file. The added pages take no space on the disk.
-    """
-    with path.open("rb") as file:
-        header = file.read(32)
-    page = int.from_bytes(header[16:18], "big")
-    length = page * int.from_bytes(header[28:32], "big")
-    if page == PAGE_BYTES and path.stat().st_size < length <= LENGTH_CAP:
-        os.truncate(path, length)
-
-
-def _delete_oldest(path: Path) -> None:
-    aside = sorted(
-        path.parent.glob(f"{path.stem}.damaged-*{path.suffix}"),
-        key=lambda each: each.stat().st_mtime,
-    )
-    for old in aside[:-SET_ASIDE_KEPT]:
-        for suffix in ("", "-wal", "-shm"):
-            _sibling(old, suffix).unlink(missing_ok=True)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.store.store import COMMANDS_KEPT, Store
+from agent.store.commands import COMMANDS_KEPT
+from agent.store.store import Store
 from tests.agent.documents import document
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

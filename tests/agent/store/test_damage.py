@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.store.file import SET_ASIDE_KEPT
+from agent.store.aside import SET_ASIDE_KEPT
 from agent.store.store import Store
 from tests.agent.documents import document, ids
 from tests.agent.store.damage import (

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import StoreError
-from agent.store.store import MIGRATIONS, Store
+from agent.store.schema import MIGRATIONS
+from agent.store.store import Store
 from tests.agent.documents import document
 
 # Notes and news

@@ -1,0 +1,69 @@
+"""The files beside the store: setting a damaged one aside, with its WAL, for a new one."""
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.errors import StoreError
+
+SET_ASIDE_KEPT = 5  # damaged files kept for inspection; a failing card makes many
+PAGE_BYTES = 4096
+LENGTH_CAP = 1 << 30  # a header with a larger size is invalid
+
+
+def sibling(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def aside_name(path: Path) -> Path:
+    """Return an unused name with the date, such as agent.damaged-20261122T101530Z.sqlite3."""
+    date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for count in range(1000):
+        again = f"-{count}" if count else ""
+        name = path.with_name(f"{path.stem}.damaged-{date}{again}{path.suffix}")
+        if not name.exists():
+            return name
+    raise StoreError(f"{path}: a thousand damaged stores within a second")
+
+
+def swap(path: Path, aside: Path) -> None:
+    """Set the old file aside with its WAL and rename the new one into place.
+
+    The old file is linked to its new name and then replaced, so a file always exists at `path`. Its
+    WAL must be moved first, or SQLite would write its pages into the new file.
+    """
+    if path.exists():
+        os.link(path, aside)
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            sibling(path, suffix).rename(sibling(aside, suffix))
+    sibling(path, ".new").replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def restore_length(path: Path) -> None:
+    """Extend a truncated file, with zeros, to the size in its header.
+
+    SQLite reads no page of a shorter file. The added pages take no space on the disk.
+    """
+    with path.open("rb") as file:
+        header = file.read(32)
+    page = int.from_bytes(header[16:18], "big")
+    length = page * int.from_bytes(header[28:32], "big")
+    if page == PAGE_BYTES and path.stat().st_size < length <= LENGTH_CAP:
+        os.truncate(path, length)
+
+
+def delete_oldest(path: Path) -> None:
+    aside = sorted(
+        path.parent.glob(f"{path.stem}.damaged-*{path.suffix}"),
+        key=lambda each: each.stat().st_mtime,
+    )
+    for old in aside[:-SET_ASIDE_KEPT]:
+        for suffix in ("", "-wal", "-shm"):
+            sibling(old, suffix).unlink(missing_ok=True)

@@ -1,0 +1,53 @@
+"""Session rows: a document as a row with a checksum, and back."""
+
+import json
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+from agent.records import Document, StoredSession
+
+Row = dict[str, Any]
+
+STATES = ("active", "ended", "interrupted")
+
+
+def timestamp() -> str:
+    """Return the wall clock's time as ISO 8601 in UTC, in milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def row_of(document: Document) -> Row:
+    """Return the columns of a document. Raises ValueError."""
+    session_id, revision, state = (document.get(key) for key in ("session_id", "revision", "state"))
+    if not isinstance(session_id, str) or not session_id:
+        raise ValueError(f"session_id: expected a text, found {session_id!r}")
+    if type(revision) is not int or not 1 <= revision < 1 << 63:
+        raise ValueError(f"revision: expected a whole number from 1, found {revision!r}")
+    if state not in STATES:
+        raise ValueError(f"state: expected one of {', '.join(STATES)}, found {state!r}")
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    identity = {"session_id": session_id, "revision": revision, "state": state}
+    return {**identity, "document": text, "checksum": zlib.crc32(text.encode())}
+
+
+def document_of(row: Row) -> Document | None:
+    """Return the document of a row, or None if it is damaged."""
+    text = row["document"]
+    if not isinstance(text, str) or zlib.crc32(text.encode("utf-8", "replace")) != row["checksum"]:
+        return None
+    document = parsed(text)
+    same = all(document.get(key) == row[key] for key in ("session_id", "revision") if key in row)
+    return document if same else None
+
+
+def parsed(text: str) -> Document:
+    """Parse a JSON object."""
+    value: Document = json.loads(text)
+    return value
+
+
+def stored_of(row: Row, document: Document) -> StoredSession:
+    """Return a row with its parsed document."""
+    names = (name for name in StoredSession.__slots__ if name != "document")
+    return StoredSession(document=document, **{name: row[name] for name in names})
