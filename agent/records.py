@@ -210,10 +210,10 @@ class Store(Protocol):
         """Return up to `limit` unacknowledged documents, without the revisions in `skip`."""
 
     def acknowledge(self, session_id: str, revision: int) -> bool:
-        """Mark a revision as stored by the server."""
+        """Mark a revision as stored by the server. Return whether that is new."""
 
     def park(self, session_id: str, revision: int, reason: str) -> bool:
-        """Stop sending a revision."""
+        """Stop sending a revision. Return whether it was still to be sent."""
 
     def unfinished(self) -> list[Document]:
         """Return the documents of sessions that are still marked active."""

@@ -216,25 +216,33 @@ class Sync:
     def _deliver(
         self, transport: Transport, backoff: Backoff, left: dict[tuple[str, int], Document]
     ) -> int:
-        """Remove acknowledged documents from `left`. Return the number of acknowledgements."""
+        """Remove acknowledged documents from `left`. Return the number of acknowledgements.
+
+        An acknowledgement that the store could not match leaves its document unacknowledged: it is
+        sent again, but not before a backoff.
+        """
         count = 0
         for acknowledgement in transport.deliver(list(left.values()), self._ack_s):
-            self._record(acknowledgement)
-            left.pop((acknowledgement.session_id, acknowledgement.revision), None)
+            key = acknowledgement.session_id, acknowledgement.revision
+            if not self._record(acknowledgement) and key in left:
+                log.error("session %s revision %d: its acknowledgement changed nothing", *key)
+                continue
+            left.pop(key, None)
             backoff.succeeded()
             self._alive()
             count += 1
         return count
 
-    def _record(self, acknowledgement: Acknowledgement) -> None:
+    def _record(self, acknowledgement: Acknowledgement) -> bool:
+        """Record an acknowledgement; return whether that changed the store."""
         session_id, revision = acknowledgement.session_id, acknowledgement.revision
         if acknowledgement.outcome == "rejected":
             log.warning("session %s revision %d was rejected: see status", session_id, revision)
-            self._store.park(session_id, revision, acknowledgement.reason or "no reason given")
-            return
+            reason = acknowledgement.reason or "no reason given"
+            return self._store.park(session_id, revision, reason)
         if acknowledgement.outcome == "stale":  # the server never accepts a lower revision
             log.info("session %s: the server has a newer revision than %d", session_id, revision)
-        self._store.acknowledge(session_id, revision)
+        return self._store.acknowledge(session_id, revision)
 
     def _take_commands(self) -> None:
         for transport, _ in self._lanes:

@@ -1,5 +1,6 @@
 """What an outcome does to a document, and which commands are kept."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +79,58 @@ def test_a_revision_made_while_the_last_was_on_its_way_is_sent_too(
     assert way.tries == [[(session_id, 1)], [(session_id, 2)]]
     assert history.revisions() == {session_id: 2}
     watch.close()
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+def test_an_acknowledgement_that_changes_nothing_is_an_error_with_backoff(
+    store: Store,
+    history: History,
+    way: Way,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    path: Path,
+    refuse: bool,
+) -> None:
+    """Such as of a session that a damaged index does not list: it would be sent at full speed."""
+    store.put(lost := document(7))
+    if refuse:
+        history.refuse.add(lost["session_id"])
+    name = "park" if refuse else "acknowledge"
+    change = getattr(store, name)
+    monkeypatch.setattr(
+        store,
+        name,
+        lambda session_id, *rest: session_id != lost["session_id"] and change(session_id, *rest),
+    )
+    sync = scripted(store, clock, way)
+    steps(sync, clock, 3600)
+    assert 10 < len(way.tries) < 40, "after 1, 2, 4, ... and at most 300 s"
+    assert "changed nothing" in caplog.text
+    with contextlib.closing(Store(path)) as watch:
+        watch.put(other := document(7))
+    steps(sync, clock, 301)
+    assert other["session_id"] not in {each["session_id"] for each in store.pending(9)}
+    monkeypatch.undo()
+    steps(sync, clock, 301)
+    assert store.counts()["pending"] == 0
+
+
+def test_a_second_acknowledgement_is_no_error(
+    store: Store, way: Way, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both transports may have delivered it, or the same one twice."""
+    deliver = way.deliver
+
+    def twice(documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
+        for each in deliver(documents, timeout_s):
+            yield each
+            yield each
+
+    monkeypatch.setattr(way, "deliver", twice)
+    store.put(document(7))
+    assert Sync(store, [way]).once()
+    assert len(way.tries) == 1
 
 
 # Commands
