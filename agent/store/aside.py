@@ -13,6 +13,7 @@ LENGTH_CAP = 1 << 30  # a header with a larger size is invalid
 
 
 def sibling(path: Path, suffix: str) -> Path:
+    """Return the path of a file that belongs to `path`, such as agent.sqlite3-wal."""
     return path.with_name(path.name + suffix)
 
 
@@ -59,11 +60,17 @@ def restore_length(path: Path) -> None:
         os.truncate(path, length)
 
 
-def delete_oldest(path: Path) -> None:
+def delete_oldest(path: Path, kept: int) -> None:
+    """Delete the files set aside for `path`, except for the newest `kept`."""
     aside = sorted(
         path.parent.glob(f"{path.stem}.damaged-*{path.suffix}"),
         key=lambda each: each.stat().st_mtime,
     )
-    for old in aside[:-SET_ASIDE_KEPT]:
-        for suffix in ("", "-wal", "-shm"):
-            sibling(old, suffix).unlink(missing_ok=True)
+    for old in aside[: max(0, len(aside) - kept)]:
+        delete_database(old)
+
+
+def delete_database(path: Path) -> None:
+    """Delete a database with the files that SQLite keeps beside it, as far as they exist."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        sibling(path, suffix).unlink(missing_ok=True)

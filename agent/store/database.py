@@ -4,11 +4,12 @@ sqlite-utils imports NumPy and pandas if they are installed, to recognise their 
 no such values, and the imports would cost `blink-agent sync` 15 MB of memory.
 """
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Database"]
+__all__ = ["DamageError", "Database"]
 
 
 @contextmanager
@@ -25,3 +26,7 @@ def _without(*modules: str) -> Iterator[None]:
 
 with _without("numpy", "pandas"):
     from sqlite_utils import Database
+
+
+class DamageError(sqlite3.DatabaseError):
+    """The file can be read, but its parts contradict each other."""

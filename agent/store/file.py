@@ -17,15 +17,25 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from agent.errors import StoreError
-from agent.store.aside import PAGE_BYTES, aside_name, delete_oldest, restore_length, sibling, swap
-from agent.store.database import Database
+from agent.store.aside import (
+    PAGE_BYTES,
+    SET_ASIDE_KEPT,
+    aside_name,
+    delete_database,
+    delete_oldest,
+    restore_length,
+    sibling,
+    swap,
+)
+from agent.store.database import DamageError, Database
+from agent.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +44,8 @@ T = TypeVar("T")
 WAIT_S = 10.0  # a transaction takes milliseconds, on a worn SD card a second or two
 LOCK_POLL_S = 0.005
 WAL_KEPT_BYTES = 4 << 20  # after a burst the WAL shrinks to the size of SQLite's own checkpoints
+CHECK_STEPS = 20_000  # SQLite's own steps: some milliseconds
 ATTEMPTS = 6  # opening and running: the file, and up to two replacements of it
-# SQLite's -shm, and a two-hour session (150 kB) in both WAL and file, with margin
-RESERVE_BYTES = 1 << 20
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_SHORT_READ}
@@ -46,22 +55,29 @@ _EXPLANATIONS = {
     sqlite3.SQLITE_READONLY: "can't be written: read-only",
     sqlite3.SQLITE_CANTOPEN: "can't be opened",
     sqlite3.SQLITE_PERM: "no permission",
-    sqlite3.SQLITE_BUSY: f"locked by another process for {WAIT_S:.0f} s",
+    sqlite3.SQLITE_BUSY: "locked by another process",
     sqlite3.SQLITE_IOERR: "the disk gave an input/output error",
 }
 
 
-class _Damage(sqlite3.DatabaseError):
-    """The file can be opened but its check failed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """A damaged file: when it was set aside, its new path, and SQLite's error."""
+    """A damaged file: when it was set aside, its new path, and SQLite's error.
+
+    `delivered` is whether there is room for sessions that the server already has.
+    """
 
     at: datetime
     aside: Path
     why: str
+    delivered: bool = True
+
+
+Fill = Callable[[Database], Iterator[None]]
+"""Fills a new database, step by step. Each step is committed."""
+
+
+_DONE = object()  # a step is None
 
 
 class StoreFile:
@@ -69,7 +85,8 @@ class StoreFile:
 
     `migrations` are SQL scripts; the file's user_version counts the applied ones. `application_id`
     marks the file as ours: another program's database is refused, never set aside. `rescue` copies
-    the readable rows of a damaged database to a new one. Raises StoreError.
+    the readable rows of a damaged database to a new one. `alive` is called at each step of long
+    work, to ping a watchdog. Raises StoreError.
     """
 
     def __init__(
@@ -78,19 +95,22 @@ class StoreFile:
         *,
         application_id: int,
         migrations: Sequence[str],
-        rescue: Callable[[Database, Database, Rescue], None],
+        rescue: Callable[[Database, Database, Rescue], Iterator[None]],
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self.inode = 0
         self._application_id = application_id
         self._migrations = migrations
         self._rescue = rescue
+        self._alive = alive
+        self._reserve = Reserve(path)
         self._db: Database | None = None
         with _errors_explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock_file = os.open(sibling(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            self.run(_quick_check)
+            self.check()
         except BaseException:
             self.close()
             raise
@@ -103,6 +123,10 @@ class StoreFile:
             os.close(self._lock_file)
             self._lock_file = -1
 
+    def check(self) -> None:
+        """Read every page, and compare the indexes with the tables. Replaces a damaged file."""
+        self.run(lambda db: _check(db, self._alive))
+
     def problem(self) -> str | None:
         """Return why nothing can be saved now, or None."""
         if self.path.exists() and not os.access(self.path, os.W_OK):
@@ -110,24 +134,8 @@ class StoreFile:
         return None if self.has_reserve() else _EXPLANATIONS[sqlite3.SQLITE_FULL]
 
     def has_reserve(self) -> bool:
-        """Return whether the reserve file exists; create it if it is missing and there is space."""
-        reserve = sibling(self.path, ".reserve")
-        if reserve.exists():
-            return True
-        room = os.statvfs(self.path.parent)
-        if room.f_bavail * room.f_frsize < RESERVE_BYTES:  # don't try: each attempt wears the card
-            return False
-        try:
-            file = os.open(reserve, os.O_WRONLY | os.O_CREAT, 0o600)
-            try:
-                os.posix_fallocate(file, 0, RESERVE_BYTES)
-            finally:
-                os.close(file)
-        except OSError:
-            with contextlib.suppress(OSError):
-                reserve.unlink(missing_ok=True)
-            return False
-        return True
+        """Return whether there is a reserve; create it if it is missing and there is space."""
+        return self._reserve.held()
 
     def run(self, work: Callable[[Database], T], *, write: bool = False) -> T:
         """Run `work` in one transaction and return its result.
@@ -145,7 +153,7 @@ class StoreFile:
                 except sqlite3.DatabaseError as error:
                     if _is_damage(error):
                         self._replace(str(error))
-                    elif not (_is_no_room(error) and self._use_reserve()):
+                    elif not (_is_no_room(error) and self._reserve.use()):
                         raise
         raise StoreError(f"{self.path}: the new file was damaged again immediately")
 
@@ -153,7 +161,7 @@ class StoreFile:
         self._disconnect()
         with self._locked(fcntl.LOCK_EX):
             if not self.path.exists():
-                self._build(lambda _: None)
+                self._build(lambda _: iter(()))
                 swap(self.path, aside_name(self.path))
             if (
                 self.path.stat().st_size == 0
@@ -169,15 +177,6 @@ class StoreFile:
         if self._db is not None:
             self._db.close()
             self._db = None
-
-    def _use_reserve(self) -> bool:
-        """Delete the reserve file; return False if there was none."""
-        try:
-            sibling(self.path, ".reserve").unlink()
-        except OSError:
-            return False
-        log.warning("%s: the disk is full: using the reserved space", self.path)
-        return True
 
     def _is_current(self) -> bool:
         """Return whether the open file is still the one at `path`."""
@@ -213,44 +212,85 @@ class StoreFile:
                 return
             rescue = Rescue(datetime.now(UTC), aside_name(self.path), why)
             restore_length(self.path)
-            with contextlib.closing(_connected(self.path)) as damaged:
-                self._build(lambda new: self._rescue(damaged, new, rescue))
+            self._rebuild(rescue)
             swap(self.path, rescue.aside)
         log.error("%s is damaged (%s): set aside as %s", self.path, why, rescue.aside.name)
-        delete_oldest(self.path)
+        delete_oldest(self.path, SET_ASIDE_KEPT)
 
-    def _build(self, fill: Callable[[Database], None]) -> None:
+    def _rebuild(self, rescue: Rescue) -> None:
+        """Copy the readable rows of the damaged file to a new one.
+
+        If that leaves no room for the reserve, delete the files that were set aside earlier, and
+        leave the delivered sessions out. If there is still no room, use the reserve.
+        """
+        if self._fits(rescue) and self.has_reserve():
+            return
+        log.warning("%s: little room: delivered sessions are left out", self.path)
+        delete_oldest(self.path, 0)
+        rescue = replace(rescue, delivered=False)
+        if not self._fits(rescue):
+            self._reserve.use()
+            self._copy(rescue)
+
+    def _fits(self, rescue: Rescue) -> bool:
+        """Return whether there was room for the copy."""
+        try:
+            self._copy(rescue)
+        except sqlite3.DatabaseError as error:
+            if not _is_no_room(error):
+                raise
+            return False
+        return True
+
+    def _copy(self, rescue: Rescue) -> None:
+        with contextlib.closing(_connected(self.path)) as damaged:
+            self._build(lambda new: self._rescue(damaged, new, rescue))
+
+    def _build(self, fill: Fill) -> None:
         """Build a complete database in a temporary file and leave it for `swap` to rename."""
         new = sibling(self.path, ".new")
-        for leftover in (
-            new,
-            sibling(new, "-journal"),
-            sibling(new, "-wal"),
-            sibling(new, "-shm"),
-        ):
-            leftover.unlink(missing_ok=True)
+        delete_database(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))
-        with contextlib.closing(_connected(new)) as db:
-            db.execute(f"PRAGMA application_id = {self._application_id}")
-            self._migrate(db)
-            _transact(db, fill, True)
-            _make_durable(db)
+        try:
+            with contextlib.closing(_connected(new)) as db:
+                db.execute(f"PRAGMA application_id = {self._application_id}")
+                self._migrate(db)
+                steps = fill(db)
+                while _transact(db, lambda _: next(steps, _DONE), True) is not _DONE:
+                    self._alive()
+                _make_durable(db)
+        except BaseException:
+            delete_database(new)  # it may be what fills the disk
+            raise
 
     @contextlib.contextmanager
     def _locked(self, kind: int) -> Iterator[None]:
-        deadline = time.monotonic() + WAIT_S
+        """Hold the lock file. Waits for longer only while another process builds a new store."""
+        deadline, built = time.monotonic() + WAIT_S, self._built()
         while True:
             try:
                 fcntl.flock(self._lock_file, kind | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StoreError(f"{self.path}: {_EXPLANATIONS[sqlite3.SQLITE_BUSY]}") from None
                 time.sleep(LOCK_POLL_S)
+            if time.monotonic() > deadline:
+                before, built = built, self._built()
+                if built in (None, before):
+                    raise StoreError(f"{self.path}: {_EXPLANATIONS[sqlite3.SQLITE_BUSY]}")
+                deadline = time.monotonic() + WAIT_S
+                self._alive()
         try:
             yield
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def _built(self) -> tuple[int, int] | None:
+        """Return a value that changes while a new file is built, or None."""
+        try:
+            found = sibling(self.path, ".new").stat()
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns
 
 
 # The database
@@ -290,11 +330,16 @@ def _apply(db: Database, script: str, version: int) -> None:
     db.execute(f"PRAGMA user_version = {version}")
 
 
-def _quick_check(db: Database) -> None:
-    """Read every page. Ten thousand sessions (80 MB) take 45 ms in memory, seconds from a card."""
-    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+def _check(db: Database, alive: Callable[[], None]) -> None:
+    """Ten thousand sessions (90 MB) take 40 ms in memory, seconds from a card.
+
+    `quick_check` takes 30 ms, but would miss a flipped bit in an index.
+    """
+    db.conn.set_progress_handler(alive, CHECK_STEPS)  # None: go on
+    found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    db.conn.set_progress_handler(None, 0)
     if found != "ok":
-        raise _Damage(str(found))
+        raise DamageError(str(found))
 
 
 def _pragma(db: Database, name: str) -> int:
@@ -303,7 +348,7 @@ def _pragma(db: Database, name: str) -> int:
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     code = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, _Damage) or code & 0xFF in _DAMAGE or code in _DAMAGE_EXTENDED
+    return isinstance(error, DamageError) or code & 0xFF in _DAMAGE or code in _DAMAGE_EXTENDED
 
 
 def _is_no_room(error: sqlite3.DatabaseError) -> bool:

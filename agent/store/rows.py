@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent.records import Document, StoredSession
+from agent.store.database import DamageError
 
 Row = dict[str, Any]
 
@@ -33,12 +34,26 @@ def row_of(document: Document) -> Row:
 
 def document_of(row: Row) -> Document | None:
     """Return the document of a row, or None if it is damaged."""
+    return parsed(row["document"]) if _is_whole(row) else None
+
+
+def checked(row: Row) -> Row:
+    """Return the row if it agrees with its document.
+
+    A damaged document proves nothing. Raises DamageError if it is whole but not this row's: then
+    the file is damaged, and the document can be saved.
+    """
+    if _is_whole(row):
+        for key in ("session_id", "revision", "state"):
+            member = f'"{key}":{json.dumps(row[key])}'  # not parsed: a long one takes milliseconds
+            if not any(member + end in row["document"] for end in ",}"):
+                raise DamageError(f"row {row['number']} is not that of its document: {key}")
+    return row
+
+
+def _is_whole(row: Row) -> bool:
     text = row["document"]
-    if not isinstance(text, str) or zlib.crc32(text.encode("utf-8", "replace")) != row["checksum"]:
-        return None
-    document = parsed(text)
-    same = all(document.get(key) == row[key] for key in ("session_id", "revision") if key in row)
-    return document if same else None
+    return isinstance(text, str) and zlib.crc32(text.encode("utf-8", "replace")) == row["checksum"]
 
 
 def parsed(text: str) -> Document:

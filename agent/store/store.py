@@ -14,7 +14,7 @@ Each `Store` belongs to one thread. Open one per thread and process.
 import itertools
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from typing import Any
 from agent.errors import StoreError
 from agent.records import REASON_CHARACTERS, Document, StoredSession
 from agent.store.commands import COMMAND_S, add_command, command_row, take_command
+from agent.store.database import DamageError, Database
 from agent.store.file import StoreFile
 from agent.store.rescue import NOTE, PUT, rescue_sessions
-from agent.store.rows import Row, document_of, parsed, row_of, stored_of, timestamp
+from agent.store.rows import Row, checked, document_of, parsed, row_of, stored_of, timestamp
 from agent.store.schema import APPLICATION_ID, MIGRATIONS
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,10 @@ _ACKNOWLEDGE = """
 _PARK = """
     UPDATE sessions SET parked_reason = :reason, parked_at = :now
     WHERE session_id = :session_id AND revision = :revision AND acked_revision < revision
+"""
+_PARK_DAMAGED = """
+    UPDATE sessions SET parked_reason = 'damaged in the device''s store', parked_at = :now
+    WHERE number = :number AND parked_reason IS NULL
 """
 _RETRY = """
     UPDATE sessions SET parked_reason = NULL, parked_at = NULL
@@ -70,11 +75,18 @@ _NEWEST = "SELECT * FROM sessions WHERE number < :before ORDER BY number DESC LI
 
 
 class Store:
-    """Opens or creates the file at `path`. Every method raises StoreError if the disk fails."""
+    """Opens or creates the file at `path`. Every method raises StoreError if the disk fails.
 
-    def __init__(self, path: Path) -> None:
+    `alive` is called at each step of long work, to ping a watchdog.
+    """
+
+    def __init__(self, path: Path, *, alive: Callable[[], None] = lambda: None) -> None:
         self._file = StoreFile(
-            path, application_id=APPLICATION_ID, migrations=MIGRATIONS, rescue=rescue_sessions
+            path,
+            application_id=APPLICATION_ID,
+            migrations=MIGRATIONS,
+            rescue=rescue_sessions,
+            alive=alive,
         )
 
     def close(self) -> None:
@@ -91,11 +103,12 @@ class Store:
         begins = document.get("revision") == 1 and document.get("state") == "active"
         if begins and not self._file.has_reserve():
             raise StoreError("the disk is full: no new session")
-        return self._change(PUT, {**row_of(document), "number": None, "now": timestamp()}) > 0
+        row = {**row_of(document), "number": None, "now": timestamp()}
+        return self._file.run(lambda db: _put(db, row), write=True)
 
     def document(self, session_id: str) -> Document | None:
         """Return the newest document of a session."""
-        rows = self._read("SELECT * FROM sessions WHERE session_id = :id", {"id": session_id})
+        rows = self._rows("SELECT * FROM sessions WHERE session_id = :id", {"id": session_id})
         return next(iter(self._undamaged(rows)), None)
 
     def pending(self, limit: int, skip: Iterable[tuple[str, int]] = ()) -> list[Document]:
@@ -104,31 +117,31 @@ class Store:
         Active sessions come first, then the oldest. `skip`: (session_id, revision) to leave out.
         """
         skipped = json.dumps([f"{session_id} {revision}" for session_id, revision in skip])
-        while True:
-            rows = self._read(_NEXT_PENDING, {"skip": skipped, "limit": limit})
-            documents = self._undamaged(rows)
-            if documents or not rows:  # otherwise all were damaged and are parked now
+        values = {"skip": skipped, "limit": limit}
+        while rows := self._rows(_NEXT_PENDING, values):
+            if documents := self._undamaged(rows):  # otherwise all were damaged and are parked now
                 return documents
+        return []
 
     def acknowledge(self, session_id: str, revision: int) -> bool:
         """Record that the server has committed `revision`; return whether that is new."""
-        return self._change(_ACKNOWLEDGE, {"session_id": session_id, "revision": revision}) > 0
+        return self._change_session(_ACKNOWLEDGE, session_id, {"revision": revision})
 
     def park(self, session_id: str, revision: int, reason: str) -> bool:
         """Stop sending `revision`; return whether it was parked.
 
         A call of `retry`, or a higher revision, makes the session pending again.
         """
-        values = {"session_id": session_id, "revision": revision, "now": timestamp()}
-        return self._change(_PARK, {**values, "reason": reason[:REASON_CHARACTERS]}) > 0
+        values = {"revision": revision, "now": timestamp(), "reason": reason[:REASON_CHARACTERS]}
+        return self._change_session(_PARK, session_id, values)
 
     def retry(self, session_id: str) -> bool:
         """Make a parked session pending again; return whether it was parked."""
-        return self._change(_RETRY, {"session_id": session_id}) > 0
+        return self._change_session(_RETRY, session_id, {})
 
     def unfinished(self) -> list[Document]:
         """Return the active sessions. At start-up these are the interrupted ones."""
-        rows = self._read("SELECT * FROM sessions WHERE state = 'active' ORDER BY number", {})
+        rows = self._rows("SELECT * FROM sessions WHERE state = 'active' ORDER BY number", {})
         return self._undamaged(rows)
 
     def sessions(self, limit: int) -> list[StoredSession]:
@@ -138,7 +151,7 @@ class Store:
     def newest(self) -> Iterator[StoredSession]:
         """Yield all sessions, newest first, with few in memory at a time."""
         before = 1 << 62
-        while rows := self._read(_NEWEST, {"before": before, "limit": PAGE}):
+        while rows := self._rows(_NEWEST, {"before": before, "limit": PAGE}):
             before = rows[-1]["number"]
             for row in rows:
                 if (document := document_of(row)) is not None:
@@ -204,6 +217,15 @@ class Store:
     def _read(self, sql: str, values: dict[str, Any]) -> list[Row]:
         return self._file.run(lambda db: list(db.query(sql, values)))
 
+    def _rows(self, sql: str, values: dict[str, Any]) -> list[Row]:
+        """Read session rows. A file whose rows contradict their documents is replaced."""
+        return self._file.run(lambda db: [checked(row) for row in db.query(sql, values)])
+
+    def _change_session(self, sql: str, session_id: str, values: dict[str, Any]) -> bool:
+        """Run one statement on a session; return whether it changed."""
+        values = {"session_id": session_id, **values}
+        return self._file.run(lambda db: _change_session(db, sql, values), write=True)
+
     def _change(self, sql: str, values: dict[str, Any]) -> int:
         """Run one statement; return how many rows it changed."""
         return self._file.run(lambda db: db.execute(sql, values).rowcount, write=True)
@@ -217,5 +239,28 @@ class Store:
                 documents.append(document)
             elif row["parked_reason"] is None:
                 log.error("session %s is damaged in the store", row["session_id"])
-                self.park(row["session_id"], row["revision"], "damaged in the device's store")
+                # By its number: nothing else that a damaged row says can be relied on.
+                self._change(_PARK_DAMAGED, {"number": row["number"], "now": timestamp()})
         return documents
+
+
+def _put(db: Database, row: Row) -> bool:
+    if row["revision"] > 1:
+        _check_index(db, row["session_id"])  # else it would become a second session
+    return db.execute(PUT, row).rowcount > 0
+
+
+def _change_session(db: Database, sql: str, values: dict[str, Any]) -> bool:
+    changed = db.execute(sql, values).rowcount > 0
+    if not changed:
+        _check_index(db, values["session_id"])
+    return changed
+
+
+def _check_index(db: Database, session_id: str) -> None:
+    """Raise DamageError if the table has a session that its index does not have."""
+    session = "FROM sessions {} WHERE session_id = ?"
+    if db.execute("SELECT 1 " + session.format(""), [session_id]).fetchone():
+        return
+    if db.execute("SELECT 1 " + session.format("NOT INDEXED"), [session_id]).fetchone():
+        raise DamageError("a session is missing from the index of session ids")

@@ -50,3 +50,28 @@ def damage_page(path: Path, share: float) -> None:
     with path.open("r+b") as file:
         file.seek(4096 * int(pages * share))
         file.write(b"\xee" * 4096)
+
+
+def flip_bit(path: Path, session_id: str, where: str) -> None:
+    """Flip one bit of a session's id where the table's row has it, or where its index does.
+
+    SQLite has no checksums, and every page stays valid.
+    """
+    kind = {"row": 0x0D, "index": 0x0A}[where]  # the first byte of a leaf page
+    content = bytearray(path.read_bytes())
+    (found,) = (
+        at
+        for at in places(content, session_id.encode())
+        if content[at - at % 4096] == kind and content[at - 14 : at] != b'"session_id":"'
+    )
+    content[found + 30] ^= 1
+    path.write_bytes(content)
+
+
+def places(content: bytes | bytearray, text: bytes) -> list[int]:
+    """Where `text` begins in `content`."""
+    found, at = [], content.find(text)
+    while at >= 0:
+        found.append(at)
+        at = content.find(text, at + 1)
+    return found

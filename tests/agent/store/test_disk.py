@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from agent.errors import StoreError
+from agent.store.reserve import RESERVE_BYTES
 from agent.store.store import Store
+from tests.agent.disks import fill, small_disk
 from tests.agent.documents import document
 from tests.agent.store.damage import filled, set_aside
 
@@ -78,6 +80,30 @@ def test_no_session_begins_without_reserved_space_for_its_end(
     monkeypatch.undo()
     assert store.put(document(1, state="active")), "and once there is room, it begins"
     store.close()
+
+
+def test_an_empty_reserve_reserves_nothing(path: Path) -> None:
+    """A power cut between its making and its allocation leaves a name alone."""
+    Store(path).close()
+    reserve = path.with_name("agent.sqlite3.reserve")
+    reserve.write_bytes(b"")
+    store = Store(path)
+    assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES, "and it is made up for"
+    reserve.write_bytes(b"")
+    assert store.problem() is None
+    assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES
+    store.close()
+
+
+def test_no_session_begins_on_a_full_disk_with_an_empty_reserve(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        store = Store(disk / "agent.sqlite3")
+        (disk / "agent.sqlite3.reserve").write_bytes(b"")
+        fill(disk, leaving=RESERVE_BYTES // 2)
+        assert store.problem() == "the disk is full"
+        with pytest.raises(StoreError, match="the disk is full: no new session"):
+            store.put(document(1, state="active"))
+        store.close()
 
 
 # Kills

@@ -1,7 +1,6 @@
 """What the light shows between sessions, on a real store."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ import pytest
 
 from agent.clock import Clock
 from agent.controls.light import LightState
-from agent.store import file as store_file
+from agent.store.reserve import RESERVE_BYTES
 from agent.store.store import Store
 from agent.watch.idle import LOOK_S, REFUSED_S, UNSENT_S, Idle
+from tests.agent.disks import fill, small_disk
 from tests.agent.documents import document
 
 
@@ -106,13 +106,8 @@ def test_looking_writes_nothing(room: Room) -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can't be mounted without being root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "4m") as folder:
+        yield folder
 
 
 def test_a_card_that_turns_read_only_is_a_fault_until_it_can_be_written(
@@ -132,12 +127,8 @@ def test_a_full_disk_is_a_fault_that_status_names_until_there_is_room(
 ) -> None:
     store, clock = Store(disk / "agent.sqlite3"), HandClock([0.0])
     room = Room(store, clock, Idle(store, clock))
-    filler = disk / "logs"
-    filler.write_bytes(bytes(store_file.RESERVE_BYTES))
     (disk / "agent.sqlite3.reserve").unlink()
-    with filler.open("ab", buffering=0) as file:
-        while room_left(disk) > store_file.RESERVE_BYTES / 2:
-            file.write(bytes(4096))
+    filler = fill(disk, leaving=RESERVE_BYTES // 2)
     assert room.after(LOOK_S) == "fault"
     assert store.noted("watch") == {"state": "fault", "problem": "the disk is full"}
     room.after(4 * LOOK_S)
@@ -146,8 +137,3 @@ def test_a_full_disk_is_a_fault_that_status_names_until_there_is_room(
     assert store.noted("watch") == {"state": "ready"}
     assert len([each for each in caplog.messages if "full" in each]) == 1
     store.close()
-
-
-def room_left(disk: Path) -> int:
-    found = os.statvfs(disk)
-    return found.f_bavail * found.f_frsize
