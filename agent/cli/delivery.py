@@ -31,7 +31,7 @@ def open_store(settings: AgentConfig) -> Iterator[Store]:
     Inside the block, root acts as the store's owner. Read root-only secrets first.
     """
     with acting_as_owner(settings.store_path):
-        store = Store(settings.store_path)
+        store = Store(settings.store_path, alive=systemd.long_step)
         try:
             yield store
         finally:

@@ -11,6 +11,7 @@ from agent.config import AgentConfig
 from agent.controls.panel import open_controls
 from agent.errors import StoreError
 from agent.store.store import Store
+from agent.system import systemd
 from agent.system.process_lock import process_lock
 from agent.system.worker import Worker
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
@@ -48,7 +49,7 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
 
 def _open_worker(settings: AgentConfig) -> Worker[Store]:
     """Start the thread that waits for the disk, with its own connection to the store."""
-    return Worker(lambda: contextlib.closing(Store(settings.store_path)))
+    return Worker(lambda: contextlib.closing(Store(settings.store_path, alive=systemd.long_step)))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from agent.errors import AgentError
 WATCH, SYNC = "blinklog-watch.service", "blinklog-sync.service"
 SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
 SHOW_S = 5.0
+STEP_S = 60.0  # from one step of long work to the next, at most
 RESTART_S = 60.0  # a service may need its whole TimeoutStopSec to stop
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "Result")
 
@@ -29,6 +30,12 @@ def ready() -> None:
 def watchdog() -> None:
     """Report progress. Call this from the loop that makes progress, never from a timer."""
     _notify("WATCHDOG=1")
+
+
+def long_step() -> None:
+    """Report a step of long work: like `watchdog`, and the service may take longer to start."""
+    watchdog()
+    _notify(f"EXTEND_TIMEOUT_USEC={STEP_S * 1_000_000:.0f}")
 
 
 def status(text: str) -> None:

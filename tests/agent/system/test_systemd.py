@@ -20,7 +20,10 @@ def test_systemd_hears_ready_alive_status_and_stopping(
         systemd.status("measuring")
         systemd.stopping()
         messages = [heard.recv(100) for _ in range(4)]
-    assert messages == [b"READY=1", b"WATCHDOG=1", b"STATUS=measuring", b"STOPPING=1"]
+        assert messages == [b"READY=1", b"WATCHDOG=1", b"STATUS=measuring", b"STOPPING=1"]
+        systemd.long_step()
+        assert heard.recv(100) == b"WATCHDOG=1"
+        assert heard.recv(100) == b"EXTEND_TIMEOUT_USEC=60000000", "also while it starts"
 
 
 def test_an_abstract_socket_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
