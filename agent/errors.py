@@ -25,6 +25,10 @@ class StoreError(AgentError, OSError):
     """The store can't be opened, read or written."""
 
 
+class StoreBusyError(StoreError):
+    """Another program has locked the database. Nothing is wrong with it or with the disk."""
+
+
 class TraceError(AgentError, ValueError):
     """A recorded trace can't be read."""
 

@@ -206,6 +206,12 @@ class Store(Protocol):
     def put(self, document: Document) -> bool:
         """Store a document if its revision is higher. Return whether it was stored."""
 
+    def spool(self, document: Document) -> bool:
+        """Set a document down beside the store, where `put` failed. Return whether it was news."""
+
+    def take_in(self) -> int:
+        """Store the documents that were set down beside the store. Return how many it was."""
+
     def pending(self, limit: int, skip: Iterable[tuple[str, int]] = ()) -> list[Document]:
         """Return up to `limit` unacknowledged documents, without the revisions in `skip`."""
 

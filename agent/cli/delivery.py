@@ -25,13 +25,13 @@ AddCommand = Callable[[str, Run, str], argparse.ArgumentParser]
 
 
 @contextlib.contextmanager
-def open_store(settings: AgentConfig) -> Iterator[Store]:
-    """Open the store for the length of the block.
+def open_store(settings: AgentConfig, *, wait_s: float | None = None) -> Iterator[Store]:
+    """Open the store for the length of the block. `wait_s` is how long it waits for others.
 
     Inside the block, root acts as the store's owner. Read root-only secrets first.
     """
     with acting_as_owner(settings.store_path):
-        store = Store(settings.store_path, alive=systemd.long_step)
+        store = Store(settings.store_path, alive=systemd.long_step, wait_s=wait_s)
         try:
             yield store
         finally:

@@ -16,6 +16,8 @@ from agent.system.process_lock import process_lock
 from agent.system.worker import Worker
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
 
+WAIT_S = 3.0  # longer than a transaction of `sync` on a worn card; a press waits no longer
+
 
 def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> None:
     """Measure sessions until `stopping` is set."""
@@ -23,7 +25,7 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
     with (
         contextlib.closing(open_controls(settings.controls)) as panel,
         showing_faults(panel, stopping),
-        delivery.open_store(settings) as store,
+        delivery.open_store(settings, wait_s=WAIT_S) as store,
         process_lock(settings.store_path, "watch"),
         showing_faults(panel, stopping, lambda problem: _note_fault(store, problem)),
         contextlib.closing(_open_worker(settings)) as worker,
@@ -49,7 +51,11 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
 
 def _open_worker(settings: AgentConfig) -> Worker[Store]:
     """Start the thread that waits for the disk, with its own connection to the store."""
-    return Worker(lambda: contextlib.closing(Store(settings.store_path, alive=systemd.long_step)))
+    return Worker(
+        lambda: contextlib.closing(
+            Store(settings.store_path, alive=systemd.long_step, wait_s=WAIT_S)
+        )
+    )
 
 
 @contextlib.contextmanager

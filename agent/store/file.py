@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from agent.errors import StoreError
+from agent.errors import StoreBusyError, StoreError
 from agent.store.aside import (
     PAGE_BYTES,
     SET_ASIDE_KEPT,
@@ -86,7 +86,8 @@ class StoreFile:
     `migrations` are SQL scripts; the file's user_version counts the applied ones. `application_id`
     marks the file as ours: another program's database is refused, never set aside. `rescue` copies
     the readable rows of a damaged database to a new one. `alive` is called at each step of long
-    work, to ping a watchdog. Raises StoreError.
+    work, to ping a watchdog. `wait_s` is how long to wait for other processes. Raises StoreError,
+    and StoreBusyError after that time.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class StoreFile:
         migrations: Sequence[str],
         rescue: Callable[[Database, Database, Rescue], Iterator[None]],
         alive: Callable[[], None] = lambda: None,
+        wait_s: float | None = None,
     ) -> None:
         self.path = path
         self.inode = 0
@@ -104,6 +106,7 @@ class StoreFile:
         self._migrations = migrations
         self._rescue = rescue
         self._alive = alive
+        self._wait_s = WAIT_S if wait_s is None else wait_s
         self._reserve = Reserve(path)
         self._db: Database | None = None
         with _errors_explained(path):
@@ -168,7 +171,7 @@ class StoreFile:
             ):  # SQLite would delete its WAL, which may have the data
                 os.truncate(self.path, PAGE_BYTES)
             self.inode = self.path.stat().st_ino
-            self._db = _connected(self.path)
+            self._db = _connected(self.path, self._wait_s)
             self._check_ours(self._db)
             _make_durable(self._db)
             self._migrate(self._db)
@@ -243,7 +246,7 @@ class StoreFile:
         return True
 
     def _copy(self, rescue: Rescue) -> None:
-        with contextlib.closing(_connected(self.path)) as damaged:
+        with contextlib.closing(_connected(self.path, self._wait_s)) as damaged:
             self._build(lambda new: self._rescue(damaged, new, rescue))
 
     def _build(self, fill: Fill) -> None:
@@ -252,7 +255,7 @@ class StoreFile:
         delete_database(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))
         try:
-            with contextlib.closing(_connected(new)) as db:
+            with contextlib.closing(_connected(new, self._wait_s)) as db:
                 db.execute(f"PRAGMA application_id = {self._application_id}")
                 self._migrate(db)
                 steps = fill(db)
@@ -266,7 +269,7 @@ class StoreFile:
     @contextlib.contextmanager
     def _locked(self, kind: int) -> Iterator[None]:
         """Hold the lock file. Waits for longer only while another process builds a new store."""
-        deadline, built = time.monotonic() + WAIT_S, self._built()
+        deadline, built = time.monotonic() + self._wait_s, self._built()
         while True:
             try:
                 fcntl.flock(self._lock_file, kind | fcntl.LOCK_NB)
@@ -277,7 +280,7 @@ class StoreFile:
                 before, built = built, self._built()
                 if built in (None, before):
                     raise StoreError(f"{self.path}: {_EXPLANATIONS[sqlite3.SQLITE_BUSY]}")
-                deadline = time.monotonic() + WAIT_S
+                deadline = time.monotonic() + self._wait_s
                 self._alive()
         try:
             yield
@@ -296,10 +299,10 @@ class StoreFile:
 # The database
 
 
-def _connected(path: Path) -> Database:
+def _connected(path: Path, wait_s: float) -> Database:
     """Connect to an existing database. It is not read yet, so even a damaged one connects."""
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_S, isolation_level=None
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait_s, isolation_level=None
     )
     # Invalid UTF-8 must not make a row unreadable: the checksum detects the damage.
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
@@ -366,6 +369,7 @@ def _errors_explained(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if isinstance(error, sqlite3.DatabaseError) and _is_no_room(error):
             code = sqlite3.SQLITE_FULL
-        raise StoreError(f"{path}: {_EXPLANATIONS.get(code, 'failed')} ({error})") from error
+        kind = StoreBusyError if code == sqlite3.SQLITE_BUSY else StoreError
+        raise kind(f"{path}: {_EXPLANATIONS.get(code, 'failed')} ({error})") from error
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error

@@ -11,11 +11,13 @@ Guarantees:
 Each `Store` belongs to one thread. Open one per thread and process.
 """
 
+import contextlib
 import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from agent.store.file import StoreFile
 from agent.store.rescue import NOTE, PUT, rescue_sessions
 from agent.store.rows import Row, checked, document_of, parsed, row_of, stored_of, timestamp
 from agent.store.schema import APPLICATION_ID, MIGRATIONS
+from agent.store.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +80,26 @@ _NEWEST = "SELECT * FROM sessions WHERE number < :before ORDER BY number DESC LI
 class Store:
     """Opens or creates the file at `path`. Every method raises StoreError if the disk fails.
 
-    `alive` is called at each step of long work, to ping a watchdog.
+    `alive` is called at each step of long work, to ping a watchdog. `wait_s` is how long to wait
+    for another process, 10 s by default; then StoreBusyError is raised.
     """
 
-    def __init__(self, path: Path, *, alive: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        alive: Callable[[], None] = lambda: None,
+        wait_s: float | None = None,
+    ) -> None:
         self._file = StoreFile(
             path,
             application_id=APPLICATION_ID,
             migrations=MIGRATIONS,
             rescue=rescue_sessions,
             alive=alive,
+            wait_s=wait_s,
         )
+        self._spool = Spool(path)
 
     def close(self) -> None:
         """Close the file. A second call does nothing."""
@@ -104,7 +116,30 @@ class Store:
         if begins and not self._file.has_reserve():
             raise StoreError("the disk is full: no new session")
         row = {**row_of(document), "number": None, "now": timestamp()}
-        return self._file.run(lambda db: _put(db, row), write=True)
+        return self._file.run(partial(_put, row=row), write=True)
+
+    def spool(self, document: Document) -> bool:
+        """Set a document down beside the store, where `put` failed; return whether it was news.
+
+        Raises ValueError if it is invalid.
+        """
+        with contextlib.suppress(StoreError):  # a store that is only locked can still be read
+            known = self.document(document["session_id"])
+            if known is not None and known["revision"] >= document["revision"]:
+                return False
+        self._spool.add(document)
+        return True
+
+    def take_in(self) -> int:
+        """Save the documents that were set down beside the store; return how many it was."""
+        count = 0
+        for file, document in self._spool.documents():
+            row = {**row_of(document), "number": None, "now": timestamp()}
+            self._file.run(partial(_put, row=row), write=True)
+            file.unlink(missing_ok=True)  # only now: a kill in between costs nothing
+            log.info("session %s was taken into the store", document["session_id"])
+            count += 1
+        return count
 
     def document(self, session_id: str) -> Document | None:
         """Return the newest document of a session."""

@@ -11,12 +11,13 @@ from agent.measure.recording import Recording
 from agent.records import Document, Store
 from agent.system import systemd
 from agent.system.worker import Worker
+from agent.watch.saving import note, save
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5  # how often to look for commands and ping the watchdog
 LATE_SHARE = 0.05  # share of dropped frames to report; single drops are normal
-FINISH_S = 10.0  # timeout for the last call, after the final document was saved
+FINISH_S = 20.0  # for the last call, which may wait for other processes; less than WatchdogSec
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,39 +106,3 @@ class Checkpoints:
         except StoreError as error:  # no reason to end the session
             log.debug("can't look for commands: %s", error)  # the next checkpoint reports it
             return _Result()
-
-
-def save(store: Store, document: Document) -> bool:
-    """Write a document. Return whether it was saved.
-
-    On a full disk, delivered sessions are deleted to make space, but only for a session that has
-    already begun. A new session needs the reserve, which needs free space on the disk, and deleting
-    sessions frees space only inside the store's file.
-    """
-    try:
-        return _put(store, document)
-    except StoreError as error:
-        log.error("the store can't save a session: %s", error)
-    if document["revision"] == 1:
-        return False
-    try:
-        if store.problem() is not None:  # other errors are no reason to delete sessions
-            store.prune(0)
-        return _put(store, document)
-    except OSError:
-        return False
-
-
-def note(store: Store, state: Document) -> None:
-    """Record the state for `status`. Errors are only logged: they must not end a session."""
-    try:
-        store.note("watch", state)
-    except StoreError as error:
-        log.warning("can't save the state that `status` shows: %s", error)
-
-
-def _put(store: Store, document: Document) -> bool:
-    stored = store.put(document)
-    if not stored:
-        log.warning("the store has a newer revision of session %s", document["session_id"])
-    return stored

@@ -1,24 +1,31 @@
 """The loop of `blink-agent watch`: wait for the button, measure a session, save it."""
 
 import contextlib
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 from agent.clock import Clock
 from agent.controls.light import LightState
 from agent.controls.panel import Controls
-from agent.errors import AgentError, CameraError, ControlsError, ModelError, StoreError
-from agent.measure.document import EndedBy, State, interrupted, with_true_time
+from agent.errors import (
+    AgentError,
+    CameraError,
+    ControlsError,
+    ModelError,
+    StoreBusyError,
+    StoreError,
+)
+from agent.measure.document import EndedBy, State
 from agent.measure.recording import Recording
 from agent.records import Camera, Store
 from agent.system import systemd
 from agent.system.worker import Worker
-from agent.watch.checkpoints import Checkpoints, note, save
+from agent.watch.checkpoints import Checkpoints
 from agent.watch.idle import Idle
+from agent.watch.saving import begin, note
+from agent.watch.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +57,10 @@ class Watch:
     and the process exits; systemd then restarts the process, and with it the camera. The process
     also exits if the camera is unplugged between two sessions. If the store can't be written, new
     sessions are refused and the light shows a fault. If the store fails during a session, the light
-    shows a fault and the next checkpoint tries again. Before the process exits, the light shows a
-    fault: see `showing_faults`.
+    shows a fault and the next checkpoint tries again. A final document that the store can't take is
+    set down beside it, or kept in memory where that can't be written either, and is tried again. A
+    store that another program has locked ends nothing and refuses nothing. Before the process
+    exits, the light shows a fault: see `showing_faults`.
     """
 
     def __init__(
@@ -72,25 +81,41 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._idle = Idle(store, clock)
-        self._dated = False  # whether all sessions of this boot have their true date
+        self._upkeep = Upkeep(store, clock, limits.keep_sessions)
 
     def run(self, stopping: threading.Event) -> None:
         """Measure session after session until `stopping` is set."""
-        self._close_interrupted()
-        self._store.note("watch", {"state": "ready"})
+        self._upkeep.step()
         systemd.ready()
         systemd.status("ready")
-        while not stopping.is_set():
-            systemd.watchdog()
-            self._camera.check()
-            self._controls.show(self._idle.light())
-            self._correct_dates()
-            action, session_id = self._next_action(IDLE_S)
-            if action == "start":
-                self._session(session_id, stopping)
+        try:
+            while not stopping.is_set():
+                systemd.watchdog()
+                self._camera.check()
+                action, session_id = self._idle_step()
+                if action == "start":
+                    self._session(session_id, stopping)
+        finally:
+            self._upkeep.last_try()
         systemd.stopping()
         self._controls.show("off")  # no longer ready
-        self._store.note("watch", {"state": "stopped"})
+        note(self._store, {"state": "stopped"})
+
+    def _idle_step(self) -> tuple[str | None, str | None]:
+        """Show the state, do the upkeep, and return the next action and its session id.
+
+        A store that fails ends the process, but not one that is only locked, and not while there is
+        a document in memory alone.
+        """
+        try:
+            self._controls.show("fault" if self._upkeep.unsaved else self._idle.light())
+            self._upkeep.step()
+            return self._next_action(IDLE_S)
+        except StoreError as error:
+            if not (self._upkeep.unsaved or isinstance(error, StoreBusyError)):
+                raise
+            log.debug("the store can't be used: %s", error)
+            return self._controls.action(IDLE_S), None
 
     def _next_action(self, timeout_s: float) -> tuple[str | None, str | None]:
         """Return the action that the button or a command requests, and the command's session id."""
@@ -103,12 +128,16 @@ class Watch:
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
         self._controls.show("starting")
         recording = self._record(session_id)
-        if not save(self._store, recording.document()):
+        kept = "unsaved" if self._upkeep.unsaved else begin(self._store, recording.document())
+        if kept == "unsaved":
             self._idle.refused()
             return
         log.info("session %s started", recording.session_id)
         systemd.status("measuring")
-        note(self._store, {"state": "measuring", "session_id": recording.session_id})
+        if kept == "stored":
+            note(self._store, {"state": "measuring", "session_id": recording.session_id})
+        else:
+            self._upkeep.spooled()
         saving = Checkpoints(recording, self._worker, self._clock, self._limits.checkpoint_s)
         try:
             ended_by = self._measure(recording, saving, stopping)
@@ -144,42 +173,10 @@ class Watch:
 
     def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")
-        document = recording.finish(ended_by, state=state)
-        if not save(self._store, document):
-            raise StoreError("the finished session could not be written to the store")
+        self._upkeep.finished(recording.finish(ended_by, state=state))
         systemd.watchdog()  # a slow card may have taken most of the watchdog's timeout
         log.info("session %s %s by %s", recording.session_id, state, ended_by)
-        self._store.prune(self._limits.keep_sessions)
-        note(self._store, {"state": "ready"})
         systemd.status("ready")
-
-    def _correct_dates(self) -> None:
-        """Once the wall clock is synchronised, give earlier sessions of this boot their true date.
-
-        With chrony and ntpd this may happen more than once: some hours after the network is lost,
-        they report the clock as unsynchronised.
-        """
-        if not self._clock.synchronized():
-            self._dated = False
-            return
-        if self._dated:
-            return
-        booted_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s())
-        boot_id = self._clock.boot_id()
-        newest = (stored.document for stored in self._store.newest())
-        for document in itertools.takewhile(lambda it: it["clock"]["boot_id"] == boot_id, newest):
-            clock = document["clock"]
-            if not clock["synchronized"] and document["state"] != "active":
-                began_at = booted_at + timedelta(seconds=clock["monotonic_start_s"])
-                self._store.put(with_true_time(document, began_at))
-        self._dated = True  # set last, so that a StoreError leads to another attempt
-
-    def _close_interrupted(self) -> None:
-        """Mark sessions still active at start-up as interrupted, as of their last checkpoint."""
-        for document in self._store.unfinished():
-            if not save(self._store, interrupted(document)):
-                raise StoreError("an interrupted session could not be closed in the store")
-            log.warning("session %s was interrupted", document["session_id"])
 
 
 def try_camera(camera: Camera, timeout_s: float) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from agent import capture
 from agent.cli import main as cli
+from agent.cli import watch
 from agent.store import file as store_file
 from agent.transport import mqtt_connection
 from agent.watch import loop
@@ -52,6 +53,6 @@ def arm(part: str, file: Path) -> None:
 if __name__ == "__main__":
     arm(sys.argv[1], Path(sys.argv[2]))
     loop.FAULT_S = 0.5  # nobody looks at the light here
-    store_file.WAIT_S = 1.0
+    store_file.WAIT_S = watch.WAIT_S = 1.0
     mqtt_connection.KEEPALIVE_S, mqtt_connection.STUCK_S, mqtt_connection.HANG_S = 1, 4.0, 0.5
     sys.exit(cli.main(sys.argv[3:]))
