@@ -42,7 +42,10 @@ class Spool:
 
     def documents(self) -> Iterator[tuple[Path, Document]]:
         """Yield each document with its file. A damaged file is renamed and reported."""
-        for path in sorted(self._store.parent.glob(f"{self._store.name}.*{SUFFIX}")):
+        names = f"{self._store.name}.*{SUFFIX}"
+        for unfinished in self._store.parent.glob(f".{names}"):  # of a power cut, see `atomic_file`
+            unfinished.unlink(missing_ok=True)
+        for path in sorted(self._store.parent.glob(names)):
             document = _read(path)
             if document is not None:
                 yield path, document
