@@ -4,7 +4,8 @@ import contextlib
 import fcntl
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from agent.sync import ACK_S
 from scripts.portrait import demo_schedule, load_portrait, write_video
 from tests.agent.documents import document
 from tests.agent.servers import Consumer, History
+from tests.agent.store.locks import locked
 from tests.agent.supervisor import Supervisor, supervised
 from tests.broker import Broker, needs_mosquitto, running_broker
 
@@ -156,6 +158,33 @@ def test_a_store_that_is_locked_for_a_while_ends_no_session(
             )
         watch.run_until(lambda: session(store)["revision"] > before + 1, "checkpoints again")
         assert (watch.ends, session(store)["state"]) == ([], "active")
+
+
+def test_a_database_browser_that_locks_the_store_as_a_session_ends_costs_nothing(
+    tmp_path: Path, store: Store, video: Path
+) -> None:
+    with watching(tmp_path, "store hangs", replayed(video)) as watch:
+        begin(store)
+        watch.run_until(lambda: session(store)["revision"] > 1, "a checkpoint")
+        kept_s = session(store)["metrics"]["duration_s"]
+        with locked(tmp_path / "agent.sqlite3"):
+            watch.run_until(passed(WATCHDOG_S + 1), "time, and checkpoints that fail")
+            watch.signal(signal.SIGUSR1)
+            watch.run_until(passed(1.8), "a long press")
+            watch.signal(signal.SIGUSR2)
+            watch.run_until(lambda: "was set down" in watch.log.read_text(), "it is set down")
+            watch.run_until(passed(WATCHDOG_S + 1), "time between sessions")
+            assert session(store)["state"] == "active"
+        watch.run_until(lambda: session(store)["state"] == "ended", "it is taken in")
+        assert watch.ends == []
+    assert session(store)["ended_by"] == "button"
+    assert session(store)["metrics"]["duration_s"] > kept_s + WATCHDOG_S + 1
+    assert session(store)["blinks"] is not None
+
+
+def passed(seconds: float) -> Callable[[], bool]:
+    end_s = time.monotonic() + seconds
+    return lambda: time.monotonic() > end_s
 
 
 def test_a_store_that_somebody_locks_for_good_ends_watch_until_it_is_free(
