@@ -1,9 +1,11 @@
 """Session commands: start and stop a session, list sessions, resend a refused one."""
 
 import argparse
+import itertools
 import json
 import sys
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 
 from agent import config
@@ -12,8 +14,10 @@ from agent.cli.delivery import AddCommand
 from agent.clock import Clock
 from agent.errors import AgentError
 from agent.measure.document import iso_utc
+from agent.records import Document, StoredSession
 from agent.system.process_lock import lock_owner
 
+LISTED = 1000  # sessions, at most
 COMMAND_LIFE = timedelta(seconds=30)  # a later start would come as a surprise
 
 
@@ -56,18 +60,33 @@ def _command(options: argparse.Namespace, name: str) -> int:
 
 def _sessions(options: argparse.Namespace) -> None:
     with delivery.open_store(config.load(options.config)) as store:
-        found = store.sessions(1000)
-    if options.json:
-        print(json.dumps([each.document for each in found], indent=2))
-        return
-    for each in found:
-        metrics, state = each.document["metrics"], each.document["state"]
-        sent = "refused" if each.parked_reason else "delivered" if each.delivered else "pending"
-        blinks = metrics["blink_count"]
-        print(
-            f"{each.document['started_at']}  {state:11} {metrics['duration_s'] or 0:7.1f} s "
-            f"{'-' if blinks is None else blinks:>5} blinks  {sent:9} {each.session_id}"
-        )
+        newest = itertools.islice(store.newest(), LISTED)
+        if options.json:
+            _print_array(each.document for each in newest)
+            return
+        for each in newest:
+            print(_line(each))
+
+
+def _line(stored: StoredSession) -> str:
+    """Describe a session in one line."""
+    metrics, state = stored.document["metrics"], stored.document["state"]
+    sent = "refused" if stored.parked_reason else "delivered" if stored.delivered else "pending"
+    blinks = metrics["blink_count"]
+    return (
+        f"{stored.document['started_at']}  {state:11} {metrics['duration_s'] or 0:7.1f} s "
+        f"{'-' if blinks is None else blinks:>5} blinks  {sent:9} {stored.session_id}"
+    )
+
+
+def _print_array(documents: Iterable[Document]) -> None:
+    """Print what `json.dumps(documents, indent=2)` returns, with one document in memory."""
+    end = ""
+    for document in documents:
+        text = json.dumps(document, indent=2).replace("\n", "\n  ")
+        print(f"{end or '['}\n  {text}", end="")
+        end = ","
+    print("\n]" if end else "[]")
 
 
 def _retry(options: argparse.Namespace) -> None:

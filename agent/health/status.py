@@ -7,7 +7,8 @@ whether or not the services run, and before there is a store.
 import importlib.metadata
 import itertools
 import platform
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def _kept(path: Path, open_store: OpenStore) -> Report:
         with open_store() as store:
             found |= {name: store.noted(name) for name in NOTES}
             found["sessions"] = store.counts()
-            stored = list(itertools.islice(filter(_open, store.newest()), 1000))
+            found |= _listed(itertools.islice(filter(_open, store.newest()), 1000))
     except (FileNotFoundError, NotADirectoryError):
         return found | {"database": {"path": str(path), "exists": False}, "sessions": NONE}
     except PermissionError:
@@ -70,16 +71,24 @@ def _kept(path: Path, open_store: OpenStore) -> Report:
         return found
     except StoreError as error:
         found["store"] = {"problem": str(error)}
-        return found
-    waiting = [each for each in stored if not each.delivered and each.parked_reason is None]
-    found["active"] = next((each for each in stored if each.state == "active"), None)
-    found["waiting"] = [_session(each) for each in reversed(waiting[-LISTED:])]
-    found["parked"] = [
-        {"id": each.session_id, "reason": each.parked_reason, "at": each.parked_at}
-        for each in stored
-        if each.parked_reason
-    ]
     return found
+
+
+def _listed(newest: Iterable[StoredSession]) -> Report:
+    """Return what is listed of the sessions, with one document in memory at a time."""
+    active: Report | None = None
+    waiting: deque[Report] = deque(maxlen=LISTED)
+    parked = []
+    for each in newest:
+        if each.state == "active" and active is None:
+            active = _session(each)
+        if each.parked_reason:
+            parked.append(
+                {"id": each.session_id, "reason": each.parked_reason, "at": each.parked_at}
+            )
+        elif not each.delivered:
+            waiting.append(_session(each))
+    return {"active": active, "waiting": list(reversed(waiting)), "parked": parked}
 
 
 def _open(stored: StoredSession) -> bool:
@@ -107,7 +116,7 @@ def _doing(path: Path, kept: Report) -> Report:
     except AgentError:
         names = ("since", "session_id", "watch_process", "sync_process")
         return {"state": "unknown", **dict.fromkeys(names)}
-    active: StoredSession | None = kept["active"]
+    active: Report | None = kept["active"]
     doing = {
         "state": _state(kept["watch"] or {}, active) if process else "not running",
         "since": None,
@@ -116,11 +125,11 @@ def _doing(path: Path, kept: Report) -> Report:
         "sync_process": sync,
     }
     if doing["state"] == "measuring" and active is not None:
-        doing |= {"since": active.document.get("started_at"), "session_id": active.session_id}
+        doing |= {"since": active["started_at"], "session_id": active["id"]}
     return doing
 
 
-def _state(note: Report, active: StoredSession | None) -> str:
+def _state(note: Report, active: Report | None) -> str:
     """Return the state that watch noted, corrected by the active session in the store."""
     state = str(note.get("state", "starting"))
     if state == "measuring" and active is None:
