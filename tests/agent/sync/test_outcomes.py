@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from agent.errors import DeliveryError
+from agent.store import file
 from agent.store.store import Store
 from agent.sync import Sync
 from agent.transport.base import Acknowledgement
 from agent.transport.http import HttpSettings, HttpTransport
 from tests.agent.documents import document
-from tests.agent.servers import TOKEN, History, running_api
-from tests.agent.sync.scripted import Clock, Document, Way, scripted, steps
+from tests.agent.servers import TOKEN, History, running_api, until
+from tests.agent.store.locks import Browser
+from tests.agent.sync.scripted import Clock, Document, Late, Way, running, scripted, steps
 
 # What an outcome does
 
@@ -131,6 +133,20 @@ def test_a_second_acknowledgement_is_no_error(
     store.put(document(7))
     assert Sync(store, [way]).once()
     assert len(way.tries) == 1
+
+
+def test_a_store_that_another_program_locks_takes_the_acknowledgement_later(
+    path: Path, store: Store, history: History, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "WAIT_S", 0.1)
+    store.put(final := document(7))
+    browser = Browser(path)
+    with running(Late(path), [way], poll_s=0.05):
+        until(lambda: len(way.tries) >= 2, "it is sent, and its acknowledgement is not kept")
+        assert store.counts()["pending"] == 1
+        browser.leave()
+        until(lambda: store.counts()["pending"] == 0, "it is delivered")
+    assert history.revisions() == {final["session_id"]: 7}
 
 
 # Commands
