@@ -175,8 +175,14 @@ def test_a_database_browser_that_locks_the_store_as_a_session_ends_costs_nothing
             watch.run_until(lambda: "was set down" in watch.log.read_text(), "it is set down")
             watch.run_until(passed(WATCHDOG_S + 1), "time between sessions")
             assert session(store)["state"] == "active"
-        watch.run_until(lambda: session(store)["state"] == "ended", "it is taken in")
-        assert watch.ends == []
+            assert watch.ends == []
+            watch.signal(signal.SIGKILL)
+            watch.run_until(lambda: watch.ends, "it is killed before it can take it in")
+            watch.run_until(lambda: watch.ready, "it is ready again, locked or not")
+        watch.run_until(lambda: session(store)["state"] != "active", "it is taken in")
+        assert watch.ends == ["-9"]
+    assert len(store.sessions(9)) == 1
+    assert session(store)["state"] == "ended"
     assert session(store)["ended_by"] == "button"
     assert session(store)["metrics"]["duration_s"] > kept_s + WATCHDOG_S + 1
     assert session(store)["blinks"] is not None
