@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from agent.clock import Clock
-from agent.errors import StoreBusyError
+from agent.errors import StoreBusyError, StoreError
 from agent.measure.document import interrupted, with_true_time
 from agent.records import Document, Store
 from agent.watch.saving import Kept, keep, note, write
@@ -79,13 +79,24 @@ class Upkeep:
     def _catch_up(self) -> None:
         if self._behind:
             self._save_unsaved()
-            if self._store.take_in():
+            if self._take_in():
                 self._dated = False
             if not self._unsaved:  # the last checkpoint must not replace a final document
                 self._close_interrupted()
             self._tidy()
             self._behind = bool(self._unsaved)
         self._correct_dates()
+
+    def _take_in(self) -> int:
+        """Take in what was set down. On a full disk, delivered sessions make room for it."""
+        try:
+            return self._store.take_in()
+        except StoreBusyError:
+            raise
+        except StoreError:
+            if self._store.problem() is not None:
+                self._store.prune(0)
+            return self._store.take_in()
 
     def _tidy(self) -> None:
         if self._ended:

@@ -154,6 +154,26 @@ def test_a_document_that_can_be_written_nowhere_is_kept_trying(
     assert impatient.panel.shown[-2:] == ["ready", "off"]
 
 
+def test_delivered_sessions_make_room_for_what_was_set_down(
+    impatient: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in = impatient.store.take_in
+
+    def full() -> int:
+        if impatient.store.counts()["delivered"]:
+            raise StoreError("the disk is full")
+        return take_in()
+
+    impatient.store.put(delivered := document(7))
+    impatient.store.acknowledge(delivered["session_id"], 7)
+    impatient.store.spool(final := document(7))
+    monkeypatch.setattr(impatient.store, "take_in", full)
+    monkeypatch.setattr(impatient.store, "problem", lambda: "the disk is full")
+    impatient.stopping.set()
+    impatient.run()
+    assert impatient.the_session() == final
+
+
 def test_the_last_try_is_made_when_the_process_stops(
     impatient: Device, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
