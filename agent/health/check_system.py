@@ -4,10 +4,10 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-from agent.clock import Clock
+from agent.clock import Clock, Zone
 from agent.errors import StoreError
 from agent.health.doctor import Finding, bad, off, ok
 from agent.store.store import Store
@@ -78,15 +78,30 @@ def disk(path: Path) -> Finding:
 
 
 def clock(clock: Clock, installed: Path = Path(__file__)) -> Finding:
-    """Check that the wall clock is plausible: a Pi without a battery boots with a past date."""
+    """Check that the wall clock is plausible: a Pi without a battery boots with a past date.
+
+    The finding says which time zone the device believes in.
+    """
     now = clock.now()
-    local = f"{now.isoformat(timespec='seconds')}, {clock.timezone()}"
+    local = f"{_in_zone(now, clock)}, {_named_zone(clock.zone())}"
     since = datetime.fromtimestamp(installed.stat().st_mtime, UTC)
     if now < since:
         return bad(f"{local}: before this software was installed ({since.date()})", TIME)
     if not clock.synchronized():
         return bad(f"{local}: not synchronised: dates are marked as uncertain", TIME)
     return ok(f"{local}, synchronised")
+
+
+def _in_zone(moment: datetime, clock: Clock) -> str:
+    offset = timedelta(minutes=clock.utc_offset_minutes(moment))
+    return moment.astimezone(timezone(offset)).isoformat(timespec="seconds")
+
+
+def _named_zone(zone: Zone) -> str:
+    if not zone.guessed:
+        return f"time zone {zone.name}"
+    guess = "unnamed, by the system's offset" if zone.name is None else f"{zone.name}, guessed"
+    return f"time zone {guess}: sudo timedatectl set-timezone NAME sets it"
 
 
 def services(units: Sequence[Unit] | None) -> Finding:

@@ -100,7 +100,7 @@ def _device(device: Report) -> str:
 
 def _clock(clock: Report) -> str:
     sure = "synchronised" if clock["synchronized"] else "NOT synchronised: dates are uncertain"
-    return f"{_local(clock['now'])} {clock['timezone']}, {sure}"
+    return f"{_local(clock['now'])} {clock['timezone'] or 'in an unnamed zone'}, {sure}"
 
 
 def _versions(versions: Report) -> str:

@@ -104,10 +104,13 @@ def interrupted(document: Mapping[str, Any], ended_at: datetime | None = None) -
     }
 
 
-def with_true_time(document: Mapping[str, Any], started_at: datetime) -> Document:
+def with_true_time(
+    document: Mapping[str, Any], started_at: datetime, zone: Mapping[str, Any]
+) -> Document:
     """Return the next revision of a document with its dates corrected by a synchronised clock.
 
-    `started_at` is when the session really began; its end moves by the same amount.
+    `started_at` is when the session really began; its end moves by the same amount. `zone` is the
+    clock's timezone and utc_offset_minutes then: in summer the offset is another than in winter.
     """
     moved = started_at - parse_utc(document["started_at"])
     ended_at = document["ended_at"]
@@ -116,7 +119,7 @@ def with_true_time(document: Mapping[str, Any], started_at: datetime) -> Documen
         "revision": document["revision"] + 1,
         "started_at": iso_utc(started_at),
         "ended_at": None if ended_at is None else iso_utc(parse_utc(ended_at) + moved),
-        "clock": {**document["clock"], "synchronized": True},
+        "clock": {**document["clock"], "synchronized": True, **zone},
     }
 
 

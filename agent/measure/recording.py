@@ -73,12 +73,8 @@ class Recording:
         """Correct the session's start date, now that the wall clock is right."""
         if not self._boot["synchronized"]:
             self._started_at = self._clock.now() - timedelta(seconds=self.age_s)
-            self._boot = {
-                **self._boot,
-                "synchronized": True,
-                "timezone": self._clock.timezone(),
-                "utc_offset_minutes": self._clock.utc_offset_minutes(self._started_at),
-            }
+            zone = self._clock.zone_facts(self._started_at)
+            self._boot = {**self._boot, "synchronized": True, **zone}
 
     def add(self, frame: Frame) -> tuple[EyeSample, list[Blink]]:
         """Measure one frame; return its sample and the blinks that are certain by now.
@@ -136,8 +132,7 @@ class Recording:
     def _clock_facts(self) -> Document:
         return {
             "synchronized": self._clock.synchronized(),
-            "utc_offset_minutes": self._clock.utc_offset_minutes(self._started_at),
-            "timezone": self._clock.timezone(),
+            **self._clock.zone_facts(self._started_at),
             "boot_id": self._clock.boot_id(),
             "monotonic_start_s": round(self._started_s, 3),
         }

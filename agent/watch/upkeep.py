@@ -139,5 +139,6 @@ class Upkeep:
             clock = document["clock"]
             if not clock["synchronized"] and document["state"] != "active":
                 began_at = booted_at + timedelta(seconds=clock["monotonic_start_s"])
-                self._store.put(with_true_time(document, began_at))
+                zone = self._clock.zone_facts(began_at)
+                self._store.put(with_true_time(document, began_at, zone))
         self._dated = True  # set last, so that a StoreError leads to another attempt

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agent.clock import Zone
 from agent.health import check_system
 from agent.store.store import Store
 from agent.system import systemd
@@ -93,6 +94,26 @@ def test_a_clock_is_ok_if_synchronised_and_plausible() -> None:
     assert "not synchronised" in check_system.clock(FixedClock(now, sure=False)).found
     past = FixedClock(datetime(2000, 1, 1, tzinfo=UTC))
     assert "before this software was installed" in check_system.clock(past).found
+
+
+@pytest.mark.parametrize(
+    ("zone", "says"),
+    [
+        (Zone("Asia/Tokyo", guessed=False), ", time zone Asia/Tokyo, synchronised"),
+        (Zone("Asia/Tokyo", guessed=True), ", time zone Asia/Tokyo, guessed: sudo timedatectl"),
+        (Zone(None, guessed=True), ", time zone unnamed, by the system's offset: sudo timedatectl"),
+    ],
+)
+def test_the_time_zone_is_named_and_a_guess_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, zone: Zone, says: str
+) -> None:
+    now = datetime.now(UTC)
+    monkeypatch.setattr(FixedClock, "zone", lambda _: zone)
+    monkeypatch.setattr(FixedClock, "utc_offset_minutes", lambda *_: 540)
+    finding = check_system.clock(FixedClock(now))
+    assert finding.state == "ok"
+    assert says in finding.found
+    assert "+09:00" in finding.found
 
 
 # The services

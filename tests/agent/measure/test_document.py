@@ -81,18 +81,19 @@ def test_the_last_known_time_ends_an_interrupted_session_where_it_is_known() -> 
 def test_a_corrected_clock_moves_both_dates_and_raises_the_revision() -> None:
     before = golden("final")
     before["clock"]["synchronized"] = False
-    after = with_true_time(before, STARTED_AT + timedelta(days=3))
+    zone = {"utc_offset_minutes": 120, "timezone": None}
+    after = with_true_time(before, STARTED_AT + timedelta(days=3), zone)
     assert after["started_at"] == "2026-11-25T10:15:30.123Z"
     assert after["ended_at"] == "2026-11-25T10:20:30.323Z"
     assert after["revision"] == before["revision"] + 1
-    assert after["clock"] == before["clock"] | {"synchronized": True}
+    assert after["clock"] == before["clock"] | {"synchronized": True, **zone}
     assert after["metrics"] == before["metrics"]
 
 
 def test_repairs_leave_the_document_they_were_given_alone() -> None:
     document = golden("checkpoint")
     interrupted(document)
-    with_true_time(document, STARTED_AT)
+    with_true_time(document, STARTED_AT, {"utc_offset_minutes": 0})
     assert document == golden("checkpoint")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -48,11 +49,9 @@ class SteppedClock:
     def boot_id(self) -> str:
         return "5f1d7e3a-2b4c-4d6e-8f90-a1b2c3d4e5f6"
 
-    def timezone(self) -> str:
-        return "Europe/Berlin"
-
-    def utc_offset_minutes(self, moment: datetime) -> int:
-        return 60
+    def zone_facts(self, moment: datetime) -> dict[str, int | str | None]:
+        offset = moment.astimezone(ZoneInfo("Europe/Berlin")).utcoffset() or timedelta(0)
+        return {"utc_offset_minutes": offset // timedelta(minutes=1), "timezone": "Europe/Berlin"}
 
 
 @dataclass

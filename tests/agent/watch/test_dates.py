@@ -59,7 +59,7 @@ def test_a_wall_clock_that_jumps_a_year_changes_no_duration(device: Device) -> N
 
 
 def test_time_that_arrives_later_dates_the_sessions_of_this_boot(device: Device) -> None:
-    device.clock.wrong = timedelta(days=-365 * 26)
+    device.clock.wrong = timedelta(days=-365 * 26 - 130)  # in summer
     device.panel.presses = ["start"]
     device.power_off_at(5)
     device.run()
@@ -72,6 +72,8 @@ def test_time_that_arrives_later_dates_the_sessions_of_this_boot(device: Device)
     after = device.the_session()
     assert before["started_at"].startswith("2000-")
     assert after["started_at"] == "2026-11-22T10:00:00.000Z"
+    offsets = [it["clock"]["utc_offset_minutes"] for it in (before, after)]
+    assert offsets == [120, 60]
     assert after["revision"] == before["revision"] + 1
     assert len(device.store.pending(10)) == 1
     assert after["metrics"] == before["metrics"]
