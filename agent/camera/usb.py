@@ -1,24 +1,31 @@
 """A USB camera, through V4L2 and OpenCV."""
 
+import logging
 import threading
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.camera.pace import Pace
 from agent.camera.pi import OPEN_TIMEOUT_S, STOP_TIMEOUT_S
 from agent.errors import CameraError
 from agent.records import Frame
 
+log = logging.getLogger(__name__)
+
+UNPLUGGED = "the camera has been unplugged"
+
 
 class UsbCamera:
     """A V4L2 camera. Frames are BGR, with the kernel's monotonic timestamps.
 
     OpenCV's reads can block for a long time. A separate thread therefore reads, and keeps only the
-    newest frame; `frames_dropped` counts frames that were replaced unread. Some drivers deliver
-    more frames than requested: those beyond `fps` are skipped.
+    newest frame; `frames_dropped` counts frames that were replaced unread or can't be read, such as
+    an empty Motion JPEG buffer. It is a fault only if no frame can be read within the timeout of
+    `read`. Some drivers deliver more frames than requested: those beyond `fps` are skipped.
     """
 
     source = "usb"
@@ -34,11 +41,12 @@ class UsbCamera:
     def check(self) -> None:
         """Raise CameraError if the device file is missing, as after unplugging the camera."""
         if not Path(self._device).exists():
-            raise CameraError(f"{self._device}: the camera has been unplugged")
+            raise CameraError(f"{self._device}: {UNPLUGGED}")
 
     def start(self) -> None:
         """Open the device and start reading. Raises CameraError if it does not open in time."""
         self._frame: Frame | None = None
+        self._unreadable = 0  # in a row
         self._fault: str | None = None
         self._streaming = False
         self._stopping = threading.Event()
@@ -57,10 +65,12 @@ class UsbCamera:
             self._changed.wait_for(lambda: self._frame or self._fault, timeout_s)
             frame, self._frame = self._frame, None
             if frame is None:
-                raise CameraError(
-                    f"{self._device}: {self._fault or f'no frame within {timeout_s:g} s'}"
-                )
+                raise CameraError(f"{self._device}: {self._fault or self._overdue(timeout_s)}")
             return frame
+
+    def _overdue(self, timeout_s: float) -> str:
+        tried = f": {self._unreadable} in a row can't be read" if self._unreadable else ""
+        return f"no frame within {timeout_s:g} s{tried}"
 
     def stop(self) -> None:
         """Stop reading and release the device."""
@@ -75,12 +85,15 @@ class UsbCamera:
     close = stop
 
     def _run(self) -> None:
-        """Read frames in the thread. `read` reports any failure; there is no retry here."""
+        """Read frames in the thread until the camera is stopped. `read` reports any failure."""
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         try:
             self._read_all(capture)
-        except (cv2.error, CameraError) as error:
+        except CameraError as error:
             self._publish(fault=str(error))
+        except cv2.error as error:
+            log.debug("%s: %s", self._device, error)  # an assertion about OpenCV's own code
+            self._publish(fault="can't be used as a V4L2 camera")
         finally:
             capture.release()
 
@@ -90,12 +103,36 @@ class UsbCamera:
         self._configure(capture)
         pace = Pace(self._fps)
         while not self._stopping.is_set():
-            ok, pixels = capture.read()
-            if not ok:
-                raise CameraError("no more frames")
+            pixels = self._next(capture)
+            if pixels is None:
+                self._skip()
+                continue
             time_s = _kernel_time_s(capture)
             if pace.takes(time_s):
-                self._publish(Frame(time_s, np.asarray(pixels, np.uint8)))
+                self._publish(Frame(time_s, pixels))
+
+    def _next(self, capture: cv2.VideoCapture) -> NDArray[np.uint8] | None:
+        """Wait for a frame and return its pixels, or None if it can't be read."""
+        begun_s = time.monotonic()
+        try:
+            read, pixels = capture.read()
+        except cv2.error as error:  # an empty buffer, for example
+            log.debug("%s: %s", self._device, error)
+            read, pixels = False, None
+        if read:
+            self._unreadable = 0
+            return np.asarray(pixels, np.uint8)
+        # A device that fails at once is asked no more often than frames are due.
+        self._stopping.wait(max(0.0, 1 / self._fps - (time.monotonic() - begun_s)))
+        return None
+
+    def _skip(self) -> None:
+        """Count a frame that can't be read. Raises CameraError if the camera has been unplugged."""
+        if not Path(self._device).exists():
+            raise CameraError(UNPLUGGED)
+        with self._changed:
+            self.frames_dropped += 1
+            self._unreadable += 1
 
     def _configure(self, capture: cv2.VideoCapture) -> None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self.width)
