@@ -86,6 +86,56 @@ def test_a_check_that_can_not_even_be_killed_does_not_keep_the_command_from_endi
         os.kill(int(child.read_text()), signal.SIGKILL)  # it was left behind
 
 
+# A file system whose server takes requests and answers none: who waits for it can't be killed.
+SILENT = """
+import contextlib, ctypes, os, struct, subprocess, sys, threading
+from pathlib import Path
+folder = sys.argv[1]
+fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0".encode()
+if ctypes.CDLL(None).mount(b"silent", folder.encode(), b"fuse", 0, options):
+    sys.exit(77)
+
+def serve():
+    while True:
+        _, operation, number = struct.unpack_from("IIQ", os.read(fuse, 1 << 20))
+        if operation == 26:  # FUSE_INIT
+            said = struct.pack("4I2H2I2H8I", 7, 31, 0, 0, 1, 1, 4096, 1, 1, 0, *[0] * 8)
+            os.write(fuse, struct.pack("IiQ", 16 + len(said), 0, number) + said)
+
+threading.Thread(target=serve, daemon=True).start()
+command = [sys.executable, "-c", sys.argv[2], f"{folder}/pedal"]
+print(subprocess.run(command, timeout=20, check=True, stdout=subprocess.PIPE, text=True).stdout)
+for process in Path("/proc").glob("[0-9]*"):
+    with contextlib.suppress(OSError):  # it has ended
+        state = (process / "stat").read_text().rpartition(") ")[2][0]
+        if state == "D" and folder in (process / "cmdline").read_text():
+            print("left behind, not to be killed")
+"""
+LOOKS = """
+import sys
+from pathlib import Path
+from agent.health.check_controls import input_button
+from agent.health.doctor import Check, examine
+
+(result,) = examine([Check("usb button", 0.5, lambda: input_button(Path(sys.argv[1])), "so")])
+print(result.finding.found, result.finding.hint)
+"""
+
+
+def test_a_check_that_hangs_in_the_kernel_does_not_keep_the_command_from_ending(
+    tmp_path: Path,
+) -> None:
+    if os.geteuid() or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("a file system of its own needs root and /dev/fuse")
+    command = ["unshare", "--mount", sys.executable, "-c", SILENT, str(tmp_path), LOOKS]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    if ran.returncode == 77 or "unshare" in ran.stderr:
+        pytest.skip(f"a FUSE file system can't be mounted here: {ran.stderr}")
+    assert ran.stdout.split("\n")[0] == "no answer within 0.5 s so", ran.stderr
+    assert "left behind, not to be killed" in ran.stdout
+
+
 # The command
 
 
