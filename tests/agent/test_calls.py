@@ -1,5 +1,6 @@
 """Calls with a time limit: their results, their errors, and what becomes of one that hangs."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -48,12 +49,18 @@ def test_calls_are_made_in_order_in_one_thread_which_ends() -> None:
     assert first.result(0) == second.result(0) != threading.get_ident()
 
 
-def test_a_call_that_never_returns_keeps_no_process_from_exiting() -> None:
-    code = """
-import threading
+@pytest.mark.parametrize(
+    "call",
+    ["threading.Event().wait", "ctypes.CDLL(None).pause", "lambda: os.open('fifo', os.O_RDONLY)"],
+    ids=["in Python", "in C", "in the kernel"],
+)
+def test_a_call_that_never_returns_keeps_no_process_from_exiting(call: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    code = f"""
+import ctypes, os, threading
 from agent.calls import OverdueError, within
 try:
-    within(0.1, threading.Event().wait)
+    within(0.1, {call})
 except OverdueError:
     print("given up")
 """
@@ -63,6 +70,7 @@ except OverdueError:
         text=True,
         timeout=20,
         check=False,
-        cwd=ROOT,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (ran.returncode, ran.stdout) == (0, "given up\n")
