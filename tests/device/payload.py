@@ -36,9 +36,7 @@ def gather(folder: Path, ca_file: Path) -> Path:
     house(ROOT, folder / "first")
     with_tree = folder.with_name("trees")
     house(_tree(with_tree / "next", NEXT), folder / "next")
-    broken = _tree(with_tree / "broken", BROKEN)
-    _break(broken)
-    house(broken, folder / "broken")
+    house(broken_tree(with_tree / "broken"), folder / "broken")
     shutil.rmtree(with_tree)
     return folder
 
@@ -75,12 +73,17 @@ def _tree(folder: Path, version: str) -> Path:
     return folder
 
 
+def broken_tree(folder: Path) -> Path:
+    """A copy of a release whose service does not stand."""
+    tree = _tree(folder, BROKEN)
+    _break(tree)
+    return tree
+
+
 def _break(tree: Path) -> None:
-    """A release that passes its self-test, and whose service then does not stand."""
-    begin = '        """Measures session after session until `stopping` is set."""\n'
-    _replace(
-        tree / "agent/watch/loop.py", re.escape(begin), f"{begin}        raise SystemExit(3)\n"
-    )
+    """Make a release that passes its self-test, and whose service then does not stand."""
+    begin = r"(    def run\(self, stopping: threading\.Event\) -> None:\n)"
+    _replace(tree / "agent/watch/loop.py", begin, r"\1        raise SystemExit(3)\n")
 
 
 def _replace(path: Path, pattern: str, text: str) -> None:
