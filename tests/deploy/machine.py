@@ -147,7 +147,7 @@ class Machine:
         return self.run("systemctl is-system-running", check=False).stdout.strip()
 
     def run(
-        self, script: str, *, check: bool = True, timeout_s: float = 100, **environment: str
+        self, script: str, *, check: bool = True, timeout_s: float = 250, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """A shell's commands inside, as root. Both outputs are in `stdout`."""
         done = subprocess.run(
