@@ -61,7 +61,7 @@ require_space() {
 apt_install() {
   local each missing=()
   for each; do
-    dpkg-query -W -f '${Status}' "$each" 2>/dev/null | grep -q 'ok installed' || missing+=("$each")
+    case $(dpkg-query -W -f '${Status}' "$each" 2>/dev/null) in *'ok installed'*) ;; *) missing+=("$each") ;; esac
   done
   if [ ${#missing[@]} = 0 ]; then return; fi
   say "Debian's packages: ${missing[*]}"

@@ -88,7 +88,11 @@ install_config() {
   chown "root:$user" "$config/environment"  # it may come from another machine, with other numbers
 }
 
-setting() { sed -n "s/^$1=//p" "$config/environment" 2>/dev/null | tail -n 1 | sed 's/^"\(.*\)"$/\1/'; }
+# setting NAME: its value; empty where there is none. A file that can't be read is no answer.
+setting() {
+  if [ ! -e "$config/environment" ]; then return; fi
+  sed -n "s/^$1=//p" "$config/environment" | tail -n 1 | sed 's/^"\(.*\)"$/\1/'
+}
 
 # set_once NAME VALUE: a setting that is there already stays.
 set_once() {
@@ -103,12 +107,15 @@ set_up_postgres() {
     die "expected a new server for --postgres, found a SQLite database: see docs/install.md"
   fi
   wait_for "PostgreSQL" as_postgres psql --quiet --command 'SELECT 1'
-  as_postgres psql --tuples-only --no-align --command "SELECT 1 FROM pg_roles WHERE rolname = '$user'" | grep -q 1 ||
-    as_postgres createuser "$user"
-  as_postgres psql --tuples-only --no-align --command "SELECT 1 FROM pg_database WHERE datname = 'blinklog'" |
-    grep -q 1 || as_postgres createdb --owner "$user" --encoding UTF8 --template template0 blinklog
+  local found
+  found=$(ask_postgres "SELECT 1 FROM pg_roles WHERE rolname = '$user'")
+  [ -n "$found" ] || as_postgres createuser "$user"
+  found=$(ask_postgres "SELECT 1 FROM pg_database WHERE datname = 'blinklog'")
+  [ -n "$found" ] || as_postgres createdb --owner "$user" --encoding UTF8 --template template0 blinklog
   set_once DATABASE_URL "postgres://$user@%2Frun%2Fpostgresql/blinklog"
 }
+
+ask_postgres() { as_postgres psql --tuples-only --no-align --command "$1"; }
 
 as_postgres() { (cd / && setpriv --reuid postgres --regid postgres --init-groups -- "$@"); }
 

@@ -58,12 +58,29 @@ check_machine() {
   [ "$(uname -m)" = aarch64 ] || note "this is no Raspberry Pi ($(uname -m)): going on"
 }
 
-# A session that is being measured would end: whoever is measured did not ask for that.
+# A session that is being measured would end: whoever is measured did not ask for that. What can't be asked is not idle.
 check_idle() {
-  if [ -n "$now" ] || ! systemctl --quiet is-active blinklog-watch.service 2>/dev/null; then return; fi
-  if "$prefix/current/bin/blink-agent" status --json 2>/dev/null | grep -q '"state": "measuring"'; then
-    die "a session is being measured: end it first, or say --now"
-  fi
+  local state
+  if [ -n "$now" ] || ! watch_runs; then return; fi
+  state=$(doing) || die "blink-agent status fails (see above): a session may be being measured; --now goes on all the same"
+  case $state in
+    starting | ready | fault | stopped | 'not running') ;;
+    measuring | finishing) die "a session is being measured: end it first, or say --now" ;;
+    *) die "blink-agent status calls the device '$state': a session may be being measured; --now goes on all the same" ;;
+  esac
+}
+
+watch_runs() {
+  local state
+  systemd_runs || return 1
+  state=$(systemctl show --property ActiveState --value blinklog-watch.service) || die "systemctl fails (see above)"
+  case $state in inactive | failed | activating) return 1 ;; esac
+}
+
+# doing: the device's state, by the release that runs.
+doing() {
+  "$prefix/current/bin/blink-agent" status --json |
+    "$system_python" -c 'import json, sys; print(json.load(sys.stdin)["doing"]["state"])'
 }
 
 # Steps
@@ -142,7 +159,14 @@ PYTHON
 
 # Only where the schema changed: otherwise the release before reads what is there, newest sessions included.
 restore_store() {
-  if [ -f "$store.before" ] && [ "$(schema_of "$store")" != "$(schema_of "$store.before")" ]; then
+  local now before
+  if [ -f "$store.before" ]; then
+    if ! now=$(schema_of "$store") || ! before=$(schema_of "$store.before"); then
+      warn "the store's schema can't be read (see above): the store stays as it is, and $store.before is kept"
+      return
+    fi
+  fi
+  if [ -f "$store.before" ] && [ "$now" != "$before" ]; then
     mv "$store.before" "$store.back"  # decided: whatever cuts it off from here on, it is brought to its end
     sync -f "$state"
   fi

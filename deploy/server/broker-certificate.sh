@@ -91,11 +91,12 @@ check() {
 
 # see HOST:PORT: its certificate. A broker that is just being restarted is back soon.
 see() {
-  local each
+  local each told
   for each in 0 10 30; do
     sleep "$each"
-    if timeout 20 openssl s_client -connect "$1" -servername "${1%:*}" 2>/dev/null </dev/null |
-      openssl x509 2>/dev/null; then return; fi
+    # Not in one pipe: what reads the certificate stops there, and what still writes fails.
+    if told=$(timeout 20 openssl s_client -connect "$1" -servername "${1%:*}" 2>/dev/null </dev/null) &&
+      openssl x509 2>/dev/null <<< "$told"; then return; fi
   done
   return 1
 }

@@ -33,7 +33,7 @@ set_up_broker() {
   chown --no-dereference mosquitto "$broker/server.key"
   if [ -e "$broker/ca.key" ]; then chown root: "$broker/ca.key"; fi
   # The server needs no way around through a router, which may not know one, where the certificate is for here, too.
-  if openssl x509 -noout -checkhost localhost -in "$broker/server.crt" | grep -q 'does match'; then host=localhost; fi
+  case $(openssl x509 -noout -checkhost localhost -in "$broker/server.crt") in *'does match'*) host=localhost ;; esac
   set_once BLINKLOG_MQTT_URL "mqtts://blinklog-server@$host:8883"
   set_once BLINKLOG_MQTT_PASSWORD_FILE "$config/mqtt-password"
   set_once BLINKLOG_MQTT_ADMIN_URL "mqtts://blinklog-admin@$host:8883"
@@ -86,10 +86,11 @@ start_broker() {
 
 # broker_is_new: whether it does not run, or with an older configuration than there is.
 broker_is_new() {
-  local since
+  local since newer
   systemctl --quiet is-active mosquitto.service || return 0
-  since=$(systemctl show --timestamp=us+utc --property ActiveEnterTimestamp --value mosquitto.service)
-  [ -n "$(find "$dropin" "$broker/broker.conf" "$broker/common" -newermt "$since")" ]
+  since=$(systemctl show --timestamp=us+utc --property ActiveEnterTimestamp --value mosquitto.service) || return 0
+  newer=$(find "$dropin" "$broker/broker.conf" "$broker/common" -newermt "$since") || return 0
+  [ -n "$newer" ]
 }
 
 # put FILE TARGET: its time says when it changed, so it stays where nothing did.
@@ -101,7 +102,8 @@ meet_broker() {
   url=$(setting BLINKLOG_MQTT_URL)
   if [ -z "$url" ] || ! systemd_runs; then return; fi
   run=$(systemctl show --property InvocationID --value blinklog-consume.service)
-  until journalctl --output cat "_SYSTEMD_INVOCATION_ID=$run" | grep -q 'consuming from'; do
+  # Not grep --quiet: it stops reading, and what still writes fails.
+  until journalctl --output cat "_SYSTEMD_INVOCATION_ID=$run" | grep 'consuming from' >/dev/null; do
     tries=$((tries + 1))
     if [ "$tries" = 30 ]; then
       warn "the server does not get through to its broker at ${url##*[/@]}; until it does, sessions come over HTTP alone:"

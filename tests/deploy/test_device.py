@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.agent.documents import golden
 from tests.deploy.house import another, seal, wheel_house
 from tests.deploy.machine import Machine, a_machine
 
@@ -49,6 +50,17 @@ api.codes["ABCD2345"] = {"device": device, "token": TOKEN, "label": "Kitchen"}
 api.start()
 Path("/run/share/url").write_text(api.url)
 time.sleep(600)
+"""
+PARKS = """
+import json, sys, uuid
+from pathlib import Path
+from agent.store.store import Store
+store, final = Store(Path('/var/lib/blinklog/agent.sqlite3')), json.load(sys.stdin)
+for _ in range(400):
+    final['session_id'] = str(uuid.uuid4())
+    assert store.put(final)
+    assert store.park(final['session_id'], final['revision'], 'x' * 500)
+store.close()
 """
 NEWER_SCHEMA = """
 MIGRATIONS = (*MIGRATIONS, "CREATE TABLE later (number INTEGER) STRICT;")
@@ -195,6 +207,37 @@ def test_an_upgrade_waits_for_the_session_that_is_being_measured(
     assert refused.returncode != 0
     assert "a session is being measured" in refused.stdout
     device.run("blink-agent stop && sleep 1.5")
+
+
+def test_an_upgrade_waits_however_long_the_report_of_the_device_is(
+    device: Machine, stick: Path
+) -> None:
+    """What reads the report must not stop at the first line that tells."""
+    (stick / "park.py").write_text(PARKS)
+    (stick / "final.json").write_text(json.dumps(golden("final")))
+    as_blinklog = "setpriv --reuid blinklog --regid blinklog --init-groups"
+    park = '/opt/blinklog/current/bin/python -c "$(cat /run/share/park.py)"'
+    device.run(f"cd / && {as_blinklog} {park} < /run/share/final.json")
+    assert len(device.run("blink-agent status --json").stdout) > 200_000
+    device.run("blink-agent start && sleep 1.5")
+    refused = device.run("/run/share/second/install.sh", check=False)
+    assert refused.returncode != 0
+    assert "a session is being measured" in refused.stdout
+    device.run("blink-agent stop && sleep 1.5")
+
+
+@pytest.mark.parametrize(
+    "broken", ["exit 1", "echo {}", "kill -9 $$"], ids=["fails", "says nothing", "dies"]
+)
+def test_an_upgrade_waits_where_the_device_can_t_be_asked(device: Machine, broken: str) -> None:
+    program, kept = "/opt/blinklog/current/bin/blink-agent", "/opt/kept"
+    device.run(
+        f"mv {program} {kept}; printf '#!/bin/sh\\n{broken}\\n' > {program}; chmod +x {program}"
+    )
+    refused = device.run("/run/share/second/install.sh", check=False)
+    device.run(f"mv {kept} {program}")
+    assert refused.returncode != 0
+    assert "a session may be being measured; --now" in refused.stdout
 
 
 @pytest.mark.slow

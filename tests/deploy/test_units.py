@@ -108,5 +108,27 @@ def test_shellcheck_has_nothing_to_say_against_the_scripts() -> None:
     said("shellcheck", "--external-sources", *scripts, ROOT / "check", ROOT / "demo")
 
 
+STOPS_READING = re.compile(r"\|&?\s*(?:grep (?:-\w*[qlm]|--quiet|--max)|head\b|sed [^|]*\bq\b)")
+
+
+@pytest.mark.parametrize("folder", ["deploy", "scripts", "tests/device", "."])
+def test_no_script_decides_by_a_pipe_whose_reader_stops_early(folder: str) -> None:
+    """What still writes then fails, and under pipefail the answer with it: yes reads as no."""
+    found = (ROOT / folder).rglob("*") if folder != "." else ROOT.glob("*")
+    scripts = [each for each in found if each.is_file() and _is_shell_text(each)]
+    assert scripts
+    for each in scripts:
+        joined = re.sub(r"\|\s*\n\s*", "| ", each.read_text())
+        for line in (it for it in joined.splitlines() if not it.lstrip().startswith("#")):
+            assert not STOPS_READING.search(line), f"{each}: {line}"
+
+
+def _is_shell_text(path: Path) -> bool:
+    if path.suffix == ".sh":
+        return True
+    with path.open("rb") as file:
+        return bool(re.match(rb"#!\S+[ /](ba)?sh\b", file.read(64)))
+
+
 def _is_shell(path: Path) -> bool:
     return bool(re.match(rb"#!\S+( |/)bash", path.read_bytes())) and os.access(path, os.X_OK)
