@@ -161,6 +161,7 @@ build_release() {
     --requirement "$house/requirements/$(described role)-$(python_version).txt"
   PIP_CONFIG_FILE=/dev/null "${pip[@]}" "$house"/wheels/blinklog-*.whl
   mkdir "$release/deploy"
+  [ "$(described role)" = server ] || cp "$house"/wheels/pip-*.whl "$release/deploy/"  # runs blink-agent models fetch
   local each
   for each in "$house"/*; do
     case ${each##*/} in wheels | models | requirements | SHA256SUMS) ;; *) cp -r "$each" "$release/deploy/" ;; esac

