@@ -16,8 +16,10 @@ MEASURED_S = 6.0
 SECRETS = ["api-token", "mqtt-password"]
 # What another processor's arithmetic may make of it, in the document's own units.
 CLOSE = {
-    **dict.fromkeys(("ear_mean", "ear_open"), 0.002),
-    **dict.fromkeys(("perclos", "longest_closure_s", "inter_blink_interval_median_s"), 0.01),
+    **dict.fromkeys(("ear_mean", "ear_open", "ear_open_left", "ear_open_right"), 0.002),
+    **dict.fromkeys(("blink_closure_left_median", "blink_closure_right_median"), 0.01),
+    **dict.fromkeys(("perclos", "looking_down"), 0.01),
+    **dict.fromkeys(("longest_closure_s", "inter_blink_interval_median_s"), 0.01),
     **dict.fromkeys(("blink_duration_median_ms", "blink_duration_p90_ms"), 3),
 }
 
