@@ -108,6 +108,23 @@ def test_shellcheck_has_nothing_to_say_against_the_scripts() -> None:
     said("shellcheck", "--external-sources", *scripts, ROOT / "check", ROOT / "demo")
 
 
+@pytest.mark.parametrize("answers", ["ActiveState", "ActiveState ActiveExitTimestampMonotonic"])
+def test_the_last_resort_restarts_nothing_where_systemd_can_t_be_asked(
+    tmp_path: Path, answers: str
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    said = {"ActiveState": "activating", "ActiveExitTimestampMonotonic": "0"}
+    cases = "".join(f"{name}) echo {text} ;; " for name, text in said.items() if name in answers)
+    systemctl.write_text(f"#!/bin/sh\ncase $3 in {cases}*) exit 1 ;; esac\n")
+    systemctl.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{SEARCH}", "STATE_DIRECTORY": str(tmp_path)}
+    environ |= {"BLINKLOG_PATIENCE_S": "0", "BLINKLOG_REBOOT": "echo restarted"}
+    run = subprocess.run(
+        [DEPLOY / "last-resort"], env=environ, capture_output=True, text=True, check=True
+    )
+    assert ("restarted" in run.stdout) is (len(answers.split()) == 2)
+
+
 STOPS_READING = re.compile(r"\|&?\s*(?:grep (?:-\w*[qlm]|--quiet|--max)|head\b|sed [^|]*\bq\b)")
 
 
