@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
@@ -24,6 +23,9 @@ Document = dict[str, Any]
 
 REASON_CHARACTERS = 500
 """Longest reason that is kept of a rejection, in characters: a sentence or two."""
+
+COMMAND_S = 30.0
+"""Lifetime of a command in seconds: a later start would surprise. As the server's `LIFE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +244,20 @@ class Store(Protocol):
     def data_version(self) -> object:
         """Return a value that changes when another process has written to the store."""
 
-    def add_command(self, command: Document) -> bool:
-        """Store a command. Raises ValueError if it is invalid."""
+    def add_command(self, command: Document, left_s: float = COMMAND_S) -> bool:
+        """Store a command that is valid for `left_s` seconds. Raises ValueError if it is invalid.
 
-    def take_command(self, now: datetime) -> Document | None:
-        """Return the next command that has neither expired nor been taken."""
+        Return whether it is new.
+        """
+
+    def take_command(self) -> Document | None:
+        """Return the next command that has neither expired nor been taken, and take it."""
+
+    def next_command(self) -> Document | None:
+        """Return that command without taking it."""
+
+    def drop_command(self, command_id: str) -> None:
+        """Take a command that `next_command` has returned."""
 
     def note(self, key: str, value: Any) -> None:
         """Record a fact for `status`."""

@@ -14,11 +14,10 @@ from agent.cli.delivery import AddCommand
 from agent.clock import Clock
 from agent.errors import AgentError
 from agent.measure.document import iso_utc
-from agent.records import Document, StoredSession
+from agent.records import COMMAND_S, Document, StoredSession
 from agent.system.process_lock import lock_owner
 
 LISTED = 1000  # sessions, at most
-COMMAND_LIFE = timedelta(seconds=30)  # a later start would come as a surprise
 
 
 def add_commands(command: AddCommand) -> None:
@@ -42,19 +41,18 @@ def _stop(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace, name: str) -> int:
     """Queue a command for `watch`. Exit status 1 if `watch` is not running."""
     settings = config.load(options.config)
-    clock = Clock(trusted=settings.session.trust_clock)
     with delivery.open_store(settings) as store:
         store.add_command(
             {
                 "id": str(uuid.uuid4()),
                 "command": name,
-                "expires_at": iso_utc(clock.now() + COMMAND_LIFE),
+                "expires_at": iso_utc(Clock().now() + timedelta(seconds=COMMAND_S)),
             }
         )
     if lock_owner(settings.store_path, "watch") is not None:
         return 0
-    seconds = f"{COMMAND_LIFE.total_seconds():.0f} s"
-    print(f"blink-agent watch is not running: the command expires in {seconds}", file=sys.stderr)
+    text = f"blink-agent watch is not running: the command expires in {COMMAND_S:.0f} s"
+    print(text, file=sys.stderr)
     return 1
 
 

@@ -16,18 +16,18 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.clock import Clock
 from agent.errors import StoreError
-from agent.records import REASON_CHARACTERS, Document, StoredSession
-from agent.store.commands import COMMAND_S, add_command, command_row, take_command
+from agent.records import COMMAND_S, REASON_CHARACTERS, Document, StoredSession
+from agent.store import commands
 from agent.store.database import DamageError, Database
 from agent.store.file import StoreFile
 from agent.store.rescue import NOTE, PUT, rescue_sessions
-from agent.store.rows import Row, checked, document_of, parsed, row_of, stored_of, timestamp
+from agent.store.rows import Row, checked, document_of, row_of, stored_of, timestamp
 from agent.store.schema import APPLICATION_ID, MIGRATIONS
 from agent.store.spool import Spool
 
@@ -80,6 +80,7 @@ _NEWEST = "SELECT * FROM sessions WHERE number < :before ORDER BY number DESC LI
 class Store:
     """Opens or creates the file at `path`. Every method raises StoreError if the disk fails.
 
+    All stores of one file need the same kind of `clock`: it counts how long commands are valid.
     `alive` is called at each step of long work, to ping a watchdog. `wait_s` is how long to wait
     for another process, 10 s by default; then StoreBusyError is raised.
     """
@@ -87,10 +88,12 @@ class Store:
     def __init__(
         self,
         path: Path,
+        clock: Clock = Clock(),  # noqa: B008 - immutable
         *,
         alive: Callable[[], None] = lambda: None,
         wait_s: float | None = None,
     ) -> None:
+        self._clock = clock
         self._file = StoreFile(
             path,
             application_id=APPLICATION_ID,
@@ -219,23 +222,33 @@ class Store:
 
     # Commands
 
-    def add_command(self, command: Document, now: datetime | None = None) -> bool:
+    def add_command(self, command: Document, left_s: float = COMMAND_S) -> bool:
         """Save a command for `take_command`; return False if its ID is already known.
 
-        It is valid for at most `COMMAND_S` from its arrival at `now` by this device's clock, even
-        if that clock is wrong. Raises ValueError for an invalid command.
+        It is valid for `left_s` seconds from now, whatever the wall clock says, and for at most
+        `COMMAND_S`. Raises ValueError for an invalid command.
         """
-        row = command_row(command)
-        arrived = datetime.now(UTC) if now is None else now
-        row["expires_at"] = min(row["expires_at"], arrived.timestamp() + COMMAND_S)
-        return self._file.run(lambda db: add_command(db, row), write=True)
+        row = commands.row_of(command, left_s, self._moment())
+        return self._file.run(lambda db: commands.add(db, row), write=True)
 
-    def take_command(self, now: datetime) -> Document | None:
+    def take_command(self) -> Document | None:
         """Return the oldest command that is neither taken nor expired. Each is returned once."""
         if not self._read("SELECT 1 FROM commands WHERE taken = 0 LIMIT 1", {}):
             return None  # the usual case, several times a second: avoid a write
-        text = self._file.run(lambda db: take_command(db, now.timestamp()), write=True)
-        return None if text is None else parsed(text)
+        now = self._moment()
+        return self._file.run(lambda db: commands.take(db, now), write=True)
+
+    def next_command(self) -> Document | None:
+        """Return what `take_command` would return, without taking it."""
+        now = self._moment()
+        return self._file.run(lambda db: commands.first(db, now))
+
+    def drop_command(self, command_id: str) -> None:
+        """Take the command with this ID: it is obeyed, or there is nothing to do for it."""
+        self._file.run(lambda db: commands.drop(db, command_id), write=True)
+
+    def _moment(self) -> commands.Moment:
+        return commands.Moment(self._clock.boot_id(), self._clock.monotonic_s())
 
     # Notes
 

@@ -102,7 +102,7 @@ class Checkpoints:
 
     def _look(self, store: Store) -> _Result:
         try:
-            return _Result(command=store.take_command(self._clock.now()))
+            return _Result(command=store.take_command())
         except StoreError as error:  # no reason to end the session
             log.debug("can't look for commands: %s", error)  # the next checkpoint reports it
             return _Result()

@@ -122,7 +122,7 @@ class Watch:
         action = self._controls.action(timeout_s)
         if action is not None:
             return action, None
-        command = self._store.take_command(self._clock.now())
+        command = self._store.take_command()
         return (command["command"], command.get("session_id")) if command else (None, None)
 
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:

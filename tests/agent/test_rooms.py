@@ -28,7 +28,7 @@ ROOMS = {
     "face": {"records", "errors", "files", "config"},
     "measure": {"records", "errors", "clock", "ear"},
     "controls": {"records", "errors", "config"},
-    "store": {"records", "errors", "files", "config"},
+    "store": {"records", "errors", "files", "clock", "config"},
     "transport": {"records", "errors", "calls", "config"},
     "system": {"records", "errors", "calls", "config"},
     "watch": {"records", "errors", "clock", "measure", "controls", "system"},

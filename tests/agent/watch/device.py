@@ -199,15 +199,17 @@ class Device:
 
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Device]:
-    store = Store(tmp_path / "agent.sqlite3")
-    yield Device(store, AtOnce(store))
+    clock = SteppedClock()
+    store = Store(tmp_path / "agent.sqlite3", clock)  # type: ignore[arg-type]
+    yield Device(store, AtOnce(store), clock)
     store.close()
 
 
 @pytest.fixture
 def threaded(device: Device, tmp_path: Path) -> Iterator[Device]:
     """With the thread that it has in earnest."""
-    worker = Worker(lambda: contextlib.closing(Store(tmp_path / "agent.sqlite3")))
+    clock: Any = device.clock
+    worker = Worker(lambda: contextlib.closing(Store(tmp_path / "agent.sqlite3", clock)))
     device.worker = worker
     yield device
     worker.close()

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from agent.errors import CameraError
-from agent.measure.document import iso_utc
 from agent.system import systemd
 from agent.watch.loop import try_camera
-from tests.agent.watch.device import BEGIN, FPS, Device, command, stop_when_done
+from tests.agent.watch.device import FPS, Device, command, stop_when_done
 
 
 def test_the_button_starts_a_session_and_a_long_press_ends_it(device: Device) -> None:
@@ -62,8 +61,8 @@ def test_a_session_cut_off_by_power_is_closed_at_the_next_start(device: Device) 
 
 
 def test_commands_start_and_stop_as_the_button_does(device: Device) -> None:
-    device.store.add_command(command("start"), BEGIN)
-    device.at(4, lambda: device.store.add_command(command("stop"), BEGIN) and None)
+    device.store.add_command(command("start"))
+    device.at(4, lambda: device.store.add_command(command("stop")) and None)
     stop_when_done(device)
     device.run()
     assert device.the_session()["ended_by"] == "command"
@@ -73,7 +72,7 @@ def test_a_stop_that_was_meant_for_another_session_ends_nothing(device: Device) 
     another = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
     device.panel.presses = ["start"]
     late = {**command("stop"), "session_id": another}
-    device.at(2, lambda: device.store.add_command(late, BEGIN) and None)
+    device.at(2, lambda: device.store.add_command(late) and None)
     device.power_off_at(5)
     device.run()
     assert device.the_session()["ended_by"] == "power_loss"
@@ -81,18 +80,28 @@ def test_a_stop_that_was_meant_for_another_session_ends_nothing(device: Device) 
 
 def test_a_session_asked_for_by_id_has_that_id(device: Device) -> None:
     wish = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
-    device.store.add_command({**command("start"), "session_id": wish}, BEGIN)
+    device.store.add_command({**command("start"), "session_id": wish})
     device.power_off_at(2)
     device.run()
     assert device.the_session()["session_id"] == wish
 
 
 def test_an_expired_command_starts_nothing(device: Device) -> None:
-    late = {**command("start"), "expires_at": iso_utc(BEGIN - timedelta(seconds=1))}
-    device.store.add_command(late, BEGIN)
+    device.store.add_command(command("start"))
+    device.clock.passed_s += 30
     threading.Timer(0.6, device.stopping.set).start()
     device.run()
     assert device.store.sessions(10) == []
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=-2), timedelta(seconds=31), timedelta(days=400)])
+def test_commands_are_obeyed_however_wrong_the_clock_is(device: Device, wrong: timedelta) -> None:
+    device.clock.wrong = wrong
+    device.store.add_command(command("start"))
+    device.at(4, lambda: device.store.add_command(command("stop")) and None)
+    stop_when_done(device)
+    device.run()
+    assert device.the_session()["ended_by"] == "command"
 
 
 def test_the_light_asks_to_be_seen(device: Device) -> None:
@@ -108,14 +117,13 @@ def test_a_command_cannot_begin_a_session_that_there_is_already(
 ) -> None:
     """Commands come from outside: neither session may be lost or written over."""
     wish = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
-    device.store.add_command({**command("start"), "session_id": wish}, BEGIN)
+    device.store.add_command({**command("start"), "session_id": wish})
     device.power_off_at(100)
     device.run()
     first = device.the_session()
     device.stopping.clear()
     again = {**command("start"), "id": first["session_id"], "session_id": wish}
-    later = BEGIN + timedelta(seconds=130)
-    device.store.add_command({**again, "expires_at": iso_utc(later)}, device.clock.now())
+    device.store.add_command(again)
     device.power_off_at(100 + second_s)
     threading.Timer(0.6, device.stopping.set).start()
     device.run()

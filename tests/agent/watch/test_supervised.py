@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from agent.errors import ModelError
 from agent.face import models
-from agent.measure.document import iso_utc
 from agent.store.store import Store
 from agent.sync import ACK_S
 from scripts.portrait import demo_schedule, load_portrait, write_video
@@ -61,9 +59,8 @@ def strike(tmp_path: Path) -> None:
 
 def begin(store: Store) -> None:
     """A session, by command."""
-    expires = iso_utc(datetime.now(UTC) + timedelta(seconds=30))
     command = {"id": "0193a1b2-0000-4000-8000-000000000001", "command": "start"}
-    assert store.add_command({**command, "expires_at": expires})
+    assert store.add_command({**command, "expires_at": "2026-11-22T10:00:30Z"})
 
 
 def session(store: Store) -> dict[str, Any]:
