@@ -47,12 +47,14 @@ class Checkpoints:
         self._checkpoint_s = checkpoint_s
         self._late = False
         self._looked_s = self._saved_s = recording.age_s
-        self._pending = worker.submit(self._look)
+        self._pending = worker.submit(self._visit)
 
     def after_frame(self) -> bool:
         """Take the result of the last call and start the next one.
 
-        Returns whether a command ends the session.
+        Returns whether a command ends the session. A start command has no effect while a session
+        runs. It is taken by the call after the one that found it: one that the last call finds may
+        have been sent after the session ended, and is left to the loop.
         """
         age_s = self._recording.age_s
         due = age_s - self._saved_s >= self._checkpoint_s
@@ -68,8 +70,9 @@ class Checkpoints:
         if due:
             self._saved_s = age_s
             self._check_drops()
-            write = partial(self._write, document=self._recording.document(), late=self._late)
-        self._pending = self._worker.submit(write if due else self._look)
+        document = self._recording.document() if due else None
+        visit = partial(self._visit, read=result.command, document=document, late=self._late)
+        self._pending = self._worker.submit(visit)
         return self._is_stop(result.command)
 
     def finish(self) -> None:
@@ -93,16 +96,33 @@ class Checkpoints:
 
     # Called in the worker's thread
 
-    def _write(self, store: Store, document: Document, late: bool) -> _Result:
+    def _visit(
+        self,
+        store: Store,
+        read: Document | None = None,
+        document: Document | None = None,
+        late: bool = False,
+    ) -> _Result:
+        """Take `read`, the command of the last call, look for the next, and save `document`."""
+        command = _look(store, read)
+        if document is None:
+            return _Result(command=command)
         saved = save(store, document)
         if saved and late:
             session_id = document["session_id"]
             note(store, {"state": "measuring", "session_id": session_id, "keeps_up": False})
-        return _Result(saved=saved)
+        return _Result(saved=saved, command=command)
 
-    def _look(self, store: Store) -> _Result:
-        try:
-            return _Result(command=store.take_command())
-        except StoreError as error:  # no reason to end the session
-            log.debug("can't look for commands: %s", error)  # the next checkpoint reports it
-            return _Result()
+
+def _look(store: Store, read: Document | None) -> Document | None:
+    """Return the next command. A stop is taken at once: it concerns no later session."""
+    try:
+        if read is not None:
+            store.drop_command(read["id"])
+        command = store.next_command()
+        if command is not None and command["command"] == "stop":
+            store.drop_command(command["id"])
+        return command
+    except StoreError as error:  # no reason to end the session
+        log.debug("can't look for commands: %s", error)  # the next checkpoint reports it
+        return None

@@ -171,7 +171,7 @@ def test_a_store_that_can_hardly_be_used_does_not_end_a_session(
         raise StoreError("the disk is full")
 
     device.panel.presses = ["start"]
-    device.at(2, lambda: monkeypatch.setattr(device.store, "take_command", full))
+    device.at(2, lambda: monkeypatch.setattr(device.store, "next_command", full))
     device.at(3, lambda: monkeypatch.setattr(device.store, "note", full))
     device.at(4, lambda: setattr(device.camera, "frames_dropped", 1000))  # which is noted
     device.at(15, monkeypatch.undo)

@@ -1,6 +1,7 @@
 """The loop of watch, with a real store and controls that a test can press."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -102,6 +103,78 @@ def test_commands_are_obeyed_however_wrong_the_clock_is(device: Device, wrong: t
     stop_when_done(device)
     device.run()
     assert device.the_session()["ended_by"] == "command"
+
+
+NEXT = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
+
+
+def test_a_start_sent_right_after_the_stop_starts_the_next_session(device: Device) -> None:
+    """It is there before the session's end is saved, when the session looks the last time."""
+    device.panel.presses = ["start"]
+
+    def stop_and_start() -> None:
+        device.store.add_command(command("stop"))
+        device.store.add_command({**command("start"), "session_id": NEXT})
+
+    device.at(4, stop_and_start)
+    device.at(8, device.stopping.set)
+    device.run()
+    second, first = (each.document for each in device.store.sessions(10))
+    assert (first["ended_by"], second["session_id"]) == ("command", NEXT)
+
+
+def in_a_look(device: Device, at_s: float, event: Callable[[], object]) -> None:
+    """Call `event` while the session looks for commands, the first time after `at_s` seconds."""
+    look, events = device.store.next_command, [event]
+
+    def looking() -> dict[str, Any] | None:
+        if events and device.clock.passed_s >= at_s:
+            events.pop()()
+        return look()
+
+    device.store.next_command = looking  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("ended_by", ["button", "time_limit"])
+def test_a_start_that_arrives_as_the_session_ends_starts_the_next_one(
+    device: Device, ended_by: str
+) -> None:
+    """The session looks every half second, and nobody reads what its last look finds."""
+
+    def start() -> None:
+        device.store.add_command({**command("start"), "session_id": NEXT})
+        device.panel.presses += ["stop"] if ended_by == "button" else []
+
+    device.panel.presses = ["start"]
+    in_a_look(device, 9.8, start)
+    device.at(14, device.stopping.set)
+    device.run(session_s=10.3)
+    second, first = (each.document for each in device.store.sessions(10))
+    assert (first["ended_by"], second["session_id"]) == (ended_by, NEXT)
+
+
+def test_a_start_during_a_session_is_dropped(device: Device) -> None:
+    """Whoever then ends the session by hand does not want another one."""
+    device.panel.presses = ["start"]
+    device.at(3, lambda: device.store.add_command(command("start")) and None)
+    device.at(5, lambda: device.panel.presses.append("stop"))
+    threading.Timer(1.0, device.stopping.set).start()
+    device.run()
+    assert device.the_session()["ended_by"] == "button"
+    assert device.store.take_command() is None
+
+
+def test_a_stop_in_the_last_look_does_not_end_the_next_session(device: Device) -> None:
+    def stop() -> None:
+        device.store.add_command(command("stop"))
+        device.panel.presses += ["stop", "start"]
+
+    device.panel.presses = ["start"]
+    in_a_look(device, 5, stop)
+    device.at(8, device.stopping.set)
+    device.run()
+    second, first = (each.document for each in device.store.sessions(10))
+    assert (first["ended_by"], second["ended_by"]) == ("button", "power_loss")
 
 
 def test_the_light_asks_to_be_seen(device: Device) -> None:
