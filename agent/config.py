@@ -128,6 +128,7 @@ class ServerConfig:
     )
     ca_file: Path | None = _key(None, "CA certificates to trust instead of the system's")
     timeout_s: float = _key(10.0, "seconds to wait for a response", 1, 120)
+    commands_s: float = _key(2.0, "seconds between HTTP requests for commands; 0: never", 0, 20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from agent.errors import DeliveryError, StoreError
 from agent.records import Document, Store
-from agent.transport.base import Acknowledgement, Transport
+from agent.transport.base import Acknowledgement, Command, Transport
 
 __all__ = ["Acknowledgement", "Backoff", "Sync", "Transport"]
 
@@ -28,6 +28,7 @@ CAP_S = 300.0  # upper limit of all delays: the longest wait once the server is 
 RETRY_AFTER_CAP_S = 3600.0  # a longer delay requested by a server is assumed to be a mistake
 REPORT_S = 60.0  # success is noted at most once a minute: every write wears the SD card
 LOOK_S = 60.0  # check the store this often even without a change, in case one was missed
+FIRST_S = 1.0  # ask for commands this long after the start: the broker may be connected by then
 ONCE_FAILURES = 2  # consecutive failures that end `once`
 
 
@@ -119,6 +120,7 @@ class Sync:
         self._alive = alive
         self._news = _News(store, clock)
         self._report = _Report(store, clock)
+        self._commands = _Commands(store, transports, clock, backoff(), alive)
         self._work = True  # whether there may be something to send
         self._tried: set[tuple[str, int]] = set()  # sent in this round but not acknowledged
         self._ignored = False  # whether any of those got no answer from a working transport
@@ -171,7 +173,7 @@ class Sync:
             if self._store.pending(1, skip=self._tried):
                 for _, backoff in self._lanes:
                     backoff.hurry()
-        self._take_commands()
+        self._commands.take()
         lanes = [lane for lane in self._lanes if lane[1].ready()]
         if not lanes:
             return False
@@ -244,15 +246,6 @@ class Sync:
             log.info("session %s: the server has a newer revision than %d", session_id, revision)
         return self._store.acknowledge(session_id, revision)
 
-    def _take_commands(self) -> None:
-        for transport, _ in self._lanes:
-            for command in transport.commands():
-                try:
-                    known = not self._store.add_command(command)
-                    log.info("command over %s%s", transport.name, ", already known" * known)
-                except ValueError as error:
-                    log.warning("invalid command over %s: %s", transport.name, error)
-
     def _fail_all(self) -> None:
         for _, backoff in self._lanes:
             backoff.failed()
@@ -273,6 +266,72 @@ class _News:
             return False
         self._seen, self._look_s = version, now_s + LOOK_S
         return True
+
+
+class _Commands:
+    """Puts the commands of all transports into the store, which gives each out once.
+
+    A transport that has to be asked is asked only while no other one is listening, and once more
+    after one has begun to: a command that was sent just before then is not repeated for it. A
+    server that does not answer is asked with a backoff of its own, because it may still accept
+    documents, or the other way round.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        transports: Sequence[Transport],
+        clock: Callable[[], float],
+        backoff: Backoff,
+        alive: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._transports = transports
+        self._clock = clock
+        self._backoff = backoff
+        self._alive = alive
+        self._ask_s = clock() + FIRST_S  # when to ask next
+        self._missed = True  # whether a command may have been sent while nobody listened
+        self._problem = ""
+
+    def take(self) -> None:
+        """Take the commands that have arrived; ask for commands if it is time to."""
+        for transport in self._transports:
+            if transport.ask_s is None:
+                self._keep(transport, transport.commands())
+        listening = any(transport.listening for transport in self._transports)
+        if not listening:
+            self._missed = True
+        if self._missed and self._clock() >= self._ask_s and self._backoff.ready():
+            for transport in self._transports:
+                if transport.ask_s is not None and self._ask(transport, transport.ask_s):
+                    self._missed = not listening
+
+    def _ask(self, transport: Transport, ask_s: float) -> bool:
+        """Return whether the server answered."""
+        self._alive()
+        try:
+            commands = transport.commands()
+        except DeliveryError as error:
+            self._backoff.failed(error.retry_after_s)
+            if str(error) != self._problem:
+                log.warning("can't ask for commands over %s: %s", transport.name, error)
+            self._problem = str(error)
+            return False
+        self._backoff.succeeded()
+        self._problem = ""
+        self._ask_s = self._clock() + ask_s
+        self._keep(transport, commands)
+        return True
+
+    def _keep(self, transport: Transport, commands: Sequence[Command]) -> None:
+        for command in commands:
+            try:
+                known = not self._store.add_command(command.document, command.left_s)
+                if not (known and transport.ask_s):  # which is told again at each request
+                    log.info("command over %s%s", transport.name, ", already known" * known)
+            except ValueError as error:
+                log.warning("invalid command over %s: %s", transport.name, error)
 
 
 class _Report:

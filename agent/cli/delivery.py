@@ -90,7 +90,11 @@ def http(settings: AgentConfig) -> Transport | None:
         return None
     return HttpTransport(
         HttpSettings(
-            url=server.url, token=token, ca_file=server.ca_file, timeout_s=server.timeout_s
+            url=server.url,
+            token=token,
+            ca_file=server.ca_file,
+            timeout_s=server.timeout_s,
+            commands_s=server.commands_s,
         )
     )
 

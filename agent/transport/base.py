@@ -1,4 +1,4 @@
-"""The interface of transports, and the acknowledgement that the server sends for a document."""
+"""The interface of transports, and what the server sends: acknowledgements and commands."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,10 +52,27 @@ class Acknowledgement:
         return cls(document["session_id"], document["revision"], cast(Outcome, outcome), cleaned)
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as it was received, not validated. It expires in `left_s` seconds."""
+
+    document: Document
+    left_s: float
+
+
 class Transport(Protocol):
-    """A connection to the server that delivers documents."""
+    """A connection to the server that delivers documents and receives commands.
+
+    `ask_s` is how often to ask the server for commands, in seconds; None if they arrive unasked, or
+    not at all.
+    """
 
     name: str
+    ask_s: float | None
+
+    @property
+    def listening(self) -> bool:
+        """Whether the server's commands arrive unasked at the moment."""
 
     def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
         """Send documents; yield each acknowledgement as it arrives.
@@ -65,8 +82,12 @@ class Transport(Protocol):
         DeliveryError if it does not work now.
         """
 
-    def commands(self) -> list[Document]:
-        """Return the commands received since the last call, not validated."""
+    def commands(self) -> list[Command]:
+        """Return the commands received since the last call.
+
+        With `ask_s`, ask the server: the same command may be returned again and again until it
+        expires. Raises DeliveryError if there is no answer.
+        """
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,7 +11,7 @@ How each answer is handled:
 | 429, 503 and other 5xx | retried later; Retry-After is honoured |
 | 3xx, and anything else, such as a login page with 200 | not from Blinklog: retried later |
 
-Commands arrive over MQTT only: without a broker a device is controlled by its button.
+Commands have to be asked for, which `agent.sync` does while they don't arrive over MQTT.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,14 +32,17 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from agent.errors import ConfigError, DeliveryError
-from agent.records import Document
-from agent.transport.base import Acknowledgement
+from agent.records import COMMAND_S, Document
+from agent.transport.base import Acknowledgement, Command
 from agent.transport.request import REFUSED, proxy_problem, refusal, through_proxy
 
 ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred bytes
 CONNECT_S = 5.0
+SHORTEST_S = 0.5  # between two requests for commands
 START = "/api/session/start/"
+COMMANDS = "/api/device/commands/"
 REJECTIONS = (400, 404, 409, 413, 422)
+OLD_SERVER = "the server has no commands for devices over HTTP (404): is it an older release?"
 NOT_TRUSTED = "the server's certificate is not trusted, or TLS failed"
 
 
@@ -47,13 +51,15 @@ class HttpSettings:
     """Server address, token and timeout.
 
     `timeout_s` limits one document's request and answer once connected. Connecting has its own
-    limits: the resolver's for the name, and `CONNECT_S` for each address.
+    limits: the resolver's for the name, and `CONNECT_S` for each address. `commands_s` is how often
+    to ask for commands, in seconds: at least `SHORTEST_S`, or 0 for never.
     """
 
     url: str
     token: str
     ca_file: Path | None = None
     timeout_s: float = 10.0
+    commands_s: float = 2.0
 
 
 class HttpTransport:
@@ -63,8 +69,10 @@ class HttpTransport:
     """
 
     name = "http"
+    listening = False
 
     def __init__(self, settings: HttpSettings) -> None:
+        self.ask_s = max(settings.commands_s, SHORTEST_S) if settings.commands_s > 0 else None
         self._settings = settings
         self._base = settings.url.rstrip("/")
         self._verify = True if settings.ca_file is None else _checked_file(settings.ca_file)
@@ -94,9 +102,22 @@ class HttpTransport:
                 yield acknowledgement
         self._failed = False
 
-    def commands(self) -> list[Document]:
-        """Return an empty list: commands only arrive over MQTT."""
-        return []
+    def commands(self) -> list[Command]:
+        """Ask the server for this device's commands. Raises DeliveryError without an answer.
+
+        The time that the request took counts as part of the commands' lifetime.
+        """
+        if self.ask_s is None:
+            return []
+        asked_s = time.monotonic()
+        status, retry_after, body = self._exchange("GET", COMMANDS, b"")
+        answer = _json(body)
+        waiting = answer.get("commands") if isinstance(answer, dict) else None
+        if status != 200 or not isinstance(waiting, list):
+            problem = OLD_SERVER if status == 404 else _problem(status)
+            raise DeliveryError(problem, _seconds(retry_after))
+        took_s = time.monotonic() - asked_s
+        return [Command(each, _left_s(each) - took_s) for each in waiting if isinstance(each, dict)]
 
     def close(self) -> None:
         """Close the connection."""
@@ -255,6 +276,12 @@ def _rejection(answer: object, document: Document) -> Acknowledgement | None:
         return None
     named = {"session_id": document["session_id"], "revision": document["revision"]}
     return Acknowledgement.read({**named, **answer}, document)
+
+
+def _left_s(command: Document) -> float:
+    """Return for how many seconds the command is valid, as the server says; 0 if it does not."""
+    left_s = command.get("expires_in_s")
+    return min(left_s, COMMAND_S) if isinstance(left_s, (int, float)) else 0.0
 
 
 def _problem(status: int) -> str:

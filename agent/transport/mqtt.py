@@ -28,7 +28,7 @@ from typing import Any
 
 from agent.errors import ConfigError, DeliveryError
 from agent.records import Document
-from agent.transport.base import Acknowledgement
+from agent.transport.base import Acknowledgement, Command
 from agent.transport.mqtt_connection import (
     MESSAGE_BYTES,
     NOBODY_LISTENS,
@@ -74,6 +74,7 @@ class MqttTransport:
     """
 
     name = "mqtt"
+    ask_s: float | None = None
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class MqttTransport:
         self._mids: dict[int, Key] = {}
         self._acknowledged: deque[Acknowledgement] = deque()
         self._refused: dict[Key, str] = {}
-        self._commands: list[Document] = []
+        self._commands: list[tuple[Document, float]] = []  # each with the time when it expires
         self._ends: deque[float] = deque(maxlen=ENDS)
         self._ends_again_s = -math.inf  # until when another end is no surprise
 
@@ -129,13 +130,19 @@ class MqttTransport:
             problem = next(iter(self._refused.values()), None)
             raise DeliveryError(problem or f"no acknowledgement within {timeout_s:g} s")
 
-    def commands(self) -> list[Document]:
+    @property
+    def listening(self) -> bool:
+        """Whether commands arrive: whether the lasting connection is open, as far as is known."""
+        return self._presence is not None and self._connection is not None
+
+    def commands(self) -> list[Command]:
         """Return the commands received since the last call: JSON objects, not validated."""
         with contextlib.suppress(DeliveryError):  # `deliver` reports it and reconnects
             while self._connection is not None and self._pump(self._connection, 0):
                 pass
         commands, self._commands = self._commands, []
-        return commands
+        now_s = time.monotonic()
+        return [Command(document, until_s - now_s) for document, until_s in commands]
 
     def close(self) -> None:
         """Publish the offline status and disconnect, so that the broker sends no last will."""
@@ -254,7 +261,7 @@ class MqttTransport:
         if value is None:
             return False
         if message.topic == f"{self._topic}commands":
-            self._commands.append(value)
+            self._commands.append((value, message.until_s))
             return True
         key = self._sent.get(message.correlation)
         if key is None or message.topic != f"{self._topic}acks":

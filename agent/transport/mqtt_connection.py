@@ -6,6 +6,7 @@ connection is never reopened: reconnecting creates a new object, so that no old 
 
 import contextlib
 import logging
+import math
 import queue
 import socket
 import ssl
@@ -23,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.errors import AgentError, DeliveryError
+from agent.records import COMMAND_S
 from agent.transport.base import PERHAPS_SHARED, SHARED_IDENTITY
 
 log = logging.getLogger(__name__)
@@ -54,11 +56,12 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message from the broker."""
+    """A message from the broker. It expires at `until_s` (monotonic clock, in seconds)."""
 
     topic: str
     payload: bytes
     correlation: bytes
+    until_s: float = math.inf
 
 
 class Connection:
@@ -271,7 +274,10 @@ class Connection:
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         try:
             correlation = getattr(message.properties, "CorrelationData", b"")
-            self._put(Message(message.topic, bytes(message.payload), correlation))
+            # The broker subtracts the time for which it kept the message.
+            left_s = getattr(message.properties, "MessageExpiryInterval", COMMAND_S)
+            until_s = time.monotonic() + left_s
+            self._put(Message(message.topic, bytes(message.payload), correlation, until_s))
         except UnicodeDecodeError:  # an invalid topic
             self.ignore()
 

@@ -85,6 +85,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_OPTIONS(self) -> None:
         self._handle()
 
+    def do_GET(self) -> None:
+        self._handle()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Says nothing."""
 
@@ -106,6 +109,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(401, {"detail": "Invalid token."})
         if self.command == "OPTIONS":
             return self.answer(200, {"name": "Start"})
+        if (self.command, self.path) == ("GET", "/api/device/commands/"):
+            return self.answer(200, {"commands": self.server.api.commands})
         expected = {
             "POST": "/api/session/start/",
             "PUT": f"/api/session/{self.document['session_id']}/",
@@ -155,12 +160,13 @@ class _Server(http.server.ThreadingHTTPServer):
 
 class Api:
     """The server's API on a free port. `next` holds what the next requests meet instead; `codes`
-    those that can be claimed, with the identity that each gives."""
+    those that can be claimed, with the identity that each gives; `commands` those that wait."""
 
     def __init__(self, history: History, certificate: tuple[Path, Path] | None = None) -> None:
         self.history = history
         self.next: deque[Behaviour] = deque()
         self.codes: dict[str, dict[str, Any]] = {}
+        self.commands: list[dict[str, Any]] = []
         self.requests: list[tuple[str, str]] = []
         self.connections: list[socket.socket] = []
         self.stopping = threading.Event()
@@ -254,10 +260,16 @@ class Consumer:
         self._client.loop_stop()
 
     def publish(
-        self, topic: str, payload: Any, correlation: bytes | None = None
+        self,
+        topic: str,
+        payload: Any,
+        correlation: bytes | None = None,
+        expiry_s: int | None = None,
     ) -> paho.MQTTMessageInfo:
         """Sends JSON, or bytes as they are; the answer can be waited for."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = expiry_s
         if correlation is not None:
             properties.CorrelationData = correlation
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()

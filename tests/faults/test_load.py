@@ -65,6 +65,8 @@ class Lonely:
     """A device with one session to deliver, and a server that never answers."""
 
     name = "http"
+    ask_s = None
+    listening = False
 
     def __init__(self, clock: Clock, chance: random.Random) -> None:
         self.attempts: list[float] = []
@@ -98,7 +100,7 @@ class _OneSession:
     def park(self, session_id: str, revision: int, reason: str) -> bool:
         return True
 
-    def add_command(self, command: Any) -> bool:
+    def add_command(self, command: Any, left_s: float = 30.0) -> bool:
         return True
 
     def note(self, key: str, value: Any) -> None:

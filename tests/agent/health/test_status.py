@@ -124,6 +124,8 @@ def test_unsent_sessions_are_reported_with_the_reason_and_the_next_try(
 ) -> None:
     class Way:
         name = "http"
+        ask_s = None
+        listening = False
 
         def deliver(self, *_: object) -> Any:
             raise DeliveryError("can't be reached", 100)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import DeliveryError
+from agent.records import COMMAND_S
 from agent.store.store import Store
 from agent.sync import Backoff, Sync
-from agent.transport.base import Acknowledgement
+from agent.transport.base import Acknowledgement, Command
 from tests.agent.servers import History
 
 Document = dict[str, Any]
@@ -25,6 +26,10 @@ class Way:
         self.silent: set[str] = set()
         self.passes_over: set[str] = set()  # without a word, and without an error
         self.waiting: list[Document] = []
+        self.ask_s: float | None = None
+        self.listening = True
+        self.asked_s: list[float] = []  # when it was asked for commands, by `clock`
+        self.clock: Clock | None = None
         self.tries: list[list[tuple[str, int]]] = []
         self.closed = False
 
@@ -42,9 +47,15 @@ class Way:
         if documents and not heard and not self.passes_over:
             raise DeliveryError("no acknowledgement")
 
-    def commands(self) -> list[Document]:
-        waiting, self.waiting = self.waiting, []
-        return waiting
+    def commands(self) -> list[Command]:
+        if self.ask_s is None:
+            waiting, self.waiting = self.waiting, []
+            return [Command(each, COMMAND_S) for each in waiting]
+        assert self.clock is not None
+        self.asked_s.append(self.clock.now_s)
+        if self.error is not None:
+            raise self.error
+        return [Command(each, COMMAND_S) for each in self.waiting]  # again at each question
 
     def close(self) -> None:
         self.closed = True

@@ -87,7 +87,7 @@ def test_without_a_consumer_the_other_way_is_taken_at_once(
     with running(Late(path), both(broker, api), backoff=quick):
         store.put(start := document(1))
         until(lambda: history.revisions() == {start["session_id"]: 1}, "over HTTP")
-    assert api.requests == [("POST", "/api/session/start/")]
+    assert [each for each in api.requests if each[0] != "GET"] == [("POST", "/api/session/start/")]
 
 
 @pytest.mark.needs_broker

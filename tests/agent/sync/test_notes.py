@@ -76,7 +76,7 @@ def test_a_way_s_trouble_is_over_when_that_way_was_asked_and_not_before(
     refused = "http: the server refuses this device's token (401)"
     with running_api(history) as api:
         api.next.extend([lambda each: each.answer(401, {"detail": "Invalid token."})] * 3)
-        transport = HttpTransport(HttpSettings(api.url, TOKEN))
+        transport = HttpTransport(HttpSettings(api.url, TOKEN, commands_s=0))
         ways: list[Any] = [way, transport]
         sync = Sync(store, ways, clock=clock, backoff=lambda: Backoff(clock, longest))
         way.error = DeliveryError("can't be reached")

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import uuid
 
 import pytest
@@ -11,6 +12,7 @@ from paho.mqtt import client as paho
 
 from agent.errors import DeliveryError
 from agent.transport.mqtt import STATUS_S, MqttTransport
+from agent.transport.mqtt_connection import Message
 from tests.agent.documents import document
 from tests.agent.servers import Consumer, History, until
 from tests.agent.transport.mqtt_device import (
@@ -235,8 +237,37 @@ def test_commands_reach_the_lasting_connection(shared: Broker, consumer: Consume
     start = {"id": str(uuid.uuid4()), "command": "start"}
     consumer.publish(COMMANDS, b"no JSON")
     consumer.publish(COMMANDS, start)
-    assert some(transport.commands) == [start]
+    assert [each.document for each in some(transport.commands)] == [start]
     assert transport.commands() == []
+    transport.close()
+
+
+def test_only_an_open_lasting_connection_listens(shared: Broker, consumer: Consumer) -> None:
+    lasting, temporary = to(shared, ABOUT), to(shared)
+    assert not lasting.listening
+    for each in (lasting, temporary):
+        deliver(each)
+    assert (lasting.listening, temporary.listening) == (True, False)
+    for each in (lasting, temporary):
+        each.close()
+    assert not lasting.listening
+
+
+def test_a_command_is_valid_for_as_long_as_the_broker_says(
+    shared: Broker, consumer: Consumer
+) -> None:
+    """Whatever this device's clock says; time in the queue of this process counts."""
+    transport = to(shared, ABOUT)
+    deliver(transport)
+    consumer.publish(COMMANDS, {"id": "one"}, expiry_s=12)
+    consumer.publish(COMMANDS, {"id": "two"}).wait_for_publish(ACK_S)
+    assert transport._connection is not None
+    arrived = transport._connection._events.queue
+    until(lambda: sum(isinstance(each, Message) for each in list(arrived)) == 2, "both arrived")
+    time.sleep(0.2)
+    one, two = some(transport.commands)
+    assert 10 < one.left_s <= 11.8
+    assert 28 < two.left_s <= 29.8
     transport.close()
 
 
@@ -249,8 +280,11 @@ def test_a_command_finds_a_device_that_is_just_reconnecting(
     assert transport._connection is not None
     transport._connection.discard()
     until(lambda: not consumer.statuses[-1]["online"], "the loss is noticed")
-    consumer.publish(COMMANDS, {"id": "while away"}).wait_for_publish(ACK_S)
+    consumer.publish(COMMANDS, {"id": "while away"}, expiry_s=30).wait_for_publish(ACK_S)
+    time.sleep(1.1)  # the broker counts whole seconds
     with pytest.raises(DeliveryError, match="the connection was lost"):
         deliver(transport)
-    assert some(lambda: deliver(transport) or transport.commands()) == [{"id": "while away"}]
+    (command,) = some(lambda: deliver(transport) or transport.commands())
+    assert command.document == {"id": "while away"}
+    assert command.left_s < 29, "the time at the broker counts"
     transport.close()

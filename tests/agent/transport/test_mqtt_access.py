@@ -101,7 +101,7 @@ def test_no_message_breaks_the_reader(payload: bytes, topic: str, correlation: b
     transport._sent[b"known"] = ("a", 7)
     transport._read_message(Message(topic, payload, correlation))
     assert not transport._acknowledged
-    assert all(isinstance(each, dict) for each in transport.commands())
+    assert all(isinstance(each.document, dict) for each in transport.commands())
 
 
 # What the broker refuses
