@@ -55,6 +55,14 @@ class IsPersonOrDevice(BasePermission):
         return isinstance(request.user, (Person, Device))
 
 
+class IsDevice(BasePermission):
+    """Allows devices that are authenticated."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002
+        """Return whether the user is a device."""
+        return isinstance(request.user, Device)
+
+
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes `BearerAuthentication` in the OpenAPI schema."""
 

@@ -19,6 +19,9 @@ from server.devices.models import Device
 # hundred at once. For HTTP, each process counts separately.
 MQTT_PER_S, MQTT_AT_ONCE = 200.0, 2000
 HTTP_PER_S, HTTP_AT_ONCE = 50.0, 1000
+# For requests for commands, which a device sends every two seconds. They are counted separately, so
+# that a device that sends many documents is still told its commands.
+POLLS_PER_S, POLLS_AT_ONCE = 5.0, 100
 # A large document counts as several, because parsing it takes longer.
 BYTES_OF_ONE = 64 * 1024
 # Maximum number of senders in memory before inactive ones are dropped.
@@ -66,3 +69,9 @@ class DeviceThrottle(BaseThrottle):
     def wait(self) -> float:
         """Return the seconds for Retry-After."""
         return math.ceil(self.wait_s)
+
+
+class PollThrottle(DeviceThrottle):
+    """The limit for requests for commands."""
+
+    share = FairShare(POLLS_PER_S, POLLS_AT_ONCE)

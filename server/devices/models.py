@@ -15,14 +15,18 @@ from server.common.tokens import HashedToken
 SEEN_RESOLUTION = timedelta(seconds=30)
 # A connected device sends its status every five minutes, or ten while it waits for a retry.
 HEARD_WITHIN = timedelta(minutes=15)
+# A device that asks for commands over HTTP does so every two seconds, which is noted at most every
+# `SEEN_RESOLUTION`. It counts as connected for this long, so that a slow request does not matter.
+POLLED_WITHIN = timedelta(minutes=1)
 
 
 class Device(models.Model):
     """A measuring device. Its id is also its MQTT user name.
 
     `last_seen_at` is by the server's clock. `online` is the last status from the broker, sent by
-    the device or as its last will; use `is_online` to tell whether it is online now. After a
-    reassignment of `person`, past sessions still belong to the former person.
+    the device or as its last will, and `polled_at` is when the device last asked for commands over
+    HTTP; use `is_online` to tell whether it is online now. After a reassignment of `person`, past
+    sessions still belong to the former person.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -33,6 +37,7 @@ class Device(models.Model):
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     online = models.BooleanField(null=True, editable=False)
     status_at = models.DateTimeField(null=True, blank=True, editable=False)
+    polled_at = models.DateTimeField(null=True, blank=True, editable=False)
     agent_version = models.CharField(max_length=64, blank=True, editable=False)
     pending_sessions = models.PositiveIntegerField(null=True, blank=True, editable=False)
 
@@ -50,14 +55,26 @@ class Device(models.Model):
 
     @property
     def is_online(self) -> bool | None:
-        """Whether the device is connected to the broker; `None` if it never sent a status.
+        """Whether commands reach the device; `None` if it never sent a status nor asked for any.
 
         A power cut that hits the broker too leaves no last will, and `online` would stay true
-        forever. So a status is only valid for `HEARD_WITHIN`.
+        forever. So a status is only valid for `HEARD_WITHIN`, and no longer if the device has asked
+        over HTTP since: it does so while it has no broker, and once after it has connected to it.
         """
-        if not self.online:
-            return self.online
-        return self.last_seen_at is not None and now() - self.last_seen_at < HEARD_WITHIN
+        if self.polls:
+            return True
+        if self.online is None:
+            return None if self.polled_at is None else False
+        if self.polled_at and self.status_at and self.polled_at - self.status_at > POLLED_WITHIN:
+            return False
+        if not self.online or self.last_seen_at is None:
+            return False
+        return now() - self.last_seen_at < HEARD_WITHIN
+
+    @property
+    def polls(self) -> bool:
+        """Whether the device asks for commands over HTTP at the moment."""
+        return self.polled_at is not None and now() - self.polled_at < POLLED_WITHIN
 
     def person_at(self, moment: datetime) -> int | None:
         """Return the primary key of the person measured at that moment.
@@ -75,6 +92,13 @@ class Device(models.Model):
         if self.last_seen_at is None or moment - self.last_seen_at > SEEN_RESOLUTION:
             Device.objects.filter(pk=self.pk).update(last_seen_at=moment)
             self.last_seen_at = moment
+
+    def note_poll(self) -> None:
+        """Set `polled_at` and `last_seen_at` to now, at most twice a minute."""
+        moment = now()
+        if self.polled_at is None or moment - self.polled_at > SEEN_RESOLUTION:
+            Device.objects.filter(pk=self.pk).update(polled_at=moment, last_seen_at=moment)
+            self.polled_at = self.last_seen_at = moment
 
 
 class FormerPerson(models.Model):

@@ -25,7 +25,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from server.alerts.delivery.outbox import depth
 from server.alerts.models import Alert
 from server.care.login import client_address
-from server.devices.models import HEARD_WITHIN, DeadLetter, Device
+from server.devices.models import HEARD_WITHIN, POLLED_WITHIN, DeadLetter, Device
 from server.monitoring.metrics import DOCUMENTS, REQUESTS
 from server.monitoring.models import Sign, Tally
 
@@ -117,7 +117,9 @@ class DatabaseCollector(Collector):
 
     def _devices(self) -> Metric:
         heard = Q(last_seen_at__isnull=False)
-        online = heard & Q(online=True, last_seen_at__gt=timezone.now() - HEARD_WITHIN)
+        now = timezone.now()
+        polls = Q(polled_at__gt=now - POLLED_WITHIN)
+        online = heard & (polls | Q(online=True, last_seen_at__gt=now - HEARD_WITHIN))
         counts = Device.objects.filter(revoked_at=None).aggregate(
             n_online=Count("pk", filter=online),
             n_silent=Count("pk", filter=heard & ~online),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from server.session_data.commands.views import CommandView
+from server.session_data.commands.views import CommandView, DeviceCommandsView
 from server.session_data.export.views import ExportView
 from server.session_data.summary.views import SummaryView
 from server.session_data.views import EndView, HistoryView, SessionView, StartView
@@ -14,5 +14,6 @@ urlpatterns = [
     path("api/session/export/", ExportView.as_view(), name="session-export"),
     path("api/session/<uuid:session_id>/", SessionView.as_view(), name="session"),
     path("api/session/<uuid:session_id>/end/", EndView.as_view(), name="session-end"),
+    path("api/device/commands/", DeviceCommandsView.as_view(), name="device-commands"),
     path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
 ]

@@ -1,8 +1,12 @@
-"""Send commands to start and stop sessions through the broker, and find out their outcome.
+"""Send commands to start and stop sessions, and find out their outcome.
 
     asked -> sent -> obeyed     the requested session has started, or is over
                   -> expired    no document arrived in time; one may still arrive later
           -> failed             the command could not be sent
+
+A command is published at the broker. A device without a connection to it asks for its commands over
+HTTP every two seconds (`waiting_for`); it is told a command each time until that is obeyed or has
+expired, because an answer may be lost. A command can come both ways: the device knows its id.
 
 The outcome is not stored but read from the sessions: a device's documents are its only answer, so
 that no other answer can get lost or contradict them.
@@ -46,7 +50,7 @@ class BrokerAwayError(Exception):
 
 
 class NotConnectedError(Exception):
-    """The device is not connected to the broker."""
+    """The device is not connected: neither to the broker, nor does it ask over HTTP."""
 
 
 def device_to_start(asker: Person, device_id: UUID) -> Device | None:
@@ -77,8 +81,8 @@ def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> C
     """Send a command to `device` for `asker`; return once the broker has it.
 
     The caller has checked the permission. If the same command is still pending, return that one, so
-    that two clicks start one session. Raises `BrokerAwayError` or `NotConnectedError`, and stores
-    the reason in the command.
+    that two clicks start one session. If the device does not ask for commands over HTTP either,
+    raises `BrokerAwayError` or `NotConnectedError`, and stores the reason in the command.
     """
     command, is_new = _record(asker, device, name, session_id)
     if not is_new:
@@ -87,6 +91,8 @@ def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> C
     try:
         _send(command)
     except (BrokerAwayError, NotConnectedError) as error:
+        if Device.objects.get(pk=device.pk).polls:
+            return command
         Command.objects.filter(pk=command.pk).update(problem=str(error)[:200])
         raise
     return command
@@ -116,19 +122,14 @@ def _record(
 
 def _send(command: Command) -> None:
     """Publish the command at QoS 1 and wait for the broker's acknowledgement, with a timeout."""
-    payload = {
-        "id": str(command.pk),
-        "command": command.command,
-        "expires_at": instant_text(command.expires_at),
-        "session_id": str(command.session_id),
-    }
+    payload = json.dumps(message_of(command)).encode()
     topic = device_topic(command.device_id, "commands")
     if not _turns.acquire(timeout=TURN_S):
         raise BrokerAwayError("the broker is slow, and other commands are waiting for it")
     try:
         with connected(broker_settings()) as connection:
             expiry_s = LIFE // timedelta(seconds=1)
-            received = connection.publish(topic, json.dumps(payload).encode(), expiry_s)
+            received = connection.publish(topic, payload, expiry_s)
     except BrokerError as error:
         raise BrokerAwayError(f"the broker {error}") from error
     except ImproperlyConfigured as error:
@@ -137,7 +138,28 @@ def _send(command: Command) -> None:
     finally:
         _turns.release()
     if not received:
-        raise NotConnectedError("the device is not connected to the broker")
+        raise NotConnectedError("the device is not connected")
+
+
+def message_of(command: Command) -> dict[str, str]:
+    """Return the command as a device is told it."""
+    return {
+        "id": str(command.pk),
+        "command": command.command,
+        "expires_at": instant_text(command.expires_at),
+        "session_id": str(command.session_id),
+    }
+
+
+def waiting_for(device: Device) -> list[Command]:
+    """Return the commands that `device` has not obeyed yet and that are still valid, oldest first.
+
+    A command is for the person who had the device when it was asked for, and no other.
+    """
+    lately = Command.objects.filter(
+        device=device, person=device.person_id, asked_at__gt=timezone.now() - LIFE
+    )
+    return [each for each in lately.order_by("asked_at", "id") if outcome(each) == "sent"]
 
 
 def outcome(command: Command) -> Outcome:

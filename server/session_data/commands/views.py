@@ -1,10 +1,14 @@
-"""`/api/commands/`: the outcome of commands. The session views send them."""
+"""Commands in the API: their outcomes, and those that wait for a device.
+
+The session views send them.
+"""
 
 from typing import Any
 from uuid import UUID
 
 from django.http import Http404
 from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -16,8 +20,17 @@ from server.care.authentication import person_of
 from server.care.models import Permission, Person
 from server.common.fields import instant_text
 from server.common.problems import BrokerUnavailable, Conflict
+from server.devices.authentication import IsDevice
+from server.devices.fair_share import PollThrottle
 from server.devices.models import Command, CommandName, Device
-from server.session_data.commands.ask import BrokerAwayError, NotConnectedError, ask, outcome
+from server.session_data.commands.ask import (
+    BrokerAwayError,
+    NotConnectedError,
+    ask,
+    message_of,
+    outcome,
+    waiting_for,
+)
 
 OUTCOMES = ["sent", "obeyed", "expired", "failed"]
 
@@ -58,7 +71,7 @@ def command_data(command: Command) -> dict[str, Any]:
 
 
 def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Response:
-    """Send a command and return 202 once the broker has it.
+    """Send a command and return 202 once the broker has it, or if the device asks for commands.
 
     Raises `BrokerUnavailable` (503), or `Conflict` (409) if the device is not connected.
     """
@@ -70,6 +83,45 @@ def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) ->
         raise Conflict(f"the command was not sent: {error}", "not_connected") from error
     where = reverse("command", args=[command.pk])
     return Response(command_data(command), status=202, headers={"Location": where})
+
+
+class WaitingCommandSerializer(serializers.Serializer[Any]):
+    """A command as a device is told it, by MQTT too except for `expires_in_s`."""
+
+    id = serializers.UUIDField()
+    command = serializers.ChoiceField(choices=CommandName.choices)
+    expires_at = serializers.DateTimeField()
+    session_id = serializers.UUIDField(help_text="The session to start or to end")
+    expires_in_s = serializers.FloatField(help_text="Seconds; the device's clock may be wrong")
+
+
+class WaitingCommandsSerializer(serializers.Serializer[Any]):
+    """The commands that wait for a device, oldest first."""
+
+    commands = WaitingCommandSerializer(many=True)
+
+
+class DeviceCommandsView(APIView):
+    """`GET /api/device/commands/`."""
+
+    permission_classes = [IsDevice]
+    throttle_classes = [PollThrottle]
+
+    @extend_schema(operation_id="device_commands", responses=WaitingCommandsSerializer)
+    def get(self, request: Request) -> Response:
+        """List the valid commands for this device. A device asks while it has no broker.
+
+        The answer is immediate. A command is listed until it has been obeyed or has expired.
+        """
+        device = request.user
+        assert isinstance(device, Device)
+        device.note_poll()
+        now = timezone.now()
+        told = [
+            message_of(each) | {"expires_in_s": (each.expires_at - now).total_seconds()}
+            for each in waiting_for(device)
+        ]
+        return Response({"commands": told})
 
 
 class CommandView(APIView):
