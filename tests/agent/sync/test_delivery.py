@@ -92,6 +92,39 @@ def test_without_a_consumer_the_other_way_is_taken_at_once(
 
 @pytest.mark.needs_broker
 @needs_mosquitto
+def test_a_command_that_comes_over_both_at_once_is_taken_once(
+    path: Path, store: Store, history: History, broker: Broker, consumer: Consumer, api: Api
+) -> None:
+    """Over HTTP before there is a broker, over HTTP and MQTT at once, and over MQTT alone."""
+    sent = {"command": "start", "expires_at": "2026-11-22T10:00:30Z", "expires_in_s": 30.0}
+    commands = [{"id": f"0193a1b2-7c3d-7e4f-8a5b-00000000000{n}", **sent} for n in range(3)]
+    topic = f"blinklog/1/devices/{DEVICE}/commands"
+    online = {"agent": "1.0.0", "online": True}
+    taken: list[str] = []
+
+    def take() -> int:
+        if (command := store.take_command()) is not None:
+            taken.append(command["id"])
+        return len(taken)
+
+    broker.kill()
+    api.commands = commands[:1]
+    with running(Late(path), both(broker, api), backoff=quick):
+        until(lambda: take() == 1, "over HTTP")
+        api.commands = commands[:2]
+        broker.start()
+        until(lambda: online in consumer.statuses, "the broker is connected")
+        for command in commands:
+            consumer.publish(topic, command, expiry_s=30).wait_for_publish(10)
+        until(lambda: take() == 3, "over MQTT, and the second over HTTP too")
+        store.put(document(1))
+        until(lambda: store.counts()["delivered"] == 1, "the loop goes on")
+        assert take() == 3
+    assert sorted(taken) == [each["id"] for each in commands]
+
+
+@pytest.mark.needs_broker
+@needs_mosquitto
 def test_a_backlog_drains_with_few_in_flight(
     path: Path, store: Store, history: History, broker: Broker, consumer: Consumer
 ) -> None:
