@@ -7,7 +7,7 @@
 #   sudo ./install-server.sh --uninstall --keep-data | --delete-data
 #
 #   --postgres             with PostgreSQL in place of SQLite: installs it, makes role and database
-#   --broker               with Mosquitto, so that devices deliver at once and can be started from the page; its
+#   --broker               with Mosquitto, so that sessions and commands arrive at once; its
 #                          certificate comes from an authority made here, unless there is one already
 #
 # What is asked for once stays. Before the database is changed it is backed up, below /var/lib/blinklog-server/backups.
