@@ -10,12 +10,10 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django_otp.plugins.otp_static import admin as static_admin  # noqa: F401 registers itself
-from django_otp.plugins.otp_static.models import StaticDevice
-from django_otp.plugins.otp_totp import admin as totp_admin  # noqa: F401 registers itself
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from server.care import institutions
 from server.care.audit import note
 from server.care.models import (
     AccessLog,
@@ -27,7 +25,8 @@ from server.care.models import (
     Person,
     PersonToken,
 )
-from server.common.admin import BaseAdmin, ReadOnlyAdmin, TokenAdmin
+from server.care.pages.base import viewer_of
+from server.common.admin import AllowListed, LogAdmin, TokenAdmin
 
 LINK_FIELDS = (
     "caregiver",
@@ -39,15 +38,17 @@ LINK_FIELDS = (
     "created_at",
     "ended_at",
 )
-admin.site.site_header = admin.site.site_title = "Blinklog"
-admin.site.unregister([StaticDevice, TOTPDevice])  # these pages show people's secrets
+# What a person may do in the admin site.
+RANKS = ("is_staff", "is_superuser", "is_active", "groups", "user_permissions")
 
 
 @admin.register(Person)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic only for the type checker
+class PersonAdmin(AllowListed, UserAdmin):  # type: ignore[type-arg] # as above
     """Django's user admin with time zone and language, and without the password."""
 
     list_display = ["username", "first_name", "last_name", "timezone", "is_active", "is_staff"]
+    list_filter = ["is_staff", "is_superuser", "is_active"]
+    allowed_lookups = ("is_staff__exact", "is_superuser__exact", "is_active__exact")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the password fields only for new accounts."""
@@ -59,6 +60,12 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic only for the t
         ]
         return [*fieldsets, ("Blinklog", {"fields": ["timezone", "language"]})]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Let only superusers change what people may do in the admin site."""
+        fields = super().get_readonly_fields(request, obj)
+        is_superuser = viewer_of(request).is_superuser
+        return fields if is_superuser or obj is None else [*fields, *RANKS]
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """Return False: use `blink-server delete-account`, which also revokes devices and deletes
         sessions."""
@@ -69,18 +76,19 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg] # generic only for the t
         raise PermissionDenied
 
     def save_model(self, request: HttpRequest, obj: Person, form: Any, change: bool) -> None:
-        """Save, and record new accounts and changed roles in the audit log."""
+        """Save, and record new accounts and everything changed in the person's audit log."""
         super().save_model(request, obj, form, change)
-        actor = request.user if isinstance(request.user, Person) else None
+        actor, changed = viewer_of(request), set(form.changed_data)
         if not change:
             note(actor, AuditEvent.SIGN_UP, obj, "in the admin site")
-        ranks = {"is_staff", "is_superuser", "is_active", "groups", "user_permissions"}
-        if changed := sorted(ranks & set(form.changed_data)):
-            note(actor, AuditEvent.ROLE_CHANGED, obj, ", ".join(changed))
+        if ranks := sorted(changed.intersection(RANKS)):
+            note(actor, AuditEvent.ROLE_CHANGED, obj, ", ".join(ranks))
+        if change and (others := sorted(changed.difference(RANKS))):
+            note(actor, AuditEvent.ACCOUNT_CHANGED, obj, ", ".join(others))
 
 
 @admin.register(CareLink)
-class CareLinkAdmin(BaseAdmin):
+class CareLinkAdmin(AllowListed):
     """Links between caregivers and people, which can be viewed and ended."""
 
     list_display = ["caregiver", "person", "created_at", "ended_at"]
@@ -93,6 +101,10 @@ class CareLinkAdmin(BaseAdmin):
         """Return False: links are created by accepting an invitation."""
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Return False: links are ended, and both sides know that they existed."""
+        return False
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:  # noqa: ARG002
         """Make `ended_at` read-only once set, so that an ended link can't be reopened."""
         ended = obj is not None and obj.ended_at is not None
@@ -100,8 +112,8 @@ class CareLinkAdmin(BaseAdmin):
 
     def save_model(self, request: HttpRequest, obj: CareLink, *_: Any, **__: Any) -> None:
         """End the link if `ended_at` is set, and record it in the person's audit log."""
-        if obj.ended_at and obj.end() and isinstance(request.user, Person):
-            note(request.user, AuditEvent.LINK_ENDED, obj.person, obj.caregiver.username)
+        if obj.ended_at and obj.end():
+            note(viewer_of(request), AuditEvent.LINK_ENDED, obj.person, obj.caregiver.username)
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as above
@@ -113,12 +125,30 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as abov
 
 
 @admin.register(Institution)
-class InstitutionAdmin(BaseAdmin):
-    """Institutions: homes, clinics, studies."""
+class InstitutionAdmin(AllowListed):
+    """Institutions: homes, clinics, studies. Who joins or leaves reads it in their audit log."""
 
     list_display = ["name", "created_at"]
     search_fields = ["name"]
     inlines = [MembershipInline]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save the members, and record each change in the person's audit log."""
+        before = institutions.roles(form.instance)
+        super().save_formset(request, form, formset, change)
+        institutions.note_changes(viewer_of(request), form.instance, before)
+
+    def delete_model(self, request: HttpRequest, obj: Institution) -> None:
+        """Let the members leave, then delete the institution."""
+        before = institutions.roles(obj)
+        obj.memberships.all().delete()
+        institutions.note_changes(viewer_of(request), obj, before)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Institution]) -> None:
+        """Delete several institutions."""
+        for institution in queryset:
+            self.delete_model(request, institution)
 
 
 @admin.register(PersonToken)
@@ -129,25 +159,26 @@ class PersonTokenAdmin(TokenAdmin):
     list_select_related = ["person"]
     readonly_fields = ["prefix", "person", "created_at", "last_used_at"]
 
+    def save_model(self, request: HttpRequest, obj: PersonToken, *_: Any, **__: Any) -> None:
+        """Revoke the token if `revoked_at` is set, and record it in the person's audit log."""
+        if obj.revoked_at:
+            obj.revoke()
+            note(viewer_of(request), AuditEvent.TOKEN_REVOKED, obj.person, obj.prefix)
+
 
 @admin.register(AccessLog)
-class AccessLogAdmin(ReadOnlyAdmin):
+class AccessLogAdmin(LogAdmin):
     """The access log: who looked at whose data."""
 
     list_display = ["person", "viewer_name", "what", "first_at", "last_at", "views"]
     list_select_related = ["person"]
-    show_full_result_count = False
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
-    """The audit log. Its entries can't be deleted."""
+class AuditEntryAdmin(LogAdmin):
+    """The audit log."""
 
     list_display = ["at", "event", "actor_name", "subject_name", "detail"]
     list_filter = ["event"]
+    allowed_lookups = ("event__exact",)
     search_fields = ["actor_name", "subject_name"]
-    show_full_result_count = False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Return False, for superusers too."""
-        return False

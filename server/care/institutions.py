@@ -114,13 +114,29 @@ def add_member(institution: Institution, person: Person) -> None:
 def remove_member(institution: Institution, person: Person) -> None:
     """Remove a member but keep the account. Only the operator may do this."""
     if Membership.objects.filter(institution=institution, person=person).delete()[0]:
-        note(None, AuditEvent.ROLE_CHANGED, person, "left", institution=institution)
+        note(None, AuditEvent.ROLE_CHANGED, person, f"left {institution}", institution=institution)
 
 
 def set_role(institution: Institution, person: Person, role: str) -> None:
     """Change a member's role. Only the operator may do this: admins can't appoint admins."""
     Membership.objects.filter(institution=institution, person=person).update(role=Role(role))
-    note(None, AuditEvent.ROLE_CHANGED, person, str(role), institution=institution)
+    detail = f"{Role(role).value} of {institution}"
+    note(None, AuditEvent.ROLE_CHANGED, person, detail, institution=institution)
+
+
+def roles(institution: Institution) -> dict[int, str]:
+    """Return the members' roles by the primary keys of the people."""
+    return dict(Membership.objects.filter(institution=institution).values_list("person", "role"))
+
+
+def note_changes(actor: Person, institution: Institution, before: dict[int, str]) -> None:
+    """Record in the members' audit logs how their roles differ from `before`."""
+    after = roles(institution)
+    changed = [pk for pk in {**before, **after} if before.get(pk) != after.get(pk)]
+    for person in Person.objects.filter(pk__in=changed).order_by("username"):
+        detail = f"{after[person.pk]} of" if person.pk in after else "left"
+        event = AuditEvent.ROLE_CHANGED
+        note(actor, event, person, f"{detail} {institution}", institution=institution)
 
 
 def log_of(institution: Institution) -> QuerySet[AuditEntry]:

@@ -251,6 +251,7 @@ class AuditEvent(models.TextChoices):
     DEVICE_REVOKED = "device_revoked", _("Device blocked")
     DEVICE_REASSIGNED = "device_reassigned", _("Device reassigned")
     ROLE_CHANGED = "role_changed", _("Role changed")
+    ACCOUNT_CHANGED = "account_changed", _("Account changed by an administrator")
     EXPORTED = "exported", _("Data exported")
     DELETED = "deleted", _("Data deleted")
     RETENTION_CHANGED = "retention_changed", _("Retention changed")

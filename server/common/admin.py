@@ -6,12 +6,30 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 if TYPE_CHECKING:
-    BaseAdmin = admin.ModelAdmin[Any]  # generic only for the type checker
+    ModelAdmin = admin.ModelAdmin[Any]  # generic only for the type checker
 else:
-    BaseAdmin = admin.ModelAdmin
+    ModelAdmin = admin.ModelAdmin
 
 
-class ReadOnlyAdmin(BaseAdmin):
+class AllowListed(ModelAdmin):
+    """A page whose URL filters by nothing but `allowed_lookups`.
+
+    Django lets a URL filter by every column. A list that shows no measurements would then tell
+    them all the same: `?blink_count__gte=N` finds the number in 20 requests.
+    """
+
+    allowed_lookups: tuple[str, ...] = ()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:  # noqa: ARG002
+        """Return whether the URL may filter by `lookup`; if not, the answer is 400."""
+        return lookup in self.allowed_lookups
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:  # noqa: ARG002
+        """Return whether the URL may name a row by this column: only by the primary key."""
+        return to_field == self.opts.pk.attname
+
+
+class ReadOnlyAdmin(AllowListed):
     """Objects that can be viewed and deleted, but not added or changed."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
@@ -23,7 +41,17 @@ class ReadOnlyAdmin(BaseAdmin):
         return False
 
 
-class TokenAdmin(BaseAdmin):
+class LogAdmin(ReadOnlyAdmin):
+    """Entries of a log, which can only be viewed."""
+
+    show_full_result_count = False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Return False, for superusers too."""
+        return False
+
+
+class TokenAdmin(AllowListed):
     """Tokens, which can only be revoked here. They are issued where the text can be shown once."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -33,4 +61,8 @@ class TokenAdmin(BaseAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Return False: the admin could not show the new token's text."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Return False: a revoked token stays in the list, so that its end is known."""
         return False

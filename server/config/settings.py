@@ -65,7 +65,7 @@ INSTALLED_APPS = [
     "server.monitoring",
     "server.operations",
     "server.home_assistant",
-    "django.contrib.admin",
+    "server.common.apps.AdminSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

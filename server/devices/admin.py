@@ -8,12 +8,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from server.care.audit import note
+from server.care.models import AuditEvent
 from server.care.pages.base import viewer_of
-from server.common.admin import BaseAdmin, TokenAdmin
+from server.common.admin import AllowListed, TokenAdmin
 from server.common.mqtt import BrokerError
 from server.devices import manage
 from server.devices.claim import checked_label
-from server.devices.models import Device, DeviceToken
+from server.devices.models import Command, Device, DeviceToken
 
 
 class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for the type checker
@@ -27,7 +29,7 @@ class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for 
 
 
 @admin.register(Device)
-class DeviceAdmin(BaseAdmin):
+class DeviceAdmin(AllowListed):
     """Devices, which can be renamed, reassigned and revoked.
 
     After a reassignment, past sessions still belong to the former person.
@@ -72,6 +74,12 @@ class DeviceAdmin(BaseAdmin):
         for device in queryset.select_related("person"):
             self._revoke(request, device)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Allow deleting tokens and commands with their device, though not on their own."""
+        found, counts, refused, protected = super().get_deleted_objects(objs, request)
+        refused -= {model._meta.verbose_name for model in (DeviceToken, Command)}
+        return found, counts, refused, protected
+
     def delete_model(self, request: HttpRequest, obj: Device) -> None:
         """Revoke the device, then delete it."""
         self._revoke(request, obj)
@@ -98,3 +106,10 @@ class DeviceTokenAdmin(TokenAdmin):
     list_display = ["prefix", "device", "created_at", "last_used_at", "revoked_at"]
     list_select_related = ["device"]
     readonly_fields = ["prefix", "device", "created_at", "last_used_at"]
+
+    def save_model(self, request: HttpRequest, obj: DeviceToken, *_: Any, **__: Any) -> None:
+        """Revoke the token if `revoked_at` is set, and record it in the person's audit log."""
+        if obj.revoked_at:
+            obj.revoke()
+            detail = f"{obj.device}: {obj.prefix}"
+            note(viewer_of(request), AuditEvent.TOKEN_REVOKED, obj.device.person, detail)

@@ -217,4 +217,4 @@ class DeadLetter(models.Model):
         indexes = [models.Index(fields=["sender", "-id"], name="dead_letters_of_a_sender")]
 
     def __str__(self) -> str:
-        return f"{self.sender}: {self.reason[:60]}"
+        return f"{self.sender}, {self.received_at:%Y-%m-%d %H:%M:%S}"

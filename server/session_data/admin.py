@@ -11,10 +11,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from server.care.access import note_look
-from server.care.models import Person
+from server.care.audit import note
+from server.care.models import AuditEvent, Person
 from server.care.pages.base import viewer_of
-from server.common.admin import ReadOnlyAdmin
+from server.common.admin import LogAdmin, ReadOnlyAdmin
 from server.devices.models import Command, DeadLetter
+from server.devices.representation import FOUND
 from server.retention.deletion import Scope, delete_sessions
 from server.session_data.commands.ask import outcome
 from server.session_data.dead_letters import retry
@@ -27,6 +29,7 @@ class SessionDataAdmin(ReadOnlyAdmin):
 
     list_display = ["id", "user", "device", "state", "revision", "received_at", "updated_at"]
     list_filter = ["state", "schema"]
+    allowed_lookups = ("state__exact", "schema")
     list_select_related = ["user", "device"]
     search_fields = ["=id", "=user__username"]
     ordering = ["-placed_at", "-id"]
@@ -73,15 +76,36 @@ class SessionDataAdmin(ReadOnlyAdmin):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
-    """Rejected documents, with the reason."""
+    """Rejected documents, with the reason but without the values in it: they may be measurements.
 
-    list_display = ["received_at", "sender", "device", "person", "door", "reason", "size"]
+    They are not searched for the reason either.
+    """
+
+    list_display = ["received_at", "sender", "device", "person", "door", "why", "size"]
     list_filter = ["door"]
+    allowed_lookups = ("door__exact",)
     list_select_related = ["device", "person"]
-    search_fields = ["sender", "reason", "person__username"]
-    exclude = ["payload"]  # it contains personal data
+    search_fields = ["sender", "person__username"]
+    exclude = ["payload", "reason"]  # they contain personal data
+    readonly_fields = ["why"]
     show_full_result_count = False
     actions = ["retry"]
+
+    @admin.display(description="reason")
+    def why(self, letter: DeadLetter) -> str:
+        """Return the reason without the values found."""
+        return FOUND.sub("", letter.reason)
+
+    def delete_model(self, request: HttpRequest, obj: DeadLetter) -> None:
+        """Delete the document, and record it in the person's audit log."""
+        super().delete_model(request, obj)
+        detail = f"a rejected document of {obj.device or obj.sender}"
+        note(viewer_of(request), AuditEvent.DELETED, obj.person, detail)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
+        """Delete several documents."""
+        for letter in queryset.select_related("person", "device"):
+            self.delete_model(request, letter)
 
     @admin.action(description="Retry", permissions=["delete"])
     def retry(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
@@ -93,14 +117,13 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Command)
-class CommandAdmin(ReadOnlyAdmin):
+class CommandAdmin(LogAdmin):
     """Commands sent to devices, and their outcomes."""
 
     list_display = ["asked_at", "command", "device", "person", "asked_by_name", "became"]
     list_select_related = ["device", "person"]
     search_fields = ["person__username", "asked_by_name"]
     readonly_fields = ["became"]
-    show_full_result_count = False
 
     @admin.display(description="outcome")
     def became(self, command: Command) -> str:
