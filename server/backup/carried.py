@@ -64,6 +64,7 @@ RULES = (
     Rule(Device, ("pk",), ("revoked_at",), {"revoked_at": None}),
     Rule(DeviceToken, ("digest",), ("revoked_at",), {"revoked_at": None}),
     Rule(PersonToken, ("digest",), ("revoked_at",), {"revoked_at": None}),
+    Rule(PersonToken, ("digest",), ("ended_why",), {"ended_why": ""}),
     Rule(Invitation, *CODE),
     Rule(Activation, *CODE),
     Rule(ClaimCode, *CODE),

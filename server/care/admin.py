@@ -24,6 +24,7 @@ from server.care.models import (
     Membership,
     Person,
     PersonToken,
+    TokenEnd,
 )
 from server.care.pages.base import viewer_of
 from server.common.admin import AllowListed, LogAdmin, TokenAdmin
@@ -155,15 +156,24 @@ class InstitutionAdmin(AllowListed):
 class PersonTokenAdmin(TokenAdmin):
     """People's API tokens, which logging in to the API issues."""
 
-    list_display = ["prefix", "person", "created_at", "last_used_at", "revoked_at"]
+    list_display = ["prefix", "name", "person", "scope", "last_used_at", "expires_at", "revoked_at"]
     list_select_related = ["person"]
-    readonly_fields = ["prefix", "person", "created_at", "last_used_at"]
+    readonly_fields = [
+        "prefix",
+        "name",
+        "person",
+        "scope",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "ended_why",
+    ]
 
     def save_model(self, request: HttpRequest, obj: PersonToken, *_: Any, **__: Any) -> None:
         """Revoke the token if `revoked_at` is set, and record it in the person's audit log."""
         if obj.revoked_at:
-            obj.revoke()
-            note(viewer_of(request), AuditEvent.TOKEN_REVOKED, obj.person, obj.prefix)
+            obj.revoke(TokenEnd.ADMINISTRATOR)
+            note(viewer_of(request), AuditEvent.TOKEN_REVOKED, obj.person, obj.label)
 
 
 @admin.register(AccessLog)

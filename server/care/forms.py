@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from server.care.models import Invitation, Permission, Person
+from server.care.models import Invitation, Permission, Person, PersonToken, TokenScope
 
 LONGEST_PASSWORD = 4096
 PERMISSION_WORDS = {
@@ -113,6 +113,27 @@ class PasswordForm(forms.Form):
     """The current password, to confirm a sensitive action."""
 
     password = _password(_("Your password"), "current-password")
+
+
+class AppForm(PasswordForm):
+    """A new API token: the app's name, what it may do, and how long it is valid."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=PersonToken.LONGEST_NAME,
+        help_text=_("For example the app or the device that uses the token."),
+    )
+    scope = forms.ChoiceField(
+        label=_("Access"), choices=TokenScope.choices, initial=TokenScope.READ.value
+    )
+    days = forms.TypedChoiceField(
+        label=_("Valid for"),
+        coerce=int,
+        initial=90,
+        # None is longer than `LONGEST_TOKEN_LIFE`.
+        choices=[(30, _("30 days")), (90, _("90 days")), (365, _("One year"))],
+    )
+    field_order = ["name", "scope", "days", "password"]
 
 
 class SecondFactorCodeForm(PasswordForm):

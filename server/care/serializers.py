@@ -4,23 +4,51 @@ from typing import Any
 
 from rest_framework import serializers
 
-from server.care.models import Invitation, Permission
+from server.care.models import (
+    LONGEST_TOKEN_LIFE,
+    Invitation,
+    Permission,
+    PersonToken,
+    TokenScope,
+)
 from server.common.codes import LONGEST_TYPED
 
 
 class LoginSerializer(serializers.Serializer[Any]):
-    """A user name and password, and a code if the person has a second factor."""
+    """A user name and password, and a code if the person has a second factor.
+
+    `name` says which app gets the token; by default it is the first word of `User-Agent`.
+    """
 
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=4096, trim_whitespace=False)
     code = serializers.CharField(max_length=32, required=False, default="", allow_blank=True)
+    name = serializers.CharField(
+        max_length=PersonToken.LONGEST_NAME, required=False, default="", allow_blank=True
+    )
+    scope = serializers.ChoiceField(choices=TokenScope.choices, default=TokenScope.WRITE.value)
+    days = serializers.IntegerField(
+        min_value=1,
+        max_value=LONGEST_TOKEN_LIFE.days,
+        default=LONGEST_TOKEN_LIFE.days,
+        help_text="How long the token is valid",
+    )
 
 
-class TokenSerializer(serializers.Serializer[Any]):
-    """A person's new API token. It is not shown again."""
+class TokenInfoSerializer(serializers.Serializer[Any]):
+    """A person's API token, without its text."""
+
+    user = serializers.CharField(source="person.username")
+    name = serializers.CharField()
+    scope = serializers.ChoiceField(choices=TokenScope.choices)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class TokenSerializer(TokenInfoSerializer):
+    """A person's new API token. Its text is not shown again."""
 
     token = serializers.CharField()
-    user = serializers.CharField()
 
 
 class PersonSerializer(serializers.Serializer[Any]):

@@ -28,6 +28,7 @@ page_patterns = [
     path("account/second-factor/", account.second_factor_page, name="second-factor"),
     path("account/second-factor/off/", account.second_factor_off, name="second-factor-off"),
     path("account/recovery-codes/", account.recovery_codes, name="recovery-codes"),
+    path("account/apps/new/", account.new_app, name="app-new"),
     path("account/apps/<int:token_id>/revoke/", account.revoke_app, name="app-revoke"),
     path("institution/", institution.institution_page, name="institution"),
     path("institution/log/", institution.institution_log, name="institution-log"),

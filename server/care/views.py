@@ -19,20 +19,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from server.care import audit, second_factor, sharing
+from server.care import accounts, audit, second_factor, sharing
 from server.care.access import permissions_by_person
-from server.care.audit import note
 from server.care.authentication import person_of
 from server.care.guesses import WAIT_S
 from server.care.login import too_many_failures
 from server.care.models import (
     AccessLog,
-    AuditEvent,
     CareLink,
     Invitation,
     Permission,
     Person,
     PersonToken,
+    TokenEnd,
 )
 from server.care.serializers import (
     AcceptSerializer,
@@ -47,6 +46,7 @@ from server.care.serializers import (
     NewInvitationSerializer,
     PeopleSerializer,
     PermissionsSerializer,
+    TokenInfoSerializer,
     TokenSerializer,
 )
 from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
@@ -62,6 +62,7 @@ class TokenView(APIView):
     """`/api/auth/token/`."""
 
     authentication_classes = [BearerAuthentication]
+    any_scope = True  # a read-only token may revoke itself
 
     def get_permissions(self) -> Any:
         """Allow anyone to log in."""
@@ -87,12 +88,16 @@ class TokenView(APIView):
         asked = login.validated_data
         person = authenticate(request, username=asked["username"], password=asked["password"])
         if not isinstance(person, Person):
-            raise AuthenticationFailed("wrong user name or password", "wrong_password")
+            raise wrong_password()
         if second_factor.is_on(person):
             self._check_code(request, person, asked["code"])
-        token = PersonToken.issue(person)
-        note(person, AuditEvent.TOKEN_ISSUED, person, token[: len("blp_") + 8])
-        return Response({"token": token, "user": person.username}, status=201)
+        name = asked["name"] or client_name(request)
+        life = timedelta(days=asked["days"])
+        try:
+            issued, text = accounts.issue_token(person, name, asked["scope"], life)
+        except accounts.PasswordChangedError:
+            raise wrong_password() from None
+        return Response({**TokenInfoSerializer(issued).data, "token": text}, status=201)
 
     def _check_code(self, request: Request, person: Person, code: str) -> None:
         if not code:
@@ -104,12 +109,33 @@ class TokenView(APIView):
         if not second_factor.check(request, person, code):
             raise AuthenticationFailed("wrong code", "second_factor_wrong")
 
+    @extend_schema(operation_id="token", responses=TokenInfoSerializer)
+    def get(self, request: Request) -> Response:
+        """Describe the token that this request is made with: its name, scope and expiry."""
+        return Response(TokenInfoSerializer(token_of(request)).data)
+
     @extend_schema(operation_id="token_delete", responses={204: None})
     def delete(self, request: Request) -> Response:
         """Revoke the token that this request is made with."""
-        token: Any = request.auth
-        token.revoke()
+        accounts.end_token(token_of(request), TokenEnd.LOGGED_OUT)
         return Response(status=204)
+
+
+def token_of(request: Request) -> PersonToken:
+    """Return the token of the request. Raises `PermissionDenied` for a device's."""
+    if not isinstance(request.auth, PersonToken):
+        raise PermissionDenied
+    return request.auth
+
+
+def wrong_password() -> AuthenticationFailed:
+    """Return the error for a wrong name or password; it doesn't say which."""
+    return AuthenticationFailed("wrong user name or password", "wrong_password")
+
+
+def client_name(request: Request) -> str:
+    """Return what the client calls itself, such as `curl/8.5`, or nothing."""
+    return request.headers.get("User-Agent", "").partition(" ")[0]
 
 
 class PeopleView(APIView):

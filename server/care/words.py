@@ -52,6 +52,11 @@ def moment_words(moment: datetime, zone: tzinfo) -> str:
     return f"{day_name(moment.astimezone(zone).date(), today)}, {clock(moment, zone)}"
 
 
+def date_words(moment: datetime, zone: tzinfo) -> str:
+    """Format the day of a moment as `"today"` or `"Sun 22 Nov"`."""
+    return day_name(moment.astimezone(zone).date(), timezone.now().astimezone(zone).date())
+
+
 def look_lines(looks: Iterable[AccessLog], reader: Person) -> list[Line]:
     """Return the lines of the access log."""
     zone = reader.zone

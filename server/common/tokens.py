@@ -7,7 +7,7 @@ feasible.
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.utils import timezone
@@ -26,13 +26,14 @@ class HashedToken(models.Model):
 
     A subclass sets the name of the holder's field (`HOLDER`), the prefix of its tokens (`KIND`),
     the related objects to fetch (`FETCHED`) and the maximum number of valid tokens per holder
-    (`MOST_LIVE`): issuing one more revokes the oldest.
+    (`MOST_LIVE`): issuing one more revokes the oldest, and sets its columns to `REPLACED`.
     """
 
     KIND = ""
     HOLDER = ""
     FETCHED = ""
     MOST_LIVE = 1
+    REPLACED: dict[str, Any] = {}
 
     prefix = models.CharField(max_length=12, help_text="The first characters, to tell tokens apart")
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -48,17 +49,21 @@ class HashedToken(models.Model):
         return f"{self.prefix}…"
 
     @classmethod
-    def issue(cls, holder: models.Model) -> str:
+    def issue(cls, holder: models.Model, **columns: Any) -> str:
         """Create a token for `holder` and return its text, which can't be recovered later."""
         token = cls.KIND + secrets.token_urlsafe(32)
-        cls._default_manager.create(
-            **{cls.HOLDER: holder, "prefix": token[:12], "digest": digest(token)}
-        )
-        live = cls.live(holder).values_list("pk", flat=True)
-        cls._default_manager.filter(pk__in=list(live[cls.MOST_LIVE :])).update(
-            revoked_at=timezone.now()
+        columns |= {cls.HOLDER: holder, "prefix": token[:12], "digest": digest(token)}
+        cls._default_manager.create(**columns)
+        surplus = list(cls.by_use(holder).values_list("pk", flat=True)[cls.MOST_LIVE :])
+        cls._default_manager.filter(pk__in=surplus).update(
+            revoked_at=timezone.now(), **cls.REPLACED
         )
         return token
+
+    @classmethod
+    def by_use(cls, holder: models.Model) -> "models.QuerySet[Self]":
+        """Return the holder's valid tokens; those at the end are replaced first."""
+        return cls.live(holder)
 
     @classmethod
     def live(cls, holder: models.Model) -> "models.QuerySet[Self]":

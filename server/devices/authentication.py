@@ -4,14 +4,23 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import BasePermission
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from server.care.models import Person, PersonToken
+from server.care.models import Person, PersonToken, TokenEnd, TokenScope
+from server.common.tokens import digest
 from server.devices.models import Device, DeviceToken
 
 Token = DeviceToken | PersonToken
+
+# Why a token was revoked, for the holder.
+ENDS: dict[str, str] = {
+    TokenEnd.LOGGED_OUT: "the app logged out",
+    TokenEnd.PASSWORD: "the password was changed",
+    TokenEnd.REPLACED: "the person has too many tokens, and a newer one took its place",
+    TokenEnd.ADMINISTRATOR: "an administrator revoked it",
+}
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -23,14 +32,18 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Device | Person, Token] | None:
         """Return the token's holder and the token; `None` without a token.
 
-        Raises `AuthenticationFailed` for an invalid token.
+        Raises `AuthenticationFailed` for an invalid token, which says if it expired or was revoked,
+        and `PermissionDenied` if a read-only token is used to write.
         """
         scheme, _, text = get_authorization_header(request).partition(b" ")
         if scheme.lower() not in (b"bearer", b"token"):
             return None
-        token = _live_token(text.strip().decode("ascii", "replace"))
-        if token is None:  # unknown, revoked, or its holder is: don't say which
-            raise AuthenticationFailed("invalid or revoked token", "invalid_token")
+        given = text.strip().decode("ascii", "replace")
+        token = _live_token(given)
+        if token is None:
+            raise _refusal(given)
+        if isinstance(token, PersonToken):
+            _check_scope(request, token)
         token.touch()
         return (token.device if isinstance(token, DeviceToken) else token.person), token
 
@@ -45,6 +58,27 @@ def _live_token(text: str) -> Token | None:
         return of_device if of_device and of_device.device.revoked_at is None else None
     of_person = PersonToken.find(text)
     return of_person if of_person and of_person.person.is_active else None
+
+
+def _refusal(text: str) -> AuthenticationFailed:
+    """Return why a token is not valid. Only its holder learns that it was valid once."""
+    ended = PersonToken.objects.filter(digest=digest(text), person__is_active=True).first()
+    if ended is None:  # unknown, a device's, or its holder is not active: don't say which
+        return AuthenticationFailed("invalid or revoked token", "invalid_token")
+    if ended.revoked_at is None:
+        day = ended.expires_at.date()
+        return AuthenticationFailed(f"the token expired on {day}: log in again", "token_expired")
+    why = ENDS.get(ended.ended_why, "it was revoked")
+    day = ended.revoked_at.date()
+    return AuthenticationFailed(f"the token ended on {day}: {why}", "token_ended")
+
+
+def _check_scope(request: Request, token: PersonToken) -> None:
+    """Raise `PermissionDenied` if a token that may only read is used to write."""
+    any_scope = getattr(request.parser_context.get("view"), "any_scope", False)
+    if token.scope == TokenScope.WRITE or request.method in SAFE_METHODS or any_scope:
+        return
+    raise PermissionDenied("this token may only read", "token_read_only")
 
 
 class IsPersonOrDevice(BasePermission):

@@ -1,4 +1,4 @@
-"""Delete used and expired codes, and failed logins that no longer count."""
+"""Delete used and expired codes and tokens, and failed logins that no longer count."""
 
 from datetime import datetime, timedelta
 
@@ -6,11 +6,13 @@ from django.db.models import Q
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care.guesses import WINDOW
-from server.care.models import Activation, Invitation, LoginFailure
+from server.care.models import Activation, Invitation, LoginFailure, PersonToken
 from server.devices.models import ClaimCode
 
 # Long enough to answer questions about a code that was handed out.
 KEPT = timedelta(days=30)
+# A revoked token is kept until it would have expired: a restored backup could make it valid again.
+TOKENS_KEPT = timedelta(days=90)
 
 
 def tidy(now: datetime) -> dict[str, int]:
@@ -22,6 +24,7 @@ def tidy(now: datetime) -> dict[str, int]:
             model._default_manager.filter(over).delete()[0]
             for model in (ClaimCode, Invitation, Activation)
         ),
+        "tokens": PersonToken.objects.filter(expires_at__lt=now - TOKENS_KEPT).delete()[0],
         "guesses": LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()[0],
         "second factors begun": begun.delete()[0],
     }

@@ -107,7 +107,10 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
 
 LINKS = ("caregiver", "person", "permissions", "created_at", "ended_at")
 DEVICES = ("id", "label", "created_at", "revoked_at", "last_seen_at", "agent_version")
-TOKENS = ("prefix", "created_at", "last_used_at", "revoked_at")
+TOKENS = (
+    "prefix", "name", "scope", "created_at", "last_used_at", "expires_at", "revoked_at",
+    "ended_why",
+)  # fmt: skip
 RULES = (
     "receiver__username", "person__username", "kind", "minutes", "by", "weekdays", "closures",
     "closure_s", "spread", "created_at",

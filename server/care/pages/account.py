@@ -1,6 +1,7 @@
 """Account pages: profile, password, second factor, and apps with access."""
 
 from base64 import b32encode
+from datetime import timedelta
 from typing import Any
 
 import segno
@@ -9,23 +10,34 @@ from django.contrib.auth import update_session_auth_hash
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from server.care import second_factor
-from server.care.accounts import change_password
-from server.care.audit import note
+from server.care.accounts import (
+    ENDED_SHOWN,
+    PasswordChangedError,
+    change_password,
+    end_token,
+    ended_tokens,
+    issue_token,
+)
 from server.care.forms import (
+    AppForm,
     ChangePasswordForm,
     PasswordForm,
     ProfileForm,
     SecondFactorCodeForm,
 )
 from server.care.institutions import administered_by
-from server.care.models import AuditEvent, Person, PersonToken
+from server.care.models import Person, PersonToken, TokenEnd
 from server.care.pages.base import action, add_errors, form_page, viewer_of
 from server.care.pages.passwords import knows_password
-from server.care.words import moment_words
+from server.care.words import date_words, moment_words
+
+MOST_ENDED = 20  # shown on the account page
+SOON = timedelta(days=14)  # before an expiry: time to replace the token
 
 
 @form_page
@@ -37,22 +49,31 @@ def account(request: HttpRequest) -> HttpResponse:
         form.instance.save(update_fields=list(form.fields))
         messages.success(request, _("Saved."))
         return redirect("care:account")
-    viewer, zone = viewer_of(request), viewer_of(request).zone
+    viewer = viewer_of(request)
     context = {
         "form": form,
         "second_factor": second_factor.is_on(viewer),
         "codes_left": second_factor.recovery_codes_left(viewer),
         "institution": administered_by(viewer),
-        "apps": [
-            {
-                "token": token,
-                "made": moment_words(token.created_at, zone),
-                "used": token.last_used_at and moment_words(token.last_used_at, zone),
-            }
-            for token in PersonToken.live(viewer)
-        ],
+        "apps": [_app(token, viewer) for token in PersonToken.live(viewer)],
+        "ended_apps": [_app(token, viewer) for token in ended_tokens(viewer)[:MOST_ENDED]],
+        "ended_days": ENDED_SHOWN.days,
     }
     return render(request, "care/account.html", context)
+
+
+def _app(token: PersonToken, reader: Person) -> dict[str, Any]:
+    zone = reader.zone
+    ended_at = token.revoked_at or token.expires_at
+    return {
+        "token": token,
+        "made": moment_words(token.created_at, zone),
+        "used": token.last_used_at and moment_words(token.last_used_at, zone),
+        "until": date_words(token.expires_at, zone),
+        "is_ending": token.expires_at - timezone.now() < SOON,
+        "ended": date_words(ended_at, zone),
+        "why": token.get_ended_why_display() if token.revoked_at else _("expired"),
+    }
 
 
 @form_page
@@ -62,12 +83,17 @@ def password(request: HttpRequest) -> HttpResponse:
     form = ChangePasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "old"):
         try:
-            change_password(person, form.cleaned_data["password"])
+            ended = change_password(person, form.cleaned_data["password"])
         except ValidationError as error:
             add_errors(form, error)
         else:
             update_session_auth_hash(request, person)
             messages.success(request, _("Password changed. Other browsers are logged out."))
+            if ended:
+                names = ", ".join(token.name for token in ended)
+                messages.warning(
+                    request, _("These apps must log in again: %(apps)s") % {"apps": names}
+                )
             return redirect("care:account")
     return render(request, "care/password.html", {"form": form})
 
@@ -116,13 +142,28 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
     return render(request, "care/new_recovery_codes.html", {"form": form})
 
 
+@form_page
+def new_app(request: HttpRequest) -> HttpResponse:
+    """Issue an API token and show it once; asks for the password."""
+    form = AppForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
+        asked = form.cleaned_data
+        life = timedelta(days=asked["days"])
+        try:
+            token, text = issue_token(viewer_of(request), asked["name"], asked["scope"], life)
+        except PasswordChangedError:
+            return redirect("care:account")
+        until = date_words(token.expires_at, viewer_of(request).zone)
+        context = {"token": token, "text": text, "until": until}
+        return render(request, "care/app_token.html", context)
+    return render(request, "care/app_new.html", {"form": form})
+
+
 @action
 def revoke_app(request: HttpRequest, token_id: int) -> HttpResponse:
     """Revoke an app's API token."""
-    person = viewer_of(request)
-    token = get_object_or_404(PersonToken.live(person), pk=token_id)
-    token.revoke()
-    note(person, AuditEvent.TOKEN_REVOKED, person, token.prefix)
+    token = get_object_or_404(PersonToken.live(viewer_of(request)), pk=token_id)
+    end_token(token, TokenEnd.REVOKED)
     messages.success(request, _("App access revoked."))
     return redirect("care:account")
 

@@ -47,5 +47,5 @@ class Command(ServerCommand):
         checked(person).save()
         told = {"user": person.username}
         if options.token:
-            told["token"] = PersonToken.issue(person)
+            told["token"] = PersonToken.issue(person, name="blink-server")
         self.tell(options, told, f"created {person.username}")

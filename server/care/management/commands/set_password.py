@@ -9,9 +9,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Set a new password for a person and log out all their browsers."""
+    """Set a new password for a person and log out all their browsers and apps."""
 
-    help = "Set a new password for a person and log out all their browsers."
+    help = "Set a new password for a person and log out all their browsers and apps."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -22,9 +22,7 @@ class Command(ServerCommand):
         """Run the command."""
         from django.core.exceptions import ValidationError
 
-        from server.care.accounts import set_checked_password
-        from server.care.audit import note
-        from server.care.models import AuditEvent
+        from server.care.accounts import save_password, set_checked_password
 
         person, password = person_named(options.name), read_password(options)
         if password is None:
@@ -33,6 +31,5 @@ class Command(ServerCommand):
             set_checked_password(person, password)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
-        person.save(update_fields=["password"])
-        note(None, AuditEvent.PASSWORD_CHANGED, person, "by the operator")
+        save_password(person, None, "by the operator")
         self.say(f"changed the password of {person.username}")
