@@ -13,6 +13,10 @@ from server.care.models import COLUMNS, AccessLog, CareLink, Permission, Person
 
 # A page that refreshes itself is logged as one look, not as hundreds.
 ONE_LOOK = timedelta(minutes=10)
+# Maximum number of entries in a day about one viewer's looks at single sessions of one person.
+# Further ones are counted in one entry of each kind, so that nobody buries what else they saw.
+MOST_SESSIONS_A_DAY = 100
+DAY = timedelta(days=1)
 ALL = frozenset(Permission)
 
 
@@ -109,16 +113,22 @@ def note_look(viewer: Person, person: Person, what: str, session_id: UUID | None
     if viewer.pk == person.pk:
         return
     now = timezone.now()
-    same = AccessLog.objects.filter(
-        person=person, viewer=viewer, what=what, session_id=session_id, last_at__gt=now - ONE_LOOK
+    looks = AccessLog.objects.filter(person=person, viewer=viewer)
+    same = looks.filter(what=what, session_id=session_id, last_at__gt=now - ONE_LOOK)
+    if same.update(last_at=now, views=F("views") + 1):
+        return
+    today = looks.filter(first_at__gt=now - DAY)
+    if session_id and today.exclude(session_id=None).count() >= MOST_SESSIONS_A_DAY:
+        session_id = None
+        rest = today.filter(what=what, session_id=None).values_list("pk", flat=True)[:1]
+        if AccessLog.objects.filter(pk__in=list(rest)).update(last_at=now, views=F("views") + 1):
+            return
+    AccessLog.objects.create(
+        person=person,
+        viewer=viewer,
+        viewer_name=viewer.username,
+        what=what,
+        session_id=session_id,
+        first_at=now,
+        last_at=now,
     )
-    if not same.update(last_at=now, views=F("views") + 1):
-        AccessLog.objects.create(
-            person=person,
-            viewer=viewer,
-            viewer_name=viewer.username,
-            what=what,
-            session_id=session_id,
-            first_at=now,
-            last_at=now,
-        )

@@ -188,7 +188,7 @@ class AccessLogAdmin(LogAdmin):
 class AuditEntryAdmin(LogAdmin):
     """The audit log."""
 
-    list_display = ["at", "event", "actor_name", "subject_name", "detail"]
+    list_display = ["at", "last_at", "count", "event", "actor_name", "subject_name", "detail"]
     list_filter = ["event"]
     allowed_lookups = ("event__exact",)
     search_fields = ["actor_name", "subject_name"]

@@ -13,6 +13,7 @@ from server.care import guesses
 from server.care.audit import note
 from server.care.guesses import WINDOW, client_address
 from server.care.models import AuditEvent, Person
+from server.common.networks import network_of
 
 __all__ = ["WINDOW", "RateLimitedBackend", "client_address", "note_failure", "too_many_failures"]
 
@@ -62,5 +63,8 @@ class RateLimitedBackend(ModelBackend):
         user = super().authenticate(request, username, password, **kwargs)
         if user is None:
             note_failure(request, username)
-            note(None, AuditEvent.LOGIN_FAILED, Person.objects.filter(username=username).first())
+            known = Person.objects.filter(username=username).first()
+            note(
+                None, AuditEvent.LOGIN_FAILED, known, f"from {network_of(client_address(request))}"
+            )
         return user

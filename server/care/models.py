@@ -265,7 +265,10 @@ class AccessLog(models.Model):
 
     class Meta:
         ordering = ["-last_at", "-id"]
-        indexes = [models.Index(fields=["person", "-last_at"], name="looks_at_a_person")]
+        indexes = [
+            models.Index(fields=["person", "-last_at"], name="looks_at_a_person"),
+            models.Index(fields=["last_at"], name="looks_by_age"),
+        ]
         verbose_name_plural = "access log"
 
     def __str__(self) -> str:
@@ -349,8 +352,8 @@ def audit_events() -> list[tuple[str, Any]]:
 class AuditEntry(models.Model):
     """An entry of the audit log: `actor` did `event`, to or concerning `subject`.
 
-    The names are kept when the accounts are deleted. `institution` is set if its admin acted; all
-    its admins can read the entry.
+    It was done `count` times from `at` until `last_at`. The names are kept when the accounts are
+    deleted. `institution` is set if its admin acted; all its admins can read the entry.
     """
 
     LONGEST_DETAIL = 200
@@ -365,9 +368,15 @@ class AuditEntry(models.Model):
         Institution, models.SET_NULL, null=True, related_name="audit_entries"
     )
     detail = models.CharField(max_length=LONGEST_DETAIL, blank=True)
+    last_at = models.DateTimeField(default=now)
+    count = models.PositiveIntegerField(default=1)
 
     class Meta:
-        ordering = ["-id"]
+        ordering = ["-last_at", "-id"]
+        indexes = [
+            models.Index(fields=["last_at"], name="audit_entries_by_age"),
+            models.Index(fields=["event", "at"], name="audit_entries_of_an_event"),
+        ]
         verbose_name_plural = "audit log"
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from server.care import guesses
 from server.care.audit import note
 from server.care.models import AuditEvent, Person
+from server.common.networks import network_of
 
 RECOVERY_CODES = 10
 LONGEST_TYPED = 32
@@ -83,7 +84,8 @@ def check(request: HttpRequest | None, person: Person, code: str) -> bool:
     if _matches(person, _digits(code)):
         return True
     guesses.note(_limits(request, person))
-    note(None, AuditEvent.LOGIN_FAILED, person, "second factor")
+    network = network_of(guesses.client_address(request))
+    note(None, AuditEvent.LOGIN_FAILED, person, f"second factor, from {network}")
     return False
 
 

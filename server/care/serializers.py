@@ -151,10 +151,13 @@ class AcceptSerializer(serializers.Serializer[Any]):
 class AuditEntrySerializer(serializers.Serializer[Any]):
     """An entry of the audit log: `actor` did `event`, to or concerning `subject`.
 
-    An empty name is the server's operator, or unknown.
+    It was done `count` times from `at` until `last_at`. An empty name is the server's operator, or
+    unknown.
     """
 
     at = serializers.DateTimeField()
+    last_at = serializers.DateTimeField()
+    count = serializers.IntegerField()
     event = serializers.CharField()
     actor = serializers.CharField(source="actor_name")
     subject = serializers.CharField(source="subject_name")

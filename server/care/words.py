@@ -39,6 +39,7 @@ class Line:
     about: str = ""
     detail: str = ""
     session_id: UUID | None = None
+    times: int = 1
 
 
 def given_words(permissions: Collection[Permission]) -> str:
@@ -62,18 +63,22 @@ def look_lines(looks: Iterable[AccessLog], reader: Person) -> list[Line]:
     zone = reader.zone
     return [
         Line(
-            when=_span(look, zone),
+            when=_span(look.first_at, look.last_at, zone),
             who=look.viewer.label if look.viewer else look.viewer_name,
             what=str(LOOKS.get(look.what, look.what)),
             session_id=look.session_id,
+            times=look.views,
         )
         for look in looks
     ]
 
 
-def _span(look: AccessLog, zone: tzinfo) -> str:
-    began, ended = moment_words(look.first_at, zone), clock(look.last_at, zone)
-    return began if clock(look.first_at, zone) == ended else f"{began} – {ended}"  # noqa: RUF001
+def _span(first: datetime, last: datetime, zone: tzinfo) -> str:
+    began, ended = moment_words(first, zone), moment_words(last, zone)
+    if began == ended:
+        return began
+    same_day = first.astimezone(zone).date() == last.astimezone(zone).date()
+    return f"{began} – {clock(last, zone) if same_day else ended}"  # noqa: RUF001
 
 
 def log_lines(entries: Iterable[AuditEntry], reader: Person) -> list[Line]:
@@ -81,11 +86,12 @@ def log_lines(entries: Iterable[AuditEntry], reader: Person) -> list[Line]:
     zone = reader.zone
     return [
         Line(
-            when=moment_words(entry.at, zone),
+            when=_span(entry.at, entry.last_at, zone),
             who=_("You") if entry.actor_id == reader.pk else entry.actor_name,
             what=_event(entry.event),
             about=_("you") if entry.subject_id == reader.pk else entry.subject_name,
             detail=entry.detail,
+            times=entry.count,
         )
         for entry in entries
     ]

@@ -255,6 +255,8 @@ METRICS_TOKEN = secret_file("BLINKLOG_METRICS_TOKEN_FILE")
 READY_WITH_CONSUMER = flag("BLINKLOG_READY_WITH_CONSUMER")
 # How many days to keep the sessions of people who have not chosen themselves; 0 keeps them forever.
 RETENTION_DAYS = number("BLINKLOG_RETENTION_DAYS", 0)
+# How many days to keep the entries of the audit log and the access log; 0 keeps them forever.
+LOG_DAYS = number("BLINKLOG_LOG_DAYS", 365)
 
 # The site's public URL, for links in e-mails and webhooks.
 PUBLIC_URL = text("BLINKLOG_URL").rstrip("/")

@@ -122,7 +122,7 @@ ALERTS = (
 COMMANDS = ("device__label", "asked_by_name", "command", "session_id", "asked_at", "problem")
 LOOKS = ("viewer_name", "what", "session_id", "first_at", "last_at", "views")
 LOOKED = ("person__username", "what", "session_id", "first_at", "last_at", "views")
-AUDIT = ("at", "event", "actor_name", "subject_name", "detail")
+AUDIT = ("at", "last_at", "count", "event", "actor_name", "subject_name", "detail")
 
 
 def _account(person: Person) -> dict[str, Any]:

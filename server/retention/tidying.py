@@ -1,8 +1,8 @@
 """`blink-server tidy`: delete expired data, in bounded steps.
 
 It deletes sessions and rejected documents past their person's retention time, old alerts and
-notifications, and expired codes and failed logins. It is cheap with nothing to do, so a timer may
-run it at any rate.
+notifications, old log entries, and expired codes and failed logins. It is cheap with nothing to do,
+so a timer may run it at any rate.
 """
 
 from collections import defaultdict
@@ -18,7 +18,8 @@ from django.utils import timezone
 from server.alerts.delivery.outbox import KEPT as NOTICES_KEPT
 from server.alerts.models import Alert, Delivery
 from server.care.audit import note
-from server.care.models import AuditEvent, Person
+from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
+from server.common.batches import batched
 from server.devices.models import DeadLetter
 from server.monitoring.signs import note_sign
 from server.retention.codes import tidy as tidy_care
@@ -28,6 +29,7 @@ from server.session_data.models import SessionData
 
 # Per run, so that a first cleanup of years of sessions is spread over several runs.
 MOST_SESSIONS = 10_000
+MOST_ENTRIES = 10_000  # of each log
 ALERTS_KEPT = timedelta(days=365)
 
 # Retention time in days, and the people it applies to by their keys.
@@ -54,12 +56,13 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     others = {
         "refused documents": tidy_letters(now, by_days),
         "alerts": over.delete()[0],
+        "log entries": tidy_logs(now),
         "notices": sent.delete()[0] + dropped.delete()[0],
         "log-ins": Session.objects.filter(expire_date__lt=now).delete()[0],
         **tidy_care(now),
     }
     note_sign("tidy")
-    return Tidied(sessions, others, sessions >= most)
+    return Tidied(sessions, others, sessions >= most or others["log entries"] >= MOST_ENTRIES)
 
 
 def tidy_sessions(now: datetime, most: int, by_days: ByDays) -> int:
@@ -91,6 +94,22 @@ def tidy_letters(now: datetime, by_days: ByDays) -> int:
     return sum(
         DeadLetter.objects.filter(each, received_at__lt=now - timedelta(days=days)).delete()[0]
         for days, each in whose
+    )
+
+
+def tidy_logs(now: datetime) -> int:
+    """Delete old entries of the audit log and the access log and return how many."""
+    if not settings.LOG_DAYS:
+        return 0
+    oldest = now - timedelta(days=settings.LOG_DAYS)
+    return _delete_old(AuditEntry, oldest) + _delete_old(AccessLog, oldest)
+
+
+def _delete_old(model: type[AuditEntry] | type[AccessLog], oldest: datetime) -> int:
+    rows = model._default_manager.filter(last_at__lt=oldest).order_by("last_at")
+    old = list(rows.values_list("pk", flat=True)[:MOST_ENTRIES])
+    return sum(
+        model._default_manager.filter(pk__in=some).delete()[0] for some in batched(old, BATCH)
     )
 
 

@@ -53,7 +53,8 @@ def anna(world) -> Client:
 
 
 def deletions() -> list[str]:
-    return list(AuditEntry.objects.filter(event="deleted").values_list("detail", flat=True))
+    rows = AuditEntry.objects.filter(event="deleted").values_list("detail", "count")
+    return [detail for detail, count in rows for _ in range(count)]
 
 
 # Deleting sessions

@@ -6,9 +6,9 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Delete expired data: sessions past their retention time, old alerts, used codes."""
+    """Delete expired data: sessions past their retention time, old alerts, logs, used codes."""
 
-    help = "Delete expired data: sessions past their retention time, old alerts, used codes."
+    help = "Delete expired data: sessions past their retention time, old alerts, logs, used codes."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""

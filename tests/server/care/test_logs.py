@@ -1,0 +1,231 @@
+"""The audit log and the access log are bounded, and nothing in them can be buried."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.test import Client
+from django.utils import timezone
+
+from server.care import access, audit
+from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
+from server.common.networks import network_of
+from server.retention.tidying import tidy
+from server.session_data.accept import accept_session
+from tests.server.conftest import PASSWORD, Api, golden
+
+
+@pytest.fixture(autouse=True)
+def no_limit(monkeypatch):
+    """These attackers come from everywhere."""
+    monkeypatch.setattr("server.care.guesses.too_many", lambda limits: False)
+
+
+def log_of(world, name="anna"):
+    return Api(world.tokens[name]).get("/api/audit-log/").json()
+
+
+def page_of(person, page="/sharing/log/"):
+    browser = Client()
+    browser.force_login(person)
+    return browser.get(page).content.decode()
+
+
+def guess(addresses, name="anna"):
+    stranger = Client()
+    for address in addresses:
+        body = {"username": name, "password": "wrong"}
+        stranger.post("/login/", body, REMOTE_ADDR=address)
+
+
+# Burying
+
+
+def test_exports_bury_nothing(api, world):
+    audit.note(world.carl, AuditEvent.LINK_CHANGED, world.anna, "carl: history")
+    carl = api("carl")
+    for number in range(50):
+        day = timezone.now().date() - timedelta(days=number)
+        query = {"user": "anna", "from": day.isoformat(), "to": day.isoformat()}
+        assert carl.get("/api/session/export/", **query).status_code == 200
+    told = log_of(world)["results"]
+    assert "link_changed" in [each["event"] for each in told]
+    exports = [each for each in told if each["event"] == "exported"]
+    assert len(exports) == audit.MOST_A_DAY + 1
+    assert sum(each["count"] for each in exports) == 50
+    assert exports[0]["detail"] == audit.MORE
+    (look,) = api("anna").get("/api/access-log/").json()["results"]
+    assert (look["what"], look["views"]) == ("export", 50)
+
+
+def test_the_same_again_is_counted(world):
+    for _ in range(3):
+        audit.note(world.anna, AuditEvent.LOGIN, world.anna)
+    audit.note(world.carl, AuditEvent.LOGIN, world.carl)
+    audit.note(world.carl, AuditEvent.LOGIN, world.anna)
+    (anna, carl) = log_of(world)["results"][::-1]
+    assert (anna["count"], carl["count"]) == (3, 1)
+    assert anna["last_at"] > anna["at"]
+    assert "4 times" in page_of(world.anna)
+
+
+def test_after_an_hour_it_is_an_entry_of_its_own(world):
+    audit.note(world.anna, AuditEvent.LOGIN, world.anna)
+    AuditEntry.objects.update(at=timezone.now() - timedelta(minutes=61))
+    audit.note(world.anna, AuditEvent.LOGIN, world.anna)
+    assert [each["count"] for each in log_of(world)["results"]] == [1, 1]
+
+
+def test_what_was_done_by_somebody_who_is_gone_is_not_counted_to_a_stranger(world):
+    audit.note(world.otto, AuditEvent.EXPORTED, world.anna)
+    world.otto.delete()
+    audit.note(None, AuditEvent.EXPORTED, world.anna)
+    assert {each["actor"] for each in log_of(world)["results"]} == {"otto", ""}
+
+
+def test_changes_of_access_keep_their_details(world):
+    for number in range(100):
+        audit.note(world.anna, AuditEvent.LINK_CHANGED, world.anna, f"carl: {number}")
+    assert AuditEntry.objects.filter(event="link_changed").count() == 100
+
+
+def test_what_happened_last_is_first(world):
+    audit.note(world.anna, AuditEvent.LOGIN, world.anna)
+    audit.note(world.anna, AuditEvent.LOGOUT, world.anna)
+    audit.note(world.anna, AuditEvent.LOGIN, world.anna)
+    assert [each["event"] for each in log_of(world)["results"]] == ["login", "logout"]
+
+
+# Strangers
+
+
+def test_strangers_failed_log_ins_are_counted_by_network(world):
+    guess(f"192.0.2.{number}" for number in range(30))
+    guess(f"2001:db8:1:2::{number:x}" for number in range(30))
+    told = log_of(world)["results"]
+    assert {(each["detail"], each["count"]) for each in told} == {
+        ("from 192.0.2.0/24", 30),
+        ("from 2001:db8:1:2::/64", 30),
+    }
+    assert "from 192.0.2.0/24" in page_of(world.anna)
+
+
+@pytest.mark.parametrize("name", ["anna", "nobody here"])
+def test_strangers_from_everywhere_neither_fill_nor_bury_the_log(world, name):
+    audit.note(world.carl, AuditEvent.LINK_CHANGED, world.anna, "carl: history")
+    guess((f"2001:db8:{number:x}::1" for number in range(50)), name)
+    failed = AuditEntry.objects.filter(event="login_failed")
+    assert failed.count() == audit.MOST_A_DAY + 1
+    assert sum(failed.values_list("count", flat=True)) == 50
+    events = [each["event"] for each in log_of(world)["results"]]
+    assert "link_changed" in events
+    assert page_of(world.anna).count("Login failed") <= audit.MOST_A_DAY + 1
+
+
+def test_one_person_under_attack_hides_no_attack_on_another(world):
+    guess((f"2001:db8:{number:x}::1" for number in range(30)), "carl")
+    guess(["192.0.2.1"], "anna")
+    assert [each["detail"] for each in log_of(world)["results"]] == ["from 192.0.2.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.77", "192.0.2.0/24"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.77", "192.0.2.0/24"),
+        ("", "an unknown network"),
+        ("not an address", "an unknown network"),
+    ],
+)
+def test_a_network(address, network):
+    assert network_of(address) == network
+
+
+# The access log
+
+
+def test_a_caregiver_who_opens_every_session_again_and_again_buries_nothing(world, monkeypatch):
+    monkeypatch.setattr(access, "MOST_SESSIONS_A_DAY", 5)
+    access.note_look(world.carl, world.anna, "devices")
+    carl = Api(world.tokens["carl"])
+    for _ in range(12):
+        document = golden("final")
+        accept_session(world.device, document)
+        carl.get(f"/api/session/{document['session_id']}/")
+    AccessLog.objects.update(last_at=timezone.now() - 2 * access.ONE_LOOK)
+    carl.get(f"/api/session/{document['session_id']}/")
+    looks = Api(world.tokens["anna"]).get("/api/access-log/").json()["results"]
+    sessions = [each for each in looks if each["what"] == "session"]
+    assert len(sessions) == 5 + 1
+    assert sum(each["views"] for each in sessions) == 13
+    assert [each["views"] for each in sessions if each["session_id"] is None] == [8]
+    assert "devices" in {each["what"] for each in looks}
+    assert "8 times" in page_of(world.anna, "/sharing/looks/")
+
+
+# Age, and upgrades
+
+
+def test_old_entries_go_and_newer_ones_stay(world, settings):
+    audit.note(world.anna, AuditEvent.LOGIN, world.anna)
+    access.note_look(world.carl, world.anna, "history")
+    now = timezone.now()
+    settings.LOG_DAYS = 0
+    tidy(now + timedelta(days=9999))
+    assert (AuditEntry.objects.count(), AccessLog.objects.count()) == (1, 1)
+    settings.LOG_DAYS = 30
+    assert tidy(now + timedelta(days=29)).others["log entries"] == 0
+    assert tidy(now + timedelta(days=31)).others["log entries"] == 2
+    assert (AuditEntry.objects.count(), AccessLog.objects.count()) == (0, 0)
+
+
+def test_a_first_cleanup_is_spread_over_several_runs(world, settings, monkeypatch):
+    monkeypatch.setattr("server.retention.tidying.MOST_ENTRIES", 2)
+    for name in ("a", "b", "c"):
+        audit.note(world.anna, AuditEvent.INVITED, world.anna, name)
+    later = timezone.now() + timedelta(days=settings.LOG_DAYS + 1)
+    first, second = tidy(later), tidy(later)
+    assert (first.others["log entries"], first.more) == (2, True)
+    assert (second.others["log entries"], second.more) == (1, False)
+
+
+def test_the_pages_of_the_logs_are_pages(world):
+    for _ in range(120):
+        AuditEntry.objects.create(event="invited", actor=world.anna, subject=world.anna)
+        AccessLog.objects.create(person=world.anna, viewer=world.carl, viewer_name="carl", what="x")
+    for page in ("/sharing/log/", "/sharing/looks/"):
+        assert page_of(world.anna, page).count('<tr><th scope="row">') == 50
+        assert page_of(world.anna, page + "?page=3").count('<tr><th scope="row">') in (20, 21)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_entries_from_before_keep_their_time():
+    before = [("care", "0004_token_name_scope_expiry")]
+    MigrationExecutor(connection).migrate(before)
+    try:
+        apps = MigrationExecutor(connection).loader.project_state(before).apps
+        day = "2026-06-01T10:00Z"
+        apps.get_model("care", "AuditEntry").objects.create(event="login", at=day)
+    finally:
+        call_command("migrate", verbosity=0)
+    entry = AuditEntry.objects.get()
+    assert (entry.last_at, entry.count) == (entry.at, 1)
+    assert entry.at.year == 2026
+    call_command("flush", verbosity=0, interactive=False)
+
+
+def test_second_factors_that_fail_name_the_network_too(world):
+    from server.care import second_factor
+    from tests.server.care.test_accounts import code_of
+
+    second_factor.begin(world.anna)
+    assert second_factor.confirm(world.anna, code_of(world.anna))
+    browser = Client(REMOTE_ADDR="192.0.2.9")
+    browser.post("/login/", {"username": "anna", "password": PASSWORD})
+    browser.post("/login/code/", {"code": "000000"})
+    entry = AuditEntry.objects.get(event="login_failed")
+    assert entry.detail == "second factor, from 192.0.2.0/24"
+    assert Person.objects.filter(pk=entry.subject_id, username="anna").exists()
