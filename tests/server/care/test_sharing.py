@@ -345,7 +345,12 @@ def test_codes_and_guesses_that_are_over_are_forgotten(world, api):
     code = invite(api, "live")["code"]
     Api()("POST", "/api/device/claim/", {"code": WRONG})
     sharing.invite(world.anna, ["live"])
-    assert tidy(timezone.now()) == {"codes": 0, "guesses": 0, "second factors begun": 0}
+    assert tidy(timezone.now()) == {
+        "codes": 0,
+        "tokens": 0,
+        "guesses": 0,
+        "second factors begun": 0,
+    }
     gone = tidy(timezone.now() + timedelta(days=38))
     assert (gone["codes"], gone["guesses"]) == (2, 2)
     assert sharing.find(code) is None

@@ -71,7 +71,12 @@ def test_an_error_without_a_field_has_a_code_of_its_own(api):
 
 
 @pytest.mark.parametrize(
-    ("who", "code"), [("nobody", "not_authenticated"), ("revoked", "invalid_token")]
+    ("who", "code"),
+    [
+        ("nobody", "not_authenticated"),
+        ("revoked", "token_ended"),
+        ("revoked device token", "invalid_token"),
+    ],
 )
 def test_without_a_valid_token_the_answer_says_how_to_authenticate(api, who, code):
     answer = api(who).get("/api/people/")
