@@ -59,8 +59,8 @@ def rows(documents: list[Document]) -> list[Any]:
         writers, read_many(list(zip(writers, parsed, strict=True))), strict=True
     ):
         assert not isinstance(entry, Acceptance), entry
-        owner = {"user": writer.person, "device": writer.device, "received_at": timezone.now()}
-        made.append(SessionData(id=entry.id, **owner, **entry.columns))
+        owner = {"user": writer.person, "device": writer.device, "from_device": True}
+        made.append(SessionData(id=entry.id, received_at=timezone.now(), **owner, **entry.columns))
     return made
 
 

@@ -24,6 +24,7 @@ from server.care.models import (
 from server.common.batches import batched
 from server.devices.models import ClaimCode, Device, DeviceToken
 from server.session_data.models import SessionData, Tombstone
+from server.session_data.tombstones import mark_of
 
 Row = dict[str, Any]
 LINK = ("pk", "created_at")
@@ -75,7 +76,7 @@ RULES = (
 class Carried:
     """The data carried over. `orphaned` are audit entries about deleted accounts, by key."""
 
-    buried: list[UUID]
+    buried: set[UUID]
     orphaned: dict[int, datetime]
     rows: list[list[Row]]
 
@@ -85,7 +86,7 @@ class Carried:
         tombs = Tombstone.objects.values_list("pk", flat=True)
         gone = AuditEntry.objects.filter(subject=None).exclude(subject_name="")
         return cls(
-            list(tombs) if _knows(Tombstone) else [],
+            set(tombs) if _knows(Tombstone) else set(),
             dict(gone.values_list("pk", "at")) if _knows(AuditEntry) else {},
             [rule.rows() for rule in RULES],
         )
@@ -93,8 +94,9 @@ class Carried:
     def apply(self) -> None:
         """Apply the data to the restored and migrated database."""
         with transaction.atomic():
-            for some in batched(self.buried, 500):
+            for some in batched(self._deleted(), 500):
                 SessionData.objects.filter(pk__in=some).delete()
+            for some in batched(self.buried, 500):
                 Tombstone.objects.bulk_create(
                     (Tombstone(pk=pk) for pk in some), ignore_conflicts=True
                 )
@@ -104,6 +106,15 @@ class Carried:
                 Person.objects.filter(acts_upon__in=same).delete()
             for rule, rows in zip(RULES, self.rows, strict=True):
                 rule.apply(rows)
+
+    def _deleted(self) -> list[UUID]:
+        """Return the restored sessions that have a tombstone."""
+        rows = SessionData.objects.order_by().values_list("pk", "user_id")
+        return [
+            pk
+            for pk, person in rows.iterator()
+            if pk in self.buried or mark_of(pk, person) in self.buried
+        ]
 
 
 def _knows(model: type[models.Model], columns: tuple[str, ...] = ()) -> bool:

@@ -177,7 +177,11 @@ class Command(models.Model):
 
     class Meta:
         ordering = ["-asked_at", "-id"]
-        indexes = [models.Index(fields=["device", "-asked_at"], name="commands_of_a_device")]
+        indexes = [
+            models.Index(fields=["device", "-asked_at"], name="commands_of_a_device"),
+            # Every new session is looked up here: a start reserves its id for one device.
+            models.Index(fields=["session_id"], name="commands_of_a_session"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.command} for {self.device}"

@@ -1,7 +1,7 @@
 """Permanent deletion of sessions with all derived data, or of everything about a person.
 
 It works in batches, each in its own transaction, so that no batch blocks other writers for long.
-After an interruption, repeat the request. Ids stay behind as tombstones, because devices send
+After an interruption, repeat the request. Tombstones stay behind, because devices send
 unacknowledged sessions again.
 """
 
@@ -96,14 +96,15 @@ def delete_from(sessions: QuerySet[SessionData], person: Person) -> Iterator[Amo
 def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
     """Delete these sessions and all data derived from them, in one transaction."""
     with transaction.atomic():
-        bury(batch)
+        doomed = SessionData.objects.filter(pk__in=batch)
+        bury(doomed.values_list("pk", "user_id", "device_id"))
         alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
         letters = _delete_letters(person, set(batch))
         UsualRange.objects.filter(
             person=person
         ).delete()  # derived from them; recomputed from the rest
         AccessLog.objects.filter(session_id__in=batch).update(session_id=None)
-        sessions, _ = SessionData.objects.filter(pk__in=batch).delete()
+        sessions, _ = doomed.delete()
     return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)
 
 

@@ -4,11 +4,11 @@ This includes finished sessions: a device may correct a start date after the end
 documents may arrive in any order, by any transport and any number of times: the stored row is
 always the highest revision.
 
-Only the first writer of a session can change it: a device, or a person without a device. A device's
-session belongs to the person to whom the device was assigned when the session started.
+Only the first writer of a session can change it: a device while it is assigned to the person
+measured, or a person without a device. Once the device is reassigned or deleted, nobody can.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Literal
@@ -23,20 +23,24 @@ from server.common.days import is_uncertain, local_day, zone_of
 from server.common.fields import CANONICAL_UUID
 from server.common.parsing import UnreadableError, document_text
 from server.common.problems import sentence
-from server.devices.models import Device
+from server.devices.models import Command, CommandName, Device
 from server.session_data.models import METRICS, SessionData
 from server.session_data.serializers import expect_numbers, validated
-from server.session_data.tombstones import DELETED, buried_among
+from server.session_data.tombstones import DELETED, Owned, buried_among
 
 # The session belongs to another writer. The text deliberately doesn't say to whom.
 NOT_YOURS = "this session id can't be used"
-# The session began before its device was reassigned, and the former person's account is deleted.
-NO_ACCOUNT = "the account that this session belongs to has been deleted"
+# The session began before its device was reassigned: its present person's credentials can't write
+# into the former person's history.
+NOT_MEASURED = "this session began before the device was assigned to its present owner"
 
 Document = Mapping[str, Any]
-Owner = tuple[int | None, UUID | None]  # primary key of a person, or of a device
+Owner = tuple[int, UUID | None]  # primary keys of the person measured and of the device
+# A stored session's revision and owner; revision 0 for an id that is only reserved.
+Kept = tuple[int, Owner | None]
 Outcome = Literal["stored", "duplicate", "stale", "rejected"]
 
+NOBODYS: Kept = 0, None
 # Maximum number of attempts. An insert fails if the same session is inserted concurrently; the next
 # attempt then updates that row. Each further conflict needs another new session at the same moment.
 TRIES = 5
@@ -73,12 +77,15 @@ class Writer:
     @property
     def owns(self) -> Owner:
         """The owner of this writer's sessions: see `owner_of`."""
-        return (None, self.device.pk) if self.device else (self.person.pk, None)
+        return self.person.pk, self.device.pk if self.device else None
 
 
-def owner_of(user_id: int, device_id: UUID | None) -> Owner:
-    """Return the owner of a stored session: only the owner may write it."""
-    return (None, device_id) if device_id else (user_id, None)
+def owner_of(user_id: int, device_id: UUID | None, from_device: bool) -> Owner | None:
+    """Return the owner of a stored session: only the owner may write it.
+
+    Returns `None` if it was a device that has been deleted.
+    """
+    return None if from_device and device_id is None else (user_id, device_id)
 
 
 @dataclass(slots=True)
@@ -91,15 +98,20 @@ class _Entry:
     zone: tzinfo
     columns: dict[str, Any] = field(repr=False)
 
-    def measured(self) -> int | None:
-        """Return the primary key of the person measured; `None` if that account is deleted.
+    @property
+    def owned(self) -> Owned:
+        """The session's id with its writer's keys."""
+        return self.id, *self.writer.owns
 
-        Sessions begun before a device was reassigned belong to the former person.
+    def is_measured(self) -> bool:
+        """Return whether the device was the writer's when the session started.
+
+        An uncertain date says nothing about that.
         """
         device = self.writer.device
         if device is None or self.columns["date_uncertain"]:
-            return self.writer.person.pk
-        return device.person_at(self.columns["started_at"])
+            return True
+        return device.person_at(self.columns["started_at"]) == self.writer.person.pk
 
     def received(self, at: datetime) -> dict[str, Any]:
         """Return the columns of a session first received `at` that time.
@@ -227,18 +239,25 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     """
     rows = SessionData.objects.select_for_update().filter(pk__in={entry.id for entry in entries})
     found = list(
-        rows.order_by("pk").values_list("pk", "revision", "user_id", "device_id", "received_at")
+        rows.order_by("pk").values_list(
+            "pk", "revision", "received_at", "user_id", "device_id", "from_device"
+        )
     )
-    kept = {pk: (revision, owner_of(user, device)) for pk, revision, user, device, _ in found}
-    known = {pk: received_at for pk, *_, received_at in found}
-    buried = buried_among({entry.id for entry in entries} - set(kept))
+    kept: dict[UUID, Kept] = {
+        pk: (revision, owner_of(user, device, from_device))
+        for pk, revision, _, user, device, from_device in found
+    }
+    known = {pk: received_at for pk, _, received_at, *_ in found}
+    reserved = _reserved({entry.id for entry in entries} - set(kept))
+    strange = {each.owned for each in entries if kept.get(each.id, NOBODYS)[1] != each.writer.owns}
+    buried = buried_among(strange)
     newest: dict[UUID, _Entry] = {}
-    answers = []
+    answers: list[Acceptance] = []
     for entry in entries:
-        if entry.id in buried:  # "stale": the device need not send it again
+        if entry.owned in buried:  # "stale": the device need not send it again
             answers.append(Acceptance(str(entry.id), entry.revision, "stale", DELETED))
             continue
-        answers.append(_outcome(entry, kept.get(entry.id)))
+        answers.append(_outcome(entry, kept.get(entry.id) or reserved.get(entry.id)))
         if answers[-1].outcome == "stored":
             kept[entry.id] = (entry.revision, entry.writer.owns)
             newest[entry.id] = entry
@@ -246,15 +265,24 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     return answers
 
 
-def _outcome(entry: _Entry, kept: tuple[int, Owner] | None) -> Acceptance:
+def _reserved(sessions: Collection[UUID]) -> dict[UUID, Kept]:
+    """Return those ids that a start command has given to a device."""
+    if not sessions:
+        return {}
+    starts = Command.objects.filter(command=CommandName.START, session_id__in=sessions).order_by()
+    rows = starts.values_list("session_id", "person_id", "device_id")
+    return {session_id: (0, (person, device)) for session_id, person, device in rows}
+
+
+def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:
     session_id, revision = str(entry.id), entry.revision
-    if kept is None and entry.measured() is None:
-        return Acceptance(session_id, revision, "rejected", NO_ACCOUNT)
-    if kept is None:
-        return Acceptance(session_id, revision, "stored", created=True)
-    newest, owner = kept
+    newest, owner = kept or (0, entry.writer.owns)
     if owner != entry.writer.owns:
         return Acceptance(session_id, revision, "rejected", NOT_YOURS)
+    if newest == 0 and not entry.is_measured():
+        return Acceptance(session_id, revision, "rejected", NOT_MEASURED)
+    if newest == 0:
+        return Acceptance(session_id, revision, "stored", created=True)
     if revision > newest:
         return Acceptance(session_id, revision, "stored")
     if revision == newest:
@@ -270,6 +298,7 @@ def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: d
         if pk in known:
             SessionData.objects.filter(pk=pk).update(**entry.received(known[pk]))
         else:
-            owner = {"user_id": entry.measured(), "device": entry.writer.device}
+            person, device = entry.writer.person, entry.writer.device
+            owner = {"user": person, "device": device, "from_device": device is not None}
             fresh.append(SessionData(id=pk, received_at=now, **owner, **entry.received(now)))
     SessionData.objects.bulk_create(fresh)

@@ -45,7 +45,7 @@ def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = Fa
     """
     with transaction.atomic():
         row = SessionData.objects.select_for_update().get(pk=session_id)
-        if owner_of(row.user_id, row.device_id) != writer.owns:
+        if owner_of(row.user_id, row.device_id, row.from_device) != writer.owns:
             raise SessionData.DoesNotExist
         if "revision" not in changes and row.state != State.ACTIVE:
             raise FinalError

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import DataError, transaction
 from django.utils import timezone
 
+from server.care.models import Person
 from server.common.days import is_uncertain
 from server.common.fields import CANONICAL_UUID
 from server.common.parsing import UnreadableError, parse_document
@@ -15,6 +16,7 @@ from server.session_data.accept import Acceptance, Writer, accept_many, rejected
 from server.session_data.models import SessionData
 
 UNKNOWN = "unknown or revoked device"
+NO_ACCOUNT = "the account that this document belongs to has been deleted"
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 # Regular expressions, because a rejected document may be invalid JSON or truncated.
 NAMED = re.compile(rf'"session_id"\s*:\s*"({CANONICAL_UUID.pattern})"')
@@ -109,11 +111,15 @@ def _accept(letter: DeadLetter) -> Acceptance:
     device = letter.device or _claimed(letter.sender)
     if device is None or device.revoked_at:
         return rejected(None, UNKNOWN)
+    # Whose credentials the device had then: the next person's can't write into the former's past.
+    whose = device.person_at(letter.received_at)
+    if whose is None:
+        return rejected(None, NO_ACCOUNT)
     payload = letter.payload.encode()
     if len(payload) != letter.size or REPLACED in letter.payload:
         return rejected(None, "the document was not stored completely: too long, or not text")
     try:
-        writer = Writer(letter.person or device.person, device)
+        writer = Writer(Person.objects.get(pk=whose), device)
         return accept_many([(writer, parse_document(payload))])[0]
     except UnreadableError as error:
         return rejected(None, str(error))

@@ -92,6 +92,8 @@ class SessionData(MetricColumns):
     device = models.ForeignKey(
         Device, models.SET_NULL, null=True, blank=True, related_name="sessions"
     )
+    # Stays true when the device is deleted: the session must not become the person's to write.
+    from_device = models.BooleanField(default=False, editable=False)
     schema = models.PositiveSmallIntegerField(default=1)
     revision = models.PositiveIntegerField()
     state = models.CharField(max_length=16, choices=State.choices)
@@ -143,10 +145,10 @@ class SessionData(MetricColumns):
 
 
 class Tombstone(models.Model):
-    """The id of a deleted session, and nothing else.
+    """The mark of a deleted session, and nothing else: see tombstones.py.
 
-    If a device sends the session again, the answer is `stale` and nothing is stored. An id is
-    a UUIDv7: a creation time and random bits, but nothing about the person.
+    If its device sends the session again, the answer is `stale` and nothing is stored. A mark is
+    a hash, and says nothing about the person.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -246,7 +246,7 @@ def change(
 
 def is_own(person: Person, session_id: UUID) -> bool:
     """Return whether the person started this session without a device."""
-    return SessionData.objects.filter(pk=session_id, user=person, device=None).exists()
+    return SessionData.objects.filter(pk=session_id, user=person, from_device=False).exists()
 
 
 def missing(writer: Writer, session_id: UUID) -> Response:

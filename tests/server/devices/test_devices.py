@@ -144,15 +144,14 @@ def test_the_past_stays_with_whom_it_was_measured_from(everybody, api, address):
     assert device.person == everybody.otto
     # What still comes of before: a session under way, and one that waited on the device.
     ended = golden("final", session_id=live["session_id"])
-    assert accept_session(device, at(ended, now - timedelta(hours=1))).outcome == "stored"
-    assert accept_session(device, at(late, now - timedelta(minutes=5))).outcome == "stored"
+    assert accept_session(device, at(ended, now - timedelta(hours=1))).outcome == "rejected"
+    assert accept_session(device, at(late, now - timedelta(minutes=5))).outcome == "rejected"
     new = golden("final")
     assert accept_session(device, at(new, now + timedelta(seconds=5))).outcome == "stored"
     owners = {str(s.pk): s.user.username for s in SessionData.objects.select_related("user")}
     assert owners == {
         past["session_id"]: "anna",
         live["session_id"]: "anna",
-        late["session_id"]: "anna",
         new["session_id"]: "otto",
     }
     assert api("anna").get(address).status_code == 404
@@ -318,13 +317,13 @@ def admin_page(everybody):
     return f"/admin/devices/device/{everybody.device.pk}/change/"
 
 
-def test_what_waits_on_a_device_that_is_reassigned_there_stays_its_former_persons(everybody, root):
+def test_what_waits_on_a_device_that_is_reassigned_there_is_not_its_next_persons(everybody, root):
     form = {"person": everybody.otto.pk, "label": "Kitchen"}
     assert root.post(admin_page(everybody), form).status_code == 302
     device = Device.objects.get(pk=everybody.device.pk)
     waited = at(golden("final"), timezone.now() - timedelta(hours=1))
-    assert accept_session(device, waited).outcome == "stored"
-    assert (device.person, SessionData.objects.get().user) == (everybody.otto, everybody.anna)
+    assert accept_session(device, waited).outcome == "rejected"
+    assert (device.person, SessionData.objects.count()) == (everybody.otto, 0)
     told = AuditEntry.objects.filter(event="device_reassigned").values_list("subject_name")
     assert {name for (name,) in told} == {"anna", "otto"}
 
