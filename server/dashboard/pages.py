@@ -30,6 +30,7 @@ from server.dashboard.session import session_page
 from server.devices.models import CommandName, Device
 from server.session_data.amend import new_session_id
 from server.session_data.commands.ask import (
+    AlreadyAskedError,
     BrokerAwayError,
     NotConnectedError,
     ask,
@@ -197,7 +198,7 @@ def stop(request: HttpRequest, username: str, session_id: UUID) -> HttpResponse:
 
 def _asked(viewer: Person, device: Device, name: CommandName, session_id: UUID) -> HttpResponse:
     # Failures are stored with the command, and the panel shows them.
-    with contextlib.suppress(BrokerAwayError, NotConnectedError):
+    with contextlib.suppress(AlreadyAskedError, BrokerAwayError, NotConnectedError):
         ask(viewer, device, name, session_id)
     return _back(device.person)
 

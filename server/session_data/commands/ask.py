@@ -53,6 +53,10 @@ class NotConnectedError(Exception):
     """The device is not connected: neither to the broker, nor does it ask over HTTP."""
 
 
+class AlreadyAskedError(Exception):
+    """Somebody else has asked the device to start, and it hasn't answered yet."""
+
+
 def device_to_start(asker: Person, device_id: UUID) -> Device | None:
     """Return the device, if `asker` may start sessions of its person and it is not revoked."""
     ours = Device.objects.filter(person__in=_controlled_by(asker), revoked_at=None)
@@ -80,9 +84,10 @@ def _controlled_by(asker: Person) -> QuerySet[Person]:
 def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Command:
     """Send a command to `device` for `asker`; return once the broker has it.
 
-    The caller has checked the permission. If the same command is still pending, return that one, so
-    that two clicks start one session. If the device does not ask for commands over HTTP either,
-    raises `BrokerAwayError` or `NotConnectedError`, and stores the reason in the command.
+    The caller has checked the permission. If the same command by `asker` is still pending, return
+    that one, so that two clicks start one session. Raises `AlreadyAskedError` if somebody else's
+    start is pending: its session id is theirs. If the device does not ask for commands over HTTP
+    either, raises `BrokerAwayError` or `NotConnectedError`, and stores the reason in the command.
     """
     command, is_new = _record(asker, device, name, session_id)
     if not is_new:
@@ -104,9 +109,12 @@ def _record(
     now = timezone.now()
     with transaction.atomic():
         Device.objects.select_for_update().get(pk=device.pk)  # lock: one command at a time
-        last = Command.objects.filter(device=device, command=name, expires_at__gt=now).first()
+        lately = Command.objects.filter(device=device, person=device.person, command=name)
+        last = lately.filter(expires_at__gt=now).first()
         same = last is not None and (name == CommandName.START or last.session_id == session_id)
         if last is not None and same and outcome(last) == "sent":
+            if name == CommandName.START and last.asked_by_id != asker.pk:
+                raise AlreadyAskedError("somebody else has just asked the device to start")
             return last, False
         return Command.objects.create(
             device=device,

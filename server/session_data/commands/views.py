@@ -24,6 +24,7 @@ from server.devices.authentication import IsDevice
 from server.devices.fair_share import PollThrottle
 from server.devices.models import Command, CommandName, Device
 from server.session_data.commands.ask import (
+    AlreadyAskedError,
     BrokerAwayError,
     NotConnectedError,
     ask,
@@ -73,7 +74,8 @@ def command_data(command: Command) -> dict[str, Any]:
 def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Response:
     """Send a command and return 202 once the broker has it, or if the device asks for commands.
 
-    Raises `BrokerUnavailable` (503), or `Conflict` (409) if the device is not connected.
+    Raises `BrokerUnavailable` (503), or `Conflict` (409) if the device is not connected or somebody
+    else has just asked it to start.
     """
     try:
         command = ask(asker, device, name, session_id)
@@ -81,6 +83,8 @@ def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) ->
         raise BrokerUnavailable(f"the command was not sent: {error}") from error
     except NotConnectedError as error:
         raise Conflict(f"the command was not sent: {error}", "not_connected") from error
+    except AlreadyAskedError as error:
+        raise Conflict(f"the command was not sent: {error}", "already_asked") from error
     where = reverse("command", args=[command.pk])
     return Response(command_data(command), status=202, headers={"Location": where})
 

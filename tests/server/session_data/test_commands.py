@@ -13,7 +13,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from server.care.models import AccessLog
-from server.devices.models import Command, Device
+from server.devices.models import Command, Device, DeviceToken
 from server.session_data.accept import accept_own, accept_session
 from server.session_data.amend import first_document
 from server.session_data.commands import ask as commands
@@ -103,8 +103,27 @@ def test_the_answer_to_a_start_is_the_session_itself(api, world, heard):
 def test_another_device_does_not_answer_in_its_place(api, world, heard):
     answer = start(api, world)
     session_id = answer.json()["session_id"]
-    accept_session(world.other_device, golden("started", session_id=session_id))
+    other = golden("started", session_id=session_id)
+    assert accept_session(world.other_device, other).outcome == "rejected"
     assert came_of(api, answer) == "sent"
+
+
+def test_the_session_of_a_start_can_be_neither_taken_nor_buried_by_who_asked(api, world, heard):
+    own = Device.objects.create(person=world.carl, label="Carl's")
+    world.tokens["carl's device"] = DeviceToken.issue(own)
+    session_id = start(api, world).json()["session_id"]
+    taken = golden("started", session_id=session_id)
+    answer = api("carl's device")("POST", "/api/session/start/", taken)
+    assert (answer.status_code, answer.json()["outcome"]) == (404, "rejected")
+    answer = api("carl's device")(
+        "POST", f"/api/session/{session_id}/end/", golden("final") | taken
+    )
+    assert answer.status_code == 400
+    assert not SessionData.objects.exists()
+    measured = golden("final", session_id=session_id)
+    answer = api("device")("PUT", f"/api/session/{session_id}/", measured)
+    assert (answer.status_code, answer.json()["outcome"]) == (201, "stored")
+    assert SessionData.objects.get().user == world.anna
 
 
 def test_a_start_that_nothing_comes_of_expires_and_a_late_session_is_its_answer_still(
@@ -132,13 +151,23 @@ def test_a_stop_names_its_session_and_is_obeyed_when_that_is_over(api, world, he
 
 
 def test_two_presses_start_one_session_and_a_third_after_it_another(api, world, heard):
-    first, second = (start(api, world, who).json() for who in ("carl", "anna"))
+    first, second = (start(api, world).json() for _ in range(2))
     assert first["id"] == second["id"]
     accept_session(world.device, golden("final", session_id=first["session_id"]))
     third = start(api, world).json()
     assert third["session_id"] != first["session_id"]
     heard.get(timeout=PATIENCE_S)
     assert json.loads(heard.get(timeout=PATIENCE_S).payload)["id"] == third["id"]
+    assert heard.empty()
+
+
+def test_a_second_asker_is_not_told_the_first_ones_session(api, world, heard):
+    first = start(api, world, "anna").json()
+    answer = start(api, world, "carl")
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_asked")
+    assert first["session_id"] not in answer.content.decode()
+    assert Command.objects.get().asked_by == world.anna
+    heard.get(timeout=PATIENCE_S)
     assert heard.empty()
 
 
