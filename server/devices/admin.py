@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from server.care.audit import note
-from server.care.models import AuditEvent
+from server.care.models import AuditEvent, Person
 from server.care.pages.base import viewer_of
 from server.common.admin import AllowListed, TokenAdmin
 from server.common.mqtt import BrokerError
@@ -19,12 +19,17 @@ from server.devices.models import Command, Device, DeviceToken
 
 
 class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for the type checker
-    """A device with a valid label."""
+    """A device with a valid label, and an owner whom `viewer` may make its owner."""
+
+    viewer: Person
 
     def clean(self) -> dict[str, Any]:
-        """Validate the label as `manage` does."""
+        """Validate the label and the owner as `manage` does."""
         if "label" in self.cleaned_data:
             self.cleaned_data["label"] = checked_label(self.cleaned_data["label"])
+        person = self.cleaned_data.get("person")
+        if person and "person" in self.changed_data and not self.instance._state.adding:
+            manage.check_reassignable(self.viewer, self.instance, person)
         return self.cleaned_data
 
 
@@ -32,7 +37,7 @@ class DeviceForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for 
 class DeviceAdmin(AllowListed):
     """Devices, which can be renamed, reassigned and revoked.
 
-    After a reassignment, past sessions still belong to the former person.
+    A reassignment ends the device's credentials. Past sessions still belong to the former person.
     """
 
     form = DeviceForm
@@ -56,6 +61,14 @@ class DeviceAdmin(AllowListed):
     def get_readonly_fields(self, request: HttpRequest, obj: Device | None = None) -> list[str]:  # noqa: ARG002
         """Make `person` read-only for a revoked device."""
         return [*self.readonly_fields, "person"] if obj and obj.revoked_at else self.readonly_fields
+
+    def get_form(
+        self, request: HttpRequest, obj: Device | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return a form class of this request's viewer."""
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.viewer = viewer_of(request)
+        return form
 
     def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:
         """Save only the columns changed in the form: the page may have been open for long."""

@@ -1,10 +1,18 @@
 """A device's credentials: a token for HTTP, and a password for the MQTT broker."""
 
+import contextlib
+import logging
+
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from server.common.mqtt import BrokerError
 from server.devices.broker_access import create_broker_account, delete_broker_account
 from server.devices.models import ClaimCode, Device, DeviceToken
+
+log = logging.getLogger(__name__)
 
 
 def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
@@ -13,16 +21,52 @@ def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
     The previous token stays valid. `mqtt_password` is only set if the server manages broker
     accounts, and replaces the previous one. Raises `BrokerError`; then no token was issued. The
     broker is called first, outside the transaction, so that waiting for it never locks the
-    database.
+    database. Raises `ValidationError` if the device was reassigned or revoked in the meantime.
     """
     password = create_broker_account(device)
-    with transaction.atomic():
-        if device._state.adding:
-            device.save()
-        if code:
-            code.use(device=device)
-        told = {"device": str(device.pk), "token": DeviceToken.issue(device)}
+    try:
+        with transaction.atomic():
+            if device._state.adding:
+                device.save()
+            else:
+                _lock_unchanged(device)
+            if code:
+                code.use(device=device)
+            told = {"device": str(device.pk), "token": DeviceToken.issue(device)}
+    except Exception:
+        with contextlib.suppress(BrokerError):  # nobody was told the password
+            delete_broker_account(device)
+        raise
     return told | ({"mqtt_password": password} if password else {})
+
+
+def _lock_unchanged(device: Device) -> None:
+    """Lock the device, and note that it has credentials again."""
+    now = Device.objects.select_for_update().get(pk=device.pk)
+    if now.revoked_at or now.person_id != device.person_id:
+        raise ValidationError(_("The device has been reassigned or blocked in the meantime."))
+    Device.objects.filter(pk=device.pk).update(credentials_ended=False)
+
+
+def end_tokens(device: Device) -> None:
+    """End the device's credentials on the server; the caller saves the device.
+
+    Call this in the transaction that changes its owner, and `end_broker_account` after it.
+    """
+    DeviceToken.live(device).update(revoked_at=timezone.now())
+    device.credentials_ended = True
+
+
+def end_broker_account(device: Device) -> None:
+    """Delete the broker account of a reassigned device, which closes its connection.
+
+    If the broker is away, the account stays until new credentials replace it. Until then the server
+    neither listens to the device nor sends it anything, so that is no error.
+    """
+    try:
+        delete_broker_account(device)
+    except (BrokerError, ImproperlyConfigured) as error:
+        log.error("could not delete the account of a reassigned device: the broker %s", error)
 
 
 def revoke(device: Device) -> None:

@@ -20,6 +20,9 @@ from server.devices import credentials
 from server.devices.claim import checked_label
 from server.devices.models import ClaimCode, Device, FormerPerson
 
+# What changes with the owner of a device.
+OF_OWNER = ("person", "reassigned_at", "credentials_ended", "online", "pending_sessions")
+
 
 def managed_by(viewer: Person) -> QuerySet[Device]:
     """Return the viewer's own devices, and for an institution admin those of its members."""
@@ -68,7 +71,7 @@ def rename(viewer: Person, device: Device, label: str) -> None:
 def rotate(viewer: Person, device: Device) -> dict[str, str]:
     """Issue a new token and broker password. The previous token stays valid.
 
-    Raises `ValidationError` if the device is revoked, or `BrokerError`.
+    Raises `ValidationError` if the device is revoked or changes its owner, or `BrokerError`.
     """
     if device.revoked_at:
         raise ValidationError(_("This device is blocked."))
@@ -88,15 +91,14 @@ def revoke(viewer: Person, device: Device) -> None:
 
 
 def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | None = None) -> None:
-    """Reassign the device to `person`. Earlier sessions still belong to the former person.
+    """Reassign the device to `person`, and end all its credentials.
+
+    Earlier sessions still belong to the former person, and can't be changed any more.
 
     `code` is the claim code by which `person` agreed; it is used up. Raises `ValidationError`, or
     `NotACodeError` if the code has been used or the device reassigned in the meantime.
     """
-    if device.revoked_at:
-        raise ValidationError(_("This device is blocked."))
-    if person.pk == device.person_id:
-        raise ValidationError(_("The device already belongs to this person."))
+    check_reassignable(viewer, device, person)
     now, before = timezone.now(), device.person
     with transaction.atomic():
         locked = Device.objects.select_for_update().get(pk=device.pk)
@@ -106,10 +108,26 @@ def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | N
             code.use(device=device)
         FormerPerson.objects.create(device=device, person=before, until=now)
         device.person, device.reassigned_at = person, now
-        device.save(update_fields=["person", "reassigned_at"])
+        device.online = device.pending_sessions = None
+        credentials.end_tokens(device)
+        device.save(update_fields=[*OF_OWNER])
         _note(viewer, AuditEvent.DEVICE_REASSIGNED, device, f"{device.label}: {before.username}")
         event, detail = AuditEvent.DEVICE_REASSIGNED, f"{device.label} → {person.username}"
         note(viewer, event, before, detail, institution=acting_for(viewer, before))
+    credentials.end_broker_account(device)
+
+
+def check_reassignable(viewer: Person, device: Device, person: Person) -> None:
+    """Raise `ValidationError` unless the viewer may reassign the device to `person`.
+
+    Nobody can take over somebody else's device: what it measures next would be theirs to read.
+    """
+    if device.revoked_at:
+        raise ValidationError(_("This device is blocked."))
+    if person.pk == device.person_id:
+        raise ValidationError(_("The device already belongs to this person."))
+    if person.pk == viewer.pk:
+        raise ValidationError(_("You can't assign another person's device to yourself."))
 
 
 def reassign_within(

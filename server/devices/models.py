@@ -42,6 +42,9 @@ class Device(models.Model):
     pending_sessions = models.PositiveIntegerField(null=True, blank=True, editable=False)
 
     reassigned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # After a change of owner, until new credentials are issued. The broker may be away when its
+    # account should end, so the server ignores the device by MQTT too.
+    credentials_ended = models.BooleanField(default=False, editable=False)
 
     # REST framework needs these attributes of `request.user`.
     is_authenticated = True

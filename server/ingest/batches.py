@@ -62,8 +62,8 @@ def refuse(message: Message, reason: str) -> Acceptance | None:
 def _open(messages: Sequence[Message]) -> list[Delivery]:
     names = [TOPIC.fullmatch(message.topic) for message in messages]
     wanted = {UUID(name["device"]) for name in names if name}
-    live = Device.objects.filter(pk__in=wanted, revoked_at=None).select_related("person")
-    devices: Mapping[UUID, Device] = live.in_bulk()
+    live = Device.objects.filter(pk__in=wanted, revoked_at=None, credentials_ended=False)
+    devices: Mapping[UUID, Device] = live.select_related("person").in_bulk()
     return [
         _opened(message, devices.get(UUID(name["device"])) if name else None, name and name["kind"])
         for message, name in zip(messages, names, strict=True)

@@ -29,12 +29,15 @@ def keep_dead_letter(
 ) -> None:
     """Store a dead letter, and delete all but the sender's newest `DeadLetter.MOST_KEPT`.
 
-    If the account of the person measured has been deleted, the payload is not stored.
+    If the account of the person measured has been deleted, the payload is not stored. Nothing is
+    stored of a device whose credentials have ended.
     """
     whole = len(payload) <= DeadLetter.LONGEST_KEPT
     kept = payload if whole else payload[: DeadLetter.LONGEST_PART]
     text = kept.decode("utf-8", "replace").replace("\x00", REPLACED)
     known = device or _claimed(sender)
+    if known and known.credentials_ended:
+        return  # a former owner's connection: it must not become the next one's by a retry
     person = _person_of(known, text, timezone.now()) if known else None
     DeadLetter.objects.create(
         device=device,

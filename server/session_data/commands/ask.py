@@ -132,6 +132,9 @@ def _send(command: Command) -> None:
     """Publish the command at QoS 1 and wait for the broker's acknowledgement, with a timeout."""
     payload = json.dumps(message_of(command)).encode()
     topic = device_topic(command.device_id, "commands")
+    if Device.objects.filter(pk=command.device_id, credentials_ended=True).exists():
+        # The former owner's connection may still be there, if the broker was away.
+        raise NotConnectedError("the device needs new credentials")
     if not _turns.acquire(timeout=TURN_S):
         raise BrokerAwayError("the broker is slow, and other commands are waiting for it")
     try:

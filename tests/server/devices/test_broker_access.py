@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from server.care.models import Person
 from server.common.mqtt import BrokerError, broker_settings, connected
 from server.devices.broker_access import _answers
+from server.devices.claim import make_code
 from server.devices.models import Device, DeviceToken
 from server.operations import cli
 from tests.broker import needs_mosquitto
@@ -249,6 +250,40 @@ def test_who_is_shut_out_in_the_admin_site_is_shut_out_at_the_broker(
     }[how]
     assert client.post(f"/admin/devices/device/{page}", form).status_code == 302
     assert device.gone.get(timeout=PATIENCE_S) == "Administrative action"
+
+
+@pytest.mark.parametrize("how", ["a code", "the admin site"])
+def test_who_gave_a_device_away_is_cut_off_and_overhears_nothing(
+    client, run, device, kitchen, enter, broker, how
+):
+    anna, otto = (Person.objects.get(username=name) for name in ("anna", "otto"))
+    pk = kitchen["device"]
+    assert device.subscribe(topic(kitchen, "commands")) == GRANTED
+    if how == "a code":
+        client.force_login(anna)
+        form = {"code": make_code(otto, "Otto's second", otto)[1]}
+        assert client.post(f"/devices/{pk}/give/", form).status_code == 302
+    else:
+        client.force_login(Person.objects.create_superuser("root", timezone="UTC"))
+        form = {"person": otto.pk, "label": "Kitchen 2"}
+        assert client.post(f"/admin/devices/device/{pk}/change/", form).status_code == 302
+    assert device.gone.get(timeout=PATIENCE_S) == "Administrative action"
+    assert enter(pk, kitchen["mqtt_password"]).welcome == REFUSED
+    kept = json.loads((broker.directory / "dynamic-security.json").read_text())
+    assert pk not in {each["username"] for each in kept["clients"]}
+    assert DeviceToken.find(kitchen["token"]) is None
+    broker.kill()
+    broker.start()
+    assert enter(pk, kitchen["mqtt_password"]).welcome == REFUSED
+    new = run("rotate-token", pk, "--json")
+    assert enter(pk, kitchen["mqtt_password"]).welcome == REFUSED
+    again = enter(pk, new["mqtt_password"])
+    assert again.welcome == "Success"
+    assert again.subscribe(topic(kitchen, "commands")) == GRANTED
+    server = enter(SERVER, SECRETS[SERVER])
+    server.publish(topic(kitchen, "commands"))
+    assert again.messages.get(timeout=PATIENCE_S) == topic(kitchen, "commands")
+    assert device.messages.empty()
 
 
 def test_what_was_made_survives_the_brokers_death(broker, kitchen, bathroom, enter):

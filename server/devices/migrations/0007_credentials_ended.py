@@ -1,0 +1,13 @@
+"""Store whether a device's credentials ended with a change of owner."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("devices", "0006_reserved_sessions")]
+
+    operations = [
+        migrations.AddField(
+            "device", "credentials_ended", models.BooleanField(default=False, editable=False)
+        ),
+    ]
