@@ -22,6 +22,7 @@ from server.care.models import (
     PersonToken,
 )
 from server.common.batches import batched
+from server.devices.credentials import end_tokens
 from server.devices.models import ClaimCode, Device, DeviceToken
 from server.session_data.models import SessionData, Tombstone
 from server.session_data.tombstones import mark_of
@@ -74,10 +75,15 @@ RULES = (
 
 @dataclass(frozen=True)
 class Carried:
-    """The data carried over. `orphaned` are audit entries about deleted accounts, by key."""
+    """The data carried over.
+
+    `orphaned` are audit entries about deleted accounts, by key; `owned` is when each device was
+    reassigned last.
+    """
 
     buried: set[UUID]
     orphaned: dict[int, datetime]
+    owned: dict[UUID, datetime | None]
     rows: list[list[Row]]
 
     @classmethod
@@ -85,9 +91,11 @@ class Carried:
         """Read the data from the current database, of any version."""
         tombs = Tombstone.objects.values_list("pk", flat=True)
         gone = AuditEntry.objects.filter(subject=None).exclude(subject_name="")
+        owners = Device.objects.values_list("pk", "reassigned_at")
         return cls(
             set(tombs) if _knows(Tombstone) else set(),
             dict(gone.values_list("pk", "at")) if _knows(AuditEntry) else {},
+            dict(owners) if _knows(Device, ("reassigned_at",)) else {},
             [rule.rows() for rule in RULES],
         )
 
@@ -104,6 +112,11 @@ class Carried:
                 found = AuditEntry.objects.filter(pk__in=keys).exclude(subject=None)
                 same = [each.pk for each in found if each.at == self.orphaned[each.pk]]
                 Person.objects.filter(acts_upon__in=same).delete()
+            for device in Device.objects.filter(pk__in=self.owned):
+                if device.reassigned_at != self.owned[device.pk]:
+                    # Its broker account is the next person's, and it measures them.
+                    end_tokens(device)
+                    device.save(update_fields=["credentials_ended"])
             for rule, rows in zip(RULES, self.rows, strict=True):
                 rule.apply(rows)
 
