@@ -12,6 +12,7 @@ from django.utils import timezone as clock
 from django.utils.translation import gettext as _
 
 from server.care.audit import note
+from server.care.institutions import is_authorised
 from server.care.models import (
     LONGEST_TOKEN_LIFE,
     Activation,
@@ -68,7 +69,7 @@ def activate(activation: Activation, password: str) -> Person:
     person = activation.person
     set_checked_password(person, password)
     with transaction.atomic():
-        if not Activation.live().filter(pk=activation.pk).exists():
+        if not Activation.live().filter(pk=activation.pk).exists() or not is_authorised(activation):
             raise NotACodeError
         activation.use()
         unset = Person.objects.filter(pk=person.pk, password__startswith="!")

@@ -38,6 +38,16 @@ def institution_of(admin: Person) -> Institution:
     return found
 
 
+def may_manage(maker: Person, person: Person) -> bool:
+    """Return whether `maker` may now make codes for `person`: for themselves, or for a member."""
+    if not maker.is_active:
+        return False
+    if maker.pk == person.pk:
+        return True
+    institution = administered_by(maker)
+    return institution is not None and members(institution).filter(pk=person.pk).exists()
+
+
 def members(institution: Institution) -> QuerySet[Person]:
     """Return the institution's members by user name."""
     return (
@@ -94,9 +104,20 @@ def activation_code(admin: Person, institution: Institution, person: Person) -> 
         )
     for old in Activation.live().filter(person=person):
         old.withdraw()
-    _made, text = Activation.issue(person=person)
+    _made, text = Activation.issue(person=person, made_by=admin)
     note(admin, AuditEvent.CODE_MADE, person, "activation", institution=institution)
     return text
+
+
+def is_authorised(activation: Activation) -> bool:
+    """Return whether the admin who made the code still administers the person's institution.
+
+    Older codes don't say who made them: the person must still be a member.
+    """
+    person, maker = activation.person, activation.made_by
+    if maker is None:
+        return Membership.objects.filter(person=person).exists()
+    return may_manage(maker, person)
 
 
 def add_member(institution: Institution, person: Person) -> None:

@@ -163,13 +163,17 @@ class Invitation(HashedCode, Permitting):
 
 
 class Activation(HashedCode):
-    """Allows `person` to set the first password of an account that an institution admin created."""
+    """Allows `person` to set the first password of an account that an institution admin created.
+
+    It ends when that admin, `made_by`, no longer administers the person's institution.
+    """
 
     LENGTH = 12
     LIFE = timedelta(days=7)
     LONGEST_LIFE = timedelta(days=30)
 
     person = models.ForeignKey(Person, models.CASCADE, related_name="activations")
+    made_by = models.ForeignKey(Person, models.CASCADE, null=True, related_name="activations_made")
 
     def __str__(self) -> str:
         return f"activation of {self.person}"

@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from server.care.audit import note
+from server.care.institutions import is_authorised
 from server.care.models import (
     COLUMNS,
     Activation,
@@ -64,7 +65,11 @@ def withdraw(invitation: Invitation) -> None:
 def find(text: str) -> Invitation | Activation | None:
     """Return the invitation or activation with this code, if it is valid."""
     found = Invitation.find(text) or Activation.find(text)
-    return found if found and found.person.is_active else None
+    if found is None or not found.person.is_active:
+        return None
+    if isinstance(found, Activation) and not is_authorised(found):
+        return None
+    return found
 
 
 def accept(invitation: Invitation, caregiver: Person) -> CareLink:

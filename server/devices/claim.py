@@ -46,14 +46,20 @@ def make_code(
     return made, text
 
 
+def valid_code(text: str) -> ClaimCode:
+    """Return the claim code with this text. Raises `NotACodeError` if it is not valid now."""
+    code = ClaimCode.find(text)
+    if code is None or not code.is_authorised():
+        raise NotACodeError
+    return code
+
+
 def claim(text: str, agent_version: str) -> dict[str, Any]:
     """Create the code's device and return its identity and credentials.
 
     Raises `NotACodeError`, or `BrokerError`; the code then stays valid.
     """
-    code = ClaimCode.find(text)
-    if code is None or not code.person.is_active:
-        raise NotACodeError
+    code = valid_code(text)
     device = Device(person=code.person, label=code.label, agent_version=agent_version)
     with code.held():
         told = issue(device, code)

@@ -17,7 +17,7 @@ from server.care.institutions import administered_by, member
 from server.care.models import AuditEvent, Institution, Person
 from server.common.codes import NotACodeError
 from server.devices import credentials
-from server.devices.claim import checked_label
+from server.devices.claim import checked_label, valid_code
 from server.devices.models import ClaimCode, Device, FormerPerson
 
 # What changes with the owner of a device.
@@ -148,9 +148,7 @@ def give_away(viewer: Person, device: Device, text: str) -> Person:
 
     Raises `NotACodeError`, or `ValidationError`.
     """
-    code = ClaimCode.find(text)
-    if code is None or not code.person.is_active:
-        raise NotACodeError
+    code = valid_code(text)
     with code.held():
         reassign(viewer, device, code.person, code)
     return code.person

@@ -2,12 +2,14 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
-from server.common.codes import HashedCode
+from server.care.institutions import may_manage
+from server.common.codes import HashedCode, NotACodeError
 from server.common.tokens import HashedToken
 
 # Precise enough for "last seen", and coarse enough that not every checkpoint (every 10 s) needs a
@@ -132,19 +134,35 @@ class DeviceToken(HashedToken):
 
 
 class ClaimCode(HashedCode):
-    """A code that registers a device of `person` called `label`: see `claim.py`."""
+    """A code that registers a device of `person` called `label`: see `claim.py`.
+
+    `made_by` is `None` for the server's operator. A code ends when whoever made it may no longer
+    make one, or with their account.
+    """
 
     MOST_LIVE = 10  # per person: enough to set up several devices at once
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="claim_codes")
     label = models.CharField(max_length=64)
     made_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="claim_codes_made"
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="claim_codes_made"
     )
     device = models.ForeignKey(Device, models.SET_NULL, null=True, related_name="claimed_by")
 
     def __str__(self) -> str:
         return f"code for {self.label}"
+
+    def is_authorised(self) -> bool:
+        """Return whether whoever made the code may still add devices for its person."""
+        if not self.person.is_active:
+            return False
+        return self.made_by is None or may_manage(self.made_by, self.person)
+
+    def use(self, **fields: Any) -> None:
+        """Mark the code as used. Raises `NotACodeError` if it was used or its right ended."""
+        if not self.is_authorised():
+            raise NotACodeError
+        super().use(**fields)
 
 
 class CommandName(models.TextChoices):
