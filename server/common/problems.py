@@ -1,5 +1,6 @@
 """API errors: their exceptions, their JSON form, and their messages."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -16,6 +17,8 @@ RETRY_AFTER_S = 5
 OUTCOMES = ["stored", "duplicate", "stale", "rejected"]
 # The possible types of an error.
 TYPES = list(get_args(ErrorType))
+# Matches the value in "coverage: expected at most 1, found 1.2; …"
+FOUND = re.compile(r", found [^;]*")
 # Maximum number of errors in a sentence.
 MOST_TOLD = 5
 
@@ -63,6 +66,15 @@ def problem(error: APIException) -> dict[str, Any]:
 def sentence(detail: Any) -> str:
     """Return the first of a `ValidationError`'s errors as text: `metrics.coverage: expected …`."""
     return _sentence(flatten_errors(detail))
+
+
+def without_found(told: Any) -> Any:
+    """Return a sentence, or a `ValidationError`'s errors, without the values that were found."""
+    if isinstance(told, dict):
+        return {key: without_found(each) for key, each in told.items()}
+    if isinstance(told, list):
+        return [without_found(each) for each in told]
+    return FOUND.sub("", told) if isinstance(told, str) else told
 
 
 def _sentence(errors: Sequence[Error]) -> str:

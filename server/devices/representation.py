@@ -1,17 +1,15 @@
 """What people can see of a device, in the API and on the pages."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from server.care.models import Person
+from server.common.problems import without_found
 from server.devices.models import DeadLetter, Device
 
 # Maximum number of reasons to show. `blink-server dead-letters` lists all.
 MOST_REASONS = 20
-# Matches the value in "coverage: expected at most 1, found 1.2; …"
-FOUND = re.compile(r", found [^;]*")
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,6 @@ def refused(viewer: Person, device: Device) -> list[Refused]:
     rows = letters.order_by("-received_at", "-id").values_list("received_at", "reason")
     is_own = viewer.pk == device.person_id
     return [
-        Refused(at, reason if is_own else FOUND.sub("", reason))
+        Refused(at, reason if is_own else without_found(reason))
         for at, reason in rows[:MOST_REASONS]
     ]

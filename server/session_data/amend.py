@@ -7,17 +7,20 @@ They change part of a session, end one, or start one without a device. The resul
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from rest_framework.exceptions import ValidationError
 
 from server.care.models import Person
 from server.common.days import zone_of
 from server.common.fields import instant_text
 from server.common.parsing import MAX_DOCUMENT_BYTES, document_size
+from server.common.problems import sentence, without_found
 from server.session_data.accept import (
     Acceptance,
     Document,
@@ -27,7 +30,7 @@ from server.session_data.accept import (
     rejected,
 )
 from server.session_data.models import SessionData, State
-from server.session_data.serializers import SCHEMA
+from server.session_data.serializers import SCHEMA, expect_valid_changes
 
 
 class FinalError(Exception):
@@ -39,6 +42,7 @@ def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = Fa
 
     Objects are merged key by key. Every other value is replaced, also by null. Without a
     `revision`, the result gets the next one. Rejects a result above the maximum document size.
+    A rejection tells nothing of the stored values: whoever may write may not read.
 
     Raises `FinalError` if the session is over and there is no `revision`, so that final numbers are
     not changed by accident. Raises `SessionData.DoesNotExist` if the writer has no such session.
@@ -56,18 +60,37 @@ def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = Fa
         document.setdefault("revision", row.revision + 1)
         if end:
             document = _ended(document, writer)
+        if document.get("schema") == SCHEMA:
+            try:
+                expect_valid_changes(changes)
+            except ValidationError as error:
+                return rejected(document, sentence(error.detail), error.detail)
         if size > MAX_DOCUMENT_BYTES:  # otherwise it could grow without limit by small changes
-            reason = f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes, found {size}"
-            return rejected(document, reason)
-        return accept_many([(writer, document)])[0]
+            return rejected(
+                document, f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes"
+            )
+        return _without_values(accept_many([(writer, document)])[0])
+
+
+def _without_values(acceptance: Acceptance) -> Acceptance:
+    """Return a rejection of a merged document without what was found in it."""
+    if acceptance.outcome != "rejected":
+        return acceptance
+    reason, errors = without_found(acceptance.reason), without_found(acceptance.errors)
+    return replace(acceptance, reason=reason, errors=errors)
 
 
 def _merged(old: Document, changes: Document) -> dict[str, Any]:
     merged = dict(old)
     for key, value in changes.items():
         before = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        # The columns of blinks belong together: with some stored ones, their length would be told.
+        both = isinstance(value, Mapping) and isinstance(before, Mapping) and key != "blinks"
         merged[key] = {**before, **value} if both else value  # type: ignore[dict-item]
+    sent = changes.get("metrics")
+    if isinstance(sent, Mapping) and "blink_count" in sent and "partial_blink_count" not in sent:
+        # The stored part is one of the former whole. If it stayed, a rejection would tell it.
+        merged["metrics"] = {**merged["metrics"], "partial_blink_count": None}
     return merged
 
 

@@ -31,6 +31,9 @@ from server.session_data.models import State
 
 SCHEMA = 1
 NEWEST_SCHEMA = 32767  # the maximum of the column
+# A device makes at most 86,400 revisions: a checkpoint every second for 24 hours. Without a bound,
+# one document with the highest revision would shut out all that its session measures.
+MAX_REVISION = 1_000_000
 
 DAY_S = 86_400.0
 MAX_BLINKS = 20_000  # ten hours at 32.5 a minute, a high rate in conversation (Doughty 2001)
@@ -148,7 +151,7 @@ class SessionDocumentSerializer(StrictSerializer):
 
     schema = Count(min_value=1, max_value=NEWEST_SCHEMA)
     session_id = SessionId()
-    revision = Count(min_value=1)
+    revision = Count(min_value=1, max_value=MAX_REVISION)
     state = Choice(choices=State.choices)
     started_at = Instant()
     ended_at = Instant(**OPTIONAL)
@@ -291,7 +294,10 @@ class AcceptanceSerializer(serializers.Serializer[Any]):
 
 
 class ChangesSerializer(SessionDocumentSerializer):
-    """Part of a session document. Objects are merged key by key; null is a value."""
+    """Part of a session document. Objects are merged key by key; null is a value.
+
+    `blinks` is replaced whole, and a `blink_count` replaces `partial_blink_count` too.
+    """
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields, all of them optional."""
@@ -299,3 +305,22 @@ class ChangesSerializer(SessionDocumentSerializer):
         for field in fields.values():
             field.required = False
         return fields
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check what can be checked without the stored document."""
+        metrics = attrs.get("metrics") or {}
+        if metrics.get("partial_blink_count") is not None and metrics.get("blink_count") is None:
+            text = "expected together with blink_count"
+            raise ValidationError({"metrics": {"partial_blink_count": text}})
+        return attrs
+
+
+_CHANGES = ChangesSerializer()
+
+
+def expect_valid_changes(changes: Mapping[str, Any]) -> None:
+    """Check changes on their own, so that errors only tell what was sent.
+
+    Raises `ValidationError` with the errors by key.
+    """
+    _CHANGES.run_validation(changes)
