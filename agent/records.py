@@ -220,6 +220,9 @@ class Store(Protocol):
     def acknowledge(self, session_id: str, revision: int) -> bool:
         """Mark a revision as stored by the server. Return whether that is new."""
 
+    def acknowledged(self, session_id: str) -> int:
+        """Return the highest revision that the server has acknowledged, or 0."""
+
     def park(self, session_id: str, revision: int, reason: str) -> bool:
         """Stop sending a revision. Return whether it was still to be sent."""
 

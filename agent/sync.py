@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from agent.errors import DeliveryError, StoreError
 from agent.records import Document, Store
-from agent.transport.base import Acknowledgement, Command, Transport
+from agent.transport.base import DELETED, Acknowledgement, Command, Transport
 
 __all__ = ["Acknowledgement", "Backoff", "Sync", "Transport"]
 
@@ -29,6 +29,7 @@ RETRY_AFTER_CAP_S = 3600.0  # a longer delay requested by a server is assumed to
 REPORT_S = 60.0  # success is noted at most once a minute: every write wears the SD card
 LOOK_S = 60.0  # check the store this often even without a change, in case one was missed
 FIRST_S = 1.0  # ask for commands this long after the start: the broker may be connected by then
+NEVER_ACKNOWLEDGED = "the server says that it was deleted, but never acknowledged it"
 ONCE_FAILURES = 2  # consecutive failures that end `once`
 
 
@@ -242,9 +243,23 @@ class Sync:
             log.warning("session %s revision %d was rejected: see status", session_id, revision)
             reason = acknowledgement.reason or "no reason given"
             return self._store.park(session_id, revision, reason)
+        if acknowledgement.outcome == "stale" and acknowledgement.reason == DELETED:
+            return self._record_deleted(session_id, revision)
         if acknowledgement.outcome == "stale":  # the server never accepts a lower revision
             log.info("session %s: the server has a newer revision than %d", session_id, revision)
         return self._store.acknowledge(session_id, revision)
+
+    def _record_deleted(self, session_id: str, revision: int) -> bool:
+        """Stop sending a session that was deleted at the server.
+
+        A session of which the server never acknowledged a revision is parked, not acknowledged: it
+        may be somebody else's that was deleted, and this may be the only copy.
+        """
+        if self._store.acknowledged(session_id):
+            log.info("session %s was deleted at the server", session_id)
+            return self._store.acknowledge(session_id, revision)
+        log.warning("session %s was deleted before it was acknowledged: see status", session_id)
+        return self._store.park(session_id, revision, NEVER_ACKNOWLEDGED)
 
     def _fail_all(self) -> None:
         for _, backoff in self._lanes:

@@ -42,6 +42,7 @@ _ACKNOWLEDGE = """
         parked_at = iif(:revision = revision, NULL, parked_at)
     WHERE session_id = :session_id AND acked_revision < :revision AND :revision <= revision
 """
+_ACKNOWLEDGED = "SELECT acked_revision FROM sessions WHERE session_id = :session_id"
 _PARK = """
     UPDATE sessions SET parked_reason = :reason, parked_at = :now
     WHERE session_id = :session_id AND revision = :revision AND acked_revision < revision
@@ -164,6 +165,11 @@ class Store:
     def acknowledge(self, session_id: str, revision: int) -> bool:
         """Record that the server has committed `revision`; return whether that is new."""
         return self._change_session(_ACKNOWLEDGE, session_id, {"revision": revision})
+
+    def acknowledged(self, session_id: str) -> int:
+        """Return the highest revision that the server has acknowledged, or 0."""
+        rows = self._read(_ACKNOWLEDGED, {"session_id": session_id})
+        return rows[0]["acked_revision"] if rows else 0
 
     def park(self, session_id: str, revision: int, reason: str) -> bool:
         """Stop sending `revision`; return whether it was parked.

@@ -17,14 +17,16 @@ PERHAPS_SHARED = (
 )
 
 Outcome = Literal["stored", "duplicate", "stale", "rejected"]
+# The server's reason for `stale` if the session was deleted there.
+DELETED = "the session was deleted"
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """The server's answer to one revision of a session, sent after its database committed.
 
-    `stale` means that the server has a higher revision. For `rejected`, `reason` says why; it is
-    safe to store and to print.
+    `stale` means that the server has a higher revision, or that the session was deleted there:
+    `reason` is then `DELETED`. For `rejected`, `reason` says why; it is safe to store and to print.
     """
 
     session_id: str

@@ -9,8 +9,8 @@ import pytest
 from agent.errors import DeliveryError
 from agent.store import file
 from agent.store.store import Store
-from agent.sync import Sync
-from agent.transport.base import Acknowledgement
+from agent.sync import NEVER_ACKNOWLEDGED, Sync
+from agent.transport.base import DELETED, Acknowledgement
 from agent.transport.http import HttpSettings, HttpTransport
 from tests.agent.documents import document
 from tests.agent.servers import TOKEN, History, running_api, until
@@ -46,6 +46,45 @@ def test_a_rejected_document_is_parked_with_the_reason_and_not_sent_elsewhere(
     store.retry(final["session_id"])
     assert sync.once()
     assert history.revisions() == {final["session_id"]: 7}
+
+
+def buried(session_id: str, revision: int, reason: str = DELETED) -> Acknowledgement:
+    answer = {"session_id": session_id, "revision": revision, "outcome": "stale", "reason": reason}
+    word = Acknowledgement.read(answer, {"session_id": session_id, "revision": revision})
+    assert word is not None
+    return word
+
+
+def test_a_session_that_its_person_deleted_is_not_sent_again(store: Store, way: Way) -> None:
+    started = document(1)
+    store.put(started)
+    sync = Sync(store, [way])
+    assert sync.once()
+    store.put(document(2, started["session_id"]))
+    sync._record(buried(started["session_id"], 2))
+    assert store.counts() == {"sessions": 1, "pending": 0, "parked": 0, "delivered": 1}
+
+
+def test_somebody_elses_deletion_is_no_acknowledgement(store: Store, way: Way) -> None:
+    """The server has never had it from this device: this is the only copy."""
+    store.put(final := document(7))
+    sync = Sync(store, [way])
+    sync._record(buried(final["session_id"], 7))
+    assert store.counts() == {"sessions": 1, "pending": 0, "parked": 1, "delivered": 0}
+    assert store.sessions(1)[0].parked_reason == NEVER_ACKNOWLEDGED
+    store.prune(0)
+    assert store.document(final["session_id"]) == final
+    store.retry(final["session_id"])
+    assert sync.once()
+    assert store.counts()["delivered"] == 1
+
+
+def test_a_higher_revision_at_the_server_is_not_taken_for_a_deletion(
+    store: Store, way: Way
+) -> None:
+    store.put(final := document(7))
+    Sync(store, [way])._record(buried(final["session_id"], 7, "revision 9 is already stored"))
+    assert store.counts()["delivered"] == 1
 
 
 def test_a_rejection_with_half_a_character_is_parked_like_any(store: Store) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from agent.transport import base
 from server.care.models import Person
 from server.common.fields import instant_text
 from server.devices.manage import reassign
@@ -185,3 +186,7 @@ def test_a_tombstone_from_before_owners_were_noted_holds_for_everybody(world, ap
     Tombstone.objects.create(pk=document["session_id"])
     for who in ("device", "other device"):
         assert api(who)("PUT", address(document), document).json()["outcome"] == "stale"
+
+
+def test_a_device_knows_the_reason_by_its_words():
+    assert DELETED == base.DELETED
