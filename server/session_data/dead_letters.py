@@ -36,7 +36,7 @@ def keep_dead_letter(
     kept = payload if whole else payload[: DeadLetter.LONGEST_PART]
     text = kept.decode("utf-8", "replace").replace("\x00", REPLACED)
     known = device or _claimed(sender)
-    if known and known.credentials_ended:
+    if device is None and known and known.credentials_ended:
         return  # a former owner's connection: it must not become the next one's by a retry
     person = _person_of(known, text, timezone.now()) if known else None
     DeadLetter.objects.create(

@@ -11,8 +11,9 @@ from django.utils import timezone
 from agent.transport import base
 from server.care.models import Person
 from server.common.fields import instant_text
+from server.devices.credentials import issue
 from server.devices.manage import reassign
-from server.devices.models import DeadLetter, Device, DeviceToken, FormerPerson
+from server.devices.models import DeadLetter, Device, FormerPerson
 from server.session_data.dead_letters import retry
 from server.session_data.models import SessionData, Tombstone
 from server.session_data.tombstones import DELETED
@@ -59,7 +60,7 @@ def before(world, api):
 def next_device(world, before):
     """The same device with credentials that Otto made."""
     reassign(world.anna, world.device, world.otto)
-    return Api(DeviceToken.issue(Device.objects.get(pk=world.device.pk)))
+    return Api(issue(Device.objects.get(pk=world.device.pk))["token"])
 
 
 def test_the_next_persons_token_does_not_change_the_formers_past(world, before, next_device):
@@ -99,7 +100,7 @@ def test_a_device_that_comes_back_goes_on_with_its_persons_past(world, before, n
     """What waited on it is sent then."""
     device = Device.objects.select_related("person").get(pk=world.device.pk)
     reassign(world.otto, device, world.anna)
-    token = Api(DeviceToken.issue(device))
+    token = Api(issue(device)["token"])
     waited = begun(golden("final"), HOUR)
     assert token("POST", START, waited).status_code == 201
     assert SessionData.objects.get(pk=waited["session_id"]).user == world.anna
@@ -166,7 +167,7 @@ def test_what_was_deleted_does_not_become_the_next_persons(world, api):
     api("device")("POST", START, document)
     delete(world.anna, document)
     reassign(world.anna, world.device, world.otto)
-    token = Api(DeviceToken.issue(Device.objects.get(pk=world.device.pk)))
+    token = Api(issue(Device.objects.get(pk=world.device.pk))["token"])
     again = begun(golden("final"), HOUR, synchronized=False)
     again["session_id"] = document["session_id"]
     assert token("PUT", address(document), again).json()["outcome"] == "stale"
