@@ -128,3 +128,31 @@ def test_refused_documents_become_those_of_whom_their_device_measured():
     found = [names[each.person and each.person.username] for each in letters]
     assert found == [each.reason for each in letters]
     assert [each.payload for each in letters][-2:] == ["", "{"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sessions_of_devices_are_marked_and_revisions_beyond_sense_are_lowered():
+    before = [("session_data", "0004_each_eye"), ("devices", "0005_former_person_gone")]
+    MigrationExecutor(connection).migrate(before)
+    try:
+        apps = MigrationExecutor(connection).loader.project_state(before).apps
+        person = apps.get_model("care", "Person").objects.create(username="a", timezone="UTC")
+        device = apps.get_model("devices", "Device").objects.create(
+            id=UUID(int=1), person=person, label="K"
+        )
+        for key, of, agent, revision in (
+            (1, device, "0.1", 7),
+            (2, None, "0.1", 7),  # its device was deleted
+            (3, None, "", 2**31 - 1),
+        ):
+            apps.get_model("session_data", "SessionData").objects.create(
+                id=UUID(int=key), user=person, device=of, agent_version=agent, revision=revision,
+                state="ended", started_at=STARTED, local_day=date(2026, 5, 1),
+                document_json=f'{{"key": {key}}}',
+            )  # fmt: skip
+    finally:
+        call_command("migrate", verbosity=0)
+    rows = SessionData.objects.order_by("pk")
+    assert [row.from_device for row in rows] == [True, True, False]
+    assert [row.revision for row in rows] == [7, 7, 1]
+    assert [row.document for row in rows] == [{"key": 1}, {"key": 2}, {"key": 3}]
