@@ -172,7 +172,8 @@ def test_why_documents_of_the_former_person_were_refused_is_not_for_the_next(
     everybody, api, address
 ):
     keep_dead_letter("http", str(everybody.device.pk), everybody.device, "Anna's", b"{}")
-    given_to_otto(everybody, api, address)
+    device = given_to_otto(everybody, api, address)
+    everybody.tokens["device"] = credentials.issue(device)["token"]
     late = at(golden("final"), timezone.now() - timedelta(minutes=5)) | {"revision": -1}
     assert api("device")("POST", "/api/session/start/", late).status_code == 400
     assert api("otto").get(address + "refused/").json()["results"] == []
