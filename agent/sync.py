@@ -10,11 +10,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 
 from agent.errors import DeliveryError, StoreError
 from agent.records import Document, Store
 from agent.transport.base import DELETED, Acknowledgement, Command, Transport
+from agent.transport.report import DeliveryReport
 
 __all__ = ["Acknowledgement", "Backoff", "Sync", "Transport"]
 
@@ -26,7 +26,6 @@ ACK_S = 5.0  # a commit takes milliseconds; a late acknowledgement still counts
 BASE_S = 1.0  # upper limit of the first delay
 CAP_S = 300.0  # upper limit of all delays: the longest wait once the server is back
 RETRY_AFTER_CAP_S = 3600.0  # a longer delay requested by a server is assumed to be a mistake
-REPORT_S = 60.0  # success is noted at most once a minute: every write wears the SD card
 LOOK_S = 60.0  # check the store this often even without a change, in case one was missed
 FIRST_S = 1.0  # ask for commands this long after the start: the broker may be connected by then
 NEVER_ACKNOWLEDGED = "the server says that it was deleted, but never acknowledged it"
@@ -120,7 +119,7 @@ class Sync:
         self._poll_s = poll_s
         self._alive = alive
         self._news = _News(store, clock)
-        self._report = _Report(store, clock)
+        self._report = DeliveryReport(store, clock)
         self._commands = _Commands(store, transports, clock, backoff(), alive)
         self._work = True  # whether there may be something to send
         self._tried: set[tuple[str, int]] = set()  # sent in this round but not acknowledged
@@ -347,79 +346,6 @@ class _Commands:
                     log.info("command over %s%s", transport.name, ", already known" * known)
             except ValueError as error:
                 log.warning("invalid command over %s: %s", transport.name, error)
-
-
-class _Report:
-    """Keeps `noted("delivery")` up to date and the log short: only changes are logged.
-
-    Fields of the note: `ok`, whether everything could be delivered; `at`, when that was determined;
-    `problem`, what is wrong with which transport, or null; `contact`, when the server last
-    acknowledged anything, or null; `next_try`, when a failed transport is tried again, or null. The
-    times are accurate to a minute.
-    """
-
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._clock = clock
-        self._problems: dict[str, str] = {}
-        self._lasts_until_s: dict[str, float] = {}  # of problems that outlive a success
-        self._fresh = True  # whether the note is still that of an earlier process
-        self._reported: tuple[bool, str | None, bool, bool] | None = None
-        self._reported_s = clock()
-        self._ok = True
-        self._count = 0
-        self._contact: str | None = None
-        self._next_try: dict[str, str] = {}
-
-    def problem(self, name: str, error: DeliveryError, wait_s: float) -> None:
-        text = str(error)
-        if self._problems.get(name) != text:
-            log.warning("%s: %s", name, text)
-        self._problems[name] = text
-        self._lasts_until_s[name] = self._clock() + error.lasts_s
-        self._next_try[name] = _moment(wait_s)
-        self._note()
-
-    def works(self, name: str) -> None:
-        self._next_try.pop(name, None)
-        if name in self._problems and self._clock() < self._lasts_until_s[name]:
-            self._note()
-        elif self._problems.pop(name, None) is not None:
-            log.info("%s works again", name)
-            self._note()
-        elif self._fresh and not self._problems:
-            # Such as "not enrolled", which would otherwise stay until there is a session to send.
-            if (self._store.noted("delivery") or {}).get("problem"):
-                self._note()
-            self._fresh = False
-
-    def delivered(self, count: int, left: int) -> None:
-        self._ok = not left
-        self._count += count
-        if count:
-            self._contact = _moment()
-        self._note()
-
-    def _note(self) -> None:
-        problem = "; ".join(f"{name}: {text}" for name, text in self._problems.items()) or None
-        now_s = self._clock()
-        next_try = min(self._next_try.values(), default=None)
-        news = self._ok, problem, self._contact is not None, next_try is None
-        if news == self._reported and now_s - self._reported_s < REPORT_S:
-            return
-        self._reported, self._reported_s = news, now_s
-        if self._count:
-            log.info("delivered %d, %d to go", self._count, self._store.counts()["pending"])
-            self._count = 0
-        if self._contact is None:  # no contact yet in this process: keep the earlier time
-            self._contact = (self._store.noted("delivery") or {}).get("contact")
-        note = {"ok": self._ok, "at": _moment(), "problem": problem, "contact": self._contact}
-        self._store.note("delivery", {**note, "next_try": next_try})
-
-
-def _moment(later_s: float = 0.0) -> str:
-    """Return the wall clock's time `later_s` seconds from now, as ISO 8601 in UTC."""
-    return (datetime.now(UTC) + timedelta(seconds=later_s)).isoformat(timespec="seconds")
 
 
 def _key(document: Document) -> tuple[str, int]:

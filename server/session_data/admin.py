@@ -15,8 +15,8 @@ from server.care.audit import note
 from server.care.models import AuditEvent, Person
 from server.care.pages.base import viewer_of
 from server.common.admin import LogAdmin, ReadOnlyAdmin
+from server.common.problems import without_found
 from server.devices.models import Command, DeadLetter
-from server.devices.representation import FOUND
 from server.retention.deletion import Scope, delete_sessions
 from server.session_data.commands.ask import outcome
 from server.session_data.dead_letters import retry
@@ -94,7 +94,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     @admin.display(description="reason")
     def why(self, letter: DeadLetter) -> str:
         """Return the reason without the values found."""
-        return FOUND.sub("", letter.reason)
+        return str(without_found(letter.reason))
 
     def delete_model(self, request: HttpRequest, obj: DeadLetter) -> None:
         """Delete the document, and record it in the person's audit log."""

@@ -1,4 +1,4 @@
-"""Delete claim codes with the account that made them."""
+"""Store which admin made an activation code."""
 
 import django.db.models.deletion
 from django.conf import settings
@@ -6,19 +6,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("devices", "0007_credentials_ended"),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-    ]
+    dependencies = [("care", "0005_log_counts")]
 
     operations = [
-        migrations.AlterField(
-            "claimcode",
+        migrations.AddField(
+            "activation",
             "made_by",
             models.ForeignKey(
                 null=True,
                 on_delete=django.db.models.deletion.CASCADE,
-                related_name="claim_codes_made",
+                related_name="activations_made",
                 to=settings.AUTH_USER_MODEL,
             ),
         ),

@@ -1,4 +1,4 @@
-"""Store which admin made an activation code."""
+"""Delete claim codes with the account that made them."""
 
 import django.db.models.deletion
 from django.conf import settings
@@ -6,16 +6,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("care", "0003_invitations")]
+    dependencies = [
+        ("devices", "0008_credentials_ended"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
 
     operations = [
-        migrations.AddField(
-            "activation",
+        migrations.AlterField(
+            "claimcode",
             "made_by",
             models.ForeignKey(
                 null=True,
                 on_delete=django.db.models.deletion.CASCADE,
-                related_name="activations_made",
+                related_name="claim_codes_made",
                 to=settings.AUTH_USER_MODEL,
             ),
         ),

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("devices", "0006_reserved_sessions")]
+    dependencies = [("devices", "0007_reserved_sessions")]
 
     operations = [
         migrations.AddField(

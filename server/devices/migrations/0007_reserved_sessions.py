@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("devices", "0005_former_person_gone")]
+    dependencies = [("devices", "0006_polled_at")]
 
     operations = [
         migrations.AddIndex(
