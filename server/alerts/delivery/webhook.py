@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 
 from server.alerts.delivery.mail import page_address
 from server.alerts.delivery.outbox import SendError
+from server.alerts.delivery.special_networks import Address, is_private, is_special
 from server.alerts.models import Alert, Delivery, Receiver
 from server.alerts.words import ending, heading, sentence
 from server.common.fields import instant_text
@@ -39,11 +40,6 @@ WHOLE_S = 10.0
 
 SIGNATURE = "Blinklog-Signature"
 GONE = 410
-
-# Addresses that embed an IPv4 address, which may be private although `is_global` is true.
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def post(delivery: Delivery, receiver: Receiver) -> None:
@@ -122,14 +118,7 @@ def _literal(host: str) -> Address | None:
 def _may_reach(address: Address | None) -> bool:
     if address is None:
         return False
-    if settings.WEBHOOK_PRIVATE:
-        return not address.is_multicast and not address.is_unspecified
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return _may_reach(address.ipv4_mapped)
-        if address.sixtofour or address.teredo or address in NAT64 or address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast
+    return not is_special(address) and (settings.WEBHOOK_PRIVATE or not is_private(address))
 
 
 def reachable_address(host: str, port: int) -> str:

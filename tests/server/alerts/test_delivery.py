@@ -199,9 +199,20 @@ def test_what_drips_in_for_ever_is_cut_off(monkeypatch, settings):
         "127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "224.0.0.1", "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
         "64:ff9b::7f00:1", "2002:7f00:1::", "::",
+        "64:ff9b:1::a00:1", "::7f00:1", "::ffff:0:7f00:1", "100::1", "100:0:0:1::1",
+        "2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:2::1", "2001:10::1", "2001:20::1",
+        "2001:3::1", "2001:4:112::1", "2620:4f:8000::1", "2001:db8::1", "3fff::1", "3ffe::1",
+        "5f00::1", "fec0::1", "feff::1", "4000::1", "8000::1", "e000::1", "ff02::1", "ff0e::1",
+        "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.31.196.1", "192.52.193.1",
+        "192.88.99.1", "192.175.48.1", "198.18.0.1", "198.19.255.255", "198.51.100.1",
+        "203.0.113.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
     ],
 )  # fmt: skip
 def test_a_webhook_leads_nowhere_but_outside(address, monkeypatch):
+    def no_connection(*_, **__):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket, "create_connection", no_connection)
     host = f"[{address}]" if ":" in address else address
     with pytest.raises(ValidationError):
         webhook.check_url(f"http://{host}/")
@@ -211,6 +222,30 @@ def test_a_webhook_leads_nowhere_but_outside(address, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with pytest.raises(SendError, match="does not call"):
         webhook.exchange("http://innocent.example/", b"{}", {})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "198.17.255.255",
+     "198.20.0.1", "223.255.255.255", "2001:200::1", "2003::1", "2606:4700::1", "3ffd::1"],
+)  # fmt: skip
+def test_a_public_address_is_allowed(address):
+    host = f"[{address}]" if ":" in address else address
+    webhook.check_url(f"http://{host}/")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "fe80::1", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "::ffff:10.0.0.1",
+     "240.0.0.1", "fec0::1", "ff02::1", "0.0.0.0"],
+)  # fmt: skip
+def test_private_webhooks_reach_local_networks_and_no_other_special_ones(address, settings):
+    settings.WEBHOOK_PRIVATE = True
+    for local in ("127.0.0.1", "192.168.1.2", "[fd00::2]"):
+        webhook.check_url(f"http://{local}/")
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(ValidationError):
+        webhook.check_url(f"http://{host}/")
 
 
 def test_the_connection_goes_to_the_address_that_was_looked_at(hook, settings, monkeypatch):
