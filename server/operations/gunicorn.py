@@ -3,6 +3,9 @@
 Failure policy. Whatever hangs is stopped and restarted:
 
     a client that neither sends nor reads      its connection is closed
+    a client sends or reads slowly             it holds no application thread, and its connection is
+                                               closed after a while: see slow_clients.py
+    a client has many connections              those above its share are closed (not with a proxy)
     a request hangs                            its thread is lost; the others continue
     all threads of a worker hang               the worker is killed and replaced
     the arbiter (gunicorn's main process)      systemd's watchdog restarts it with its workers
@@ -29,6 +32,12 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.systemd import sd_notify
 from gunicorn.workers.gthread import ThreadWorker
 
+from server.operations.slow_clients import REQUEST_S, Buffered, Deadlines, Share
+
+# Threads per process that read requests and send responses.
+CONNECTION_THREADS = 128
+# How many of them one client may hold.
+MOST_OF_ONE_CLIENT = CONNECTION_THREADS // 2
 # Seconds. A request that takes longer hangs: all our timeouts are shorter.
 REQUEST_TIMEOUT_S = 60
 # Timeout for a client that neither sends nor reads.
@@ -40,7 +49,8 @@ KEEPALIVE_S = 15
 
 
 class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, application_threads: int, **options: Any) -> None:
+        self.application_threads = application_threads
         self.options = options
         super().__init__()
 
@@ -64,13 +74,39 @@ class _Arbiter(Arbiter):  # type: ignore[misc] # gunicorn has no types
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """Sends its heartbeat from a pool thread: the main loop keeps running if all threads hang."""
+    """Reads and sends in many threads, and runs the application in a few.
+
+    Sends its heartbeat from an application thread: the main loop keeps running if all of them hang.
+    """
 
     _sign: Future[None] | None = None
 
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self._deadlines = Deadlines()
+        self._share = Share(MOST_OF_ONE_CLIENT)
+        self.wsgi: Any = Buffered(self.wsgi, self.app.application_threads, self._deadlines)
+
     def notify(self) -> None:
+        self._deadlines.cut()
         if self._sign is None or self._sign.done():
-            self._sign = self.tpool.submit(super().notify)
+            self._sign = self.wsgi.pool.submit(super().notify)
+
+    def handle(self, conn: Any) -> Any:
+        """Handle a request on a connection, in one of the connection threads."""
+        with self._share.of(_host(conn.client)) as within:
+            if not within and not settings.TRUSTED_PROXIES:
+                return False
+            self._deadlines.set(conn.sock, REQUEST_S)
+            try:
+                return super().handle(conn)
+            finally:
+                self._deadlines.clear(conn.sock)
+
+
+def _host(client: Any) -> str:
+    """Return a peer's address; an empty string for a Unix socket."""
+    return str(client[0]) if isinstance(client, tuple) else ""
 
 
 def run(*, bind: str, workers: int, threads: int) -> None:
@@ -107,9 +143,10 @@ def _bound_clients(arbiter: Any) -> None:
 
 def _serve(*, bind: str, workers: int, threads: int) -> None:
     _Server(
+        application_threads=threads,
         bind=bind,
         workers=workers,
-        threads=threads,
+        threads=CONNECTION_THREADS,
         worker_class=_Worker,
         worker_tmp_dir=_memory_folder(),
         when_ready=_bound_clients,

@@ -6,13 +6,16 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from server.operations.gunicorn import MOST_OF_ONE_CLIENT
 from tests.broker import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,6 +26,7 @@ import os, sys, threading
 import django
 django.setup()
 import server.operations.gunicorn as ours
+from server.operations import slow_clients
 
 def answer(environ, start):
     path = environ["PATH_INFO"]
@@ -31,10 +35,12 @@ def answer(environ, start):
     environ["wsgi.input"].read()
     start("200 OK", [("Content-Type", "text/plain")])
     if path == "/much":
-        return (b"x" * 65536 for _ in range(10_000))
+        return (b"x" * 65536 for _ in range(320))
     return [str(os.getpid()).encode()]
 
-port, ours.REQUEST_TIMEOUT_S, ours.CLIENT_TIMEOUT_S = map(int, sys.argv[1:])
+port, ours.REQUEST_TIMEOUT_S, ours.CLIENT_TIMEOUT_S = map(int, sys.argv[1:4])
+ours.REQUEST_S, slow_clients.RESPONSE_S = map(float, sys.argv[4:])
+slow_clients.LEAST_BYTES_PER_S = 1e9
 ours._Server.load = lambda self: answer
 ours.run(bind=f"127.0.0.1:{port}", workers=1, threads=2)
 """
@@ -42,12 +48,18 @@ ours.run(bind=f"127.0.0.1:{port}", workers=1, threads=2)
 
 @contextmanager
 def serving(
-    folder: Path, request_timeout_s: int, client_timeout_s: int, **environment: str
+    folder: Path,
+    request_timeout_s: int,
+    client_timeout_s: int,
+    request_s: float = 60,
+    response_s: float = 60,
+    **environment: str,
 ) -> Iterator[int]:
-    """One worker with two threads, at this port."""
+    """One worker with two application threads, at this port."""
     port = free_port()
     own = {"DJANGO_SETTINGS_MODULE": "server.config.settings", "BLINKLOG_DATA_DIR": str(folder)}
-    options = [str(each) for each in (port, request_timeout_s, client_timeout_s)]
+    limits = (request_timeout_s, client_timeout_s, request_s, response_s)
+    options = [str(each) for each in (port, *limits)]
     command = [sys.executable, "-c", SERVING, *options]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | own | environment) as process:
         try:
@@ -100,12 +112,114 @@ def test_a_worker_whose_threads_all_hang_is_replaced(tmp_path: Path) -> None:
 def test_a_client_that_stops_sending_or_taking_keeps_no_thread(tmp_path: Path) -> None:
     with serving(tmp_path, request_timeout_s=600, client_timeout_s=1) as port:
         before = worker(port)
-        half = "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
-        much = "GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
-        silent = [beginning(port, text) for text in (half, half, much, much)]
+        silent = [beginning(port, text) for text in (HALF, HALF, MUCH, MUCH)]
         assert asked(port, "/") == before
         for client in silent:
             client.close()
+
+
+HALF = "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
+HEAD = "GET / HTTP/1.1\r\nX: "
+MUCH_BYTES = 320 * 65536  # more than the kernel keeps for a connection
+MUCH = "GET /much HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@contextmanager
+def dripping(port: int, beginnings: list[str], every_s: float = 0.2) -> Iterator[list[float]]:
+    """Clients that send a byte now and then. Yields after how long each was cut off."""
+    clients = [beginning(port, text) for text in beginnings]
+    cut: list[float] = []
+    begun, done = time.monotonic(), threading.Event()
+
+    def drip() -> None:
+        left = set(clients)
+        while left and not done.wait(every_s):
+            for client in sorted(left, key=id):
+                try:
+                    client.sendall(b"x")
+                    client.settimeout(0.001)
+                    if client.recv(1) == b"":
+                        raise ConnectionError
+                except TimeoutError:
+                    continue
+                except OSError:
+                    left.discard(client)
+                    cut.append(time.monotonic() - begun)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield cut
+    finally:
+        done.set()
+        thread.join(PATIENCE_S)
+        for client in clients:
+            client.close()
+
+
+def test_clients_that_drip_a_byte_at_a_time_silence_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path, request_timeout_s=600, client_timeout_s=60) as port:
+        before = worker(port)
+        with dripping(port, [HALF, HEAD] * 12) as cut:
+            begun = time.monotonic()
+            assert [asked(port, "/") for _ in range(5)] == [before] * 5
+            assert time.monotonic() - begun < 5
+            assert cut == []
+
+
+def test_a_client_that_drips_is_cut_off(tmp_path: Path) -> None:
+    with serving(tmp_path, 600, client_timeout_s=60, request_s=2) as port:
+        with dripping(port, [HALF, HEAD]) as cut:
+            deadline = time.monotonic() + PATIENCE_S
+            while len(cut) < 2 and time.monotonic() < deadline:
+                time.sleep(0.1)
+        assert len(cut) == 2
+        assert min(cut) > 1.5
+
+
+def test_slow_readers_keep_no_application_thread_and_get_everything(tmp_path: Path) -> None:
+    """Four exports are read slowly, for longer than a worker may be silent."""
+    with serving(tmp_path, request_timeout_s=5, client_timeout_s=60) as port:
+        before = worker(port)
+        with ExitStack() as stack:
+            readers = [stack.enter_context(beginning(port, MUCH)) for _ in range(4)]
+            for _ in range(14):
+                time.sleep(0.5)
+                assert [len(reader.recv(1000)) for reader in readers] == [1000] * 4
+                assert asked(port, "/") == before
+            sizes = [sum(map(len, iter(partial(each.recv, 1 << 20), b""))) for each in readers]
+            assert min(sizes) > MUCH_BYTES - 14 * 1000
+
+
+def test_a_client_that_reads_too_slowly_is_cut_off(tmp_path: Path) -> None:
+    with serving(tmp_path, 600, client_timeout_s=60, response_s=1) as port:
+        reader = beginning(port, MUCH)
+        time.sleep(4)
+        with reader, suppress(ConnectionError):
+            assert sum(map(len, iter(lambda: reader.recv(1 << 20), b""))) < MUCH_BYTES
+
+
+def test_one_client_cannot_hold_all_connections(tmp_path: Path) -> None:
+    with serving(tmp_path, request_timeout_s=600, client_timeout_s=60) as port:
+        worker(port)
+        clients = [beginning(port, HALF) for _ in range(70)]
+        time.sleep(1)
+        other = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0))
+        with other:
+            other.settimeout(PATIENCE_S)
+            other.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert other.recv(12) == b"HTTP/1.1 200"
+        closed = 0
+        for client in clients:
+            with client:
+                client.settimeout(0.001)
+                try:
+                    closed += client.recv(1) == b""
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    closed += 1
+        assert closed == 70 - MOST_OF_ONE_CLIENT
 
 
 def target(link: Path) -> str | None:
