@@ -184,8 +184,9 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
     if not receiver.by_email or receiver.email == receiver.confirmed_email:
         messages.success(request, _("Saved."))
         return
-    limits = _limits(request, receiver)
-    if guesses.too_many(limits):
+    try:
+        guesses.begin(_limits(request, receiver))
+    except guesses.TooManyError:
         messages.error(
             request,
             _(
@@ -194,7 +195,6 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
             ),
         )
         return
-    guesses.note(limits)
     _send_link(request, receiver)
 
 
@@ -202,7 +202,7 @@ def _limits(request: HttpRequest, receiver: Receiver) -> guesses.Limits:
     return {
         f"confirm\0{receiver.person_id}": MOST_LINKS,
         f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
-        f"confirm from\0{guesses.client_address(request)}": MOST_LINKS_FROM_ONE_PLACE,
+        **guesses.by_network("confirm from", request, MOST_LINKS_FROM_ONE_PLACE),
     }
 
 

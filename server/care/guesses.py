@@ -1,11 +1,16 @@
 """Rate limits on wrong passwords and codes.
 
-Failures are stored in the database, so that all server processes share the counts. Names are stored
+An attempt is counted before it is checked, and forgotten if it was right. So concurrent attempts
+can't all pass the limit before the first of them is counted.
+
+Attempts are stored in the database, so that all server processes share the counts. Names are stored
 as keyed hashes, because people sometimes type a password into the name field.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from django.conf import settings
 from django.db.models import Count
@@ -17,9 +22,27 @@ from server.care.models import LoginFailure
 
 WINDOW = timedelta(minutes=15)
 WAIT_S = int(WINDOW.total_seconds())  # how long a client is told to wait, as Retry-After
+# A provider gives a household or company one network of 48 to 64 bits: an attacker with 65,536
+# networks of 64 bits may try this many times as often as one with an address.
+SITE_SHARE = 5
 
-# Key to count failures by -> maximum number of failures within `WINDOW`.
-Limits = Mapping[str, int]
+# Key to count attempts by -> maximum number of failures within `WINDOW`, or `None` to count only.
+Limits = Mapping[str, int | None]
+
+
+class TooManyError(Exception):
+    """A rate limit is reached: the attempt was not checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that was counted."""
+
+    rows: list[int]
+
+    def forget(self) -> None:
+        """Don't count the attempt: it was right."""
+        LoginFailure.objects.filter(pk__in=self.rows).delete()
 
 
 def client_address(request: HttpRequest | None) -> str:
@@ -33,23 +56,59 @@ def client_address(request: HttpRequest | None) -> str:
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
+def by_network(kind: str, request: HttpRequest | None, most: int) -> dict[str, int | None]:
+    """Return limits for the client's network: an IPv4 address, or 64 bits of an IPv6 address.
+
+    Of IPv6, the 48 bits of a site have a limit too.
+    """
+    text = client_address(request)
+    try:
+        address = ip_address(text)
+    except ValueError:  # a Unix socket
+        return {f"{kind}\0{text}": most}
+    if isinstance(address, IPv4Address):
+        return {f"{kind}\0{address}": most}
+    if address.ipv4_mapped:
+        return {f"{kind}\0{address.ipv4_mapped}": most}
+    network, site = (ip_network((int(address), bits), strict=False) for bits in (64, 48))
+    return {f"{kind}\0{network}": most, f"{kind}\0{site}": most * SITE_SHARE}
+
+
+def network_of(request: HttpRequest | None) -> str:
+    """Return the client's network as `by_network` counts it."""
+    return next(iter(by_network("", request, 0)))
+
+
 def too_many(limits: Limits) -> bool:
-    """Return whether a limit is reached; the next attempt must then be refused unchecked."""
-    most = _hashed(limits)
-    recent = LoginFailure.objects.filter(key__in=most, at__gt=timezone.now() - WINDOW)
-    counts = recent.values("key").annotate(n=Count("id")).values_list("key", "n")
-    return any(n >= most[key] for key, n in counts)
+    """Return whether a limit is reached: the next attempt will be refused."""
+    return any(n >= most for n, most in _counts(limits))
 
 
-def note(limits: Limits) -> None:
-    """Count one failure, and delete old ones."""
+def begin(limits: Limits) -> Attempt:
+    """Count an attempt before it is checked. Raises `TooManyError`; then it is not counted.
+
+    Don't call this in a transaction. Each process sees the committed attempts of the others, so of
+    any number of concurrent attempts, no more pass than the limit allows.
+    """
     now = timezone.now()
     LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()
-    LoginFailure.objects.bulk_create(LoginFailure(key=key, at=now) for key in _hashed(limits))
+    made = LoginFailure.objects.bulk_create(
+        LoginFailure(key=key, at=now) for key in map(_hashed, limits)
+    )
+    attempt = Attempt([row.pk for row in made])
+    if any(n > most for n, most in _counts(limits)):
+        attempt.forget()
+        raise TooManyError
+    return attempt
 
 
-def _hashed(limits: Limits) -> dict[str, int]:
-    return {
-        salted_hmac("blinklog.login", key, algorithm="sha256").hexdigest(): most
-        for key, most in limits.items()
-    }
+def _counts(limits: Limits) -> list[tuple[int, int]]:
+    """Return each key's number of recent attempts and its limit."""
+    most = {_hashed(key): limit for key, limit in limits.items() if limit is not None}
+    recent = LoginFailure.objects.filter(key__in=most, at__gt=timezone.now() - WINDOW)
+    counts = recent.values("key").annotate(n=Count("id")).values_list("key", "n")
+    return [(n, most[key]) for key, n in counts]
+
+
+def _hashed(key: str) -> str:
+    return salted_hmac("blinklog.login", key, algorithm="sha256").hexdigest()

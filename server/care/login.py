@@ -1,6 +1,7 @@
 """Log-in by user name and password with a rate limit, for pages and API alike.
 
-Failures within `WINDOW` are counted by name and address together, by address, and by name.
+Failures within `WINDOW` are counted by name and network together, by network, and by name. Browsers
+in which the person has logged in before are counted separately: see known_browsers.py.
 """
 
 from typing import Any
@@ -11,35 +12,34 @@ from django.http import HttpRequest
 
 from server.care import guesses
 from server.care.audit import note
-from server.care.guesses import WINDOW, client_address
+from server.care.guesses import WINDOW, TooManyError, client_address
+from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person
 from server.common.networks import network_of
 
-__all__ = ["WINDOW", "RateLimitedBackend", "client_address", "note_failure", "too_many_failures"]
+__all__ = ["WINDOW", "RateLimitedBackend", "TooManyError", "client_address", "too_many_failures"]
 
 # A person who mistypes needs a few attempts, and an institution's people share one address.
-MOST_BY_NAME_AND_ADDRESS = 10
-MOST_BY_ADDRESS = 50
+MOST_BY_NAME_AND_NETWORK = 10
+MOST_BY_NETWORK = 50
 MOST_BY_NAME = 100
+MOST_BY_KNOWN_BROWSER = 10
 
 
 def _limits(request: HttpRequest | None, username: str) -> guesses.Limits:
-    address, name = client_address(request), username.casefold()
+    name = username.casefold()
+    if browser := known(request, username):
+        return {f"known\0{name}\0{browser}": MOST_BY_KNOWN_BROWSER}
     return {
-        f"both\0{name}\0{address}": MOST_BY_NAME_AND_ADDRESS,
-        f"address\0{address}": MOST_BY_ADDRESS,
+        f"both\0{name}\0{guesses.network_of(request)}": MOST_BY_NAME_AND_NETWORK,
         f"name\0{name}": MOST_BY_NAME,
+        **guesses.by_network("address", request, MOST_BY_NETWORK),
     }
 
 
 def too_many_failures(request: HttpRequest | None, username: str) -> bool:
-    """Return whether the rate limit for this name and address is reached."""
+    """Return whether the rate limit for this name and client is reached."""
     return guesses.too_many(_limits(request, username))
-
-
-def note_failure(request: HttpRequest | None, username: str) -> None:
-    """Count one failed log-in."""
-    guesses.note(_limits(request, username))
 
 
 class RateLimitedBackend(ModelBackend):
@@ -50,21 +50,29 @@ class RateLimitedBackend(ModelBackend):
         request: HttpRequest | None,
         username: str | None = None,
         password: str | None = None,
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ARG002
     ) -> Person | None:
         """Return the person, or `None` for a wrong name or password.
 
         Raises `PermissionDenied` while the rate limit is reached.
         """
-        if username is None or password is None or "\x00" in username:
+        if username is None or password is None:
             return None
-        if too_many_failures(request, username):
-            raise PermissionDenied
-        user = super().authenticate(request, username, password, **kwargs)
+        try:
+            return self.check(request, username, password)
+        except TooManyError:
+            raise PermissionDenied from None
+
+    def check(self, request: HttpRequest | None, username: str, password: str) -> Person | None:
+        """Return the person, or `None` for a wrong name or password. Raises `TooManyError`."""
+        if "\x00" in username:
+            return None
+        attempt = guesses.begin(_limits(request, username))
+        user = super().authenticate(request, username, password)
         if user is None:
-            note_failure(request, username)
-            known = Person.objects.filter(username=username).first()
-            note(
-                None, AuditEvent.LOGIN_FAILED, known, f"from {network_of(client_address(request))}"
-            )
+            whose = Person.objects.filter(username=username).first()
+            network = network_of(client_address(request))
+            note(None, AuditEvent.LOGIN_FAILED, whose, f"from {network}")
+        else:
+            attempt.forget()
         return user

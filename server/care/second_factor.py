@@ -10,6 +10,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care import guesses
 from server.care.audit import note
+from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person
 from server.common.networks import network_of
 
@@ -21,7 +22,7 @@ RECOVERY = "recovery"
 # month finds one with a probability of 4 %.
 MOST_BY_PERSON = 5
 # Limits an attacker who has the passwords of many accounts.
-MOST_BY_ADDRESS = 50
+MOST_BY_NETWORK = 50
 
 
 def is_on(person: Person) -> bool:
@@ -79,11 +80,13 @@ def too_many(request: HttpRequest | None, person: Person) -> bool:
 
 def check(request: HttpRequest | None, person: Person, code: str) -> bool:
     """Return whether the code is right, and use it up; count it if it is wrong."""
-    if too_many(request, person):
+    try:
+        attempt = guesses.begin(_limits(request, person))
+    except guesses.TooManyError:
         return False
     if _matches(person, _digits(code)):
+        attempt.forget()
         return True
-    guesses.note(_limits(request, person))
     network = network_of(guesses.client_address(request))
     note(None, AuditEvent.LOGIN_FAILED, person, f"second factor, from {network}")
     return False
@@ -105,8 +108,9 @@ def _digits(code: str) -> str:
 
 
 def _limits(request: HttpRequest | None, person: Person) -> guesses.Limits:
-    address = guesses.client_address(request)
+    if browser := known(request, person.username):
+        return {f"second known\0{person.pk}\0{browser}": MOST_BY_PERSON}
     return {
         f"second\0{person.pk}": MOST_BY_PERSON,
-        f"second address\0{address}": MOST_BY_ADDRESS,
+        **guesses.by_network("second address", request, MOST_BY_NETWORK),
     }

@@ -72,6 +72,14 @@ def find(text: str) -> Invitation | Activation | None:
     return found
 
 
+def found(text: str) -> Invitation | Activation:
+    """Return the invitation or activation with this code. Raises `NotACodeError`."""
+    valid = find(text)
+    if valid is None:
+        raise NotACodeError
+    return valid
+
+
 def accept(invitation: Invitation, caregiver: Person) -> CareLink:
     """Accept an invitation as `caregiver`. An existing link gets the invitation's permissions.
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError as ModelError
 from django.db.models import Q, QuerySet
 from django.http import Http404
@@ -22,8 +21,8 @@ from rest_framework.views import APIView
 from server.care import accounts, audit, second_factor, sharing
 from server.care.access import permissions_by_person
 from server.care.authentication import person_of
-from server.care.guesses import WAIT_S
-from server.care.login import too_many_failures
+from server.care.guesses import WAIT_S, TooManyError
+from server.care.login import RateLimitedBackend
 from server.care.models import (
     AccessLog,
     CareLink,
@@ -49,7 +48,7 @@ from server.care.serializers import (
     TokenInfoSerializer,
     TokenSerializer,
 )
-from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
+from server.care.wrong_codes import NO_SUCH_CODE, attempt
 from server.common.codes import NotACodeError
 from server.common.paging import paged
 from server.common.problems import ProblemSerializer
@@ -83,11 +82,12 @@ class TokenView(APIView):
         """Issue an API token for a user name and password."""
         login = LoginSerializer(data=request.data)
         login.is_valid(raise_exception=True)
-        if too_many_failures(request, login.validated_data["username"]):
-            raise Throttled(wait=WAIT_S)
         asked = login.validated_data
-        person = authenticate(request, username=asked["username"], password=asked["password"])
-        if not isinstance(person, Person):
+        try:
+            person = RateLimitedBackend().check(request, asked["username"], asked["password"])
+        except TooManyError:
+            raise Throttled(wait=WAIT_S) from None
+        if person is None:
             raise wrong_password()
         if second_factor.is_on(person):
             self._check_code(request, person, asked["code"])
@@ -223,14 +223,15 @@ class AcceptView(APIView):
     def post(self, request: Request) -> Response:
         """Accept an invitation and become a caregiver of the person who sent it."""
         viewer = person_of(request)
-        if too_many_wrong(request):
-            raise Throttled(wait=WAIT_S)
         sent = AcceptSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
+        code = sent.validated_data["code"]
         try:
-            link = self._accept(viewer, sent.validated_data["code"])
+            with attempt(request, code):
+                link = self._accept(viewer, code)
+        except TooManyError:
+            raise Throttled(wait=WAIT_S) from None
         except NotACodeError:
-            note_wrong(request)
             raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         except sharing.OwnInvitationError:
             raise ValidationError(

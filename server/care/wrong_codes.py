@@ -1,29 +1,49 @@
 """A rate limit on wrong codes of all kinds, shared by pages and API."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.http import HttpRequest
 
 from server.care import guesses
+from server.common.codes import NotACodeError, digest
 
 # The API's error. It deliberately doesn't say what is wrong with the code.
 NO_SUCH_CODE = "the code is unknown, expired or already used"
 
-# Maximum number of wrong codes within `guesses.WINDOW`. A household mistypes a few. With a hundred
-# valid codes of 40 bits, an attacker with ten thousand addresses finds one with a probability of
-# one in ten million per window.
-MOST_BY_ADDRESS = 20
-MOST_OF_ALL = 1000
+# Maximum number of different wrong codes of one network within `guesses.WINDOW`. A household
+# mistypes a few.
+MOST_BY_NETWORK = 20
+# If there are more wrong codes than this of all networks, each network has fewer. With a hundred
+# valid codes of 40 bits, an attacker with ten thousand addresses then finds one with a probability
+# of three in a million per window. Nobody is ever refused because of other networks alone.
+MANY = 1000
+MOST_WHEN_MANY = 3
 
 
-def too_many_wrong(request: HttpRequest | None) -> bool:
-    """Return whether the rate limit is reached."""
-    return guesses.too_many(_limits(request))
+@contextmanager
+def attempt(request: HttpRequest | None, code: str) -> Iterator[None]:
+    """Count an attempt at a code before the block checks it, which raises `NotACodeError`.
+
+    The attempt is forgotten unless the block raises that. A network's repeated attempts at the same
+    code count once. Raises `TooManyError`.
+    """
+    network = guesses.network_of(request)
+    same = f"code\0{network}\0{digest(code)}"
+    if guesses.too_many({same: 1}):
+        yield
+        return
+    counted = guesses.begin(_limits(request) | {same: None, "code\0": None})
+    try:
+        yield
+    except NotACodeError:
+        raise
+    except BaseException:
+        counted.forget()
+        raise
+    counted.forget()
 
 
-def note_wrong(request: HttpRequest | None) -> None:
-    """Count one wrong code."""
-    guesses.note(_limits(request))
-
-
-def _limits(request: HttpRequest | None) -> guesses.Limits:
-    address = guesses.client_address(request)
-    return {f"code\0address\0{address}": MOST_BY_ADDRESS, "code\0": MOST_OF_ALL}
+def _limits(request: HttpRequest | None) -> dict[str, int | None]:
+    many = guesses.too_many({"code\0": MANY})
+    return guesses.by_network("code", request, MOST_WHEN_MANY if many else MOST_BY_NETWORK)

@@ -14,11 +14,12 @@ from django.utils.translation import gettext_lazy
 
 from server.care.access import note_looks, people_seen
 from server.care.forms import CodeForm
+from server.care.guesses import TooManyError
 from server.care.institutions import administered_by
 from server.care.models import Permission, Person
 from server.care.pages.base import action, add_errors, form_page, read_page, viewer_of
 from server.care.words import moment_words
-from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.care.wrong_codes import attempt
 from server.common.codes import NotACodeError, grouped
 from server.common.mqtt import BrokerError
 from server.devices import manage, representation
@@ -213,7 +214,6 @@ def give(request: HttpRequest, device_id: UUID) -> HttpResponse:
             )
             return redirect("devices:devices")
     except NotACodeError:
-        note_wrong(request)
         form.add_error("code", _("This code is wrong, expired or already used."))
     except ValidationError as error:
         add_errors(form, error)
@@ -227,10 +227,12 @@ def _give(request: HttpRequest, viewer: Person, found: Device, text: str, *, is_
     if names_a_member and institution is not None:
         manage.reassign_within(viewer, institution, found, text.strip())
         return
-    if too_many_wrong(request):
+    try:
+        with attempt(request, text):
+            manage.give_away(viewer, found, text)
+    except TooManyError:
         wait = _("Too many failed attempts. Please wait 15 minutes, then try again.")
-        raise ValidationError({"code": wait})
-    manage.give_away(viewer, found, text)
+        raise ValidationError({"code": wait}) from None
 
 
 def _broker_unavailable(request: HttpRequest, error: Exception, text: str) -> None:

@@ -18,10 +18,10 @@ from rest_framework.views import APIView
 
 from server.care.access import note_look, permissions, person_for
 from server.care.authentication import person_of
-from server.care.guesses import WAIT_S
+from server.care.guesses import WAIT_S, TooManyError
 from server.care.institutions import institution_of
 from server.care.models import Permission, Person
-from server.care.wrong_codes import NO_SUCH_CODE, note_wrong, too_many_wrong
+from server.care.wrong_codes import NO_SUCH_CODE, attempt
 from server.common.codes import NotACodeError
 from server.common.mqtt import BrokerError
 from server.common.problems import BrokerUnavailable, ProblemSerializer
@@ -201,13 +201,11 @@ class ReassignView(APIView):
         return Response(status=204)
 
     def _give_away(self, request: Request, device: Device, code: str) -> None:
-        if too_many_wrong(request):
-            raise Throttled(wait=WAIT_S)
         try:
-            manage.give_away(person_of(request), device, code)
-        except NotACodeError:
-            note_wrong(request)
-            raise
+            with attempt(request, code):
+                manage.give_away(person_of(request), device, code)
+        except TooManyError:
+            raise Throttled(wait=WAIT_S) from None
 
 
 class RefusalsView(APIView):
@@ -248,15 +246,15 @@ class ClaimView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a claim code for a device's id, token and broker password."""
-        if too_many_wrong(request):
-            raise Throttled(wait=WAIT_S)
         sent = ClaimSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        version = sent.validated_data["agent_version"]
+        code, version = sent.validated_data["code"], sent.validated_data["agent_version"]
         try:
-            told = claim(sent.validated_data["code"], version if version.isprintable() else "")
+            with attempt(request, code):
+                told = claim(code, version if version.isprintable() else "")
+        except TooManyError:
+            raise Throttled(wait=WAIT_S) from None
         except NotACodeError:
-            note_wrong(request)
             raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         except (BrokerError, ImproperlyConfigured) as error:
             log.error("could not claim a device: the broker %s", error)

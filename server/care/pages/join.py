@@ -1,7 +1,8 @@
 """Pages for people with a code: accept an invitation, or activate an account.
 
 The browser's session keeps the code from the first page to the last, so that people can log in or
-sign up in between. Wrong codes count towards the same limit as everywhere else.
+sign up in between. Wrong codes count towards the same limit as everywhere else. A link
+with a code only fills in the form: opening it, as an image on any page would, tries nothing.
 """
 
 from typing import TypeVar
@@ -22,7 +23,7 @@ from server.care.models import Activation, Invitation, Person
 from server.care.pages.base import action, add_errors, open_page, viewer_of, with_retry_after
 from server.care.pages.login import finish_login
 from server.care.words import given_words
-from server.care.wrong_codes import note_wrong, too_many_wrong
+from server.care.wrong_codes import attempt
 from server.common.codes import NotACodeError, normalised
 
 Kind = TypeVar("Kind", Invitation, Activation)
@@ -34,17 +35,19 @@ MOST_ACCOUNTS = 10
 
 @open_page
 def join(request: HttpRequest, code: str = "") -> HttpResponse:
-    """Take a code, typed or from the URL."""
-    form = CodeForm({"code": code} if code else request.POST or None)
-    if not form.is_bound or not form.is_valid():
+    """Take a code that was typed, or filled in from the URL."""
+    is_sent = request.method == "POST"
+    form = CodeForm(request.POST if is_sent else None, initial={"code": code})
+    if not is_sent or not form.is_valid():
         return render(request, "care/join.html", {"form": form})
-    if too_many_wrong(request):
+    typed = normalised(form.cleaned_data["code"])
+    try:
+        with attempt(request, typed):
+            found = sharing.found(typed)
+    except guesses.TooManyError:
         context = {"form": form, "waiting": True}
         return with_retry_after(render(request, "care/join.html", context, status=429))
-    typed = normalised(form.cleaned_data["code"])
-    found = sharing.find(typed)
-    if found is None:
-        note_wrong(request)
+    except NotACodeError:
         form.add_error("code", _("This code is wrong, expired or already used."))
         return render(request, "care/join.html", {"form": form})
     request.session[CODE] = typed
@@ -122,14 +125,13 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
             raise Http404
         return redirect("care:join")
     form = SignUpForm(request.POST or None)
-    limits = {f"sign up\0{guesses.client_address(request)}": MOST_ACCOUNTS}
-    if request.method == "POST" and guesses.too_many(limits):
-        context = {"form": form, "waiting": True}
-        return with_retry_after(render(request, "care/sign_up.html", context, status=429))
     if request.method == "POST" and form.is_valid():
-        guesses.note(limits)
         try:
+            guesses.begin(guesses.by_network("sign up", request, MOST_ACCOUNTS))
             person = _signed_up(form, invitation)
+        except guesses.TooManyError:
+            context = {"form": form, "waiting": True}
+            return with_retry_after(render(request, "care/sign_up.html", context, status=429))
         except ValidationError as error:
             add_errors(form, error)
         except NotACodeError:

@@ -20,6 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from server.care import second_factor
 from server.care.accounts import sign_up_mode
+from server.care.known_browsers import remember
 from server.care.login import too_many_failures
 from server.care.models import Person
 from server.care.pages.base import open_page, with_retry_after
@@ -95,6 +96,7 @@ def finish_login(request: HttpRequest, person: Person, address: str) -> HttpResp
     """
     login(request, person, backend=BACKEND)
     response: HttpResponse = redirect(address)
+    remember(response, person.username)
     chosen = settings.LANGUAGE_COOKIE_NAME in request.COOKIES
     if not chosen and person.language != settings.LANGUAGE_CODE:
         secure = settings.SESSION_COOKIE_SECURE

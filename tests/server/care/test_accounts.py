@@ -74,7 +74,7 @@ def test_who_was_invited_makes_an_account_and_accepts(world, settings, mode, mad
     settings.SIGN_UP = mode
     _, code = sharing.invite(world.anna, ["live"])
     browser = Client()
-    page = browser.get(f"/join/{code}/", follow=True).content.decode()
+    page = browser.post("/join/", {"code": code}, follow=True).content.decode()
     assert ("/sign-up/" in page) == made
     answer = sign_up(browser)
     assert Person.objects.filter(username="dora").exists() == made

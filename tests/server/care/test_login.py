@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from server.care.login import MOST_BY_NAME_AND_ADDRESS, WINDOW
+from server.care.login import MOST_BY_NAME_AND_NETWORK, WINDOW
 from server.care.models import LoginFailure, PersonToken
 from server.common.tokens import digest
 from server.devices.models import DeviceToken
@@ -97,7 +97,7 @@ def test_wrong_names_and_wrong_passwords_get_the_same_answer(world):
 
 
 def test_after_too_many_wrong_guesses_even_the_right_one_waits(world):
-    for _ in range(MOST_BY_NAME_AND_ADDRESS):
+    for _ in range(MOST_BY_NAME_AND_NETWORK):
         assert log_in(password="wrong").status_code == 401
     answer = log_in()
     assert answer.status_code == 429
@@ -112,13 +112,13 @@ def test_after_too_many_wrong_guesses_even_the_right_one_waits(world):
 
 
 def test_a_right_guess_counts_for_nothing(world):
-    for _ in range(MOST_BY_NAME_AND_ADDRESS + 1):
+    for _ in range(MOST_BY_NAME_AND_NETWORK + 1):
         assert log_in().status_code == 201
 
 
 def test_nobody_chooses_their_own_address(world, settings):
     settings.TRUSTED_PROXIES = 1
-    for number in range(MOST_BY_NAME_AND_ADDRESS):
+    for number in range(MOST_BY_NAME_AND_NETWORK):
         forwarded = f"10.0.0.{number}, 192.0.2.7"  # only the last is the proxy's own word
         log_in(password="wrong", headers={"X-Forwarded-For": forwarded})
     assert log_in(headers={"X-Forwarded-For": "10.9.9.9, 192.0.2.7"}).status_code == 429

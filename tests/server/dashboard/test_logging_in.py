@@ -2,7 +2,7 @@
 
 from django.test import Client
 
-from server.care.login import MOST_BY_NAME_AND_ADDRESS
+from server.care.login import MOST_BY_NAME_AND_NETWORK
 from tests.server.conftest import PASSWORD
 from tests.server.dashboard.browsing import words_of
 
@@ -26,7 +26,7 @@ def test_logging_in_leads_to_no_other_site(world):
 
 def test_a_wrong_password_is_told_apart_from_too_many(world):
     client, form = Client(), {"username": "carl", "password": "wrong"}
-    for _ in range(MOST_BY_NAME_AND_ADDRESS - 1):
+    for _ in range(MOST_BY_NAME_AND_NETWORK - 1):
         response = client.post("/login/", form)
         assert (response.status_code, "Wrong user name or password" in words_of(response)) == (
             200,

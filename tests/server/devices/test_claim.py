@@ -81,8 +81,9 @@ def test_what_is_no_code_is_refused(world, body):
 
 
 def test_who_guesses_has_to_wait_and_others_have_not(code):
-    for _ in range(wrong_codes.MOST_BY_ADDRESS):
-        assert claim(UNKNOWN).status_code == 400
+    for _ in range(3):
+        for number in range(wrong_codes.MOST_BY_NETWORK):  # each of them counts once
+            assert claim(f"{UNKNOWN}{number}").status_code == 400
     answer = claim(code)
     assert answer.status_code == 429
     assert int(answer["Retry-After"]) > 0
@@ -91,13 +92,32 @@ def test_who_guesses_has_to_wait_and_others_have_not(code):
     assert elsewhere("POST", CLAIM, {"code": code}).status_code == 201
 
 
-def test_many_addresses_together_have_a_limit_too(code, monkeypatch):
-    monkeypatch.setattr(wrong_codes, "MOST_OF_ALL", 3)
-    for number in range(3):
+def test_strangers_lock_nobody_else_out(code, monkeypatch):
+    """However many networks guess, those who have not guessed still have attempts."""
+    monkeypatch.setattr(wrong_codes, "MANY", 3)
+    for number in range(10):
         guesser = Api()
         guesser.client.defaults["REMOTE_ADDR"] = f"192.0.2.{number}"
-        assert guesser("POST", CLAIM, {"code": UNKNOWN}).status_code == 400
-    assert claim(code).status_code == 429
+        answers = [guesser("POST", CLAIM, {"code": f"{UNKNOWN}{n}"}) for n in range(4)]
+    # From now on they have fewer each.
+    assert [each.status_code for each in answers] == [400, 400, 400, 429]
+    assert claim(f"{UNKNOWN}x").status_code == 400
+    assert claim(code).status_code == 201
+
+
+def test_one_network_of_ipv6_has_one_share(code):
+    def guess(address, text):
+        guesser = Api()
+        guesser.client.defaults["REMOTE_ADDR"] = address
+        return guesser("POST", CLAIM, {"code": text}).status_code
+
+    for number in range(wrong_codes.MOST_BY_NETWORK):
+        assert guess(f"2003:a:b:c::{number:x}", f"{UNKNOWN}{number}") == 400
+    assert guess("2003:a:b:c:ffff::1", code) == 429
+    for number in range(wrong_codes.MOST_BY_NETWORK * 4):  # the rest of the site's share
+        assert guess(f"2003:a:b:{number:x}1::1", f"{UNKNOWN}{number}") == 400
+    assert guess("2003:a:b:fff::1", code) == 429
+    assert guess("2003:a:c::1", code) == 201
 
 
 def test_no_code_is_kept_in_the_clear_and_no_plain_hash_of_it(code, settings):
