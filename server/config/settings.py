@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "server.devices.fair_share.LimitPages",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -193,7 +194,10 @@ REST_FRAMEWORK = {
         "server.devices.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_THROTTLE_CLASSES": ["server.devices.fair_share.DeviceThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "server.devices.fair_share.DeviceThrottle",
+        "server.devices.fair_share.PersonThrottle",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["server.care.authentication.IsPerson"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["server.common.parsing.BoundedJSONParser"],
@@ -257,6 +261,18 @@ READY_WITH_CONSUMER = flag("BLINKLOG_READY_WITH_CONSUMER")
 RETENTION_DAYS = number("BLINKLOG_RETENTION_DAYS", 0)
 # How many days to keep the entries of the audit log and the access log; 0 keeps them forever.
 LOG_DAYS = number("BLINKLOG_LOG_DAYS", 365)
+
+# Megabytes of sessions that a device may add in a day, that a person's devices may add together,
+# and that a person may have. 0: no limit.
+DEVICE_MB_PER_DAY = number("BLINKLOG_DEVICE_MB_PER_DAY", 64)
+PERSON_MB_PER_DAY = number("BLINKLOG_PERSON_MB_PER_DAY", 128)
+PERSON_MB = number("BLINKLOG_PERSON_MB", 2048)
+# How many devices a person may have, and add in a day.
+DEVICES_PER_PERSON = number("BLINKLOG_DEVICES_PER_PERSON", 20)
+# Free megabytes of the data folder's disk below which there is an alarm, and below which no new
+# measurements are stored.
+DISK_ALARM_MB = number("BLINKLOG_DISK_ALARM_MB", 2048)
+DISK_RESERVE_MB = number("BLINKLOG_DISK_RESERVE_MB", 256)
 
 # The site's public URL, for links in e-mails and webhooks.
 PUBLIC_URL = text("BLINKLOG_URL").rstrip("/")

@@ -22,6 +22,9 @@ from server.session_data.told import quality_of
 
 # Sessions per page of the list.
 PAGE = 25
+# A page's figures and tables use at most so many sessions of a person, the newest. A device that
+# measures all day in sessions of an hour makes fewer in the longest period that a page can show.
+MOST_ROWS = 5000
 # Running sessions shown per person.
 MOST_LIVE = 3
 
@@ -36,9 +39,9 @@ class Listed:
 
 
 def rows_between(person: Person, first: date, last: date) -> list[SessionRow]:
-    """Return a person's finished sessions of these local days, newest first."""
+    """Return a person's `MOST_ROWS` newest finished sessions of these local days, newest first."""
     found = sessions_of(person).filter(_within(first, last), state__in=OVER)
-    rows = found.order_by("-placed_at", "-id").values(*COLUMNS)
+    rows = found.order_by("-placed_at", "-id").values(*COLUMNS)[:MOST_ROWS]
     return [_row(values, person.timezone) for values in rows]
 
 
@@ -60,10 +63,25 @@ Rows = dict[int, list[SessionRow]]
 
 
 def recent_rows(people: Iterable[Person], since: date) -> Rows:
-    """Return people's finished sessions since a day, by the person's key, with one query."""
+    """Return people's finished sessions since a day, by the person's key, with two queries.
+
+    Of a person with more than `MOST_ROWS` sessions, older ones than these are left out.
+    """
     people = list(people)
-    mine = {"user__in": [person.pk for person in people], "local_day__gte": since}
-    return _by_person(people, SessionData.objects.filter(**mine, state__in=OVER))
+    found = Person.objects.filter(pk__in=[person.pk for person in people]).order_by()
+    oldest = dict(found.values_list("pk", _placed_of_nth(MOST_ROWS)))
+    mine = Q(user__in=[pk for pk, moment in oldest.items() if moment is None])
+    for pk, moment in oldest.items():
+        if moment is not None:
+            mine |= Q(user=pk, placed_at__gt=moment)
+    sessions = SessionData.objects.filter(mine, local_day__gte=since, state__in=OVER)
+    return _by_person(people, sessions)
+
+
+def _placed_of_nth(n: int) -> Subquery:
+    """Select the place in the history of a person's n-th newest session, from 0."""
+    mine = SessionData.objects.filter(user=OuterRef("pk")).order_by("-placed_at", "-id")
+    return Subquery(mine.values("placed_at")[n : n + 1])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from server.care.audit import note
 from server.care.models import AuditEvent, Institution, Person
 from server.common.codes import NotACodeError
 from server.common.fields import instant_text
-from server.devices.credentials import issue
+from server.devices.credentials import expect_room, issue
 from server.devices.models import ClaimCode, Device
 
 
@@ -35,9 +35,12 @@ def make_code(
     """Create a claim code for a device of `person`; return it with its text.
 
     `maker` is `None` for the server's operator. If the person has too many valid codes, the oldest
-    is withdrawn. Raises `ValidationError` for an invalid label.
+    is withdrawn. Raises `ValidationError` for an invalid label, or if the person has too many
+    devices.
     """
     label = checked_label(label)
+    if maker is not None:
+        expect_room(person)
     made, text = ClaimCode.issue(life, person=person, label=label, made_by=maker)
     live = ClaimCode.live().filter(person=person).values_list("pk", flat=True)
     for pk in list(live[ClaimCode.MOST_LIVE :]):
@@ -57,9 +60,11 @@ def valid_code(text: str) -> ClaimCode:
 def claim(text: str, agent_version: str) -> dict[str, Any]:
     """Create the code's device and return its identity and credentials.
 
-    Raises `NotACodeError`, or `BrokerError`; the code then stays valid.
+    Raises `NotACodeError`, or `BrokerError`; the code then stays valid. Raises `ValidationError` if
+    the person has too many devices.
     """
     code = valid_code(text)
+    expect_room(code.person)
     device = Device(person=code.person, label=code.label, agent_version=agent_version)
     with code.held():
         told = issue(device, code)

@@ -2,17 +2,41 @@
 
 import contextlib
 import logging
+from datetime import timedelta
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from server.care.models import Person
 from server.common.mqtt import BrokerError
 from server.devices.broker_access import create_broker_account, delete_broker_account
 from server.devices.models import ClaimCode, Device, DeviceToken
 
 log = logging.getLogger(__name__)
+
+# Within this time, a person may add as many devices as they may have.
+WHILE = timedelta(days=1)
+
+
+def expect_room(person: Person) -> None:
+    """Raise `ValidationError` if the person has, or has added, too many devices.
+
+    Call this in the transaction that adds a device: it locks the person's row, so that concurrent
+    requests can't exceed the limit together.
+    """
+    most = settings.DEVICES_PER_PERSON
+    if not most:
+        return
+    with transaction.atomic():
+        Person.objects.select_for_update().get(pk=person.pk)
+        devices = Device.objects.filter(person=person)
+        added = devices.filter(created_at__gt=timezone.now() - WHILE).count()
+        if max(added, devices.filter(revoked_at=None).count()) >= most:
+            text = _("You can have %(most)d devices, and add as many in a day.") % {"most": most}
+            raise ValidationError(text)
 
 
 def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
@@ -21,12 +45,15 @@ def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
     The previous token stays valid. `mqtt_password` is only set if the server manages broker
     accounts, and replaces the previous one. Raises `BrokerError`; then no token was issued. The
     broker is called first, outside the transaction, so that waiting for it never locks the
-    database. Raises `ValidationError` if the device was reassigned or revoked in the meantime.
+    database. Raises `ValidationError` if the device was reassigned or revoked in the meantime, or
+    if the code's person has too many devices.
     """
     password = create_broker_account(device)
     try:
         with transaction.atomic():
             if device._state.adding:
+                if code:
+                    expect_room(device.person)
                 device.save()
             else:
                 _lock_unchanged(device)

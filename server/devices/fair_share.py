@@ -1,16 +1,23 @@
-"""Rate limits per device, so that one device can't starve the others.
+"""Rate limits per device and per person, so that none can starve the others.
 
 Messages beyond the limit are not read. They are not acknowledged (MQTT) or refused with status 429
-(HTTP), so the device keeps them and sends them again.
+(HTTP), so the device keeps them and sends them again. People get status 429 too.
 """
 
 import math
 import time
 from collections.abc import Callable, Hashable
+from typing import cast
 
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from server.care.models import Person
 from server.common.parsing import MAX_DOCUMENT_BYTES
 from server.devices.models import Device
 
@@ -22,6 +29,10 @@ HTTP_PER_S, HTTP_AT_ONCE = 50.0, 1000
 # For requests for commands, which a device sends every two seconds. They are counted separately, so
 # that a device that sends many documents is still told its commands.
 POLLS_PER_S, POLLS_AT_ONCE = 5.0, 100
+# The same for a person's requests, in all their browsers and scripts: all of them, and those that
+# change something. A page takes a few requests, and a live page repeats one every few seconds.
+PERSON_PER_S, PERSON_AT_ONCE = 20.0, 600
+CHANGES_PER_S, CHANGES_AT_ONCE = 2.0, 120
 # A large document counts as several, because parsing it takes longer.
 BYTES_OF_ONE = 64 * 1024
 # Maximum number of senders in memory before inactive ones are dropped.
@@ -54,7 +65,7 @@ class FairShare:
 
 
 class DeviceThrottle(BaseThrottle):
-    """Refuses devices beyond their limit with status 429 and Retry-After. People have no limit."""
+    """Refuses devices beyond their limit with status 429 and Retry-After."""
 
     share = FairShare(HTTP_PER_S, HTTP_AT_ONCE)
     wait_s = 0.0
@@ -75,3 +86,54 @@ class PollThrottle(DeviceThrottle):
     """The limit for requests for commands."""
 
     share = FairShare(POLLS_PER_S, POLLS_AT_ONCE)
+
+
+REQUESTS = FairShare(PERSON_PER_S, PERSON_AT_ONCE)
+CHANGES = FairShare(CHANGES_PER_S, CHANGES_AT_ONCE)
+
+
+def person_waits_s(person: Person, method: str | None) -> float:
+    """Return the seconds until the person may make this request. If 0, it is counted."""
+    if method not in SAFE_METHODS and (wait_s := CHANGES.take(person.pk)):
+        return wait_s
+    return REQUESTS.take(person.pk)
+
+
+class PersonThrottle(BaseThrottle):
+    """Refuses people beyond their limit with status 429 and Retry-After."""
+
+    wait_s = 0.0
+
+    def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002
+        """Return whether the person is within their limit."""
+        if isinstance(request.user, Person):
+            self.wait_s = person_waits_s(request.user, request.method)
+        return self.wait_s == 0
+
+    def wait(self) -> float:
+        """Return the seconds for Retry-After."""
+        return math.ceil(self.wait_s)
+
+
+class LimitPages:
+    """Middleware with the same limit for the pages of people who are logged in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not _is_page_of(request):
+            return self.get_response(request)
+        wait_s = person_waits_s(cast(Person, request.user), request.method)
+        if not wait_s:
+            return self.get_response(request)
+        response = render(request, "429.html", status=429)
+        response.headers["Retry-After"] = str(math.ceil(wait_s))
+        return response
+
+
+def _is_page_of(request: HttpRequest) -> bool:
+    """Return whether somebody who is logged in asks for a page."""
+    is_page = not request.path.startswith("/api/")
+    has_session = settings.SESSION_COOKIE_NAME in request.COOKIES  # else don't look for a user
+    return is_page and has_session and request.user.is_authenticated

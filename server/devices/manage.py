@@ -104,6 +104,7 @@ def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | N
         locked = Device.objects.select_for_update().get(pk=device.pk)
         if locked.person_id != before.pk:
             raise NotACodeError
+        credentials.expect_room(person)
         if code:
             code.use(device=device)
         FormerPerson.objects.create(device=device, person=before, until=now)

@@ -256,6 +256,8 @@ class ClaimView(APIView):
             raise Throttled(wait=WAIT_S) from None
         except NotACodeError:
             raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
+        except ModelError as error:
+            raise refusal(error) from None
         except (BrokerError, ImproperlyConfigured) as error:
             log.error("could not claim a device: the broker %s", error)
             raise BrokerUnavailable("the broker is unavailable; the code is still valid") from None

@@ -38,8 +38,12 @@ class Status(Delivery):
 
 
 def take(messages: Sequence[Message]) -> list[Acceptance | None]:
-    """Store the messages; return each one's acceptance or `None`: see `receive`."""
-    return receive(_open(messages))
+    """Store the messages; return each one's acceptance or `None` for no answer: see `receive`.
+
+    A deferred document gets no answer: its device keeps it and sends it again.
+    """
+    acceptances = receive(_open(messages))
+    return [None if each and each.outcome == "deferred" else each for each in acceptances]
 
 
 def devices_of(messages: Sequence[Message]) -> set[UUID]:

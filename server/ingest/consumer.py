@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from django.db import DataError, Error, IntegrityError, close_old_connections, connection
 from gunicorn.systemd import sd_notify
 
+from server.common.disk import WATCH
 from server.common.logs import place_of
 from server.common.mqtt import (
     SESSIONS,
@@ -134,6 +135,7 @@ class Consumer:
                         home.after(devices_of(messages))
                 self._failures = 0
                 if self._heart.beat():
+                    WATCH.state()  # logs when the disk is nearly full
                     self._tallies.keep()
                     home.look_round()
         finally:

@@ -13,11 +13,12 @@ from django.core.management.base import CommandError
 
 from server.common.commands import ServerCommand
 
-# Command -> its room. The file there has the command's name, with underscores. `migrate` is an
-# exception, because Django has a command of that name.
+# Command -> its room. The file there has the command's name, with underscores. `migrate` and
+# `check` are exceptions, because Django has commands of these names.
 COMMANDS = {
     "migrate": "operations",
     "serve": "operations",
+    "check": "session_data",
     "consume": "operations",
     "create-person": "care",
     "link": "care",
@@ -41,7 +42,7 @@ COMMANDS = {
     "backup": "backup",
     "restore": "backup",
 }
-FILES = {"migrate": "upgrade_database"}
+FILES = {"migrate": "upgrade_database", "check": "check_room"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from server.common.disk import WATCH
+
 
 @never_cache
 @require_safe
@@ -23,7 +25,8 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """Return 200 if the database answers and has all migrations, else 503 with the details.
 
     The consumer is only required if the settings say so. By default, a web process that works is
-    not taken out of service because the consumer has stopped.
+    not taken out of service because the consumer has stopped, nor because `disk` is `low` or
+    `full`: people can still read.
     """
     missing = missing_migrations()
     consumer = _consumer() if missing == 0 else {"consumer": "unknown"}
@@ -34,6 +37,7 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
         "database": "away" if missing is None else "ok",
         "missing_migrations": missing,
         **consumer,
+        "disk": WATCH.state(),
     }
     return JsonResponse(body, status=200 if ready else 503)
 

@@ -25,6 +25,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from server.alerts.delivery.outbox import depth
 from server.alerts.models import Alert
 from server.care.login import client_address
+from server.common.disk import free_bytes
 from server.devices.models import HEARD_WITHIN, POLLED_WITHIN, DeadLetter, Device
 from server.monitoring.metrics import DOCUMENTS, REQUESTS
 from server.monitoring.models import Sign, Tally
@@ -44,6 +45,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     else:
         registry.register(ProcessCollector())
     registry.register(DatabaseCollector())
+    registry.register(DiskCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -73,6 +75,15 @@ class ProcessCollector(Collector):
         assert REGISTRY is not None
         yield from REQUESTS.collect()
         yield from DOCUMENTS.collect()
+
+
+class DiskCollector(Collector):
+    """Collects the free disk space."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric."""
+        text = "Free space of the data folder's disk."
+        yield GaugeMetricFamily("blinklog_disk_free_bytes", text, free_bytes())
 
 
 class DatabaseCollector(Collector):

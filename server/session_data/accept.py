@@ -25,6 +25,7 @@ from server.common.parsing import UnreadableError, document_text
 from server.common.problems import sentence
 from server.devices.models import Command, CommandName, Device
 from server.session_data.models import METRICS, SessionData
+from server.session_data.quotas import room_for
 from server.session_data.serializers import expect_numbers, validated
 from server.session_data.tombstones import DELETED, Owned, buried_among
 
@@ -38,7 +39,8 @@ Document = Mapping[str, Any]
 Owner = tuple[int, UUID | None]  # primary keys of the person measured and of the device
 # A stored session's revision and owner; revision 0 for an id that is only reserved.
 Kept = tuple[int, Owner | None]
-Outcome = Literal["stored", "duplicate", "stale", "rejected"]
+# `deferred`: not stored because of a quota; the device keeps the document and sends it again.
+Outcome = Literal["stored", "duplicate", "stale", "rejected", "deferred"]
 
 NOBODYS: Kept = 0, None
 # Maximum number of attempts. An insert fails if the same session is inserted concurrently; the next
@@ -251,14 +253,18 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     reserved = _reserved({entry.id for entry in entries} - set(kept))
     strange = {each.owned for each in entries if kept.get(each.id, NOBODYS)[1] != each.writer.owns}
     buried = buried_among(strange)
+    room = room_for(*_keys(entries), now)
     newest: dict[UUID, _Entry] = {}
     answers: list[Acceptance] = []
     for entry in entries:
         if entry.owned in buried:  # "stale": the device need not send it again
             answers.append(Acceptance(str(entry.id), entry.revision, "stale", DELETED))
             continue
-        answers.append(_outcome(entry, kept.get(entry.id) or reserved.get(entry.id)))
-        if answers[-1].outcome == "stored":
+        answer = _outcome(entry, kept.get(entry.id) or reserved.get(entry.id))
+        if answer.outcome == "stored" and (why := room.take(*_taken(entry))):
+            answer = Acceptance(answer.session_id, answer.revision, "deferred", why)
+        answers.append(answer)
+        if answer.outcome == "stored":
             kept[entry.id] = (entry.revision, entry.writer.owns)
             newest[entry.id] = entry
     _write(newest, known, now)
@@ -272,6 +278,20 @@ def _reserved(sessions: Collection[UUID]) -> dict[UUID, Kept]:
     starts = Command.objects.filter(command=CommandName.START, session_id__in=sessions).order_by()
     rows = starts.values_list("session_id", "person_id", "device_id")
     return {session_id: (0, (person, device)) for session_id, person, device in rows}
+
+
+def _keys(entries: Sequence[_Entry]) -> tuple[set[UUID], set[int]]:
+    """Return the keys of the devices and people who wrote the entries."""
+    writers = [entry.writer for entry in entries]
+    devices = {writer.device.pk for writer in writers if writer.device}
+    return devices, {writer.person.pk for writer in writers}
+
+
+def _taken(entry: _Entry) -> tuple[int, UUID | None, int]:
+    """Return the entry's size in bytes, and the keys of its device and person."""
+    device = entry.writer.device
+    size = len(entry.columns["document_json"])
+    return size, device.pk if device else None, entry.writer.person.pk
 
 
 def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:

@@ -101,7 +101,7 @@ def retry(letter: DeadLetter) -> Acceptance:
     try:
         with transaction.atomic():
             acceptance = _accept(letter)
-            if acceptance.outcome != "rejected":
+            if acceptance.outcome not in ("rejected", "deferred"):
                 row.delete()
     except DataError:
         acceptance = rejected(None, "the database can't store this document")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Length
 from django.utils.timezone import now
 
 from server.devices.models import Device
@@ -90,7 +91,7 @@ class SessionData(MetricColumns):
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="sessions", db_index=False
     )
     device = models.ForeignKey(
-        Device, models.SET_NULL, null=True, blank=True, related_name="sessions"
+        Device, models.SET_NULL, null=True, blank=True, related_name="sessions", db_index=False
     )
     # Stays true when the device is deleted: the session must not become the person's to write.
     from_device = models.BooleanField(default=False, editable=False)
@@ -121,6 +122,12 @@ class SessionData(MetricColumns):
     agent_version = models.CharField(max_length=64, blank=True)
     model = models.CharField(max_length=128, blank=True)
     document_json = models.TextField()
+    # For the quotas, which read it from an index. Documents are ASCII.
+    document_bytes = models.GeneratedField(
+        expression=Length("document_json"),
+        output_field=models.PositiveIntegerField(),
+        db_persist=True,
+    )
 
     class Meta:
         verbose_name = "session"
@@ -132,6 +139,8 @@ class SessionData(MetricColumns):
             ),
             # Covers all columns of a summary, so that it never reads the rows.
             models.Index(fields=["user", "local_day", *SUMMARY_COLUMNS], name="session_summary"),
+            models.Index(fields=["device", "updated_at", "document_bytes"], name="session_device"),
+            models.Index(fields=["user", "updated_at", "document_bytes"], name="session_bytes"),
         ]
 
     def __str__(self) -> str:

@@ -33,6 +33,7 @@ from server.session_data.history import (
     sessions_of,
 )
 from server.session_data.models import SessionData, State
+from server.session_data.quotas import DISK_FULL, DiskFull, QuotaReached
 from server.session_data.receive import by_http, receive, receive_changes, refuse
 from server.session_data.serializers import (
     AcceptanceSerializer,
@@ -72,8 +73,18 @@ def refused(writer: Writer, document: Mapping[str, Any], reason: str) -> Respons
     return answer(refuse(by_http(writer, document), reason))
 
 
+def expect_room(acceptance: Acceptance) -> None:
+    """Raise an error after which clients try again later, if the document was deferred."""
+    if acceptance.outcome != "deferred":
+        return
+    if acceptance.reason == DISK_FULL:
+        raise DiskFull
+    raise QuotaReached
+
+
 def answer(acceptance: Acceptance) -> Response:
     """Return the response for a document's outcome."""
+    expect_room(acceptance)
     body = acceptance.answer()
     if acceptance.outcome != "rejected":
         return Response(body, status=201 if acceptance.created else 200)
@@ -189,6 +200,7 @@ def start_without_device(writer: Writer, body: Mapping[str, Any]) -> Response:
     session_id = new_session_id()
     document = first_document(writer.person, session_id, given.validated_data)
     (accepted,) = accept_many([(writer, document)])
+    expect_room(accepted)
     if accepted.outcome != "stored":
         raise ValidationError(accepted.reason)
     return Response(session_detail(writer.person, session_id), status=201)

@@ -17,6 +17,7 @@ from django.test import Client
 from django.utils import translation
 
 from server.care.models import CareLink, Institution, Membership, Person, PersonToken, Role
+from server.devices import fair_share
 from server.devices.models import Device, DeviceToken
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -29,6 +30,13 @@ Document = dict[str, Any]
 def quick_passwords(settings):
     """A slow hash is a promise to people, not to tests."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits(monkeypatch):
+    """Limits are counted in memory, by keys that the next test's people and devices have again."""
+    for share in (fair_share.REQUESTS, fair_share.CHANGES, fair_share.DeviceThrottle.share):
+        monkeypatch.setattr(share, "_paid_until_s", {})
 
 
 @pytest.fixture(autouse=True)
