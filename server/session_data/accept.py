@@ -196,7 +196,7 @@ def _read(writer: Writer, document: Document, now: datetime) -> _Entry | Accepta
     except UnreadableError as error:
         return rejected(document, str(error))
     zone = _zone(known, writer.person.timezone)
-    columns = _columns(known, zone, now) | {"document_json": text}
+    columns = _columns(known, zone, now) | {"document_json": text, "document_bytes": len(text)}
     return _Entry(writer, known["session_id"], known["revision"], zone, columns)
 
 
@@ -290,7 +290,7 @@ def _keys(entries: Sequence[_Entry]) -> tuple[set[UUID], set[int]]:
 def _taken(entry: _Entry) -> tuple[int, UUID | None, int]:
     """Return the entry's size in bytes, and the keys of its device and person."""
     device = entry.writer.device
-    size = len(entry.columns["document_json"])
+    size: int = entry.columns["document_bytes"]
     return size, device.pk if device else None, entry.writer.person.pk
 
 

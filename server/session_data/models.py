@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Length
 from django.utils.timezone import now
 
 from server.devices.models import Device
@@ -121,13 +120,9 @@ class SessionData(MetricColumns):
     fps = models.FloatField(null=True, blank=True)
     agent_version = models.CharField(max_length=64, blank=True)
     model = models.CharField(max_length=128, blank=True)
+    # The document's size, for the quotas, which read it from an index.
+    document_bytes = models.PositiveIntegerField(default=0, editable=False)
     document_json = models.TextField()
-    # For the quotas, which read it from an index. Documents are ASCII.
-    document_bytes = models.GeneratedField(
-        expression=Length("document_json"),
-        output_field=models.PositiveIntegerField(),
-        db_persist=True,
-    )
 
     class Meta:
         verbose_name = "session"

@@ -156,3 +156,21 @@ def test_sessions_of_devices_are_marked_and_revisions_beyond_sense_are_lowered()
     assert [row.from_device for row in rows] == [True, True, False]
     assert [row.revision for row in rows] == [7, 7, 1]
     assert [row.document for row in rows] == [{"key": 1}, {"key": 2}, {"key": 3}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stored_documents_count_towards_the_quotas():
+    before = [("session_data", "0004_each_eye")]
+    MigrationExecutor(connection).migrate(before)
+    text = json.dumps({"key": "x" * 5000})
+    try:
+        apps = MigrationExecutor(connection).loader.project_state(before).apps
+        person = apps.get_model("care", "Person").objects.create(username="a", timezone="UTC")
+        apps.get_model("session_data", "SessionData").objects.create(
+            id=UUID(int=1), user=person, revision=1, state="ended", started_at=STARTED,
+            local_day=date(2026, 5, 1), document_json=text,
+        )  # fmt: skip
+    finally:
+        call_command("migrate", verbosity=0)
+    session = SessionData.objects.get()
+    assert (session.document_json, session.document_bytes) == (text, len(text))
