@@ -296,6 +296,8 @@ def _problem(status: int) -> str:
         return f"the server redirects to another address ({status}); set [server] url to it"
     if status == 404:
         return "there is no Blinklog server at this address (404)"
+    if status == 429:
+        return "the server asks to wait (429): a limit or quota of this device is reached"
     return f"the server answered {status}"
 
 
