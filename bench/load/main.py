@@ -97,6 +97,9 @@ def _environment(engine: str, data: Path, stack: contextlib.ExitStack) -> dict[s
     """Where the server finds its database: one of its own."""
     environment = {**os.environ, "BLINKLOG_DATA_DIR": str(data), "BLINKLOG_HTTPS": "0"}
     environment.pop("DATABASE_URL", None)
+    # A few devices send what a thousand would.
+    for name in ("DEVICE_MB_PER_DAY", "PERSON_MB_PER_DAY", "PERSON_MB"):
+        environment[f"BLINKLOG_{name}"] = "0"
     if engine == "postgresql":
         cluster = Postgres(DURABLE)
         stack.callback(cluster.remove)
