@@ -25,7 +25,7 @@ from server.common.parsing import UnreadableError, document_text
 from server.common.problems import sentence
 from server.devices.models import Command, CommandName, Device
 from server.session_data.models import METRICS, SessionData
-from server.session_data.quotas import room_for
+from server.session_data.quotas import ROW_BYTES, Room, room_for
 from server.session_data.serializers import expect_numbers, validated
 from server.session_data.tombstones import DELETED, Owned, buried_among
 
@@ -242,14 +242,15 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     rows = SessionData.objects.select_for_update().filter(pk__in={entry.id for entry in entries})
     found = list(
         rows.order_by("pk").values_list(
-            "pk", "revision", "received_at", "user_id", "device_id", "from_device"
+            "pk", "revision", "received_at", "user_id", "device_id", "from_device", "document_bytes"
         )
     )
     kept: dict[UUID, Kept] = {
         pk: (revision, owner_of(user, device, from_device))
-        for pk, revision, _, user, device, from_device in found
+        for pk, revision, _, user, device, from_device, _ in found
     }
     known = {pk: received_at for pk, _, received_at, *_ in found}
+    sizes = {pk: size + ROW_BYTES for pk, *_, size in found}
     reserved = _reserved({entry.id for entry in entries} - set(kept))
     strange = {each.owned for each in entries if kept.get(each.id, NOBODYS)[1] != each.writer.owns}
     buried = buried_among(strange)
@@ -261,7 +262,7 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
             answers.append(Acceptance(str(entry.id), entry.revision, "stale", DELETED))
             continue
         answer = _outcome(entry, kept.get(entry.id) or reserved.get(entry.id))
-        if answer.outcome == "stored" and (why := room.take(*_taken(entry))):
+        if answer.outcome == "stored" and (why := _no_room(room, entry, sizes)):
             answer = Acceptance(answer.session_id, answer.revision, "deferred", why)
         answers.append(answer)
         if answer.outcome == "stored":
@@ -287,11 +288,15 @@ def _keys(entries: Sequence[_Entry]) -> tuple[set[UUID], set[int]]:
     return devices, {writer.person.pk for writer in writers}
 
 
-def _taken(entry: _Entry) -> tuple[int, UUID | None, int]:
-    """Return the entry's size in bytes, and the keys of its device and person."""
-    device = entry.writer.device
-    size: int = entry.columns["document_bytes"]
-    return size, device.pk if device else None, entry.writer.person.pk
+def _no_room(room: Room, entry: _Entry, sizes: dict[UUID, int]) -> str | None:
+    """Take room for the entry; return why there is none. `sizes` of what is stored is updated."""
+    writer = entry.writer
+    size: int = entry.columns["document_bytes"] + ROW_BYTES
+    growth = size - sizes.get(entry.id, 0)
+    why = room.take(growth, writer.device.pk if writer.device else None, writer.person.pk)
+    if why is None:
+        sizes[entry.id] = size
+    return why
 
 
 def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:

@@ -10,21 +10,19 @@ present size. So a session that is sent every ten seconds counts as much as one 
 import logging
 import math
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Sum
 from django.db.models.functions import Coalesce
 from rest_framework.exceptions import APIException, Throttled
 
 from server.common.disk import MB, WATCH
 from server.session_data.models import SessionData
 
-K = TypeVar("K", UUID, int)
 log = logging.getLogger(__name__)
 
 # What a row takes besides its document, with its indexes.
@@ -58,65 +56,90 @@ class DiskFull(APIException):
 _SIZE = Coalesce(Sum("document_bytes"), 0) + Count("pk") * ROW_BYTES
 
 
-@dataclass(slots=True)
+# The sums are read every few seconds, because that takes a while for a person with many sessions,
+# and kept up to date in between. (column, key, since) -> (bytes, when they were read).
+READ_EVERY_S = 10.0
+MOST_KNOWN = 10_000
+Key = tuple[str, UUID | int, datetime | None]
+_used: dict[Key, tuple[int, float]] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
-    """What may still be stored, in bytes, by keys of devices and people."""
+    """What devices and people may still store. `full`: nothing, because the disk is full."""
 
+    midnight: datetime
     full: bool = False
-    devices: dict[UUID, float] = field(default_factory=dict)
-    people: dict[int, float] = field(default_factory=dict)
 
-    def take(self, size: int, device: UUID | None, person: int) -> str | None:
-        """Take room for a document of `size` bytes. Returns why there is none, or `None`."""
-        size += ROW_BYTES
+    def take(self, growth: int, device: UUID | None, person: int) -> str | None:
+        """Take room for `growth` bytes. Returns why there is none, or `None`.
+
+        A document that is not larger than the one that it replaces is only refused on a full disk.
+        """
         if self.full:
             return DISK_FULL
-        of_device = math.inf if device is None else self.devices.get(device, math.inf)
-        if size > min(of_device, self.people.get(person, math.inf)):
+        sums = self._sums(device, person)
+        if growth > 0 and any(_used.get(key, (0, 0))[0] + growth > most for key, most in sums):
             _warn()
             return QUOTA_REACHED
-        self.people[person] = self.people.get(person, math.inf) - size
-        if device is not None:
-            self.devices[device] = of_device - size
+        for key, _ in sums:
+            if key in _used:
+                used, at_s = _used[key]
+                _used[key] = used + max(growth, 0), at_s
         return None
+
+    def _sums(self, device: UUID | None, person: int) -> list[tuple[Key, float]]:
+        sums: list[tuple[Key, float]] = [
+            (("user_id", person, self.midnight), _limit(settings.PERSON_MB_PER_DAY)),
+            (("user_id", person, None), _limit(settings.PERSON_MB)),
+        ]
+        if device is not None:
+            key = ("device_id", device, self.midnight)
+            sums.append((key, _limit(settings.DEVICE_MB_PER_DAY)))
+        return sums
 
 
 def room_for(devices: Collection[UUID], people: Collection[int], now: datetime) -> Room:
     """Return the room that these devices and people have. Makes at most three queries."""
-    if WATCH.state() == "full":
-        return Room(full=True)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    today = Q(updated_at__gte=midnight)
-    of_device, of_person, whole = (
-        size * MB or math.inf
-        for size in (
-            settings.DEVICE_MB_PER_DAY,
-            settings.PERSON_MB_PER_DAY,
-            settings.PERSON_MB,
-        )
-    )
-    room = Room()
-    room.devices = _left("device_id", devices, of_device, today)
-    room.people = _left("user_id", people, of_person, today)
-    for person, left in _left("user_id", people, whole, Q()).items():
-        room.people[person] = min(room.people[person], left)
-    return room
+    if WATCH.state() == "full":
+        return Room(midnight, full=True)
+    _read_sums("device_id", devices, midnight)
+    _read_sums("user_id", people, midnight)
+    _read_sums("user_id", people, None)
+    return Room(midnight)
+
+
+def forget_sums() -> None:
+    """Read all sums again."""
+    _used.clear()
+
+
+def _limit(megabytes: int) -> float:
+    return megabytes * MB or math.inf
+
+
+def _read_sums(column: str, keys: Collection[UUID | int], since: datetime | None) -> None:
+    """Read the sums that are unknown or too old."""
+    now_s = time.monotonic()
+    old = (0, -math.inf)
+    stale = [k for k in keys if now_s - _used.get((column, k, since), old)[1] > READ_EVERY_S]
+    if not stale:
+        return
+    if len(_used) > MOST_KNOWN:
+        _used.clear()
+    rows = SessionData.objects.filter(**{f"{column}__in": stale}).order_by()
+    if since:
+        rows = rows.filter(updated_at__gte=since)
+    found = dict(rows.values(column).annotate(used=_SIZE).values_list(column, "used"))
+    for key in stale:
+        _used[column, key, since] = found.get(key, 0), now_s
 
 
 def used_by_people() -> list[tuple[str, int]]:
     """Return user names and the bytes they take, the largest first."""
     rows = SessionData.objects.order_by().values(name=F("user__username")).annotate(used=_SIZE)
     return [(row["name"], row["used"]) for row in rows.order_by("-used")]
-
-
-def _left(column: str, keys: Collection[K], most: float, which: Q) -> dict[K, float]:
-    if math.isinf(most) or not keys:
-        return dict.fromkeys(keys, math.inf)
-    rows = SessionData.objects.filter(which, **{f"{column}__in": list(keys)}).order_by()
-    used: Mapping[K, int] = dict(
-        rows.values(column).annotate(used=_SIZE).values_list(column, "used")
-    )
-    return {key: most - used.get(key, 0) for key in keys}
 
 
 _warned_s = -math.inf

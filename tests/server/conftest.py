@@ -19,6 +19,7 @@ from django.utils import translation
 from server.care.models import CareLink, Institution, Membership, Person, PersonToken, Role
 from server.devices import fair_share
 from server.devices.models import Device, DeviceToken
+from server.session_data import quotas
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 PASSWORD = "a long enough pass phrase"
@@ -37,6 +38,7 @@ def fresh_limits(monkeypatch):
     """Limits are counted in memory, by keys that the next test's people and devices have again."""
     for share in (fair_share.REQUESTS, fair_share.CHANGES, fair_share.DeviceThrottle.share):
         monkeypatch.setattr(share, "_paid_until_s", {})
+    quotas.forget_sums()
 
 
 @pytest.fixture(autouse=True)
