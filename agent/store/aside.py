@@ -1,6 +1,5 @@
-"""The files beside the store: setting a damaged one aside, with its WAL, for a new one."""
+"""The files beside the store: their names, and what happens to them when it is damaged."""
 
-import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,25 +25,6 @@ def aside_name(path: Path) -> Path:
         if not name.exists():
             return name
     raise StoreError(f"{path}: a thousand damaged stores within a second")
-
-
-def swap(path: Path, aside: Path) -> None:
-    """Set the old file aside with its WAL and rename the new one into place.
-
-    The old file is linked to its new name and then replaced, so a file always exists at `path`. Its
-    WAL must be moved first, or SQLite would write its pages into the new file.
-    """
-    if path.exists():
-        os.link(path, aside)
-    for suffix in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            sibling(path, suffix).rename(sibling(aside, suffix))
-    sibling(path, ".new").replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def restore_length(path: Path) -> None:

@@ -32,10 +32,10 @@ from agent.store.aside import (
     delete_oldest,
     restore_length,
     sibling,
-    swap,
 )
 from agent.store.database import DamageError, Database
 from agent.store.reserve import Reserve
+from agent.store.swap import swap, undo_swap
 
 log = logging.getLogger(__name__)
 
@@ -163,9 +163,10 @@ class StoreFile:
     def _connect(self) -> None:
         self._disconnect()
         with self._locked(fcntl.LOCK_EX):
+            undo_swap(self.path)
             if not self.path.exists():
                 self._build(lambda _: iter(()))
-                swap(self.path, aside_name(self.path))
+                swap(self.path, sibling(self.path, ".new"), aside_name(self.path))
             if (
                 self.path.stat().st_size == 0
             ):  # SQLite would delete its WAL, which may have the data
@@ -213,10 +214,11 @@ class StoreFile:
         with self._locked(fcntl.LOCK_EX):
             if not self._is_current():
                 return
+            undo_swap(self.path)
             rescue = Rescue(datetime.now(UTC), aside_name(self.path), why)
             restore_length(self.path)
             self._rebuild(rescue)
-            swap(self.path, rescue.aside)
+            swap(self.path, sibling(self.path, ".new"), rescue.aside)
         log.error("%s is damaged (%s): set aside as %s", self.path, why, rescue.aside.name)
         delete_oldest(self.path, SET_ASIDE_KEPT)
 
