@@ -193,6 +193,15 @@ switch_to() {
   sync -f "$prefix"
 }
 
+# remove_release RELEASE: half of one must not be called complete, should power be cut meanwhile.
+remove_release() {
+  if is_complete "$1"; then
+    rm "$1/complete"
+    sync -f "$1"
+  fi
+  rm -rf "$1"
+}
+
 # prune_releases: keeps current and the one before.
 prune_releases() {
   local each
@@ -200,7 +209,7 @@ prune_releases() {
     each=$(readlink -f "$each")
     if [ "$each" != "$(current_release)" ] && [ "$each" != "$(previous_release)" ]; then
       note "removing $(basename "$each")"
-      rm -rf "$each"
+      remove_release "$each"
     fi
   done
 }

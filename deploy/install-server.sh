@@ -224,7 +224,7 @@ clean_up() {
 }
 
 refuse_release() {
-  if [ "$(current_release)" != "$release" ]; then rm -rf "$release"; fi
+  if [ "$(current_release)" != "$release" ]; then remove_release "$release"; fi
   die "the self-test of $version failed: nothing was changed"
 }
 
@@ -260,10 +260,11 @@ upgrade() {
     if [ -z "$before" ]; then die "$version is installed, but does not stand (see above)"; fi
     mend
     if [ -n "$stuck" ]; then die "$version failed, and could not be taken back (see above)"; fi
-    rm -rf "$release"
+    remove_release "$release"
     die "$version failed, and was taken back: $(basename "$before") runs again, with the database as it was"
   fi
   rm -f "$unproven" "$prefix/not-taken-back"
+  sync -f "$prefix"  # a power cut must not take back what is stored from now on
   start_all || die "$(basename "$release") passed its trial, but not all of it stands: systemctl status 'blinklog-*'"
   say "$(basename "$release") runs"
   meet_broker

@@ -155,6 +155,7 @@ with sqlite3.connect(sys.argv[1]) as now, sqlite3.connect(sys.argv[2]) as kept:
     now.backup(kept)
 PYTHON
   fi
+  sync -f "$state"
 }
 
 # Only where the schema changed: otherwise the release before reads what is there, newest sessions included.
@@ -173,9 +174,11 @@ restore_store() {
   if [ -f "$store.back" ]; then
     note "the store goes back too, to how it was before the upgrade"
     rm -f "$store-wal" "$store-shm"
+    sync -f "$state"  # a power cut must not leave the store with the other's WAL
     mv "$store.back" "$store"
   fi
   rm -f "$store.before"
+  sync -f "$state"
 }
 
 schema_of() {
@@ -251,7 +254,7 @@ clean_up() {
 }
 
 refuse_release() {
-  if [ "$(current_release)" != "$release" ]; then rm -rf "$release"; fi
+  if [ "$(current_release)" != "$release" ]; then remove_release "$release"; fi
   [ -d "$prefix/current" ] || die "the self-test of $version failed: it was not installed"
   die "the self-test of $version failed: $(basename "$(current_release)") goes on as it was"
 }
@@ -305,7 +308,9 @@ mark_unproven() {
 }
 
 prove() {
-  rm -f "$unproven" "$store.before"
+  rm -f "$unproven"
+  sync -f "$prefix"  # a power cut must not bring it back when there is no store to go back to, or a newer one
+  rm -f "$store.before"
   prune_releases
 }
 
@@ -314,7 +319,7 @@ go_back_to_before() {
   failed=$(current_release)
   systemctl stop "${services[@]}" 2>/dev/null || true
   take_back
-  if [ "$failed" != "$(current_release)" ]; then rm -rf "$failed"; fi
+  if [ "$failed" != "$(current_release)" ]; then remove_release "$failed"; fi
   finish
   start_units "${services[@]}" || warn "the release before does not start either: blink-agent doctor"
 }
