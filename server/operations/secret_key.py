@@ -27,5 +27,15 @@ def _create(path: Path) -> None:
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(name, path)  # atomic, and never replaces another process's file
+        _sync(path.parent)
     finally:
         Path(name).unlink()
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names are on the disk: another key would end every login."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
