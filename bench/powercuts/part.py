@@ -34,8 +34,13 @@ class Tally:
     failures: list[str] = field(default_factory=list)
 
     @property
+    def count(self) -> int:
+        """How many failures there are, of every kind."""
+        return self.lost + self.doubled + self.wrong + self.could_not_open
+
+    @property
     def clean(self) -> bool:
-        return not (self.lost or self.doubled or self.wrong or self.could_not_open)
+        return not self.count
 
     def fail(self, kind: str, why: str) -> None:
         """Count a failure of this kind, a field's name."""
@@ -105,9 +110,9 @@ def _cut(part: Part, folder: Path, cuts: int, chance: Random, tally: Tally) -> N
         _leave(disk, opened, state)
         tally.cuts += 1
         part.check(opened, disk.marks, tally)
-    _leave(disk, folder / LEFT, state)
     shutil.rmtree(opened)
     shutil.rmtree(content)
+    _leave(disk, folder / LEFT, state)
 
 
 def _leave(disk: Disk, folder: Path, state: int) -> None:
@@ -118,4 +123,4 @@ def _leave(disk: Disk, folder: Path, state: int) -> None:
 
 LEFT = "left"
 CUT_AFTER = (Names, Write, Resize, Mark)
-"""A cut between an fsync and the next of these would leave the same as one after a mark."""
+"""The changes to cut after. What an fsync keeps is tested at the next of them: a mark, mostly."""
