@@ -27,7 +27,7 @@ from bench.powercuts.with_damage import DamagedStore
 from bench.powercuts.with_device_store import DeviceStore
 from bench.powercuts.with_enrolment import Enrolment
 from bench.powercuts.with_installer import Installer
-from bench.powercuts.with_server import Server
+from bench.powercuts.with_server import Server, set_up
 from bench.powercuts.with_upgrade import Upgrade
 
 
@@ -81,6 +81,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def powercuts(cuts: int, seed: int) -> dict[str, Tally]:
     """Return what was found for each kind, on all processors."""
+    set_up()  # here, because this process deletes its folder at its end
     workers = os.cpu_count() or 1
     tasks = [
         (kind, share, f"{seed} {kind.name} {worker}")
