@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from agent.clock import Clock
 from agent.errors import StoreError
 from agent.records import Document
 from agent.store.store import Store
@@ -27,6 +28,16 @@ NAME = "agent.sqlite3"
 STEPS = 150
 KEEP = 4
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+class StillClock(Clock):
+    """No time passes, so that no command expires on a slow machine."""
+
+    def monotonic_s(self) -> float:
+        return 1000.0
+
+
+STILL = StillClock()
 LENGTHS = (0, 0, 0, 2_000, 60_000)  # characters added to a document: hours of minutes
 WEIGHTS = {
     "begin": 4,
@@ -109,9 +120,9 @@ class Step:
             case "note":
                 store.note("delivery", value)
             case "add_command":
-                store.add_command(_command(value), NOW)
+                store.add_command(_command(value))
             case "take_command":
-                store.take_command(NOW)
+                store.take_command()
 
     def apply(self, to: Expected) -> None:
         value = self.argument
@@ -168,7 +179,7 @@ class StoreCalls:
     def _two_stores(self, folder: Path, stack: contextlib.ExitStack) -> tuple[Store, Store]:
         """Those of `watch` and of `sync`."""
         watch, sync = (
-            stack.enter_context(contextlib.closing(Store(folder / NAME))) for _ in range(2)
+            stack.enter_context(contextlib.closing(Store(folder / NAME, STILL))) for _ in range(2)
         )
         return watch, sync
 
@@ -225,7 +236,7 @@ class StoreCalls:
             self._steps[marks.count("done")].apply(after)
         tally.sessions += len(before.sessions)
         try:
-            store = Store(folder / NAME)
+            store = Store(folder / NAME, STILL)
         except StoreError as error:
             tally.fail("could_not_open", str(error))
             return
