@@ -29,15 +29,6 @@ STEPS = 150
 KEEP = 4
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
-
-class StillClock(Clock):
-    """No time passes, so that no command expires on a slow machine."""
-
-    def monotonic_s(self) -> float:
-        return 1000.0
-
-
-STILL = StillClock()
 LENGTHS = (0, 0, 0, 2_000, 60_000)  # characters added to a document: hours of minutes
 WEIGHTS = {
     "begin": 4,
@@ -52,6 +43,16 @@ WEIGHTS = {
     "take_command": 2,
     "reopen": 1,
 }
+
+
+class StillClock(Clock):
+    """No time passes, so that no command expires on a slow machine."""
+
+    def monotonic_s(self) -> float:
+        return 1000.0
+
+
+STILL = StillClock()
 
 
 @dataclass(slots=True)

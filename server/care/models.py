@@ -1,30 +1,19 @@
 """Models of people, the links between them, institutions, the access log and the audit log."""
 
-import zoneinfo
 from collections.abc import Collection
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from server.common.codes import HashedCode
-from server.common.days import zone_of
+from server.common.days import validate_timezone, zone_of
 from server.common.tokens import HashedToken
-
-
-def validate_timezone(name: str) -> None:
-    """Raise `ValidationError` if this machine doesn't know an IANA zone of this name."""
-    if name not in zoneinfo.available_timezones():
-        raise ValidationError(
-            _("“%(name)s” is not a time zone. Use a name like Europe/Berlin."),
-            params={"name": name},
-        )
 
 
 class Person(AbstractUser):

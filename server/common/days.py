@@ -3,6 +3,9 @@
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
 # Longer than any session. A longer span means that the clock was set in between.
 LONGEST_SESSION = timedelta(hours=25)
 # Local time is never further from UTC than this (zones reach from -12 to +14 h, solar time a bit
@@ -33,6 +36,15 @@ def _known(name: str) -> tzinfo | None:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+def validate_timezone(name: str) -> None:
+    """Raise `ValidationError` if this machine doesn't know an IANA zone of this name."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(
+            _("“%(name)s” is not a time zone. Use a name like Europe/Berlin."),
+            params={"name": name},
+        )
 
 
 def is_one_session(started_at: datetime, ended_at: datetime | None) -> bool:
