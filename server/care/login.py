@@ -11,11 +11,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from server.care import guesses
-from server.care.audit import note
+from server.care.audit import network_of, note
 from server.care.guesses import WINDOW, TooManyError, client_address
 from server.care.models import AuditEvent, Person
 from server.common.known_browsers import known
-from server.common.networks import network_of
 
 __all__ = ["WINDOW", "RateLimitedBackend", "TooManyError", "client_address", "too_many_failures"]
 

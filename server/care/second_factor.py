@@ -9,10 +9,9 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care import guesses
-from server.care.audit import note
+from server.care.audit import network_of, note
 from server.care.models import AuditEvent, Person
 from server.common.known_browsers import known
-from server.common.networks import network_of
 
 RECOVERY_CODES = 10
 LONGEST_TYPED = 32

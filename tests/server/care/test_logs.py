@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from server.care import access, audit
+from server.care.audit import network_of
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
-from server.common.networks import network_of
 from server.retention.tidying import tidy
 from server.session_data.accept import accept_session
 from tests.server.conftest import PASSWORD, Api, golden
