@@ -57,11 +57,27 @@ _SIZE = Coalesce(Sum("document_bytes"), 0) + Count("pk") * ROW_BYTES
 
 
 # The sums are read every few seconds, because that takes a while for a person with many sessions,
-# and kept up to date in between. (column, key, since) -> (bytes, when they were read).
+# and kept up to date in between. Other processes store, too: after so many bytes, read again.
 READ_EVERY_S = 10.0
+READ_EVERY_BYTES = 2 * MB
 MOST_KNOWN = 10_000
 Key = tuple[str, UUID | int, datetime | None]
-_used: dict[Key, tuple[int, float]] = {}
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What is used, in bytes; when that was read; what this process has added since."""
+
+    used: int
+    read_s: float
+    added: int = 0
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.read_s <= READ_EVERY_S and self.added < READ_EVERY_BYTES
+
+
+_sums: dict[Key, _Sum] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +94,25 @@ class Room:
         """
         if self.full:
             return DISK_FULL
-        sums = self._sums(device, person)
-        if growth > 0 and any(_used.get(key, (0, 0))[0] + growth > most for key, most in sums):
+        growth = max(growth, 0)
+        sums = [(_sums.get(key), most) for key, most in self._limits(device, person)]
+        known = [(each, most) for each, most in sums if each is not None]
+        if growth and any(each.used + each.added + growth > most for each, most in known):
             _warn()
             return QUOTA_REACHED
-        for key, _ in sums:
-            if key in _used:
-                used, at_s = _used[key]
-                _used[key] = used + max(growth, 0), at_s
+        for each, _ in known:
+            each.added += growth
         return None
 
-    def _sums(self, device: UUID | None, person: int) -> list[tuple[Key, float]]:
-        sums: list[tuple[Key, float]] = [
+    def _limits(self, device: UUID | None, person: int) -> list[tuple[Key, float]]:
+        limits: list[tuple[Key, float]] = [
             (("user_id", person, self.midnight), _limit(settings.PERSON_MB_PER_DAY)),
             (("user_id", person, None), _limit(settings.PERSON_MB)),
         ]
         if device is not None:
             key = ("device_id", device, self.midnight)
-            sums.append((key, _limit(settings.DEVICE_MB_PER_DAY)))
-        return sums
+            limits.append((key, _limit(settings.DEVICE_MB_PER_DAY)))
+        return limits
 
 
 def room_for(devices: Collection[UUID], people: Collection[int], now: datetime) -> Room:
@@ -112,7 +128,7 @@ def room_for(devices: Collection[UUID], people: Collection[int], now: datetime) 
 
 def forget_sums() -> None:
     """Read all sums again."""
-    _used.clear()
+    _sums.clear()
 
 
 def _limit(megabytes: int) -> float:
@@ -121,19 +137,18 @@ def _limit(megabytes: int) -> float:
 
 def _read_sums(column: str, keys: Collection[UUID | int], since: datetime | None) -> None:
     """Read the sums that are unknown or too old."""
-    now_s = time.monotonic()
-    old = (0, -math.inf)
-    stale = [k for k in keys if now_s - _used.get((column, k, since), old)[1] > READ_EVERY_S]
+    known = {key: _sums.get((column, key, since)) for key in keys}
+    stale = [key for key, each in known.items() if each is None or not each.is_fresh]
     if not stale:
         return
-    if len(_used) > MOST_KNOWN:
-        _used.clear()
+    if len(_sums) > MOST_KNOWN:
+        _sums.clear()
     rows = SessionData.objects.filter(**{f"{column}__in": stale}).order_by()
     if since:
         rows = rows.filter(updated_at__gte=since)
     found = dict(rows.values(column).annotate(used=_SIZE).values_list(column, "used"))
     for key in stale:
-        _used[column, key, since] = found.get(key, 0), now_s
+        _sums[column, key, since] = _Sum(found.get(key, 0), time.monotonic())
 
 
 def used_by_people() -> list[tuple[str, int]]:

@@ -87,6 +87,17 @@ def test_the_next_day_has_room_again(world):
     assert take([message(world.device, document)])[0].outcome == "stored"
 
 
+def test_several_processes_together_exceed_a_quota_by_little(world, settings, monkeypatch):
+    settings.DEVICE_MB_PER_DAY = 6
+    processes = [{}, {}, {}]  # each has read its own sums
+    stored = 0
+    for number in range(90):
+        monkeypatch.setattr(quotas, "_sums", processes[number % 3])
+        stored += sent(world, large(254)).status_code == 201
+    most = 6 * disk.MB + len(processes) * quotas.READ_EVERY_BYTES
+    assert 6 * disk.MB <= stored * 256 * 1024 <= most < 90 * 256 * 1024
+
+
 @pytest.mark.usefixtures("small")
 def test_a_session_counts_once_however_often_it_is_sent(world):
     document = large(200)
