@@ -46,8 +46,8 @@ class HashedCode(models.Model):
     """Abstract model of a stored code. A subclass adds its purpose, length and lifetime."""
 
     LENGTH = 8
-    LIFE = timedelta(minutes=60)
-    LONGEST_LIFE = timedelta(days=1)
+    LIFE: timedelta
+    LONGEST_LIFE: timedelta
 
     digest = models.CharField(max_length=64, unique=True, editable=False)
     made_at = models.DateTimeField(default=timezone.now, editable=False)

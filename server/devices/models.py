@@ -140,6 +140,8 @@ class ClaimCode(HashedCode):
     make one, or with their account.
     """
 
+    LIFE = timedelta(minutes=60)
+    LONGEST_LIFE = timedelta(days=1)
     MOST_LIVE = 10  # per person: enough to set up several devices at once
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="claim_codes")

@@ -1,13 +1,15 @@
 """Serializers of the REST API of devices."""
 
+from datetime import timedelta
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from server.common.codes import LONGEST_TYPED
+from server.devices.models import ClaimCode
 
-LONGEST_MINUTES = 24 * 60
+MINUTE = timedelta(minutes=1)
 
 
 class PresenceSerializer(serializers.Serializer[Any]):
@@ -72,7 +74,11 @@ class ClaimCodeCreateSerializer(serializers.Serializer[Any]):
 
     label = serializers.CharField(max_length=64)  # type: ignore[assignment]
     user = serializers.CharField(max_length=150, required=False)
-    minutes = serializers.IntegerField(min_value=1, max_value=LONGEST_MINUTES, default=60)
+    minutes = serializers.IntegerField(
+        min_value=1,
+        max_value=ClaimCode.LONGEST_LIFE // MINUTE,
+        default=ClaimCode.LIFE // MINUTE,
+    )
 
 
 class CodeSerializer(serializers.Serializer[Any]):

@@ -8,8 +8,6 @@ from django.core.management.base import CommandError
 from server.care.management.shared import person_named
 from server.common.commands import Options, ServerCommand
 
-LONGEST_MINUTES = 24 * 60  # of a claim code
-
 
 class Command(ServerCommand):
     """Create a single-use code to register a device for a person with `blink-agent enrol`."""
@@ -23,7 +21,7 @@ class Command(ServerCommand):
         )
         parser.add_argument("--label", required=True, help="the device's name, such as Kitchen")
         parser.add_argument(
-            "--minutes", type=_minutes, default=60, help="how long the code is valid (default: 60)"
+            "--minutes", type=int, help="how long the code is valid; at most a day (default: 60)"
         )
         parser.add_argument("--json", action="store_true")
 
@@ -34,8 +32,8 @@ class Command(ServerCommand):
         from server.common.codes import grouped
         from server.devices.claim import make_code
 
-        life = timedelta(minutes=options.minutes)
         try:
+            life = _life(options.minutes)
             made, text = make_code(person_named(options.person), options.label, None, life)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
@@ -45,8 +43,14 @@ class Command(ServerCommand):
         self.tell(options, told, sentence)
 
 
-def _minutes(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= LONGEST_MINUTES:
-        raise argparse.ArgumentTypeError(f"expected 1 to {LONGEST_MINUTES}, found {number}")
-    return number
+def _life(minutes: int | None) -> timedelta | None:
+    from django.core.exceptions import ValidationError
+
+    from server.devices.models import ClaimCode
+
+    if minutes is None:
+        return None
+    longest = ClaimCode.LONGEST_LIFE // timedelta(minutes=1)
+    if not 1 <= minutes <= longest:
+        raise ValidationError(f"--minutes: expected 1 to {longest}, found {minutes}")
+    return timedelta(minutes=minutes)
