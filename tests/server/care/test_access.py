@@ -101,6 +101,14 @@ MATRIX = {
         | UNKNOWN,
     ),
     "command": ("/api/commands/{command}/", "GET", None, READ),
+    "a device's commands": (
+        "/api/device/commands/",
+        "GET",
+        None,
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 403)
+        | {"device": 200, "other device": 200}
+        | UNKNOWN,
+    ),
     "claim": (
         "/api/device/claim/",
         "POST",
