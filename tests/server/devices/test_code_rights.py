@@ -119,9 +119,9 @@ def test_a_code_that_opens_an_account_ends_with_the_right_of_who_made_it(everybo
 def test_one_from_before_makers_were_noted_ends_with_the_membership(everybody):
     mia = Person.objects.get(username="mia")
     _made, text = Activation.issue(person=mia)
-    assert Client().get(f"/join/{text}/")["Location"] == "/join/account/"
+    assert Client().post("/join/", {"code": text})["Location"] == "/join/account/"
     leaves(everybody, "mia")
-    assert "Location" not in Client().get(f"/join/{text}/")
+    assert "Location" not in Client().post("/join/", {"code": text})
 
 
 def test_it_opens_the_account_meanwhile(everybody):
