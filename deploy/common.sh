@@ -261,7 +261,9 @@ last_words() {
 
 # One installation at a time
 
+# In a folder that only root enters: a lock that others can open is one that others can hold.
 take_lock() {
-  exec 9> "/run/lock/$1.lock"
+  install -d -m 0700 "/run/$1"
+  exec 9> "/run/$1/lock"
   flock --nonblock 9 || die "another installation is under way"
 }

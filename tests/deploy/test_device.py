@@ -357,7 +357,7 @@ def test_an_upgrade_that_is_broken_off_goes_back_at_once(
     device.run("timeout 60 bash -c 'while [ -e /opt/blinklog/unproven ]; do sleep 0.1; done'")
     assert release(device) == "0.2.0"
     device.run(f"timeout 60 bash -c 'until {BOTH} >/dev/null; do sleep 0.1; done'")
-    device.run("flock --timeout 60 /run/lock/blinklog-install.lock true")
+    device.run("flock --timeout 60 /run/blinklog-install/lock true")
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ QUICK = {"PIP_NO_COMPILE": "1"}
 UPGRADE = "/run/share/second/install-server.sh"
 PREFIX = "/opt/blinklog-server"
 BACKUPS = "/var/lib/blinklog-server/backups"
-LOCK = "/run/lock/blinklog-install-server.lock"
+LOCK = "/run/blinklog-install-server/lock"
 # The release's backup says when it begins, and ends no earlier than /run/slow.
 SLOW = """
 set -e
