@@ -5,7 +5,7 @@
 #   $prefix/current             -> releases/VERSION: switched by one rename, so there is never none
 #   $prefix/previous            -> the one before, to go back to
 #
-# Who sources this sets prefix, unit_folder and scratch, a directory for what is thrown away. A power cut at any point leaves current whole; the next run mends the rest.
+# Who sources this sets prefix, unit_folder, user and scratch, a directory for what is thrown away. A power cut at any point leaves current whole; the next run mends the rest.
 
 # Where nobody listens any more, as after an ssh that broke off, what is under way goes on all the same.
 say() { printf '\033[1m== %s\033[0m\n' "$*" || true; }
@@ -13,7 +13,7 @@ note() { printf '   %s\n' "$*" || true; }
 warn() { printf '\033[1;33m!! %s\033[0m\n' "$*" >&2 || true; }
 die() { printf '\033[1;31m!! %s\033[0m\n' "$*" >&2 || true; exit 1; }
 
-prefix=${prefix:-} unit_folder=${unit_folder:-} scratch=${scratch:-}
+prefix=${prefix:-} unit_folder=${unit_folder:-} scratch=${scratch:-} user=${user:-}
 system_python=/usr/bin/python3  # Debian's own: apt's packages (picamera2, lgpio) are for no other
 
 # What the machine is
@@ -98,6 +98,26 @@ system_user() {
     useradd --system --user-group --home-dir "$home" --no-create-home --shell /usr/sbin/nologin "$name"
   fi
   usermod --groups "${groups#,}" "$name"
+}
+
+# Folders that a service owns. Its user can replace any name in them, at any moment, by a link, a FIFO or a folder. So
+# root does not work on names in there: as_user does, and a link leads it nowhere that the user could not go before.
+
+# as_user COMMAND...: as the services' user. It starts in a folder that the user may read, and does not inherit the lock.
+as_user() { as_other "$user" "$@"; }
+
+# as_other USER COMMAND...
+as_other() { (cd / && umask 077 && exec setpriv --reuid "$1" --regid "$1" --init-groups -- "${@:2}" 9>&-); }
+
+# refuse_link PATH
+refuse_link() {
+  [ ! -L "$1" ] || die "expected no link at $1, found one to $(readlink "$1" | tr -cd '[:print:]'): remove it"
+}
+
+# own_folder DIR: makes it, for the services' user alone. For a DIR whose parent is root's: nobody replaces it meanwhile.
+own_folder() {
+  refuse_link "$1"
+  install -d -m 0700 -o "$user" -g "$user" "$1"
 }
 
 # A wheel house: made by wheel-house, carried on a stick; or made here, for this machine alone

@@ -75,8 +75,10 @@ install_packages() {
 # Settings
 
 install_config() {
-  install -d -m 0750 -g "$user" "$config"
-  install -d -m 0700 -o "$user" -g "$user" "$state" "$state/backups"
+  install -d -m 0750 -o root -g "$user" "$config"
+  own_folder "$state"
+  refuse_link "$state/backups"
+  as_user install -d -m 0700 "$state/backups" || die "expected $state/backups to be a folder of $user's (see above)"
   if [ ! -f "$config/environment" ]; then
     sed "s/@NAME@/$name/g" "$here/server/environment" > "$config/environment.new"
     chgrp "$user" "$config/environment.new"
@@ -85,7 +87,7 @@ install_config() {
   elif [ -n "$name" ] && ! grep -q "^BLINKLOG_URL=https://$name$" "$config/environment"; then
     warn "$config/environment is kept as it is; change the name there"
   fi
-  chown "root:$user" "$config/environment"  # it may come from another machine, with other numbers
+  chown -h "root:$user" "$config/environment"  # it may come from another machine, with other numbers
 }
 
 # setting NAME: its value; empty where there is none. A file that can't be read is no answer.
@@ -117,7 +119,7 @@ set_up_postgres() {
 
 ask_postgres() { as_postgres psql --tuples-only --no-align --command "$1"; }
 
-as_postgres() { (cd / && setpriv --reuid postgres --regid postgres --init-groups -- "$@"); }
+as_postgres() { as_other postgres "$@"; }
 
 # wait_for WHAT COMMAND...: until the command succeeds.
 wait_for() {
@@ -133,29 +135,27 @@ wait_for() {
 # What the services are, and how they are tried
 
 # server RELEASE COMMAND...: blink-server of that release, as the services' user, with their settings.
-server() { BLINKLOG_RELEASE=$1 "$1/deploy/server/blink-server" "${@:2}"; }
-
-as_user() { (umask 077 && exec setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"); }
+server() { BLINKLOG_RELEASE=$1 "$1/deploy/server/blink-server" "${@:2}" 9>&-; }
 
 # On an empty database of its own: whether this release works here at all.
 self_test() {
   say "self-test of $(basename "$1")"
-  local folder
+  local folder status=1
+  as_user find "$state" -maxdepth 1 -name 'self-test.*' -exec rm -rf {} +  # what an interrupted installation left
   folder=$(as_user mktemp -d "$state/self-test.XXXXXX")
-  if (cd "$folder" && as_user env --ignore-environment PATH=/usr/bin:/bin BLINKLOG_DATA_DIR="$folder" \
-    "$1/bin/blink-server" migrate --quiet && answers "$1" "$folder"); then
-    rm -rf "$folder"
-    return
+  if as_user env --ignore-environment --chdir="$folder" PATH=/usr/bin:/bin BLINKLOG_DATA_DIR="$folder" \
+    "$1/bin/blink-server" migrate --quiet && answers "$1" "$folder"; then
+    status=0
   fi
-  rm -rf "$folder"
-  return 1
+  as_user rm -rf "$folder"
+  return "$status"
 }
 
 # answers RELEASE FOLDER: serves the database in FOLDER until it says that it is ready.
 answers() {
   local pid status=1
-  setpriv --reuid "$user" --regid "$user" --init-groups -- env --ignore-environment PATH=/usr/bin:/bin \
-    BLINKLOG_DATA_DIR="$2" "$1/bin/blink-server" serve --workers 1 --bind "127.0.0.1:$trial_port" &
+  setpriv --reuid "$user" --regid "$user" --init-groups -- env --ignore-environment --chdir="$2" PATH=/usr/bin:/bin \
+    BLINKLOG_DATA_DIR="$2" "$1/bin/blink-server" serve --workers 1 --bind "127.0.0.1:$trial_port" 9>&- &
   pid=$!  # not as_user: its subshell would be what is killed below
   if ready_at "$trial_port" "$pid"; then status=0; fi
   kill "$pid" 2>/dev/null
@@ -165,7 +165,7 @@ answers() {
 
 # ready_at PORT [PID]: whether /readyz says so within the time; PID's end is an answer, too.
 ready_at() {
-  "$system_python" - "$1" "$ready_s" "${2:-}" <<'PYTHON'
+  "$system_python" -I - "$1" "$ready_s" "${2:-}" <<'PYTHON'
 import os, sys, time, urllib.error, urllib.request
 port, limit, pid = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 address, end, said = f"http://127.0.0.1:{port}/readyz", time.monotonic() + float(limit), "nothing"
@@ -190,7 +190,6 @@ install_release() {
   check_machine
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/blinklog-install.XXXXXX")
   mend
-  rm -rf "$state"/self-test.*  # what an interrupted installation left
   trap 'exit 1' HUP INT TERM  # once the command under way has ended: nothing is mended beside a migration
   trap clean_up EXIT
   check_broker
@@ -293,7 +292,7 @@ start_all() {
 }
 
 # can_run RELEASE: not after Debian's own upgrade to the next Python.
-can_run() { (cd / && as_user env --ignore-environment PATH=/usr/bin:/bin "$1/bin/blink-server" --help >/dev/null 2>&1); }
+can_run() { as_user env --ignore-environment PATH=/usr/bin:/bin "$1/bin/blink-server" --help >/dev/null 2>&1; }
 
 # back_up RELEASE: of the database, by that release. Nobody writes: the services are down.
 back_up() {
@@ -302,15 +301,15 @@ back_up() {
   server "$1" backup "$backup" >/dev/null || die "the backup failed; nothing was changed"
 }
 
-# prune_backups: of those made before upgrades the newest few stay, and the one that there is to go back to.
+# prune_backups: of those made before upgrades the newest few stay, and the one that there is to go back to. A name may
+# hold anything but a null byte.
 prune_backups() {
-  local keep each
+  local keep
   keep=$(setting BLINKLOG_UPGRADE_BACKUPS)
   case $keep in '' | 0 | *[!0-9]*) keep=3 ;; esac
-  find "$state/backups" -maxdepth 1 -name 'before-*.zip' -printf '%T@ %p\n' | sort -rn | tail -n "+$((keep + 1))" |
-    while read -r _ each; do
-      if [ "$each" != "$(cat "$unproven" 2>/dev/null)" ]; then rm -f "$each"; fi
-    done
+  as_user find "$state/backups" -maxdepth 1 -type f -name 'before-*.zip' -printf '%T@ %p\0' | sort -zrn |
+    tail -z -n "+$((keep + 1))" | cut -z -d ' ' -f 2- |
+    { grep -zvxF -e "$(cat "$unproven" 2>/dev/null)" || true; } | as_user xargs --null --no-run-if-empty rm -f --
 }
 
 # point_undo RELEASE: from now on the next boot goes back to it.
@@ -318,7 +317,7 @@ point_undo() {
   point "$prefix/previous" "releases/$(basename "$1")"
   echo "$backup" > "$unproven.new"
   sync -f "$prefix"  # a power cut must not leave the name without the content
-  mv "$unproven.new" "$unproven"
+  mv -T "$unproven.new" "$unproven"
   sync -f "$prefix"
 }
 
@@ -367,9 +366,13 @@ go_on() {
 # is_whole BACKUP: whether it can be read. If not, trying again does not help.
 is_whole() {
   as_user "$system_python" - "$1" <<'PYTHON'
-import sys, zipfile
+import os, stat, sys, zipfile
 try:
-    damaged = zipfile.ZipFile(sys.argv[1]).testzip()
+    # Not blocking: opening a FIFO would wait until somebody writes to it.
+    backup = os.open(sys.argv[1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(backup).st_mode):
+        raise ValueError("no file")
+    damaged = zipfile.ZipFile(os.fdopen(backup, "rb")).testzip()
 except Exception as error:
     sys.exit(f"   expected a zip file that can be read, found: {error}")
 if damaged:
@@ -448,6 +451,7 @@ uninstall() {
   elif [ -n "$database" ]; then
     warn "the database is not ours to delete: remove it where DATABASE_URL of $config/environment says it is"
   fi
+  # GNU rm enters no link, also where one takes a folder's place meanwhile.
   rm -rf "$state" "$config" "$broker" /var/lib/mosquitto/dynamic-security.json
   if getent passwd "$user" >/dev/null; then userdel "$user"; fi
   say "the server is gone, and all it had stored here. Debian's packages stay (postgresql, mosquitto)"
@@ -457,6 +461,7 @@ main() {
   read_options "$@"
   require_root
   umask 022
+  cd /  # Python takes modules from where it is started
   take_lock blinklog-install-server
   case $action in
     install) install_release ;;

@@ -60,13 +60,13 @@ check_machine() {
 
 # A session that is being measured would end: whoever is measured did not ask for that. What can't be asked is not idle.
 check_idle() {
-  local state
+  local found
   if [ -n "$now" ] || ! watch_runs; then return; fi
-  state=$(doing) || die "blink-agent status fails (see above): a session may be being measured; --now goes on all the same"
-  case $state in
+  found=$(doing) || die "blink-agent status fails (see above): a session may be being measured; --now goes on all the same"
+  case $found in
     starting | ready | fault | stopped | 'not running') ;;
     measuring | finishing) die "a session is being measured: end it first, or say --now" ;;
-    *) die "blink-agent status calls the device '$state': a session may be being measured; --now goes on all the same" ;;
+    *) die "blink-agent status calls the device ${found@Q}: a session may be being measured; --now goes on all the same" ;;
   esac
 }
 
@@ -77,10 +77,10 @@ watch_runs() {
   case $state in inactive | failed | activating) return 1 ;; esac
 }
 
-# doing: the device's state, by the release that runs.
+# doing: the device's state, by the release that runs, at most 100 characters. It reads files of the services' user.
 doing() {
-  "$prefix/current/bin/blink-agent" status --json |
-    "$system_python" -c 'import json, sys; print(json.load(sys.stdin)["doing"]["state"])'
+  as_service timeout 60 "$prefix/current/bin/blink-agent" status --json |
+    "$system_python" -I -c 'import json, sys; print(json.loads(sys.stdin.read(64 << 20))["doing"]["state"][:100])'
 }
 
 # Steps
@@ -115,9 +115,9 @@ install_models() {
 }
 
 install_config() {
-  install -d -m 0755 "$config"
+  install -d -m 0755 -o root -g root "$config"
   [ -e "$config/agent.toml" ] || install -m 0644 "$here/agent.toml" "$config/agent.toml"
-  install -d -m 0700 -o "$user" -g "$user" "$state"
+  own_folder "$state"
 }
 
 install_settings() {
@@ -137,18 +137,19 @@ take_settings() {
   journalctl --flush 2>/dev/null || true  # where it was kept in memory until now, as Raspberry Pi OS does
 }
 
-as_user() { (umask 077 && exec setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"); }
+# as_service COMMAND...: as the user that the services are, with this device's configuration.
+as_service() { as_user env --ignore-environment PATH=/usr/bin:/bin HOME="$state" "$@"; }
 
 # An inference and a store, as the user that the services will be, with this device's configuration.
 self_test() {
   say "self-test of $(basename "$1")"
-  (cd / && as_user env --ignore-environment PATH=/usr/bin:/bin HOME="$state" \
-    timeout "$self_test_s" "$1/bin/blink-agent" self-test)
+  as_service timeout "$self_test_s" "$1/bin/blink-agent" self-test
 }
 
 # To go back to if the next release rewrites it and then fails. Nobody writes meanwhile: the services are down.
 keep_store() {
-  rm -f "$store.before"
+  refuse_link "$store"
+  as_user rm -rf "$store.before"
   if [ -f "$store" ]; then as_user "$system_python" - "$store" "$store.before" <<'PYTHON'
 import sqlite3, sys
 with sqlite3.connect(sys.argv[1]) as now, sqlite3.connect(sys.argv[2]) as kept:
@@ -161,6 +162,8 @@ PYTHON
 # Only where the schema changed: otherwise the release before reads what is there, newest sessions included.
 restore_store() {
   local now before
+  clear_way "$store.before"
+  clear_way "$store.back"
   if [ -f "$store.before" ]; then
     if ! now=$(schema_of "$store") || ! before=$(schema_of "$store.before"); then
       warn "the store's schema can't be read (see above): the store stays as it is, and $store.before is kept"
@@ -168,17 +171,25 @@ restore_store() {
     fi
   fi
   if [ -f "$store.before" ] && [ "$now" != "$before" ]; then
-    mv "$store.before" "$store.back"  # decided: whatever cuts it off from here on, it is brought to its end
+    as_user mv -T "$store.before" "$store.back"  # decided: whatever cuts it off from here on, it is brought to its end
     sync -f "$state"
   fi
   if [ -f "$store.back" ]; then
     note "the store goes back too, to how it was before the upgrade"
-    rm -f "$store-wal" "$store-shm"
+    as_user rm -rf "$store-wal" "$store-shm"
     sync -f "$state"  # a power cut must not leave the store with the other's WAL
-    mv "$store.back" "$store"
+    as_user mv -T "$store.back" "$store"
   fi
-  rm -f "$store.before"
+  as_user rm -f "$store.before"
   sync -f "$state"
+}
+
+# clear_way PATH: of a link or a folder where the store's copy would be. No installer makes either.
+clear_way() {
+  if [ -L "$1" ] || [ -d "$1" ]; then
+    warn "expected a file at $1, found a link or a folder: removing it"
+    as_user rm -rf "$1"
+  fi
 }
 
 schema_of() {
@@ -304,13 +315,13 @@ finish() {
 mark_unproven() {
   printf '%s\n' "$(basename "$1")" "$(basename "$(previous_release)")" > "$unproven.new"
   sync -f "$prefix"  # a power cut must not leave the name without the content
-  mv "$unproven.new" "$unproven"
+  mv -T "$unproven.new" "$unproven"
 }
 
 prove() {
   rm -f "$unproven"
   sync -f "$prefix"  # a power cut must not bring it back when there is no store to go back to, or a newer one
-  rm -f "$store.before"
+  as_user rm -rf "$store.before"
   prune_releases
 }
 
@@ -392,7 +403,7 @@ uninstall() {
     say "Blinklog is gone; $state and $config are kept, and so is their owner, the user $user"
     return
   fi
-  rm -rf "$state" "$config"
+  rm -rf "$state" "$config"  # GNU rm enters no link, also where one takes a folder's place meanwhile
   if getent passwd "$user" >/dev/null; then userdel "$user"; fi
   say "Blinklog is gone, and all it had stored here"
 }
@@ -409,6 +420,7 @@ main() {
   read_options "$@"
   require_root
   umask 022
+  cd /  # Python takes modules from where it is started
   take_lock blinklog-install
   case $action in
     install) install_release ;;
