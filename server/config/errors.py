@@ -1,14 +1,20 @@
 """Error responses: JSON under /api/, pages elsewhere. They never contain other people's data."""
 
+import sys
+
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
 from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework.exceptions import APIException, NotFound
 
 from server.common.parsing import PayloadTooLarge
-from server.common.problems import DatabaseUnavailable, problem
+from server.common.problems import RETRY_AFTER_S, DatabaseUnavailable, problem
+
+# What both databases raise if they are away, locked, full or too slow.
+UNAVAILABLE = (OperationalError, InterfaceError)
 
 
 class ProblemHandler(ExceptionHandler):
@@ -16,7 +22,7 @@ class ProblemHandler(ExceptionHandler):
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         """Convert exceptions of Django that are not the server's fault."""
-        if isinstance(exc, (OperationalError, InterfaceError)):
+        if isinstance(exc, UNAVAILABLE):
             return DatabaseUnavailable()
         if isinstance(exc, RequestDataTooBig):  # raised before our parser checks the size
             return PayloadTooLarge()
@@ -39,7 +45,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return a 500: JSON for the API, a page for browsers."""
+    """Return a 500, or a 503 while the database is unavailable: JSON for the API, else a page.
+
+    Django calls this while it handles the exception.
+    """
+    unavailable = isinstance(sys.exception(), UNAVAILABLE)
     if request.path.startswith("/api/"):
-        return JsonResponse(problem(_internal_error()), status=500)
-    return defaults.server_error(request)
+        error = DatabaseUnavailable() if unavailable else _internal_error()
+        response: HttpResponse = JsonResponse(problem(error), status=error.status_code)
+    elif unavailable:
+        response = HttpResponse(loader.render_to_string("503.html"), status=503)
+    else:
+        return defaults.server_error(request)
+    if unavailable:
+        response["Retry-After"] = str(RETRY_AFTER_S)
+    return response

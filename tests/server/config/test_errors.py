@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client, override_settings
 
 from server.devices.fair_share import DeviceThrottle, FairShare
@@ -188,3 +188,48 @@ def test_the_log_has_its_kind_and_place_once_and_no_message(
     assert said.startswith(f"a request of api/session/start/ failed: {type(error).__name__} in ")
     assert "fail:" in said
     assert "hunter2" not in said
+
+
+# Pages while the database is away
+
+
+def away(error):
+    def fail(*_):
+        raise error("private")
+
+    return connection.execute_wrapper(fail)
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+@pytest.mark.parametrize("path", ["/", "/login/", "/account/"])
+def test_a_page_says_to_try_again_while_the_database_is_away(world, error, path):
+    client = Client(raise_request_exception=False)
+    client.force_login(world.anna)
+    with away(error):
+        filled_in = {"username": "anna", "password": PASSWORD}
+        answer = client.post(path, filled_in) if "login" in path else client.get(path)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "Please try again in a moment" in answer.text
+    assert "private" not in answer.text
+    assert client.get("/").status_code == 200  # still logged in
+
+
+def test_a_request_to_the_api_that_no_view_handles_says_so_too(world, monkeypatch):
+    client = Client(raise_request_exception=False)
+
+    def fail(*_):
+        raise OperationalError("private")
+
+    monkeypatch.setattr("django.middleware.csrf.CsrfViewMiddleware.process_view", fail)
+    answer = client.get("/api/people/")
+    assert told(answer)[0::2] == (503, "database_unavailable")
+    assert answer["Retry-After"] == "5"
+
+
+def test_another_error_is_still_the_servers_own(world, monkeypatch):
+    client = Client(raise_request_exception=False)
+    client.force_login(world.anna)
+    with away(ValueError):
+        answer = client.get("/")
+    assert answer.status_code == 500
+    assert "Retry-After" not in answer

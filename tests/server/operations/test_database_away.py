@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from tests.postgres import Postgres, needs_postgres
@@ -66,6 +67,17 @@ class Serving:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.headers["Retry-After"], json.load(error)
+
+    def page(self):
+        """Status and Retry-After of the overview, asked for with a session's cookie."""
+        cookie = f"{settings.SESSION_COOKIE_NAME}={'a' * 32}"
+        request = urllib.request.Request(self.base + "/", headers={"Cookie": cookie})
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+                return answer.status, None
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["Retry-After"]
 
     def deliver(self, document):
         """As a device does: again, until it is taken."""
@@ -120,7 +132,13 @@ def test_a_postgresql_that_ends_and_starts_again_is_found_again(tmp_path):
     serving = None
     try:
         serving = Serving(tmp_path, postgres.url)
-        goes_and_comes_back(serving, postgres.stop, postgres.start)
+
+        def stop():
+            postgres.stop()
+            assert serving.page() == (503, "5")
+
+        goes_and_comes_back(serving, stop, postgres.start)
+        assert serving.page() == (200, None)
     finally:
         if serving is not None:
             serving.end()
