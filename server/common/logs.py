@@ -43,6 +43,8 @@ class PrivacyFilter(logging.Filter):
             return f"a request{route} failed"
         if record.name.startswith("gunicorn") and "worker" not in str(record.msg).lower():
             return "the web server refused or failed a request"
+        if record.name.startswith("gunicorn") and not record.exc_info:
+            return record.getMessage()  # about its own workers: process ids and exit codes
         return str(record.msg) if record.args or record.exc_info else record.getMessage()
 
 

@@ -96,5 +96,10 @@ def test_a_fault_with_a_message_is_told_by_its_place(world, log, monkeypatch):
 def test_what_gunicorn_says_of_its_workers_stays(log):
     logging.getLogger("gunicorn.error").info("Booting worker with pid: %s", 17)
     logging.getLogger("gunicorn.error").error("Worker (pid:%s) was sent SIGKILL!", 17)
+    logging.getLogger("gunicorn.error").critical("WORKER TIMEOUT (pid:%s)", 18)
+    logging.getLogger("gunicorn.error").error("Worker (pid:%s) exited with code %s.", 19, 3)
     assert "pid: 17" in log.getvalue()
+    assert "WORKER TIMEOUT (pid:18)" in log.getvalue()
+    assert "Worker (pid:19) exited with code 3." in log.getvalue()
+    assert "%s" not in log.getvalue()
     assert "was sent SIGKILL" in log.getvalue()
