@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import Error, transaction
+from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 
 from server.alerts.audience import live_rules
@@ -74,14 +74,15 @@ def _last_pass(now: datetime) -> Pass:
 def _found(rules: Sequence[Rule], now: datetime, last: Pass) -> tuple[list[Finding], set[int]]:
     """Return the findings, and the primary keys of rules that failed.
 
-    A bug or an unexpected document only affects the rules that it concerns. If a set of rules
-    fails, each half is tried separately, so that finding one bad rule among many takes few queries.
+    A bug, an unexpected document or a deleted person only affects the rules that it concerns. If a
+    set of rules fails, each half is tried separately, so that finding one bad rule among many takes
+    few queries.
     """
     try:
         return list(findings(rules, gather(rules, now, last))), set()
-    except Error:  # the database is down, which affects all rules
-        raise
     except Exception as error:
+        if isinstance(error, Error) and not isinstance(error, IntegrityError):
+            raise  # the database is down, which affects all rules
         if len(rules) == 1:
             log.error("rule %d failed: %s", rules[0].pk, place_of(error))
             return [], {rules[0].pk}

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -132,9 +133,11 @@ def _delete(rows: list[tuple[int, UUID]], people: dict[int, Person], days: int) 
     for user, pk in rows:
         of_person[user].append(pk)
     for user, batch in of_person.items():
-        deleted = delete_batch(batch, people[user])
-        detail = f"{deleted.sessions} sessions older than {days} days"
-        note(None, AuditEvent.DELETED, people[user], detail)
+        with transaction.atomic():
+            deleted = delete_batch(batch, people[user])
+            if deleted.sessions:  # else the person or the sessions were deleted meanwhile
+                detail = f"{deleted.sessions} sessions older than {days} days"
+                note(None, AuditEvent.DELETED, people[user], detail)
     return len(rows)
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -107,9 +108,9 @@ def deliver(senders: Mapping[str, Send], for_s: float = SENDING_S) -> tuple[int,
     for pk, way in list(due):
         if time.monotonic() > until_s:
             break
-        if way in closed:
+        if way in closed or (delivery := _existing(pk)) is None:
             continue
-        outcome = _deliver_one(pk, senders, closed)
+        outcome = _deliver_one(delivery, senders, closed)
         if outcome in counts:
             counts[outcome] += 1
     return counts["sent"], counts["failed"]
@@ -123,10 +124,16 @@ def _free(now: datetime) -> QuerySet[Delivery]:
     return _unsent().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), due_at__lte=now)
 
 
-def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
+def _existing(pk: int) -> Delivery | None:
+    """Return a delivery, or `None` if its alert was deleted since the pass began."""
+    deliveries = Delivery.objects.select_related("alert__person", "alert__receiver")
+    return deliveries.filter(pk=pk).first()
+
+
+def _deliver_one(delivery: Delivery, senders: Mapping[str, Send], closed: set[str]) -> str:
     """Send one delivery. Return `sent`, `failed`, or why it was not tried now."""
     now = timezone.now()
-    delivery = Delivery.objects.select_related("alert__person", "alert__receiver").get(pk=pk)
+    pk = delivery.pk
     receiver = Receiver.objects.filter(person=delivery.alert.receiver_id).first()
     if receiver is None:
         return _drop(delivery, now, "notifications are off")
@@ -144,9 +151,16 @@ def _deliver_one(pk: int, senders: Mapping[str, Send], closed: set[str]) -> str:
         if error.whole:
             closed.add(delivery.way)
         return _failed(delivery, error)
-    Delivery.objects.filter(pk=pk).update(sent_at=timezone.now(), claimed_until=None, problem="")
-    note_look(delivery.alert.receiver, delivery.alert.person, "notice")
+    _note_sent(delivery)
     return "sent"
+
+
+def _note_sent(delivery: Delivery) -> None:
+    """Record that it was sent, unless the alert or a person was deleted meanwhile."""
+    with transaction.atomic():
+        sent = {"sent_at": timezone.now(), "claimed_until": None, "problem": ""}
+        if Delivery.objects.filter(pk=delivery.pk).update(**sent):
+            note_look(delivery.alert.receiver, delivery.alert.person, "notice")
 
 
 def _try(send: Send, delivery: Delivery, receiver: Receiver) -> SendError | None:

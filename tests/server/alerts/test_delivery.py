@@ -17,7 +17,7 @@ from server.alerts.delivery.outbox import SendError, reschedule
 from server.alerts.delivery.quiet import quiet_until
 from server.alerts.delivery.sending import deliver_all
 from server.alerts.judge import judge
-from server.alerts.models import Alert, Delivery, Kind, Pass, Receiver, Rule
+from server.alerts.models import Alert, Delivery, Kind, Pass, Receiver, Rule, Way
 from server.care.models import CareLink
 from server.config.mail_settings import mail_settings
 from server.devices.models import Device
@@ -139,6 +139,35 @@ def test_a_mail_server_that_cant_be_meant_is_refused_by_the_settings(address):
     with pytest.raises(ImproperlyConfigured, match="BLINKLOG_EMAIL_URL: expected") as refused:
         mail_settings(address, "")
     assert ":p@" not in str(refused.value)
+
+
+# Deleted while a pass sends
+
+
+@pytest.fixture
+def two_notices(silent):
+    """A notice on each of two silent devices."""
+    tell(silent, webhook_url="https://example.org/")
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    Device.objects.create(person=silent.anna, label="Desk", last_seen_at=an_hour_ago)
+    judge()
+    assert Delivery.objects.count() == 2
+    return silent
+
+
+def test_an_alert_that_is_deleted_while_notices_go_out_does_not_end_the_pass(two_notices):
+    def send(delivery, _receiver):
+        Alert.objects.exclude(pk=delivery.alert_id).delete()
+
+    assert outbox.deliver({Way.WEBHOOK: send}) == (1, 0)
+
+
+def test_a_person_who_is_deleted_while_a_notice_goes_out_does_not_end_the_pass(two_notices):
+    def send(_delivery, _receiver):
+        two_notices.anna.delete()
+
+    assert outbox.deliver({Way.WEBHOOK: send}) == (1, 0)
+    connection.check_constraints()
 
 
 # By webhook

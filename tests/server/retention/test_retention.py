@@ -329,6 +329,20 @@ def test_one_run_is_bounded_and_says_that_there_is_more(world, monkeypatch):
     assert tidy().sessions == 0
 
 
+def test_a_person_who_is_deleted_while_old_sessions_go_does_not_end_the_run(world, monkeypatch):
+    Retention.objects.create(person=world.anna, days=10)
+    on(f"{timezone.now() - timedelta(days=12):%Y-%m-%d}", world)
+
+    def first_gone(batch, person):
+        Person.objects.get(pk=person.pk).delete()
+        return deletion.delete_batch(batch, person)
+
+    monkeypatch.setattr(tidying, "delete_batch", first_gone)
+    assert tidy().more is False
+    connection.check_constraints()
+    assert deletions() == []
+
+
 def test_a_session_without_a_believable_date_is_as_old_as_its_arrival(world):
     Retention.objects.create(person=world.anna, days=10)
     clock = golden("final")["clock"] | {"synchronized": False}
