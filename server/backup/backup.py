@@ -9,7 +9,6 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -25,8 +24,9 @@ from server.backup.archive import (
     sweep,
     write,
 )
-from server.backup.carried import Carried
+from server.backup.carried import Carried, waiting
 from server.backup.engines import engine
+from server.backup.migrating import migrate
 from server.care.audit import note
 from server.care.models import AuditEvent, Person
 from server.common.version import our_version
@@ -118,7 +118,7 @@ def restore(file: Path, *, replace: bool = False) -> Manifest:
     its text says so.
     """
     kind = engine()
-    carried = Carried.read()
+    carried = [Carried.read().as_json(), *waiting()]
     sweep(_room(file))
     with opened(file) as (manifest, archive), scratch(_room(file)) as folder:
         _refuse_foreign(manifest, kind.name)
@@ -129,9 +129,8 @@ def restore(file: Path, *, replace: bool = False) -> Manifest:
         copy = folder / "database"
         extract(archive, manifest, copy)
         kind.check(copy)
-        kind.replace(copy)
-    call_command("migrate", interactive=False, verbosity=0)
-    carried.apply()
+        kind.replace(copy, carried)
+    migrate()
     note(None, AuditEvent.BACKUP_RESTORED, None, f"of {manifest.made_at}")
     return manifest
 

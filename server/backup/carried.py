@@ -1,10 +1,13 @@
 """Re-apply deletions and revocations after a restore.
 
-They are read before the database is replaced, and applied after it. Two rows count as the same if
-their random ids or exact times are equal; a backup of another installation has none of these, so
-all of it is restored.
+They are read before the database is replaced, and applied once the restored one is migrated. In
+between, the restored database has them in the table `TABLE`, which appears with the restored data
+and goes with being applied: a kill or a failed migration loses nothing, and `migrate` or another
+`restore` goes on. Two rows count as the same if their random ids or exact times are equal; a backup
+of another installation has none of these, so all of it is restored.
 """
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,6 +30,10 @@ from server.devices.models import ClaimCode, Device, DeviceToken
 from server.session_data.models import SessionData, Tombstone
 from server.session_data.tombstones import mark_of
 
+# No model: it is in no schema that has been migrated.
+TABLE = "restore_carried_over"
+CREATE = f"CREATE TABLE IF NOT EXISTS {TABLE} (told text NOT NULL)"
+
 Row = dict[str, Any]
 LINK = ("pk", "created_at")
 CODE = ("digest",), ("used_at", "expires_at")
@@ -43,6 +50,11 @@ class Rule:
     key: tuple[str, ...]
     columns: tuple[str, ...]
     live: Row = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return a name that stays the same across versions."""
+        return f"{self.model._meta.label} {' '.join(self.columns)}"
 
     def rows(self) -> list[Row]:
         """Read the rows to carry over; none if an older schema lacks the columns."""
@@ -84,7 +96,7 @@ class Carried:
     buried: set[UUID]
     orphaned: dict[int, datetime]
     owned: dict[UUID, datetime | None]
-    rows: list[list[Row]]
+    rows: dict[str, list[Row]]
 
     @classmethod
     def read(cls) -> "Carried":
@@ -96,7 +108,28 @@ class Carried:
             set(tombs) if _knows(Tombstone) else set(),
             dict(gone.values_list("pk", "at")) if _knows(AuditEntry) else {},
             dict(owners) if _knows(Device, ("reassigned_at",)) else {},
-            [rule.rows() for rule in RULES],
+            {rule.name: rule.rows() for rule in RULES},
+        )
+
+    def as_json(self) -> str:
+        """Return the data as JSON; times keep their microseconds."""
+        told = {
+            "buried": [*self.buried],
+            "orphaned": [*self.orphaned.items()],
+            "owned": [*self.owned.items()],
+            "rows": self.rows,
+        }
+        return json.dumps(told, default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Carried":
+        """Read what `as_json` wrote. Django takes the times and ids in `rows` as text."""
+        told = json.loads(text)
+        return cls(
+            {UUID(pk) for pk in told["buried"]},
+            {pk: datetime.fromisoformat(at) for pk, at in told["orphaned"]},
+            {UUID(pk): at and datetime.fromisoformat(at) for pk, at in told["owned"]},
+            told["rows"],
         )
 
     def apply(self) -> None:
@@ -117,8 +150,8 @@ class Carried:
                     # Its broker account is the next person's, and it measures them.
                     end_tokens(device)
                     device.save(update_fields=["credentials_ended"])
-            for rule, rows in zip(RULES, self.rows, strict=True):
-                rule.apply(rows)
+            for rule in RULES:
+                rule.apply(self.rows.get(rule.name, []))
 
     def _deleted(self) -> list[UUID]:
         """Return the restored sessions that have a tombstone."""
@@ -128,6 +161,25 @@ class Carried:
             for pk, person in rows.iterator()
             if pk in self.buried or mark_of(pk, person) in self.buried
         ]
+
+
+def waiting() -> list[str]:
+    """Return what interrupted restores carried over to the current database, as JSON."""
+    with connection.cursor() as cursor:
+        if TABLE not in connection.introspection.table_names(cursor):
+            return []
+        cursor.execute(f"SELECT told FROM {TABLE}")
+        return [told for (told,) in cursor.fetchall()]
+
+
+def finish() -> None:
+    """Apply what a restore carried over, if anything waits. The schema must be migrated."""
+    if found := waiting():
+        with transaction.atomic():
+            for told in found:
+                Carried.from_json(told).apply()
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP TABLE {TABLE}")
 
 
 def _knows(model: type[models.Model], columns: tuple[str, ...] = ()) -> bool:

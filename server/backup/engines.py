@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from server.backup.archive import BackupError
+from server.backup.carried import CREATE, TABLE
 
 # In seconds. How long SQLite waits for another writer.
 WAIT_S = 30.0
@@ -39,8 +41,11 @@ class Engine(Protocol):
     def check(self, copy: Path) -> None:
         """Check that a copy is readable and consistent. Raises `BackupError`."""
 
-    def replace(self, copy: Path) -> None:
-        """Replace the database with the copy, all or nothing. Raises `BackupError`."""
+    def replace(self, copy: Path, carried: Sequence[str]) -> None:
+        """Replace the database with the copy and add the rows `carried` to their table.
+
+        All or nothing. The copy may be changed. Raises `BackupError`.
+        """
 
 
 class Sqlite:
@@ -81,10 +86,18 @@ class Sqlite:
             )
             raise BackupError(f"expected a sound database, found: {text}")
 
-    def replace(self, copy: Path) -> None:
+    def replace(self, copy: Path, carried: Sequence[str]) -> None:
+        if others := self._tables_of_others():
+            raise BackupError(
+                f"expected a database of Blinklog alone, found {', '.join(others)}: restoring"
+                " replaces the whole file"
+            )
         connection.close()
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
+            with closing(sqlite3.connect(copy)) as changed, changed:
+                changed.execute(CREATE)
+                changed.executemany(f"INSERT INTO {TABLE} VALUES (?)", zip(carried))
             with (
                 closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as source,
                 closing(sqlite3.connect(self.file, timeout=WAIT_S)) as target,
@@ -95,17 +108,21 @@ class Sqlite:
         except sqlite3.Error as error:
             raise BackupError(f"the database could not be replaced: {error}") from None
 
+    def _tables_of_others(self) -> list[str]:
+        found = set(connection.introspection.table_names()) - our_tables()
+        return sorted(name for name in found if not name.startswith("sqlite_"))
+
 
 class Postgres:
     """PostgreSQL: the database of Django's settings."""
 
     name = "postgresql"
 
-    # Drop all tables, including those that the copy does not have.
-    EMPTY = """DO $$ DECLARE each record; BEGIN
-      FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
-        EXECUTE format('DROP TABLE IF EXISTS %I CASCADE', each.tablename);
-      END LOOP; END $$;\n"""
+    # Drop our tables, including those that the copy does not have, and nothing of other programs.
+    EMPTY = """DO $$ DECLARE found text; BEGIN
+      SELECT string_agg(format('%%I', tablename), ', ') INTO found FROM pg_tables
+      WHERE schemaname = current_schema() AND tablename IN (%s);
+      IF found IS NOT NULL THEN EXECUTE 'DROP TABLE ' || found; END IF; END $$;\n"""
 
     def size(self) -> int:
         with connection.cursor() as cursor:
@@ -114,13 +131,14 @@ class Postgres:
 
     def copy(self, to: Path) -> None:
         arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-privileges"]
-        self._run("pg_dump", [*arguments, f"--file={to}"])
+        tables = [f'--table="{name}"' for name in sorted(our_tables())]
+        self._run("pg_dump", [*arguments, *tables, f"--file={to}"])
         self.check(to)
 
     def check(self, copy: Path) -> None:
         self._run("pg_restore", ["--list", str(copy)])
 
-    def replace(self, copy: Path) -> None:
+    def replace(self, copy: Path, carried: Sequence[str]) -> None:
         connection.close()
         script = [program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
         restore = [program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(copy)]
@@ -134,13 +152,16 @@ class Postgres:
             ) as writer,
             subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader,
         ):
-            whole = self._transfer(reader, writer)
+            whole = self._transfer(reader, writer, carried)
             trouble = _text(writer.stderr)
         if writer.returncode or not whole:
             raise BackupError(f"the database could not be replaced: {trouble or 'see pg_restore'}")
 
     def _transfer(
-        self, reader: "subprocess.Popen[bytes]", writer: "subprocess.Popen[bytes]"
+        self,
+        reader: "subprocess.Popen[bytes]",
+        writer: "subprocess.Popen[bytes]",
+        carried: Sequence[str],
     ) -> bool:
         """Restore in one transaction; commit only after the copy was read to its end."""
         assert reader.stdout is not None
@@ -148,9 +169,11 @@ class Postgres:
         whole = False
         try:
             begin = f"BEGIN; SET LOCAL lock_timeout = '{LOCK_WAIT_S}s';\n"
-            writer.stdin.write((begin + self.EMPTY).encode())
+            ours = ", ".join(f"'{name}'" for name in sorted(our_tables()))
+            writer.stdin.write((begin + self.EMPTY % ours).encode())
             shutil.copyfileobj(reader.stdout, writer.stdin)
             whole = reader.wait(LONGEST_S) == 0
+            writer.stdin.write(_inserted(carried).encode())
             writer.stdin.write(b"COMMIT;\n" if whole else b"ROLLBACK;\n")
             writer.stdin.close()
         except BrokenPipeError:
@@ -185,6 +208,19 @@ class Postgres:
             "PGCONNECT_TIMEOUT": "10",
         }
         return os.environ | {name: str(value) for name, value in names.items() if value}
+
+
+def our_tables() -> set[str]:
+    """Return the tables of this version's schema, whether they exist or not."""
+    names = connection.introspection.django_table_names(include_views=False)
+    return {*names, MigrationRecorder.Migration._meta.db_table, TABLE}
+
+
+def _inserted(carried: Sequence[str]) -> str:
+    """Return the SQL that adds the rows. pg_restore has left an empty search path."""
+    texts = (told.replace("'", "''") for told in carried)
+    rows = "".join(f"INSERT INTO {TABLE} VALUES ('{text}');\n" for text in texts)
+    return f"\nRESET search_path; {CREATE};\n{rows}"
 
 
 def engine() -> Engine:

@@ -123,8 +123,8 @@ SQLITE_OPTIONS = {
     "timeout": 20,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
-# PostgreSQL: every wait has a timeout. Migrations disable the statement timeout (0), because
-# rewriting a large table takes long.
+# PostgreSQL: every wait has a timeout. `migrate` and `restore` turn the statement timeout
+# off, because rewriting a large table takes long.
 _STATEMENT_TIMEOUT_S = number("BLINKLOG_STATEMENT_TIMEOUT_S", 30)
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,

@@ -52,8 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: ServerCommand = options.pop("command")
     os.umask(0o077)  # the database holds health data
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
-    if given[0] == "migrate":  # no timeout: rewriting a large table takes long
-        os.environ.setdefault("BLINKLOG_STATEMENT_TIMEOUT_S", "0")
     from django.core.exceptions import ImproperlyConfigured
     from django.db import DatabaseError
 

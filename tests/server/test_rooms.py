@@ -22,7 +22,7 @@ ROOMS = {
     "alerts": {"common", "care", "devices", "session_data", "monitoring", "dashboard"},
     "retention": {"common", "care", "devices", "session_data", "monitoring", "alerts"},
     "backup": {"common", "care", "devices", "session_data", "monitoring"},
-    "operations": {"common", "care", "devices", "monitoring", "ingest", "alerts"},
+    "operations": {"common", "care", "devices", "monitoring", "ingest", "alerts", "backup"},
     "config": {"common", "operations"},
 }
 # The arrows that run up, with their reasons.

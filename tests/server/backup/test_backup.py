@@ -12,7 +12,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -88,6 +88,7 @@ class Place:
 
     folder: Path
     url: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, good: bool = True) -> str:
         """`blink-server` with these; what it said."""
@@ -118,6 +119,7 @@ class Place:
                 "BLINKLOG_SECRET_KEY": "for the length of a test",
                 "DJANGO_SETTINGS_MODULE": "server.config.settings",
             }
+            | self.settings
         )
 
     def sessions(self) -> set[str]:
@@ -217,6 +219,106 @@ def test_what_people_took_back_since_a_backup_does_not_come_back_with_it(places,
     assert "dora-live" in one.python("-c", OPEN_DOORS).split()
     # They have the same names at the other place, and are others there.
     assert set(two.python("-c", OPEN_DOORS).split()) == all_open
+
+
+# A kill between replacing the database and what follows.
+DIE = """
+import django, os, sys; django.setup()
+from pathlib import Path
+from server.backup import backup
+backup.migrate = lambda: os._exit(9)
+backup.restore(Path(sys.argv[1]), replace=True)
+"""
+
+
+def of_an_older_version(place: Place) -> None:
+    """Take the last migrations back, which a restore of its backup has to apply again."""
+    place.python("-m", "django", "migrate", "alerts", "0001")
+
+
+@pytest.mark.parametrize("again", [("migrate", "--quiet"), ("restore", "--replace")])
+def test_what_people_took_back_stays_so_after_a_kill_during_the_restore(places, tmp_path, again):
+    place, _ = places
+    file = tmp_path / "a.zip"
+    place.run("migrate", "--quiet")
+    place.python("-c", SHARING)
+    before = set(place.python("-c", OPEN_DOORS).split())
+    place.run("backup", str(file))
+    place.python("-c", TAKING_BACK)
+    after = set(place.python("-c", OPEN_DOORS).split())
+    place.python("-c", DIE, str(file), good=False)
+    assert set(place.python("-c", OPEN_DOORS).split()) == before  # it was killed in between
+    place.run(*again, *([str(file)] if again[0] == "restore" else []))
+    assert set(place.python("-c", OPEN_DOORS).split()) == after
+    place.run("migrate", "--quiet")  # nothing waits any more
+
+
+@needs_postgres
+@pytest.mark.needs_postgres
+@on_postgres
+@pytest.mark.parametrize("places", ["postgres"], indirect=True)
+def test_a_restore_and_a_migration_may_take_longer_than_a_statement(places, tmp_path):
+    place, _ = places
+    file = tmp_path / "a.zip"
+    place.run("migrate", "--quiet")
+    place.python("-c", SHARING)
+    of_an_older_version(place)
+    place.run("backup", str(file))
+    place.run("migrate", "--quiet")
+    place.python("-c", TAKING_BACK)
+    after = set(place.python("-c", OPEN_DOORS).split())
+    with psycopg.connect(place.url, autocommit=True) as line:
+        line.execute(SLOW_TO_ALTER)
+    place.settings["BLINKLOG_STATEMENT_TIMEOUT_S"] = "1"
+    place.run("restore", "--replace", str(file))
+    assert set(place.python("-c", OPEN_DOORS).split()) == after
+    place.settings.clear()
+    of_an_older_version(place)
+    place.settings["BLINKLOG_STATEMENT_TIMEOUT_S"] = "1"
+    place.run("migrate", "--quiet")
+
+
+# Each of the migrations' ALTER TABLE then takes longer than a second.
+SLOW_TO_ALTER = """
+CREATE SCHEMA slow;
+CREATE FUNCTION slow.wait() RETURNS event_trigger LANGUAGE plpgsql
+AS $$ BEGIN
+  IF current_setting('application_name') <> 'psql' THEN PERFORM pg_sleep(1.2); END IF;
+END $$;
+CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+EXECUTE FUNCTION slow.wait();
+"""
+
+
+ANOTHER_PROGRAM = """
+import django; django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("CREATE TABLE somebodys (what varchar(9) PRIMARY KEY)")
+    cursor.execute("INSERT INTO somebodys VALUES ('precious')")
+"""
+LOOK_AT_IT = """
+import django; django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT what FROM somebodys")
+    print(*cursor.fetchone())
+"""
+
+
+def test_a_restore_deletes_nothing_of_another_program_in_the_database(places, tmp_path):
+    one, two = places
+    file = tmp_path / "a.zip"
+    for place in (one, two):
+        place.run("migrate", "--quiet")
+        place.python("-c", ANOTHER_PROGRAM)
+    one.run("create-person", "anna")
+    one.run("backup", str(file))
+    on_sqlite = connection.vendor == "sqlite"  # which is replaced as a whole, or not at all
+    told = two.run("restore", "--replace", str(file), good=not on_sqlite)
+    assert ("found somebodys: restoring replaces the whole file" in told) == on_sqlite
+    assert ("anna" in two.run("people")) != on_sqlite
+    assert two.python("-c", LOOK_AT_IT).strip() == "precious"
 
 
 @pytest.fixture(scope="module")

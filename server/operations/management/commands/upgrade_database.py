@@ -6,7 +6,7 @@ from server.common.commands import Options, ServerCommand
 
 
 class Command(ServerCommand):
-    """Create the database, or apply missing migrations."""
+    """Create the database, or apply missing migrations; finish an interrupted restore."""
 
     help = "Create the database, or apply missing migrations."
 
@@ -16,6 +16,6 @@ class Command(ServerCommand):
 
     def run(self, options: Options) -> None:
         """Run the command."""
-        from django.core.management import call_command
+        from server.backup.migrating import migrate
 
-        call_command("migrate", interactive=False, verbosity=0 if options.quiet else 1)
+        migrate(verbosity=0 if options.quiet else 1)
