@@ -92,6 +92,7 @@ class MqttTransport:
         self._tls = _tls_context(settings.ca_file) if settings.tls else None
         self._topic = f"blinklog/1/devices/{settings.device}/"
         self._connection: Connection | None = None
+        self._connection_id = ""  # in its status and last will, so that the server can order them
         self._sent: dict[bytes, Key] = {}  # by correlation data; outlives a connection
         self._mids: dict[int, Key] = {}
         self._acknowledged: deque[Acknowledgement] = deque()
@@ -193,6 +194,7 @@ class MqttTransport:
         return now_s < self._ends_again_s
 
     def _new_connection(self) -> Connection:
+        self._connection_id = secrets.token_hex(8)
         return Connection(
             self._client_id(),
             username=self._settings.username,
@@ -217,7 +219,8 @@ class MqttTransport:
         """Return topic and payload of the status, or None if this connection publishes none."""
         if self._presence is None:
             return None
-        return f"{self._topic}status", _encoded({**self._presence, "online": online})
+        status = {**self._presence, "online": online, "connection": self._connection_id}
+        return f"{self._topic}status", _encoded(status)
 
     def _publish(self, connection: Connection, document: Document) -> Key:
         key: Key = (document["session_id"], document["revision"])

@@ -40,6 +40,9 @@ class Device(models.Model):
     online = models.BooleanField(null=True, editable=False)
     status_at = models.DateTimeField(null=True, blank=True, editable=False)
     polled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The device's connection to the broker that `online` is about, and the last one that ended.
+    connection = models.CharField(max_length=32, blank=True, editable=False)
+    ended_connection = models.CharField(max_length=32, blank=True, editable=False)
     agent_version = models.CharField(max_length=64, blank=True, editable=False)
     pending_sessions = models.PositiveIntegerField(null=True, blank=True, editable=False)
 

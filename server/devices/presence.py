@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from server.common.parsing import UnreadableError, parse_document
@@ -9,6 +10,7 @@ from server.devices.models import Device
 
 MAX_STATUS_BYTES = 4096
 MAX_PENDING = 2**31 - 1
+LONGEST_CONNECTION = 32
 
 
 def note_status(device: Device, payload: bytes, *, retained: bool) -> None:
@@ -17,6 +19,8 @@ def note_status(device: Device, payload: bytes, *, retained: bool) -> None:
     `last_seen_at` only changes if the device itself has just sent the status. It doesn't change for
     a last will, which the broker sends, or a retained status, which is old. The broker sends a
     retained status again on every new connection, so it doesn't change `status_at` either.
+
+    Every consumer receives every status, so a slow one stores an old status late: see `_current`.
     """
     if len(payload) > MAX_STATUS_BYTES:
         return
@@ -37,4 +41,22 @@ def note_status(device: Device, payload: bytes, *, retained: bool) -> None:
         told["agent_version"] = version[:64]
     if type(pending) is int and 0 <= pending <= MAX_PENDING:
         told["pending_sessions"] = pending
-    Device.objects.filter(pk=device.pk).update(**told)
+    name = status.get("connection")
+    if isinstance(name, str) and name.isprintable() and 0 < len(name) <= LONGEST_CONNECTION:
+        told["connection" if online else "ended_connection"] = name
+        _current(device, name, online=online, retained=retained).update(**told)
+    else:
+        Device.objects.filter(pk=device.pk).update(**told)
+
+
+def _current(device: Device, name: str, *, online: bool, retained: bool) -> QuerySet[Device]:
+    """Return the device, or nothing if the status is older than what is stored.
+
+    `name` is the connection that the status is about. A connection that ended never comes back. The
+    end of one is old if the device is online with another, unless it is retained: then nobody may
+    have heard of that connection.
+    """
+    rows = Device.objects.filter(pk=device.pk)
+    if online:
+        return rows.exclude(ended_connection=name)
+    return rows if retained else rows.exclude(~Q(connection__in=("", name)), online=True)

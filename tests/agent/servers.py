@@ -236,6 +236,7 @@ class Consumer:
         self.history = history
         self.answer: Callable[[Consumer, paho.MQTTMessage], None] = Consumer.behave
         self.statuses: list[dict[str, Any]] = []
+        self.connections: list[str | None] = []  # which connection each status is about
         self.seen: list[str] = []
         self._ready = threading.Event()
         self._client = client = paho.Client(
@@ -291,7 +292,9 @@ class Consumer:
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         self.seen.append(message.topic)
         if message.topic.endswith("/status"):
-            self.statuses.append(json.loads(message.payload))
+            status = json.loads(message.payload)
+            self.connections.append(status.pop("connection", None))
+            self.statuses.append(status)
         else:
             self.answer(self, message)
 

@@ -161,6 +161,23 @@ def test_the_status_is_online_until_the_transport_closes(
     until(lambda: consumer.statuses[-1:] == [{"agent": "1.0.0", "online": False}], "offline")
 
 
+def test_all_statuses_of_a_connection_name_it_and_no_other_one(
+    shared: Broker, consumer: Consumer
+) -> None:
+    named: list[set[str | None]] = []
+    for _ in range(2):
+        transport = to(shared, ABOUT)
+        deliver(transport)
+        until(lambda: [each["online"] for each in consumer.statuses[-1:]] == [True], "online")
+        transport.close()
+        until(lambda: not consumer.statuses[-1]["online"], "offline")
+        named.append(set(consumer.connections[-2:]))
+    (first,), (second,) = named
+    assert first
+    assert second
+    assert first != second
+
+
 def test_the_status_is_retained_for_a_server_that_connects_later(
     shared: Broker, history: History
 ) -> None:

@@ -1,5 +1,6 @@
 """A device is shown as connected while it says so again and again, and everywhere alike."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -68,3 +69,35 @@ def test_a_retained_status_moves_no_time(world):
         world.device.refresh_from_db()
         assert (world.device.status_at, world.device.last_seen_at) == before
     assert world.device.online is False
+
+
+def heard(world, connection, online, *, retained=False):
+    told = {"online": online, "connection": connection}
+    note_status(world.device, json.dumps(told).encode(), retained=retained)
+    world.device.refresh_from_db()
+    return world.device.online
+
+
+def test_what_a_slow_consumer_says_late_does_not_hide_what_is_newer(world):
+    assert heard(world, "first", online=True) is True
+    assert heard(world, "first", online=False) is False
+    seen = world.device.last_seen_at, world.device.status_at
+    assert heard(world, "first", online=True) is False
+    assert (world.device.last_seen_at, world.device.status_at) == seen
+    assert heard(world, "second", online=True) is True
+    assert heard(world, "first", online=False) is True
+    assert heard(world, "first", online=True, retained=True) is True
+    assert world.device.connection == "second"
+    assert heard(world, "second", online=False) is False
+
+
+def test_a_connection_that_came_and_went_while_no_consumer_ran_has_ended(world):
+    heard(world, "first", online=True)
+    assert heard(world, "second", online=False, retained=True) is False
+
+
+@pytest.mark.parametrize("odd", [7, "", "x" * 33, "\x00", None])
+def test_a_status_without_a_sensible_connection_counts_as_it_comes(world, odd):
+    assert heard(world, odd, online=True) is True
+    assert heard(world, odd, online=False) is False
+    assert heard(world, odd, online=True) is True
