@@ -71,7 +71,8 @@ def rename(viewer: Person, device: Device, label: str) -> None:
 def rotate(viewer: Person, device: Device) -> dict[str, str]:
     """Issue a new token and broker password. The previous token stays valid.
 
-    Raises `ValidationError` if the device is revoked or changes its owner, or `BrokerError`.
+    Raises `ValidationError` if the device is revoked or changes its owner, or `BrokerError`; its
+    identity at the broker may then be deleted already.
     """
     if device.revoked_at:
         raise ValidationError(_("This device is blocked."))

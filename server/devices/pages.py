@@ -171,9 +171,11 @@ def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         except UNAVAILABLE as error:
-            _broker_unavailable(
-                request, error, _("The MQTT broker can't be reached. Nothing was changed.")
+            text = _(
+                "The MQTT broker did not confirm the change. The device may no longer be able to "
+                "use MQTT: please try again. Its token still works."
             )
+            _broker_unavailable(request, error, text)
         else:
             return render(request, "devices/credentials.html", {"device": found, "told": told})
         return redirect("devices:device", device_id)

@@ -173,7 +173,9 @@ class RotateView(APIView):
         except ModelError as error:
             raise refusal(error) from None
         except (BrokerError, ImproperlyConfigured) as error:
-            raise broker_unavailable(error, "nothing has been changed") from None
+            raise broker_unavailable(
+                error, "it may have deleted the device's identity: try again; the token still works"
+            ) from None
         return Response({"mqtt_password": None} | told, status=201)
 
 

@@ -110,7 +110,11 @@ def test_while_the_broker_is_away_a_device_is_shut_out_here_even_so(
 
     monkeypatch.setattr(credentials, "delete_broker_account", away)
     monkeypatch.setattr(credentials, "create_broker_account", away)
-    assert api("anna")("POST", address + "rotate/").status_code == 503
+    told = api("anna")("POST", address + "rotate/")
+    assert told.status_code == 503
+    assert "may have deleted the device's identity: try again" in told.json()["detail"]
+    page = browser_of("anna").post(f"/devices/{everybody.device.pk}/rotate/", follow=True)
+    assert "The device may no longer be able to use MQTT: please try again." in page.text
     assert DeviceToken.live(everybody.device).count() == 1
     assert api("anna")("DELETE", address).status_code == 503
     assert api("device")("POST", "/api/session/start/", golden("started")).status_code == 401

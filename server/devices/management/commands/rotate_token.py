@@ -20,10 +20,18 @@ class Command(ServerCommand):
 
     def run(self, options: Options) -> None:
         """Run the command."""
+        from server.common.mqtt import BrokerError
         from server.devices.credentials import issue
 
         device = device_with(options.device)
         if device.revoked_at:
             raise CommandError(f"{device.label} is revoked")
         sentence = "the previous token is still valid; revoke-token revokes it"
-        self.tell(options, issue(device), sentence)
+        try:
+            told = issue(device)
+        except BrokerError as error:
+            raise CommandError(
+                f"the broker {error}; it may have deleted the device's identity: try again; the"
+                " token still works"
+            ) from error
+        self.tell(options, told, sentence)
