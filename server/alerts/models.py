@@ -111,6 +111,11 @@ class Alert(models.Model):
             models.Index(
                 fields=["receiver"], condition=models.Q(resolved_at=None), name="open_alerts"
             ),
+            models.Index(
+                fields=["session_id"],
+                condition=models.Q(session_id__isnull=False),
+                name="alerts_of_a_session",
+            ),
         ]
 
     def __str__(self) -> str:

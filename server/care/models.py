@@ -261,6 +261,11 @@ class AccessLog(models.Model):
         indexes = [
             models.Index(fields=["person", "-last_at"], name="looks_at_a_person"),
             models.Index(fields=["last_at"], name="looks_by_age"),
+            models.Index(
+                fields=["session_id"],
+                condition=models.Q(session_id__isnull=False),
+                name="looks_at_a_session",
+            ),
         ]
         verbose_name_plural = "access log"
 

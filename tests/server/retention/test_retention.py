@@ -29,6 +29,7 @@ from server.session_data.accept import accept_session
 from server.session_data.dead_letters import keep_dead_letter, retry
 from server.session_data.models import SessionData, Tombstone
 from tests.server.conftest import PASSWORD, golden
+from tests.server.session_data.test_history import explained
 
 
 def stored(world, **changes) -> str:
@@ -157,6 +158,16 @@ def test_the_sessions_of_some_days_are_deleted_in_batches(world, anna, monkeypat
     assert Tombstone.objects.count() == 2 * len(inside)  # one by the person, one by the device
     backwards = {"first": "2026-11-04", "last": "2026-11-02"}
     assert "is after the last" in anna.get("/account/data/delete/", backwards).content.decode()
+
+
+def test_a_batch_finds_alerts_and_looks_by_the_index_of_their_session(world):
+    batch = [stored(world), stored(world)]
+    with CaptureQueriesContext(connection) as queries:
+        deletion.delete_batch(batch, world.anna)
+    asked = [q["sql"] for q in queries if '"session_id" IN' in q["sql"]]
+    for index in ("alerts_of_a_session", "looks_at_a_session"):
+        assert any(index in explained(sql) for sql in asked)
+    assert not any("SCAN" in explained(sql) for sql in asked)
 
 
 @pytest.mark.parametrize("who", ["carl", "ella", "otto"])
