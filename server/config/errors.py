@@ -4,7 +4,8 @@ import sys
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
+from django.middleware.csrf import REASON_BAD_ORIGIN
 from django.template import loader
 from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
@@ -60,3 +61,15 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if unavailable:
         response["Retry-After"] = str(RETRY_AFTER_S)
     return response
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return a 403 page. It names the cause if the form's page has another address than the server.
+
+    A reverse proxy that does not pass on the port or the scheme makes all forms fail like this.
+    """
+    context = {}
+    origin = request.headers.get("Origin", "null")
+    if origin != "null" and reason == REASON_BAD_ORIGIN % origin:
+        context = {"origin": origin, "address": f"{request.scheme}://{request.get_host()}"}
+    return HttpResponseForbidden(loader.render_to_string("403_csrf.html", context, request))

@@ -236,6 +236,7 @@ SPECTACULAR_SETTINGS = {
 # deploy/server let twice as much through, so that it is the server that answers.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
+CSRF_FAILURE_VIEW = "server.config.errors.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"

@@ -1,9 +1,17 @@
 """The units as systemd understands them, and the configuration of what stands beside them."""
 
+import http.client
+import http.server
 import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,16 +97,92 @@ def test_caddy_takes_its_configuration() -> None:
 @needs("nginx")
 @needs("openssl")
 def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "privkey.pem", tmp_path / "fullchain.pem"
+    file = nginx_file(tmp_path, nginx_text(tmp_path))
+    said("nginx", "-t", "-q", "-p", tmp_path, "-c", file)
+
+
+def nginx_text(folder: Path) -> str:
+    """The configuration that is shipped, with a certificate in the folder."""
+    key, certificate = folder / "privkey.pem", folder / "fullchain.pem"
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     said("openssl", "req", "-x509", *new, "-subj", "/CN=x", "-keyout", key, "-out", certificate)
     text = (DEPLOY / "server" / "nginx.conf").read_text()
-    text = text.replace("/etc/letsencrypt/live/blinklog.example.org", str(tmp_path))
-    text = text.replace("listen [::]:", "#")  # not every machine has IPv6
-    (tmp_path / "blinklog.conf").write_text(text)
-    whole = f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ include blinklog.conf; }}"
-    (tmp_path / "nginx.conf").write_text(whole)
-    said("nginx", "-t", "-q", "-p", tmp_path, "-c", tmp_path / "nginx.conf")
+    text = text.replace("/etc/letsencrypt/live/blinklog.example.org", str(folder))
+    return text.replace("listen [::]:", "#")  # not every machine has IPv6
+
+
+def nginx_file(folder: Path, text: str) -> Path:
+    """The file of a whole configuration that includes this one."""
+    (folder / "blinklog.conf").write_text(text)
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"pid {folder}/pid; error_log stderr; events {{}} http {{ include blinklog.conf; }}"
+    )
+    return file
+
+
+@needs("nginx")
+@needs("openssl")
+def test_nginx_hands_on_the_host_with_the_port_that_the_browser_uses(tmp_path: Path) -> None:
+    """Else Django refuses every form on another port than 443."""
+    with asked_hosts() as (upstream, hosts), socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        text = nginx_text(tmp_path).replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
+        text = re.sub(r"listen 443\b", f"listen 127.0.0.1:{port}", text)
+        text = re.sub(r"server \{\s+listen 80;.*?\n\}", "", text, flags=re.DOTALL)
+        with nginx(tmp_path, text):
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            line = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+            name = f"blinklog.example.org:{port}"
+            line.request("GET", "/login/", headers={"Host": name})
+            assert line.getresponse().status == 204
+            line.close()
+    assert hosts == [name]
+
+
+@contextmanager
+def asked_hosts() -> Iterator[tuple[int, list[str]]]:
+    """A server behind the proxy: its port, and the hosts that it is asked for."""
+    hosts: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hosts.append(self.headers["Host"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1], hosts
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def nginx(folder: Path, text: str) -> Iterator[None]:
+    """Nginx with this configuration, once it takes connections."""
+    arguments = ["-p", str(folder), "-c", str(nginx_file(folder, text))]
+    with subprocess.Popen(
+        [shutil.which("nginx", path=SEARCH) or "", *arguments, "-g", "daemon off;"]
+    ) as process:
+        try:
+            deadline = time.monotonic() + 10
+            while not (folder / "pid").exists():
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
 
 
 @needs("shellcheck")

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('alerts', '0003_plain_labels'),
-        ('devices', '0006_order_of_statuses'),
+        ('devices', '0010_order_of_statuses'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

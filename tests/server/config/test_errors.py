@@ -214,6 +214,19 @@ def test_a_page_says_to_try_again_while_the_database_is_away(world, error, path)
     assert client.get("/").status_code == 200  # still logged in
 
 
+def test_a_form_that_a_proxy_without_the_port_makes_fail_says_why(world):
+    client = Client(enforce_csrf_checks=True)
+    origin = "http://testserver:8443"
+    answer = client.post("/login/", {}, headers={"Origin": origin})
+    assert answer.status_code == 403
+    assert f"opened at {origin}, but the server was asked for http://testserver," in answer.text
+    for headers in ({}, {"Origin": "null"}, {"Origin": "http://testserver"}):
+        answer = client.post("/login/", {}, headers=headers)
+        assert answer.status_code == 403
+        assert "This page has expired" in answer.text
+        assert "administrator" not in answer.text
+
+
 def test_a_request_to_the_api_that_no_view_handles_says_so_too(world, monkeypatch):
     client = Client(raise_request_exception=False)
 
