@@ -9,7 +9,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
-from server.care.models import COLUMNS, AccessLog, CareLink, Permission, Person
+from server.care.models import COLUMNS, AccessLog, CareLink, Permission, Person, named
 
 # A page that refreshes itself is logged as one look, not as hundreds.
 ONE_LOOK = timedelta(minutes=10)
@@ -42,7 +42,7 @@ def person_for(
         return viewer
     if "\x00" in username:  # PostgreSQL refuses it in a query
         raise Http404
-    person = visible_people(viewer, permission).filter(username=username).first()
+    person = named(visible_people(viewer, permission), username)
     if person is None:
         raise Http404
     return person

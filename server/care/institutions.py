@@ -20,6 +20,7 @@ from server.care.models import (
     Membership,
     Person,
     Role,
+    named,
 )
 
 
@@ -61,7 +62,7 @@ def member(institution: Institution, username: str) -> Person:
     """Return the member with this user name. Raises `Http404` for anyone else."""
     if "\x00" in username:
         raise Http404
-    found = members(institution).filter(username=username).first()
+    found = named(members(institution), username)
     if found is None:
         raise Http404
     return found

@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from server.care import guesses
 from server.care.audit import network_of, note
 from server.care.guesses import WINDOW, TooManyError, client_address
-from server.care.models import AuditEvent, Person
+from server.care.models import AuditEvent, Person, named
+from server.care.names import case_mapped
 from server.common.known_browsers import known
 
 __all__ = ["WINDOW", "RateLimitedBackend", "TooManyError", "client_address", "too_many_failures"]
@@ -26,7 +27,7 @@ MOST_BY_KNOWN_BROWSER = 10
 
 
 def _limits(request: HttpRequest | None, username: str) -> guesses.Limits:
-    name = username.casefold()
+    name = case_mapped(username).casefold()
     if browser := known(request, username):
         return {f"known\0{name}\0{browser}": MOST_BY_KNOWN_BROWSER}
     return {
@@ -69,7 +70,7 @@ class RateLimitedBackend(ModelBackend):
         attempt = guesses.begin(_limits(request, username))
         user = super().authenticate(request, username, password)
         if user is None:
-            whose = Person.objects.filter(username=username).first()
+            whose = named(Person.objects.all(), username)
             network = network_of(client_address(request))
             note(None, AuditEvent.LOGIN_FAILED, whose, f"from {network}")
         else:

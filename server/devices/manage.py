@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from server.care.audit import note
 from server.care.institutions import administered_by, member
-from server.care.models import AuditEvent, Institution, Person
+from server.care.models import AuditEvent, Institution, Person, named
 from server.common.codes import NotACodeError
 from server.devices import credentials
 from server.devices.claim import checked_label, valid_code
@@ -50,7 +50,7 @@ def person_to_manage(viewer: Person, username: str | None) -> Person:
     institution = administered_by(viewer)
     if institution is None or "\x00" in username:
         raise Http404
-    person = Person.objects.filter(membership__institution=institution, username=username).first()
+    person = named(Person.objects.filter(membership__institution=institution), username)
     if person is None:
         raise Http404
     return person

@@ -19,7 +19,7 @@ def person_named(name: str) -> "Person":
     from server.care.models import Person
 
     try:
-        return Person.objects.get(username=name)
+        return Person.objects.get_by_natural_key(name)
     except Person.DoesNotExist:
         raise CommandError(f"there is no person {name!r}") from None
 
