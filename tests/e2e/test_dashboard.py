@@ -229,6 +229,17 @@ def test_the_title_of_a_session_over_midnight_fits_a_phone(home: Home, open_page
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
+def test_a_name_of_one_long_word_fits_a_phone(home: Home, open_page: Open) -> None:
+    page = log_in(open_page(PHONE))
+    for address in ("/", addresses(home)["person"], "/sharing/"):
+        page.goto(address)
+        page.locator("h1, h2 a, summary, .crumbs, .small-button").evaluate_all(
+            "all => all.forEach(each => { each.textContent = 'Maximiliane'.repeat(13) })"
+        )
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{address} is {wide} pixels too wide"
+
+
 def test_a_phone_never_scrolls_sideways(home: Home, open_page: Open, language: str) -> None:
     page = log_in(open_page(PHONE), heading={"en": "People", "de": "Personen"}[language])
     for name, address in {**addresses(home), "notifications": "/alerts/ways/"}.items():
