@@ -11,9 +11,9 @@ from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from server.care.names import case_mapped, validate_shown_name, validate_username
 from server.common.codes import HashedCode
 from server.common.days import validate_timezone, zone_of
+from server.common.names import case_mapped, validate_shown_name, validate_username
 from server.common.tokens import HashedToken
 
 

@@ -7,7 +7,7 @@ import unicodedata
 
 from django.db import migrations, models
 
-import server.care.names
+import server.common.names
 
 
 def case_mapped(name):
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 error_messages={"unique": "This user name is already taken."},
                 max_length=150,
                 unique=True,
-                validators=[server.care.names.validate_username],
+                validators=[server.common.names.validate_username],
                 verbose_name="User name",
             ),
         ),
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 max_length=150,
-                validators=[server.care.names.validate_shown_name],
+                validators=[server.common.names.validate_shown_name],
                 verbose_name="First name",
             ),
         ),
@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 max_length=150,
-                validators=[server.care.names.validate_shown_name],
+                validators=[server.common.names.validate_shown_name],
                 verbose_name="Last name",
             ),
         ),

@@ -9,7 +9,7 @@ from django.test import Client
 
 from server.care.accounts import sign_up
 from server.care.models import Person
-from server.care.names import case_mapped
+from server.common.names import case_mapped
 from tests.server.conftest import PASSWORD, Api
 
 SAME = ["zoë", "Zoë", "zoe\u0308", "ZOE\u0308", "\uff3a\uff2f\u00cb"]
