@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from server.care import guesses
 from server.care.audit import network_of, note
 from server.care.guesses import WINDOW, TooManyError, client_address
+from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person, named
-from server.common.known_browsers import known
 from server.common.names import case_mapped
 
 __all__ = ["WINDOW", "RateLimitedBackend", "TooManyError", "client_address", "too_many_failures"]

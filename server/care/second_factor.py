@@ -10,8 +10,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care import guesses
 from server.care.audit import network_of, note
+from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person
-from server.common.known_browsers import known
 
 RECOVERY_CODES = 10
 LONGEST_TYPED = 32

@@ -20,10 +20,10 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from server.care import second_factor
 from server.care.accounts import sign_up_mode
+from server.care.known_browsers import remember
 from server.care.login import too_many_failures
 from server.care.models import Person
 from server.care.pages.base import open_page, with_retry_after
-from server.common.known_browsers import remember
 
 PENDING = "half_logged_in"
 PENDING_S = 300
