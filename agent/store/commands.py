@@ -89,13 +89,14 @@ def _waiting(db: Database) -> list[tuple[int, str]]:
 def _valid(text: str, now: Moment) -> Document | None:
     """Return a waiting command; None if it has expired, is damaged, or is from another boot.
 
-    A time too far ahead is from another boot too, if the boot's ID can't be read.
+    If no boot ID can be read, a time too far in the future shows that the command is of another
+    boot.
     """
     try:
         command: Document = json.loads(text)
         same_boot = command.pop("boot_id") == now.boot_id
         left_s = command.pop("until_s") - now.seconds
-    except (ValueError, TypeError, AttributeError, KeyError):  # the last: of an older release
+    except (ValueError, TypeError, AttributeError, KeyError):  # KeyError: by an older release
         return None
     is_known = command.get("command") in NAMES and isinstance(command.get("id"), str)
     return command if same_boot and is_known and 0 < left_s <= COMMAND_S else None

@@ -45,7 +45,7 @@ WAIT_S = 10.0  # a transaction takes milliseconds, on a worn SD card a second or
 LOCK_POLL_S = 0.005
 WAL_KEPT_BYTES = 4 << 20  # after a burst the WAL shrinks to the size of SQLite's own checkpoints
 CHECK_STEPS = 20_000  # SQLite's own steps: some milliseconds
-ATTEMPTS = 6  # opening and running: the file, and up to two replacements of it
+ATTEMPTS = 6  # opening and running take two: for the file, and for up to two replacements of it
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_SHORT_READ}
@@ -77,7 +77,7 @@ Fill = Callable[[Database], Iterator[None]]
 """Fills a new database, step by step. Each step is committed."""
 
 
-_DONE = object()  # a step is None
+_DONE = object()  # marks the end of the steps; a step itself returns None
 
 
 class StoreFile:
@@ -336,8 +336,9 @@ def _apply(db: Database, script: str, version: int) -> None:
 
 
 def _check(db: Database, alive: Callable[[], None]) -> None:
-    """Ten thousand sessions (90 MB) take 40 ms in memory, seconds from a card.
+    """Raise DamageError if SQLite finds damage. Calls `alive` meanwhile.
 
+    For ten thousand sessions (90 MB) it takes 40 ms in memory, and seconds from a card.
     `quick_check` takes 30 ms, but would miss a flipped bit in an index.
     """
     db.conn.set_progress_handler(alive, CHECK_STEPS)  # None: go on

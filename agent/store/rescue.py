@@ -78,8 +78,8 @@ def _acked(row: Row, document: Document) -> int:
 def _pending(damaged: Database) -> set[int]:
     """Return the numbers of the pending sessions by their index, as far as it can be read.
 
-    A session counts as acknowledged only if its row and this index agree: sent twice is better than
-    never.
+    A session counts as acknowledged only if its row and this index agree: it is better to send a
+    session twice than never.
     """
     with contextlib.suppress(sqlite3.DatabaseError):
         return {

@@ -49,7 +49,7 @@ class Reserve:
         return held
 
     def _has_its_size(self) -> bool:
-        """A power cut may have left a shorter file: its name alone holds nothing."""
+        """Return whether the file has its full size: a power cut may have left a shorter one."""
         try:
             return self._file.stat().st_size >= RESERVE_BYTES
         except OSError:

@@ -40,8 +40,8 @@ def document_of(row: Row) -> Document | None:
 def checked(row: Row) -> Row:
     """Return the row if it agrees with its document.
 
-    A damaged document proves nothing. Raises DamageError if it is whole but not this row's: then
-    the file is damaged, and the document can be saved.
+    A damaged document can't be compared, so its row is returned. Raises DamageError if the document
+    is undamaged but contradicts the row: then the file is damaged, but the document can be rescued.
     """
     if _is_whole(row):
         for key in ("session_id", "revision", "state"):

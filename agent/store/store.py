@@ -123,7 +123,7 @@ class Store:
         return self._file.run(partial(_put, row=row), write=True)
 
     def spool(self, document: Document) -> bool:
-        """Set a document down beside the store, where `put` failed; return whether it was news.
+        """Set a document down beside the store, where `put` failed; return whether it was newer.
 
         Raises ValueError if it is invalid.
         """
@@ -135,7 +135,7 @@ class Store:
         return True
 
     def take_in(self) -> int:
-        """Save the documents that were set down beside the store; return how many it was."""
+        """Save the documents that were set down beside the store; return how many there were."""
         count = 0
         for file, document in self._spool.documents():
             row = {**row_of(document), "number": None, "now": timestamp()}
@@ -250,7 +250,7 @@ class Store:
         return self._file.run(lambda db: commands.first(db, now))
 
     def drop_command(self, command_id: str) -> None:
-        """Take the command with this ID: it is obeyed, or there is nothing to do for it."""
+        """Mark the command with this ID as taken: it has been obeyed, or needs no action."""
         self._file.run(lambda db: commands.drop(db, command_id), write=True)
 
     def _moment(self) -> commands.Moment:

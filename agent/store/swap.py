@@ -1,8 +1,9 @@
 """Replace a damaged store by a new file, so that a power cut at any point loses nothing.
 
 The old file is linked to its new name and then replaced, so a file always exists at its path. Its
-WAL is moved in between: before the new file is there, or SQLite would write the WAL's pages into
-it, and after the link, by which `undo_swap` finds a WAL that was moved for nothing.
+WAL is moved between these two steps. It is moved before the replacement, because SQLite would write
+its pages into the new file otherwise. It is moved after the link, because `undo_swap` finds the WAL
+of an interrupted swap by that link.
 """
 
 import contextlib

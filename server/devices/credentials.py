@@ -17,7 +17,7 @@ from server.devices.models import ClaimCode, Device, DeviceToken
 
 log = logging.getLogger(__name__)
 
-# Within this time, a person may add as many devices as they may have.
+# A person may add at most DEVICES_PER_PERSON devices within this time.
 WHILE = timedelta(days=1)
 
 
@@ -87,8 +87,8 @@ def end_tokens(device: Device) -> None:
 def end_broker_account(device: Device) -> None:
     """Delete the broker account of a reassigned device, which closes its connection.
 
-    If the broker is away, the account stays until new credentials replace it. Until then the server
-    neither listens to the device nor sends it anything, so that is no error.
+    If the broker can't be reached, the account stays until new credentials replace it. Until then
+    the server neither listens to the device nor sends it anything, so that is no error.
     """
     try:
         delete_broker_account(device)

@@ -29,8 +29,9 @@ HTTP_PER_S, HTTP_AT_ONCE = 50.0, 1000
 # For requests for commands, which a device sends every two seconds. They are counted separately, so
 # that a device that sends many documents is still told its commands.
 POLLS_PER_S, POLLS_AT_ONCE = 5.0, 100
-# The same for a person's requests, in all their browsers and scripts: all of them, and those that
-# change something. A page takes a few requests, and a live page repeats one every few seconds.
+# The same limits for a person, over all their browsers and scripts: one for all requests, and one
+# for the requests that change something. A page takes a few requests, and a live page repeats one
+# every few seconds.
 PERSON_PER_S, PERSON_AT_ONCE = 20.0, 600
 CHANGES_PER_S, CHANGES_AT_ONCE = 2.0, 120
 # A large document counts as several, because parsing it takes longer.

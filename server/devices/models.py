@@ -47,8 +47,8 @@ class Device(models.Model):
     pending_sessions = models.PositiveIntegerField(null=True, blank=True, editable=False)
 
     reassigned_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # After a change of owner, until new credentials are issued. The broker may be away when its
-    # account should end, so the server ignores the device by MQTT too.
+    # After a change of owner, until new credentials are issued. The broker may be unreachable then
+    # and keep the device's account, so the server ignores the device by MQTT too.
     credentials_ended = models.BooleanField(default=False, editable=False)
 
     # REST framework needs these attributes of `request.user`.
@@ -63,11 +63,14 @@ class Device(models.Model):
 
     @property
     def is_online(self) -> bool | None:
-        """Whether commands reach the device; `None` if it never sent a status nor asked for any.
+        """Whether commands reach the device.
+
+        `None` if it has neither sent a status nor asked for commands.
 
         A power cut that hits the broker too leaves no last will, and `online` would stay true
-        forever. So a status is only valid for `HEARD_WITHIN`, and no longer if the device has asked
-        over HTTP since: it does so while it has no broker, and once after it has connected to it.
+        forever. So a status is only valid for `HEARD_WITHIN`. It becomes invalid earlier if the
+        device asks over HTTP after it. The device does so while it can't reach the broker, and once
+        after connecting.
         """
         if self.polls:
             return True
@@ -164,7 +167,10 @@ class ClaimCode(HashedCode):
         return self.made_by is None or may_manage(self.made_by, self.person)
 
     def use(self, **fields: Any) -> None:
-        """Mark the code as used. Raises `NotACodeError` if it was used or its right ended."""
+        """Mark the code as used.
+
+        Raises `NotACodeError` if it was used or its maker lost the right.
+        """
         if not self.is_authorised():
             raise NotACodeError
         super().use(**fields)

@@ -52,9 +52,9 @@ def note_status(device: Device, payload: bytes, *, retained: bool) -> None:
 def _current(device: Device, name: str, *, online: bool, retained: bool) -> QuerySet[Device]:
     """Return the device, or nothing if the status is older than what is stored.
 
-    `name` is the connection that the status is about. A connection that ended never comes back. The
-    end of one is old if the device is online with another, unless it is retained: then nobody may
-    have heard of that connection.
+    `name` is the connection that the status is about. A connection that ended never comes back. A
+    status that ends a connection is old if the device is online with another connection. A retained
+    one is never old: it may be the first status of that connection that the server receives.
     """
     rows = Device.objects.filter(pk=device.pk)
     if online:
