@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from django.db import connection
-from django.db.migrations.recorder import MigrationRecorder
 
 from server.backup.archive import BackupError
 from server.backup.carried import CREATE, TABLE
+from server.backup.own_tables import our_tables
 
 # In seconds. How long SQLite waits for another writer.
 WAIT_S = 30.0
@@ -139,6 +139,7 @@ class Postgres:
         self._run("pg_restore", ["--list", str(copy)])
 
     def replace(self, copy: Path, carried: Sequence[str]) -> None:
+        ours = our_tables()
         connection.close()
         script = [program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
         restore = [program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(copy)]
@@ -152,7 +153,7 @@ class Postgres:
             ) as writer,
             subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader,
         ):
-            whole = self._transfer(reader, writer, carried)
+            whole = self._transfer(reader, writer, ours, carried)
             trouble = _text(writer.stderr)
         if writer.returncode or not whole:
             raise BackupError(f"the database could not be replaced: {trouble or 'see pg_restore'}")
@@ -161,6 +162,7 @@ class Postgres:
         self,
         reader: "subprocess.Popen[bytes]",
         writer: "subprocess.Popen[bytes]",
+        ours: set[str],
         carried: Sequence[str],
     ) -> bool:
         """Restore in one transaction; commit only after the copy was read to its end."""
@@ -169,8 +171,7 @@ class Postgres:
         whole = False
         try:
             begin = f"BEGIN; SET LOCAL lock_timeout = '{LOCK_WAIT_S}s';\n"
-            ours = ", ".join(f"'{name}'" for name in sorted(our_tables()))
-            writer.stdin.write((begin + self.EMPTY % ours).encode())
+            writer.stdin.write((begin + self.EMPTY % _quoted(ours)).encode())
             shutil.copyfileobj(reader.stdout, writer.stdin)
             whole = reader.wait(LONGEST_S) == 0
             writer.stdin.write(_inserted(carried).encode())
@@ -210,10 +211,8 @@ class Postgres:
         return os.environ | {name: str(value) for name, value in names.items() if value}
 
 
-def our_tables() -> set[str]:
-    """Return the tables of this version's schema, whether they exist or not."""
-    names = connection.introspection.django_table_names(include_views=False)
-    return {*names, MigrationRecorder.Migration._meta.db_table, TABLE}
+def _quoted(names: set[str]) -> str:
+    return ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(names))
 
 
 def _inserted(carried: Sequence[str]) -> str:

@@ -35,7 +35,9 @@ def expect_room(person: Person) -> None:
         devices = Device.objects.filter(person=person)
         added = devices.filter(created_at__gt=timezone.now() - WHILE).count()
         if max(added, devices.filter(revoked_at=None).count()) >= most:
-            text = _("You can have at most %(most)d devices, and add at most %(most)d in a day.") % {"most": most}
+            text = _(
+                "You can have at most %(most)d devices, and add at most %(most)d in a day."
+            ) % {"most": most}
             raise ValidationError(text)
 
 

@@ -117,7 +117,7 @@ def test_a_terminal_that_goes_away_in_the_trial_takes_it_back(server: Machine) -
 
 
 def test_a_backup_that_fails_leaves_the_server_running(server: Machine) -> None:
-    server.run("mount -t tmpfs -o size=64k tmpfs " + BACKUPS)
+    server.run("mount -t tmpfs -o size=64k,mode=700,uid=blinklog-server tmpfs " + BACKUPS)
     failed = server.run(UPGRADE, check=False, **QUICK)
     server.run(f"umount {BACKUPS}")
     assert "the backup failed; nothing was changed" in failed.stdout

@@ -321,6 +321,38 @@ def test_a_restore_deletes_nothing_of_another_program_in_the_database(places, tm
     assert two.python("-c", LOOK_AT_IT).strip() == "two"
 
 
+A_NEWER_VERSION = """
+import django; django.setup()
+from django.db import connection
+from server.backup import migrating
+
+def migrate(*_, **__):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE later (number integer)")
+
+migrating.call_command = migrate
+migrating.migrate()
+"""
+ITS_TABLE = """
+import django; django.setup()
+from django.db import connection
+print("later" in connection.introspection.table_names())
+"""
+
+
+def test_a_restore_takes_back_the_tables_of_a_newer_version(places, tmp_path):
+    _, place = places
+    file = tmp_path / "before.zip"
+    place.run("migrate", "--quiet")
+    place.run("create-person", "anna")
+    place.run("backup", str(file))
+    place.python("-c", A_NEWER_VERSION)
+    assert place.python("-c", ITS_TABLE).strip() == "True"
+    place.run("restore", "--replace", str(file))
+    assert place.python("-c", ITS_TABLE).strip() == "False"
+    assert "anna" in place.run("people")
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Place, Path]:
     """An installation with somebody in it, and its backup."""
