@@ -309,8 +309,12 @@ def test_a_page_is_read_from_its_index_in_order(api, stored, query):
     assert "temp b-tree" not in plan.lower()
 
 
+# Indexes that no summary is read from. With few rows, PostgreSQL may prefer a small one.
+NOT_COVERING = "session_history, session_history_by_state, session_device, session_bytes"
+
+
 def explained(sql, covered=False):
-    """Return the plan of a query; `covered` leaves PostgreSQL only covering indexes."""
+    """Return the plan of a query; `covered` leaves PostgreSQL only the covering index."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("EXPLAIN QUERY PLAN " + sql)
@@ -319,7 +323,7 @@ def explained(sql, covered=False):
             cursor.execute("SET LOCAL enable_sort = off")
             cursor.execute("SET LOCAL enable_bitmapscan = off")
             if covered:
-                cursor.execute("SET LOCAL enable_indexscan = off")
+                cursor.execute(f"DROP INDEX {NOT_COVERING}")  # until the test's end
             cursor.execute("EXPLAIN " + sql)
         return "\n".join(str(row) for row in cursor.fetchall())
 
