@@ -1,4 +1,4 @@
-"""The broker, the server and the device of the MQTT tests."""
+"""The broker, the server and the device of the tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.transport.mqtt import MqttTransport
-from tests.agent.servers import Consumer, History
+from tests.agent.servers import Api, Consumer, History, running_api
 from tests.agent.transport.mqtt_device import USERS, consuming, to
 from tests.broker import Broker, running_broker
 
@@ -27,6 +27,12 @@ def own(tmp_path: Path) -> Iterator[Broker]:
 @pytest.fixture
 def history() -> History:
     return History()
+
+
+@pytest.fixture
+def api(history: History) -> Iterator[Api]:
+    with running_api(history) as running:
+        yield running
 
 
 @pytest.fixture
