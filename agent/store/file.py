@@ -62,9 +62,10 @@ _EXPLANATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """A damaged file: when it was set aside, its new path, and SQLite's error.
+    """What is known of a damaged file that is being replaced.
 
-    `delivered` is whether there is room for sessions that the server already has.
+    It is moved to `aside` at the time `at`, because of SQLite's error `why`. `delivered` is whether
+    to copy sessions that the server already has.
     """
 
     at: datetime
@@ -167,9 +168,8 @@ class StoreFile:
             if not self.path.exists():
                 self._build(lambda _: iter(()))
                 swap(self.path, sibling(self.path, ".new"), aside_name(self.path))
-            if (
-                self.path.stat().st_size == 0
-            ):  # SQLite would delete its WAL, which may have the data
+            if self.path.stat().st_size == 0:
+                # SQLite would delete the WAL of an empty file, but it may have the data.
                 os.truncate(self.path, PAGE_BYTES)
             self.inode = self.path.stat().st_ino
             self._db = _connected(self.path, self._wait_s)

@@ -9,24 +9,11 @@ from collections.abc import Iterator
 from agent.records import Document
 from agent.store.database import Database
 from agent.store.file import Rescue
-from agent.store.rows import Row, document_of, row_of, timestamp
+from agent.store.rows import NOTE, PUT, Row, document_of, row_of, timestamp
 
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 1 << 20  # of documents in one commit
-
-PUT = """
-    INSERT INTO sessions
-        (number, session_id, revision, state, document, checksum, created_at, updated_at)
-    VALUES (:number, :session_id, :revision, :state, :document, :checksum, :now, :now)
-    ON CONFLICT (session_id) DO UPDATE SET
-        revision = excluded.revision, state = excluded.state, document = excluded.document,
-        checksum = excluded.checksum, updated_at = excluded.updated_at,
-        parked_reason = NULL, parked_at = NULL  -- another revision may be accepted
-    WHERE excluded.revision > sessions.revision
-"""
-NOTE = "INSERT OR REPLACE INTO notes (key, value) VALUES (:key, :value)"
-
 
 _ACKED = """
     UPDATE sessions SET acked_revision = max(acked_revision, :acked) WHERE session_id = :session_id

@@ -1,4 +1,4 @@
-"""Session rows: a document as a row with a checksum, and back."""
+"""Session rows: a document as a row with a checksum, and back; how rows and notes are written."""
 
 import json
 import zlib
@@ -11,6 +11,18 @@ from agent.store.database import DamageError
 Row = dict[str, Any]
 
 STATES = ("active", "ended", "interrupted")
+
+PUT = """
+    INSERT INTO sessions
+        (number, session_id, revision, state, document, checksum, created_at, updated_at)
+    VALUES (:number, :session_id, :revision, :state, :document, :checksum, :now, :now)
+    ON CONFLICT (session_id) DO UPDATE SET
+        revision = excluded.revision, state = excluded.state, document = excluded.document,
+        checksum = excluded.checksum, updated_at = excluded.updated_at,
+        parked_reason = NULL, parked_at = NULL  -- another revision may be accepted
+    WHERE excluded.revision > sessions.revision
+"""
+NOTE = "INSERT OR REPLACE INTO notes (key, value) VALUES (:key, :value)"
 
 
 def timestamp() -> str:

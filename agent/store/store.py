@@ -26,8 +26,17 @@ from agent.records import COMMAND_S, REASON_CHARACTERS, Document, StoredSession
 from agent.store import commands
 from agent.store.database import DamageError, Database
 from agent.store.file import StoreFile
-from agent.store.rescue import NOTE, PUT, rescue_sessions
-from agent.store.rows import Row, checked, document_of, row_of, stored_of, timestamp
+from agent.store.rescue import rescue_sessions
+from agent.store.rows import (
+    NOTE,
+    PUT,
+    Row,
+    checked,
+    document_of,
+    row_of,
+    stored_of,
+    timestamp,
+)
 from agent.store.schema import APPLICATION_ID, MIGRATIONS
 from agent.store.spool import Spool
 

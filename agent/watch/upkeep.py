@@ -52,7 +52,7 @@ class Upkeep:
         self._behind = True
 
     def step(self) -> None:
-        """Make up for what is missing. Raises StoreError if the store fails."""
+        """Do what is due: see the class. Raises StoreError if the store fails."""
         if self._behind:
             now_s = self._clock.monotonic_s()
             if now_s < self._retry_s:

@@ -38,7 +38,7 @@ NEXT = (
 STEP_S = 60.0
 
 STAND_IN = """#!/bin/bash
-# Python for an installer that is tried: venv and pip write a file each, the rest is Python's.
+# Stands in for Python in tests of an installer: `venv` and `pip install` only write a few files.
 if [ "$1 $2" = "-m venv" ]; then
   mkdir -p "${@: -1}/bin" "${@: -1}/lib" && cp "$0" "${@: -1}/bin/python"
 elif [[ "$*" == *" install "* ]]; then

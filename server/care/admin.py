@@ -103,7 +103,7 @@ class CareLinkAdmin(AllowListed):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Return False: links are ended, and both sides know that they existed."""
+        """Return False: a link can be ended, and then stays in both people's lists."""
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:  # noqa: ARG002

@@ -5,7 +5,6 @@ a repeated action counts up its entry, and one person's entries of one kind are 
 """
 
 from datetime import timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -79,18 +78,3 @@ def _count_up(same: QuerySet[AuditEntry], within: timedelta) -> bool:
 def entries_of(person: Person) -> QuerySet[AuditEntry]:
     """Return the entries whose actor or subject is the person, newest first."""
     return AuditEntry.objects.filter(Q(subject=person) | Q(actor=person))
-
-
-def network_of(address: str) -> str:
-    """Return the network of an address: `"192.0.2.0/24"`, `"2001:db8::/64"`.
-
-    One IPv6 customer has at least a /64. Returns `"an unknown network"` for an invalid address.
-    """
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return "an unknown network"
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    prefix = 24 if found.version == 4 else 64
-    return str(ip_network((str(found).partition("%")[0], prefix), strict=False))

@@ -10,7 +10,7 @@ as keyed hashes, because people sometimes type a password into the name field.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.db.models import Count
@@ -61,22 +61,43 @@ def by_network(kind: str, request: HttpRequest | None, most: int) -> dict[str, i
 
     Of IPv6, the 48 bits of a site have a limit too.
     """
-    text = client_address(request)
-    try:
-        address = ip_address(text)
-    except ValueError:  # a Unix socket
-        return {f"{kind}\0{text}": most}
-    if isinstance(address, IPv4Address):
+    address = _parsed(client_address(request))
+    if not isinstance(address, IPv6Address):
         return {f"{kind}\0{address}": most}
-    if address.ipv4_mapped:
-        return {f"{kind}\0{address.ipv4_mapped}": most}
-    network, site = (ip_network((int(address), bits), strict=False) for bits in (64, 48))
+    network, site = _network(address, 64), _network(address, 48)
     return {f"{kind}\0{network}": most, f"{kind}\0{site}": most * SITE_SHARE}
 
 
 def network_of(request: HttpRequest | None) -> str:
     """Return the client's network as `by_network` counts it."""
     return next(iter(by_network("", request, 0)))
+
+
+def logged_network(request: HttpRequest | None) -> str:
+    """Return the client's network for a log: `"192.0.2.0/24"`, `"2001:db8::/64"`.
+
+    It is coarse, so that a stranger with many addresses does not make as many entries. Returns
+    `"an unknown network"` if there is no IP address.
+    """
+    address = _parsed(client_address(request))
+    if address is None:
+        return "an unknown network"
+    return _network(address, 24 if isinstance(address, IPv4Address) else 64)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an IP address; None for a Unix socket or an invalid one."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _network(address: IPv4Address | IPv6Address, bits: int) -> str:
+    network = ip_network(f"{str(address).partition('%')[0]}/{bits}", strict=False)
+    return str(network)
 
 
 def too_many(limits: Limits) -> bool:

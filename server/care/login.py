@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from server.care import guesses
-from server.care.audit import network_of, note
+from server.care.audit import note
 from server.care.guesses import WINDOW, TooManyError, client_address
 from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person, named
@@ -71,7 +71,7 @@ class RateLimitedBackend(ModelBackend):
         user = super().authenticate(request, username, password)
         if user is None:
             whose = named(Person.objects.all(), username)
-            network = network_of(client_address(request))
+            network = guesses.logged_network(request)
             note(None, AuditEvent.LOGIN_FAILED, whose, f"from {network}")
         else:
             attempt.forget()

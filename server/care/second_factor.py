@@ -9,7 +9,7 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care import guesses
-from server.care.audit import network_of, note
+from server.care.audit import note
 from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person
 
@@ -86,7 +86,7 @@ def check(request: HttpRequest | None, person: Person, code: str) -> bool:
     if _matches(person, _digits(code)):
         attempt.forget()
         return True
-    network = network_of(guesses.client_address(request))
+    network = guesses.logged_network(request)
     note(None, AuditEvent.LOGIN_FAILED, person, f"second factor, from {network}")
     return False
 

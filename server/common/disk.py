@@ -40,7 +40,10 @@ def state_of(free: int) -> State:
 
 
 class DiskWatch:
-    """Reads the state now and then, and logs a warning when it changes and every hour."""
+    """Reads the state every few seconds.
+
+    While it is not ok, a warning is logged: at once, and every hour.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

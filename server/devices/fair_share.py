@@ -65,22 +65,34 @@ class FairShare:
         return 0.0
 
 
-class DeviceThrottle(BaseThrottle):
-    """Refuses devices beyond their limit with status 429 and Retry-After."""
+class _Throttle(BaseThrottle):
+    """Refuses requests with status 429 and Retry-After while `waits_s` is not 0."""
 
-    share = FairShare(HTTP_PER_S, HTTP_AT_ONCE)
-    wait_s = 0.0
+    def waits_s(self, request: Request) -> float:
+        """Return the seconds until the request may be made. If 0, it is counted."""
+        raise NotImplementedError
 
     def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002
-        """Return whether the device is within its limit."""
-        if isinstance(request.user, Device):
-            size = request.META.get("CONTENT_LENGTH") or "0"
-            self.wait_s = self.share.take(request.user.pk, int(size) if size.isdecimal() else 0)
-        return self.wait_s == 0
+        """Return whether the request may be made now."""
+        self._wait_s = self.waits_s(request)
+        return self._wait_s == 0
 
     def wait(self) -> float:
         """Return the seconds for Retry-After."""
-        return math.ceil(self.wait_s)
+        return math.ceil(self._wait_s)
+
+
+class DeviceThrottle(_Throttle):
+    """The limit for documents of devices."""
+
+    share = FairShare(HTTP_PER_S, HTTP_AT_ONCE)
+
+    def waits_s(self, request: Request) -> float:
+        """Return the seconds until the device may send so many bytes; 0 for people."""
+        if not isinstance(request.user, Device):
+            return 0.0
+        size = request.META.get("CONTENT_LENGTH") or "0"
+        return self.share.take(request.user.pk, int(size) if size.isdecimal() else 0)
 
 
 class PollThrottle(DeviceThrottle):
@@ -100,20 +112,13 @@ def person_waits_s(person: Person, method: str | None) -> float:
     return REQUESTS.take(person.pk)
 
 
-class PersonThrottle(BaseThrottle):
-    """Refuses people beyond their limit with status 429 and Retry-After."""
+class PersonThrottle(_Throttle):
+    """The limit for people's requests."""
 
-    wait_s = 0.0
-
-    def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002
-        """Return whether the person is within their limit."""
-        if isinstance(request.user, Person):
-            self.wait_s = person_waits_s(request.user, request.method)
-        return self.wait_s == 0
-
-    def wait(self) -> float:
-        """Return the seconds for Retry-After."""
-        return math.ceil(self.wait_s)
+    def waits_s(self, request: Request) -> float:
+        """Return the seconds until the person may make this request; 0 for devices."""
+        user = request.user
+        return person_waits_s(user, request.method) if isinstance(user, Person) else 0.0
 
 
 class LimitPages:

@@ -289,7 +289,10 @@ def _keys(entries: Sequence[_Entry]) -> tuple[set[UUID], set[int]]:
 
 
 def _no_room(room: Room, entry: _Entry, sizes: dict[UUID, int]) -> str | None:
-    """Take room for the entry; return why there is none. `sizes` of what is stored is updated."""
+    """Count the entry towards the quotas and return `None`, or return why it can't be stored.
+
+    `sizes` are those of the stored sessions by id, with their rows; the entry's is added.
+    """
     writer = entry.writer
     size: int = entry.columns["document_bytes"] + ROW_BYTES
     growth = size - sizes.get(entry.id, 0)

@@ -126,11 +126,6 @@ def room_for(devices: Collection[UUID], people: Collection[int], now: datetime) 
     return Room(midnight)
 
 
-def forget_sums() -> None:
-    """Read all sums again."""
-    _sums.clear()
-
-
 def _limit(megabytes: int) -> float:
     return megabytes * MB or math.inf
 

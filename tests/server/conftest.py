@@ -38,7 +38,7 @@ def fresh_limits(monkeypatch):
     """Limits are counted in memory, by keys that the next test's people and devices have again."""
     for share in (fair_share.REQUESTS, fair_share.CHANGES, fair_share.DeviceThrottle.share):
         monkeypatch.setattr(share, "_paid_until_s", {})
-    quotas.forget_sums()
+    monkeypatch.setattr(quotas, "_sums", {})
 
 
 @pytest.fixture(autouse=True)

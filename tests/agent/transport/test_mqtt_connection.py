@@ -145,7 +145,10 @@ def test_a_broker_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_connection_closed_before_an_answer_is_not_waited_for() -> None:
-    """A forwarded port whose broker is gone closes at once. HTTP must not wait for this one."""
+    """A forwarded port closes connections at once if the broker behind it is gone.
+
+    Delivery then goes on over HTTP without waiting for MQTT's timeout.
+    """
     with Proxy(9) as proxy:
         proxy.harm = Harm(refuse=True)
         transport = MqttTransport(MqttSettings("127.0.0.1", proxy.port, tls=False, device=DEVICE))

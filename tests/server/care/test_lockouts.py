@@ -47,6 +47,16 @@ def test_a_browser_that_has_logged_in_before_is_not_locked_out_by_strangers(worl
     assert is_in(browser)
 
 
+def test_a_browser_is_known_in_any_case_of_the_name(world):
+    browser = Client()
+    log_in(browser)
+    browser.post("/logout/")
+    lock()
+    log_in(Client())
+    assert log_in(Client()).status_code == 429
+    assert log_in(browser, name="ANNA").status_code == 302
+
+
 def test_a_known_browser_guesses_no_more_often_than_others(world):
     browser = Client()
     log_in(browser)

@@ -9,8 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.utils import timezone
 
-from server.care import access, audit
-from server.care.audit import network_of
+from server.care import access, audit, guesses
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
 from server.retention.tidying import tidy
 from server.session_data.accept import accept_session
@@ -140,8 +139,8 @@ def test_one_person_under_attack_hides_no_attack_on_another(world):
         ("not an address", "an unknown network"),
     ],
 )
-def test_a_network(address, network):
-    assert network_of(address) == network
+def test_a_network(rf, address, network):
+    assert guesses.logged_network(rf.get("/", REMOTE_ADDR=address)) == network
 
 
 # The access log

@@ -1,0 +1,32 @@
+"""The attacks that anybody can make: what held is said, and what did not fails the run."""
+
+import pytest
+
+from bench import attack
+
+
+def succeeds(_: attack.Target) -> str | None:
+    """Something that must not happen"""
+    return "it happened"
+
+
+@pytest.mark.parametrize(
+    ("attacks", "status", "last"),
+    [
+        ((attack.images_of_links, attack.a_last_revision), 0, "held    A device can't shut out"),
+        ((attack.images_of_links, succeeds), 1, "BROKEN  Something that must not happen: it hap"),
+    ],
+)
+def test_what_held_is_printed_and_what_did_not_fails_the_run(
+    attacks: tuple[attack.Attack, ...],
+    status: int,
+    last: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attack, "ATTACKS", attacks)
+    monkeypatch.setattr("sys.argv", ["bench.attack"])
+    assert attack.main() == status
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("held    Links to wrong codes")
+    assert lines[-1].startswith(last)
