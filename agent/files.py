@@ -36,9 +36,9 @@ def atomic_file(path: Path, suffix: str, *, source: Path | None = None) -> Itera
         new.touch(exist_ok=False)
         try:
             yield new
-            _sync(new)
+            sync_path(new)
             new.replace(path)
-            _sync(path.parent)
+            sync_path(path.parent)
         finally:
             new.unlink(missing_ok=True)
 
@@ -113,7 +113,7 @@ class FileTransaction:
                     path.unlink(missing_ok=True)
         for folder in {path.parent for path in self._modes}:
             with _explained(folder, privileged=True):
-                _sync(folder)
+                sync_path(folder)
 
     def _clean_up(self) -> None:
         for new in self._new.values():
@@ -160,7 +160,7 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Wait until a file's content, or the names in a folder, are on the disk."""
     file = os.open(path, os.O_RDONLY)
     try:

@@ -10,6 +10,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from agent.files import sync_path
+
 SIDE_FILES = ("-wal", "-shm")
 
 
@@ -20,11 +22,11 @@ def swap(path: Path, new: Path, aside: Path) -> None:
     """
     if path.exists():
         os.link(path, aside)
-        _sync(path.parent)
+        sync_path(path.parent)
     _move_side_files(path, aside)
-    _sync(path.parent)
+    sync_path(path.parent)
     new.replace(path)
-    _sync(path.parent)
+    sync_path(path.parent)
 
 
 def undo_swap(path: Path) -> None:
@@ -34,7 +36,7 @@ def undo_swap(path: Path) -> None:
     for aside in path.parent.glob(f"{path.stem}.damaged-*{path.suffix}"):
         if aside.samefile(path):
             _move_side_files(aside, path)
-            _sync(path.parent)
+            sync_path(path.parent)
             aside.unlink()
 
 
@@ -42,12 +44,3 @@ def _move_side_files(database: Path, to: Path) -> None:
     for suffix in SIDE_FILES:
         with contextlib.suppress(FileNotFoundError):
             (database.parent / (database.name + suffix)).replace(to.parent / (to.name + suffix))
-
-
-def _sync(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -4,12 +4,12 @@ What a rescue can save is what one saves that is not cut off.
 """
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.files import sync_path
 from agent.store.store import Store
 from bench.powercuts.recording import Marker, scratch_folder
 from bench.powercuts.with_device_store import NAME, Session, StoreCalls
@@ -42,7 +42,7 @@ class DamagedStore(StoreCalls):
             for _ in range(NEWER):
                 sync.put(document(2, self.uuid()))
             self.chance.choice(DAMAGES)(folder / NAME)
-            _sync(folder / NAME)
+            sync_path(folder / NAME)
             self._rescue_a_copy(folder)
             super().drive(folder, mark)
 
@@ -56,11 +56,3 @@ class DamagedStore(StoreCalls):
                     parked = each.parked_reason is not None
                     session = Session(each.document, each.acked_revision, parked)
                     self.before.sessions[each.session_id] = session
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

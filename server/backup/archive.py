@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from server.common.disk import sync_folder
+
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
 LONGEST_MANIFEST = 1024 * 1024
@@ -55,7 +57,7 @@ def write(manifest: Manifest, copy: Path, file: Path) -> None:
             raw.flush()
             os.fsync(raw.fileno())
         Path(name).replace(file)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
     except BaseException:
         with suppress(FileNotFoundError):
             Path(name).unlink()
@@ -140,11 +142,3 @@ def scratch(near: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Watch the free disk space of the data folder.
+"""The data folder's disk: its free space, and waiting until names are on it.
 
 ok    more than `DISK_ALARM_MB` is free
 low   less: /readyz, /metrics, `blink-server check` and the log say so
@@ -8,9 +8,11 @@ full  less than `DISK_RESERVE_MB`: no new measurements are stored; they wait on 
 
 import logging
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from django.conf import settings
@@ -22,6 +24,15 @@ MB = 1024 * 1024
 # Seconds. How long a reading is used, and how often the log repeats a warning.
 READ_EVERY_S = 5.0
 WARN_EVERY_S = 3600.0
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def free_bytes() -> int:

@@ -6,6 +6,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from server.common.disk import sync_folder
+
 
 def keep_secret_key(path: Path) -> str:
     """Return the key in the file, created (0600) if it doesn't exist.
@@ -27,15 +29,6 @@ def _create(path: Path) -> None:
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(name, path)  # atomic, and never replaces another process's file
-        _sync(path.parent)
+        sync_folder(path.parent)  # another key would end every login
     finally:
         Path(name).unlink()
-
-
-def _sync(folder: Path) -> None:
-    """Wait until the names are on the disk: another key would end every login."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -33,7 +33,7 @@ def test_sessions_in_the_wal_survive_a_replacement_that_is_cut_off(
             raise Cut
 
     with monkeypatch.context() as patched:
-        patched.setattr(swap_module, "_sync", cut)
+        patched.setattr(swap_module, "sync_path", cut)
         with pytest.raises(Cut):
             watch._file._replace("a damaged page")
     sync.close()
