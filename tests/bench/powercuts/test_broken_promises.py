@@ -95,7 +95,7 @@ def only_of(monkeypatch: pytest.MonkeyPatch, kept: Any) -> None:
 
 def test_a_rescue_has_to_find_the_wal_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_file, "undo_swap", lambda path: None)
-    monkeypatch.setattr(swap, "_sync", lambda folder: None)
+    monkeypatch.setattr(swap, "sync_path", lambda folder: None)
     assert broken(DamagedStore, 200).lost
 
 
