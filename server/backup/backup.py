@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.db import connection
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from server.backup.archive import (
@@ -26,7 +24,7 @@ from server.backup.archive import (
 )
 from server.backup.carried import Carried, waiting
 from server.backup.engines import engine
-from server.backup.migrating import migrate
+from server.backup.migrating import applied, migrate, refuse_unfinished, unknown_migrations
 from server.care.audit import note
 from server.care.models import AuditEvent, Person
 from server.common.version import our_version
@@ -73,7 +71,7 @@ def make(where: Path, keep: int | None = None) -> Path:
 def _write(file: Path, now: datetime) -> None:
     kind = engine()
     counts = _counts()
-    migrations = _applied()
+    migrations = applied()
     with scratch(file.parent) as folder:
         copy = folder / "database"
         kind.copy(copy)
@@ -147,17 +145,12 @@ def _room(file: Path) -> Path:
 def _refuse_foreign(manifest: Manifest, kind: str) -> None:
     if manifest.engine != kind:
         raise BackupError(f"expected a backup of {kind}, found one of {manifest.engine}")
-    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
-    if unknown := sorted(set(manifest.migrations) - known):
+    if unknown := unknown_migrations(manifest.migrations):
         raise BackupError(
             f"expected a backup of this version ({our_version()}) or an older one, found one of "
             f"{manifest.version}, whose schema is newer: {unknown[0]}"
         )
-
-
-def _applied() -> list[str]:
-    found = MigrationRecorder(connection).applied_migrations()
-    return sorted(f"{app}.{name}" for app, name in found)
+    refuse_unfinished(manifest.migrations)
 
 
 def _counts() -> dict[str, int]:

@@ -80,8 +80,9 @@ backup.restore(Path(sys.argv[1]), replace=True)
 
 
 def of_an_older_version(place: Place) -> None:
-    """Take the last migrations back, which a restore of its backup has to apply again."""
-    place.python("-m", "django", "migrate", "alerts", "0001")
+    """Take migrations back, which a restore of its backup has to apply again."""
+    place.python("-m", "django", "migrate", "home_assistant", "zero")
+    place.python("-m", "django", "migrate", "alerts", "zero")
 
 
 @pytest.mark.parametrize("again", [("migrate", "--quiet"), ("restore", "--replace")])

@@ -3,9 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.utils import timezone
 
@@ -198,22 +195,6 @@ def test_the_pages_of_the_logs_are_pages(world):
     for page in ("/sharing/log/", "/sharing/looks/"):
         assert page_of(world.anna, page).count('<tr><th scope="row">') == 50
         assert page_of(world.anna, page + "?page=3").count('<tr><th scope="row">') in (20, 21)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_entries_from_before_keep_their_time():
-    before = [("care", "0004_token_name_scope_expiry")]
-    MigrationExecutor(connection).migrate(before)
-    try:
-        apps = MigrationExecutor(connection).loader.project_state(before).apps
-        day = "2026-06-01T10:00Z"
-        apps.get_model("care", "AuditEntry").objects.create(event="login", at=day)
-    finally:
-        call_command("migrate", verbosity=0)
-    entry = AuditEntry.objects.get()
-    assert (entry.last_at, entry.count) == (entry.at, 1)
-    assert entry.at.year == 2026
-    call_command("flush", verbosity=0, interactive=False)
 
 
 def test_second_factors_that_fail_name_the_network_too(world):

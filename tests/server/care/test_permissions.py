@@ -4,9 +4,6 @@ Anna has a session that is over and one under way; Carl's link is given one perm
 """
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 
 from server.care import audit
@@ -123,20 +120,6 @@ def test_who_is_seen_takes_two_queries(world, django_assert_num_queries):
         people, given = people_seen(world.carl)
     assert [each.username for each in people] == ["anna", "carl"]
     assert given[world.carl.pk] == ALL
-
-
-@pytest.mark.django_db(transaction=True)
-def test_links_from_before_keep_what_they_could_but_alerts():
-    MigrationExecutor(connection).migrate([("care", "0001_initial")])
-    try:
-        apps = MigrationExecutor(connection).loader.project_state([("care", "0001_initial")]).apps
-        person, link = (apps.get_model("care", name) for name in ("Person", "CareLink"))
-        a, b = (person.objects.create(username=name) for name in "ab")
-        old = link.objects.create(caregiver=a, person=b).pk
-    finally:
-        call_command("migrate", verbosity=0)
-    kept = CareLink.objects.get(pk=old).permissions
-    assert kept == {Permission.HISTORY, Permission.LIVE, Permission.CONTROL}
 
 
 def test_the_audit_log_keeps_names_when_accounts_are_gone(world):

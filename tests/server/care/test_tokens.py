@@ -3,9 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.utils import timezone
 
@@ -272,27 +269,7 @@ def test_a_name_is_text_on_the_page(world):
     assert "<script>alert" not in account_of(world.anna)
 
 
-# Upgrades and upkeep
-
-
-@pytest.mark.django_db(transaction=True)
-def test_tokens_from_before_get_a_name_and_a_year():
-    before = [("care", "0003_invitations")]
-    MigrationExecutor(connection).migrate(before)
-    try:
-        apps = MigrationExecutor(connection).loader.project_state(before).apps
-        person = apps.get_model("care", "Person").objects.create(username="a", timezone="UTC")
-        tokens = apps.get_model("care", "PersonToken").objects
-        day = "2026-06-01T10:00Z"
-        tokens.create(person=person, prefix="blp_a", digest="a" * 64, created_at=day)
-        tokens.create(person=person, prefix="blp_b", digest="b" * 64, revoked_at=day)
-    finally:
-        call_command("migrate", verbosity=0)
-    live = PersonToken.objects.get(prefix="blp_a")
-    assert (live.name, live.scope, live.ended_why) == ("App from 2026-06-01", "write", "")
-    assert timedelta(days=364) < live.expires_at - timezone.now() <= timedelta(days=365)
-    assert PersonToken.objects.get(prefix="blp_b").ended_why == "revoked"
-    call_command("flush", verbosity=0, interactive=False)
+# Upkeep
 
 
 def test_tokens_are_forgotten_long_after_they_would_have_expired(world):

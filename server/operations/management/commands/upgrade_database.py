@@ -2,6 +2,8 @@
 
 import argparse
 
+from django.core.management.base import CommandError
+
 from server.common.commands import Options, ServerCommand
 
 
@@ -16,6 +18,10 @@ class Command(ServerCommand):
 
     def run(self, options: Options) -> None:
         """Run the command."""
+        from server.backup.archive import BackupError
         from server.backup.migrating import migrate
 
-        migrate(verbosity=0 if options.quiet else 1)
+        try:
+            migrate(verbosity=0 if options.quiet else 1)
+        except BackupError as error:
+            raise CommandError(str(error)) from error
