@@ -23,7 +23,7 @@ from statistics import median
 
 from agent.measure.blinks import BlinkDetector
 from agent.measure.gaze import Gaze, Kind, Stretch
-from agent.measure.levels import Levels, quantile, trusted_ear
+from agent.measure.levels import MIN_EAR, Levels, quantile, trusted_ear
 from agent.measure.metrics import PERCLOS_CLOSED, BlinkColumns, Metrics, Minute, Session
 from agent.measure.quality import Blur, Flag, Noise, Picture, flags
 from agent.records import Blink, EyeSample
@@ -94,7 +94,7 @@ class _Eye:
     def add(self, time_s: float, ear: float | None, weight_s: float) -> None:
         if ear is None:
             return
-        self._levels.add(time_s, ear)
+        self._levels.add(time_s, max(ear, MIN_EAR))
         if self._levels.open is not None:
             self._seen_s += weight_s
             self._open += weight_s * self._levels.open
