@@ -1,11 +1,14 @@
 """The labelled clips, made worse, through the whole pipeline: `python -m bench.degraded [--json]`.
 
 Each row changes all clips in one way and counts found, false and missed blinks. Detection uses the
-constants as they are.
+constants as they are. With `--apart` each clip is scaled so that the eyes are so many pixels apart;
+clips in which they are nearer to each other are left out of that row.
 """
 
 import argparse
+import itertools
 import json
+import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +23,15 @@ from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.face import models
 from agent.face.landmarks import FaceTracker, open_tracker
+from agent.measure.aim import apart_px
 from agent.offline.replay import frames_of
 from agent.records import EyeSample, Frame
 from bench.detectors import blinklog
 from bench.recordings import Clip, default_data, read_clips
 from bench.scoring import Interval, Score, score
+
+APART_PX = (60, 45, 35, 28, 22, 17, 13)
+FIRST = 60  # frames
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels], Pixels]
@@ -121,6 +128,27 @@ def _seen(clip: Clip, condition: Condition, tracker: FaceTracker) -> Iterator[Ey
             yield eye_sample(frame.time_s, tracker.find(changed))
 
 
+def apart_of(clip: Clip, tracker: FaceTracker) -> float | None:
+    """The median distance between the eyes in the first frames with a face, in pixels."""
+    tracker.reset()
+    faces = (tracker.find(frame) for frame in frames_of(ReplayCamera(clip.path)))
+    found = list(itertools.islice((apart_px(face) for face in faces if face), FIRST))
+    return statistics.median(found) if found else None
+
+
+def by_distance(data: Path) -> Iterator[tuple[str, Score]]:
+    """A row for each distance between the eyes. Raises ModelError."""
+    tracker, clips = open_tracker(models.default_cache()), read_clips(data)
+    known = [(clip, apart_of(clip, tracker)) for clip in clips]
+    for apart in APART_PX:
+        scores = [
+            measure(clip, Condition("", _smaller(apart / found)), tracker)
+            for clip, found in known
+            if found is not None and apart <= found
+        ]
+        yield f"eyes {apart} pixels apart", sum(scores, Score())
+
+
 def _decimated(spans: list[Interval], step: int) -> list[Interval]:
     """The same spans in frames that are left; each keeps one at least."""
     return [(-(-first // step), max(-(-first // step), last // step)) for first, last in spans]
@@ -143,13 +171,14 @@ def main() -> int:
     """Measures and prints; 1 without models or clips."""
     parser = argparse.ArgumentParser(prog="bench.degraded", description="Clips made worse.")
     parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument("--apart", action="store_true", help="by the distance between the eyes")
     options = parser.parse_args()
     data = default_data()
     if not read_clips(data):
         print(f"bench.degraded: expected labelled clips in {data}, found none", file=sys.stderr)
         return 1
     try:
-        rows = dict(table(data))
+        rows = dict((by_distance if options.apart else table)(data))
     except ModelError as error:
         print(f"bench.degraded: {error}", file=sys.stderr)
         return 1

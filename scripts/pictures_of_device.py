@@ -30,7 +30,8 @@ MEANING: dict[LightState, tuple[str, str]] = {
     "unsent": ("two winks", "ready, but unsent sessions or not enrolled"),
     "fault": ("three flashes", "fault: see blink-agent doctor"),
     "measuring": ("steadily lit", "measuring"),
-    "unseen": ("slow blinking", "measuring, but the eyes are not visible"),
+    "unseen": ("slow blinking", "measuring or aiming: the eyes are not seen"),
+    "aimed": ("dark winks", "aiming: the eyes are seen well"),
     "finishing": ("fast flicker", "starting or finishing"),
     "off": ("dark", "stopped, without power, or still booting"),
 }

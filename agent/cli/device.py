@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,9 @@ def add_commands(command: AddCommand) -> None:
         action="store_true",
         help="allow HTTP without TLS, which anyone on the network can read",
     )
+    aim = command("aim", _aim, "show how well the camera sees the eyes, and what to do")
+    aim.add_argument("--json", action="store_true", help="print each view as a line of JSON")
+    aim.add_argument("--seconds", type=_seconds, default=600.0, metavar="N", help="default 600")
     command("self-test", _self_test, "test whether this release works here (used by upgrades)")
     check = command("config", _config, "print the configuration that is in effect")
     check.add_argument("action", choices=["check"])
@@ -112,3 +116,19 @@ def _config(options: argparse.Namespace) -> None:
     print(f"# store: {settings.store_path}")
     print(f"# models: {settings.model.cache or models.default_cache()}")
     print(f"# secrets: {settings.token_path} and {settings.password_path}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"expected seconds, above 0 to 86400, found {text}")
+    return value
+
+
+def _aim(options: argparse.Namespace) -> int:
+    from agent.cli.aim import show
+
+    return show(options)

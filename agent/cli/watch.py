@@ -14,6 +14,7 @@ from agent.store.store import Store
 from agent.system import systemd
 from agent.system.process_lock import process_lock
 from agent.system.worker import Worker
+from agent.watch.aiming import Aiming, ViewFile, view_path
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
 
 WAIT_S = 3.0  # longer than a transaction of `sync` on a worn card; a press waits no longer
@@ -33,6 +34,8 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
     ):
         tracker = measuring.tracker(settings)
         try_camera(camera, settings.camera.timeout_s)
+        views = ViewFile(view_path(settings.store_path))
+        views.remove()  # of a process that was killed
         Watch(
             camera,
             lambda session_id: measuring.recording(tracker, clock, camera, session_id),
@@ -46,6 +49,7 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
                 frame_s=settings.camera.timeout_s,
                 keep_sessions=settings.store.keep_sessions,
             ),
+            Aiming(camera, tracker, panel, store, clock, views, settings.camera.timeout_s).run,
         ).run(stopping)
 
 

@@ -1,7 +1,7 @@
 """The status light: the pattern of each state, and the thread that plays it.
 
 The patterns differ only in rhythm. They can be told apart in the dark, from the side and by people
-with colour blindness: one wink, two winks, three flashes; steady; slow; fast.
+with colour blindness: one wink, two winks, three flashes; steady; dark winks; slow; fast.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from typing import Literal
 log = logging.getLogger(__name__)
 
 LightState = Literal[
-    "ready", "starting", "measuring", "unseen", "finishing", "unsent", "fault", "off"
+    "ready", "starting", "measuring", "unseen", "aimed", "finishing", "unsent", "fault", "off"
 ]
 Pattern = tuple[float, ...]
 
@@ -29,6 +29,7 @@ LIGHT: dict[LightState, Pattern] = {
     "finishing": _BUSY,
     "measuring": (math.inf,),
     "unseen": (0.5, 0.5),  # slow blinking: no face in view
+    "aimed": (2.9, 0.1),  # lit, with a dark wink: aiming, and the eyes are seen well
     "off": (),
 }
 

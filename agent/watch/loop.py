@@ -22,6 +22,7 @@ from agent.measure.recording import Recording
 from agent.records import Camera, Store
 from agent.system import systemd
 from agent.system.worker import Worker
+from agent.watch.aiming import Aimer
 from agent.watch.checkpoints import Checkpoints
 from agent.watch.idle import Idle
 from agent.watch.saving import begin, note
@@ -72,8 +73,10 @@ class Watch:
         controls: Controls,
         clock: Clock,
         limits: Limits,
+        aim: Aimer,
     ) -> None:
         self._camera = camera
+        self._aim = aim
         self._record = record
         self._store = store
         self._worker = worker
@@ -93,6 +96,8 @@ class Watch:
                 systemd.watchdog()
                 self._camera.check()
                 action, session_id = self._idle_step()
+                if action == "aim":
+                    action, session_id = self._aiming(stopping)
                 if action == "start":
                     self._session(session_id, stopping)
         finally:
@@ -124,6 +129,14 @@ class Watch:
             return action, None
         command = self._store.take_command()
         return (command["command"], command.get("session_id")) if command else (None, None)
+
+    def _aiming(self, stopping: threading.Event) -> tuple[str | None, str | None]:
+        """Aim the camera; return the action that ended it, and its session id."""
+        self._controls.show("starting")
+        self._camera.start()
+        systemd.watchdog()
+        with on_exit(self._camera.stop):
+            return self._aim(stopping)
 
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
         self._controls.show("starting")

@@ -67,7 +67,8 @@ PURE_STDLIB = {
 PURE = sorted(
     str(path.relative_to(AGENT).with_suffix(""))
     for path in [AGENT / "ear.py", *AGENT.glob("measure/*.py")]
-    if path.stem != "recording"  # joins a tracker, a clock and a session
+    # One joins a tracker, a clock and a session, the other a face and a session.
+    if path.stem not in ("recording", "aim")
 )
 CLOCKS = {"datetime.now", "datetime.utcnow", "time.time", "time.monotonic", "date.today"}
 FILES = sorted(AGENT.rglob("*.py"))

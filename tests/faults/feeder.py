@@ -176,6 +176,7 @@ def main(arguments: list[str]) -> int:
             frame_s=3.0,
             keep_sessions=1_000_000,
         ),
+        lambda _: (None, None),
     )
     watch.run(stopping)
     worker.close()

@@ -21,6 +21,7 @@ from agent.measure.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store.store import Store
 from agent.system.worker import Worker
+from agent.watch.aiming import Aiming, ViewFile
 from agent.watch.loop import Limits, Watch
 
 T = TypeVar("T")
@@ -151,6 +152,7 @@ class Device:
 
     store: Store
     worker: Worker[Store]
+    folder: Path
     clock: SteppedClock = field(default_factory=SteppedClock)
     panel: Panel = field(default_factory=Panel)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -158,6 +160,7 @@ class Device:
     def __post_init__(self) -> None:
         self.camera = SteppedCamera(self.clock)
         self.revisions: list[int] = []
+        self.views = ViewFile(self.folder / "aim.json")
 
     def run(self, **limits: float) -> None:
         bounds: dict[str, Any] = {
@@ -175,7 +178,12 @@ class Device:
             self.panel,
             self.clock,
             Limits(**bounds),
+            self.aiming().run,
         ).run(self.stopping)
+
+    def aiming(self) -> Aiming:
+        camera, panel, store = self.camera, self.panel, self.store
+        return Aiming(camera, NoFace(), panel, store, self.clock, self.views, 3.0)  # type: ignore[arg-type]
 
     def record(self, session_id: str | None) -> Recording:
         return Recording(
@@ -201,7 +209,7 @@ class Device:
 def device(tmp_path: Path) -> Iterator[Device]:
     clock = SteppedClock()
     store = Store(tmp_path / "agent.sqlite3", clock)  # type: ignore[arg-type]
-    yield Device(store, AtOnce(store), clock)
+    yield Device(store, AtOnce(store), tmp_path, clock)
     store.close()
 
 

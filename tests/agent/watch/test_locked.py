@@ -30,7 +30,7 @@ def impatient(path: Path) -> Iterator[Device]:
     """A device whose threads wait a tenth of a second for a lock. Idle time passes on its clock."""
     worker = Worker(lambda: contextlib.closing(Store(path, wait_s=WAIT_S)))
     with contextlib.closing(Store(path, wait_s=WAIT_S)) as store:
-        device = Device(store, worker)
+        device = Device(store, worker, path.parent)
         action = device.panel.action
 
         def timed(timeout_s: float) -> Action | None:

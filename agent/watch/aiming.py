@@ -1,0 +1,153 @@
+"""Aiming: show on the light and in a file how well the camera sees the eyes. No session runs.
+
+It ends by itself, so that a forgotten page does not keep the camera on. A press starts a session.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.controls.panel import Controls
+from agent.controls.presses import Action
+from agent.errors import StoreError
+from agent.measure.aim import Aim, View
+from agent.measure.recording import Tracker
+from agent.records import Camera, Document, Store
+from agent.system import systemd
+
+log = logging.getLogger(__name__)
+
+AIM_S = 60.0
+"""An `aim` command is valid for this long. Who is still looking repeats it every `REPEAT_S`."""
+
+REPEAT_S = 20.0
+
+SHOWN_S = 0.2
+"""Views are written five times a second."""
+
+COMMANDS_S = 0.5
+"""How often to look for commands."""
+
+Outcome = tuple[Action | None, str | None]
+
+
+class ViewFile:
+    """The newest view, for other processes of the device: one JSON object, or no file.
+
+    It is not synced: after a power cut nobody needs it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, view: View, number: int) -> None:
+        """Replace the view. Errors are only logged."""
+        new = self.path.with_name(f".{self.path.name}.new")
+        try:
+            new.write_text(json.dumps({"number": number, **view.as_json()}, separators=(",", ":")))
+            new.replace(self.path)
+        except OSError as error:
+            log.debug("can't write %s: %s", self.path, error)
+
+    def read(self) -> Document | None:
+        """Return the view, or None if nobody aims."""
+        try:
+            view = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return None
+        return view if isinstance(view, dict) else None
+
+    def remove(self) -> None:
+        """Delete the view."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+def view_path(store_path: Path) -> Path:
+    """Return the file for the views: in memory where systemd gives the service such a folder."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "/run/blinklog").split(":")[0]
+    return Path(folder if Path(folder).is_dir() else store_path.parent) / "aim.json"
+
+
+class Aiming:
+    """Aims until it is over. `timeout_s` is the timeout for a frame."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        tracker: Tracker,
+        controls: Controls,
+        store: Store,
+        clock: Clock,
+        file: ViewFile,
+        timeout_s: float,
+    ) -> None:
+        self._camera = camera
+        self._tracker = tracker
+        self._controls = controls
+        self._store = store
+        self._clock = clock
+        self._file = file
+        self._timeout_s = timeout_s
+
+    def run(self, stopping: threading.Event) -> Outcome:
+        """Aim until a press, another command, the end of the time, or `stopping`.
+
+        Return the action that was asked for meanwhile, and its session id. Raises CameraError.
+        """
+        log.info("aiming")
+        systemd.status("aiming")
+        aim, number = Aim(), 0
+        self._tracker.reset()
+        self._until_s = self._clock.monotonic_s() + AIM_S
+        self._look_s = shown_s = 0.0
+        try:
+            while not stopping.is_set() and self._clock.monotonic_s() < self._until_s:
+                frame = self._camera.read(self._timeout_s)
+                if frame is None:
+                    return None, None
+                systemd.watchdog()
+                view = aim.add(frame, self._tracker.find(frame))
+                now_s = self._clock.monotonic_s()
+                if now_s - shown_s >= SHOWN_S:
+                    shown_s, number = now_s, number + 1
+                    self._controls.show("aimed" if view.good else "unseen")
+                    self._file.write(view, number)
+                outcome = self._asked(now_s)
+                if outcome is not None:
+                    return outcome
+            return None, None
+        finally:
+            self._file.remove()
+            systemd.status("ready")
+            log.info("aiming ended")
+
+    def _asked(self, now_s: float) -> Outcome | None:
+        """Return what a press or a command asks for; None if it is to go on."""
+        action = self._controls.action(0)
+        if action is not None:
+            return (action, None) if action == "start" else (None, None)
+        if now_s - self._look_s < COMMANDS_S:
+            return None
+        self._look_s = now_s
+        try:
+            command = self._store.take_command()
+        except StoreError as error:  # no reason to end
+            log.debug("can't look for commands: %s", error)
+            return None
+        if command is None:
+            return None
+        if command["command"] == "aim":
+            self._until_s = now_s + AIM_S
+            return None
+        name = command["command"]
+        return (name, command.get("session_id")) if name == "start" else (None, None)
+
+
+Aimer = Callable[[threading.Event], Outcome]
+"""`Aiming.run`."""
