@@ -15,12 +15,14 @@ from agent.errors import DeliveryError, StoreError
 from agent.records import Document, Store
 from agent.transport.base import DELETED, Acknowledgement, Command, Transport
 from agent.transport.report import DeliveryReport
+from agent.transport.views import Views
 
 __all__ = ["Acknowledgement", "Backoff", "Sync", "Transport"]
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25  # how often the store is polled for changes: a start is sent within a second
+VIEW_S = 0.1  # the same while the camera is aimed: a view is written every 0.2 s
 BATCH = 8  # documents in flight: enough to hide a round trip, few enough to resend
 ACK_S = 5.0  # a commit takes milliseconds; a late acknowledgement still counts
 BASE_S = 1.0  # upper limit of the first delay
@@ -98,6 +100,8 @@ Lane = tuple[Transport, Backoff]
 class Sync:
     """Delivers from `store` over `transports`, the preferred one first.
 
+    `view` returns what `watch` sees while it aims the camera, or None.
+
     `alive` is called between any two waits, to ping a watchdog. The longest wait is a transport's
     own timeout for one document.
     """
@@ -112,8 +116,10 @@ class Sync:
         backoff: Callable[[], Backoff] = Backoff,
         clock: Callable[[], float] = time.monotonic,
         alive: Callable[[], None] = lambda: None,
+        view: Callable[[], Document | None] = lambda: None,
     ) -> None:
         self._store = store
+        self._views = Views(view, transports, clock)
         self._lanes: list[Lane] = [(transport, backoff()) for transport in transports]
         self._ack_s = ack_s
         self._poll_s = poll_s
@@ -146,7 +152,9 @@ class Sync:
                     log.error("the store failed: %s", logged)
                 self._fail_all()
                 progress = False
-            if not progress:
+            if self._views.send():
+                stop.wait(VIEW_S)
+            elif not progress:
                 stop.wait(self._poll_s)
 
     def once(self, timeout_s: float = 60.0) -> bool:

@@ -23,7 +23,8 @@ from agent.measure.document import iso_utc
 from agent.records import COMMAND_S, Document
 from agent.store.store import Store
 from agent.system.process_lock import lock_owner
-from agent.watch.aiming import REPEAT_S, SHOWN_S, ViewFile, view_path
+from agent.system.view_file import ViewFile, view_path
+from agent.watch.aiming import REPEAT_S, SHOWN_S
 from agent.watch.loop import on_exit
 
 FIRST_S = 15.0

@@ -8,6 +8,7 @@ from typing import Any
 from agent import __version__
 from agent.config import AgentConfig
 from agent.errors import ConfigError
+from agent.records import Document
 from agent.store.store import Store
 from agent.sync import Sync, Transport
 from agent.system import systemd
@@ -48,14 +49,18 @@ def transports(settings: AgentConfig, *, lasting: bool = False) -> list[Transpor
 
 
 @contextlib.contextmanager
-def open_sync(store: Store, transports: Sequence[Transport]) -> Iterator[Sync]:
-    """Deliver from `store` over `transports` until the block ends.
+def open_sync(
+    store: Store,
+    transports: Sequence[Transport],
+    view: Callable[[], Document | None] = lambda: None,
+) -> Iterator[Sync]:
+    """Deliver from `store` over `transports` until the block ends. `view` is as in `Sync`.
 
     Raises ConfigError if there is no transport.
     """
     if not transports:
         raise ConfigError(NO_TRANSPORT)
-    with contextlib.closing(Sync(store, transports, alive=systemd.watchdog)) as sync:
+    with contextlib.closing(Sync(store, transports, alive=systemd.watchdog, view=view)) as sync:
         yield sync
 
 

@@ -17,6 +17,7 @@ from agent.errors import ConfigError, ControlsError
 from agent.store.store import Store
 from agent.system import systemd
 from agent.system.process_lock import process_lock
+from agent.system.view_file import ViewFile, view_path
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ def _deliver_until_stopped(settings: AgentConfig, stopping: threading.Event) -> 
         if not transports:
             _wait_for_enrolment(store, stopping)
             return
-        with delivery.open_sync(store, transports) as sync:
+        views = ViewFile(view_path(settings.store_path))
+        with delivery.open_sync(store, transports, views.read) as sync:
             systemd.ready()
             sync.run(stopping)
             systemd.stopping()

@@ -13,8 +13,9 @@ from agent.errors import StoreError
 from agent.store.store import Store
 from agent.system import systemd
 from agent.system.process_lock import process_lock
+from agent.system.view_file import ViewFile, view_path
 from agent.system.worker import Worker
-from agent.watch.aiming import Aiming, ViewFile, view_path
+from agent.watch.aiming import Aiming
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
 
 WAIT_S = 3.0  # longer than a transaction of `sync` on a worn card; a press waits no longer

@@ -51,6 +51,7 @@ Points = list[list[float]]
 class View:
     """What is seen now. None means "not seen".
 
+    - aspect: width of the frame divided by its height.
     - apart_px: distance between the middles of the eyes, in pixels of the frame.
     - sharpness: as in `FaceLandmarks`.
     - light: mean brightness of the face, 0..255.
@@ -66,6 +67,7 @@ class View:
     advice: Advice
     found: float | None
     needed: float | None
+    aspect: float
     apart_px: float | None
     sharpness: float | None
     light: float | None
@@ -132,6 +134,7 @@ class Aim:
             advice=advice,
             found=found,
             needed=needed,
+            aspect=round(frame.width / frame.height, 3),
             apart_px=_rounded(apart, 1),
             sharpness=_rounded(self._sharpness, 3),
             light=_rounded(light, 0),

@@ -91,6 +91,12 @@ class Transport(Protocol):
         expires. Raises DeliveryError if there is no answer.
         """
 
+    def show(self, view: Document) -> bool:
+        """Send a view while the camera is aimed, without waiting for an answer if that can be.
+
+        Return whether it was sent: False if another transport should. Raises DeliveryError.
+        """
+
     def close(self) -> None:
         """Close the connection."""
 

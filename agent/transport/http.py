@@ -41,6 +41,7 @@ CONNECT_S = 5.0
 SHORTEST_S = 0.5  # between two requests for commands
 START = "/api/session/start/"
 COMMANDS = "/api/device/commands/"
+AIM = "/api/device/aim/"
 REJECTIONS = (400, 404, 409, 413, 422)
 OLD_SERVER = "the server has no commands for devices over HTTP (404): is it an older release?"
 NOT_TRUSTED = "the server's certificate is not trusted, or TLS failed"
@@ -118,6 +119,16 @@ class HttpTransport:
             raise DeliveryError(problem, _seconds(retry_after))
         took_s = time.monotonic() - asked_s
         return [Command(each, _left_s(each) - took_s) for each in waiting if isinstance(each, dict)]
+
+    def show(self, view: Document) -> bool:
+        """Send a view. Return False if this device asks for no commands. Raises DeliveryError."""
+        if self.ask_s is None:
+            return False
+        body = json.dumps(view, separators=(",", ":"), allow_nan=False).encode()
+        status, retry_after, _ = self._exchange("POST", AIM, body)
+        if status != 204:
+            raise DeliveryError(_problem(status), _seconds(retry_after))
+        return True
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,6 +7,7 @@ Topics below `blinklog/1/devices/<device>/`:
 | sessions | device | a session document, with response topic and correlation data |
 | acks | server | the acknowledgement of one document, with the same correlation data |
 | status | device | retained: `{"online": true, …}`, every 5 minutes; the last will says false |
+| aim | device | what it sees of the eyes, while its camera is aimed |
 | commands | server | start and stop, with a message expiry |
 
 The caller decides when to reconnect.
@@ -144,6 +145,13 @@ class MqttTransport:
         commands, self._commands = self._commands, []
         now_s = time.monotonic()
         return [Command(document, until_s - now_s) for document, until_s in commands]
+
+    def show(self, view: Document) -> bool:
+        """Publish a view on the lasting connection. Return whether there is one."""
+        if not self.listening or self._connection is None:
+            return False
+        self._connection.publish(f"{self._topic}aim", _encoded(view))
+        return True
 
     def close(self) -> None:
         """Publish the offline status and disconnect, so that the broker sends no last will."""

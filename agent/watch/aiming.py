@@ -3,22 +3,19 @@
 It ends by itself, so that a forgotten page does not keep the camera on. A press starts a session.
 """
 
-import contextlib
-import json
 import logging
-import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from agent.clock import Clock
 from agent.controls.panel import Controls
 from agent.controls.presses import Action
 from agent.errors import StoreError
-from agent.measure.aim import Aim, View
+from agent.measure.aim import Aim
 from agent.measure.recording import Tracker
-from agent.records import Camera, Document, Store
+from agent.records import Camera, Store
 from agent.system import systemd
+from agent.system.view_file import ViewFile
 
 log = logging.getLogger(__name__)
 
@@ -34,44 +31,6 @@ COMMANDS_S = 0.5
 """How often to look for commands."""
 
 Outcome = tuple[Action | None, str | None]
-
-
-class ViewFile:
-    """The newest view, for other processes of the device: one JSON object, or no file.
-
-    It is not synced: after a power cut nobody needs it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def write(self, view: View, number: int) -> None:
-        """Replace the view. Errors are only logged."""
-        new = self.path.with_name(f".{self.path.name}.new")
-        try:
-            new.write_text(json.dumps({"number": number, **view.as_json()}, separators=(",", ":")))
-            new.replace(self.path)
-        except OSError as error:
-            log.debug("can't write %s: %s", self.path, error)
-
-    def read(self) -> Document | None:
-        """Return the view, or None if nobody aims."""
-        try:
-            view = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return None
-        return view if isinstance(view, dict) else None
-
-    def remove(self) -> None:
-        """Delete the view."""
-        with contextlib.suppress(OSError):
-            self.path.unlink()
-
-
-def view_path(store_path: Path) -> Path:
-    """Return the file for the views: in memory where systemd gives the service such a folder."""
-    folder = os.environ.get("RUNTIME_DIRECTORY", "/run/blinklog").split(":")[0]
-    return Path(folder if Path(folder).is_dir() else store_path.parent) / "aim.json"
 
 
 class Aiming:
@@ -117,7 +76,7 @@ class Aiming:
                 if now_s - shown_s >= SHOWN_S:
                     shown_s, number = now_s, number + 1
                     self._controls.show("aimed" if view.good else "unseen")
-                    self._file.write(view, number)
+                    self._file.write({"number": number, **view.as_json()})
                 outcome = self._asked(now_s)
                 if outcome is not None:
                     return outcome

@@ -25,6 +25,7 @@ from server.common.secret_files import read_secret
 
 SESSIONS = "$share/blinklog/blinklog/1/devices/+/sessions"
 STATUS = "blinklog/1/devices/+/status"
+VIEWS = "$share/blinklog/blinklog/1/devices/+/aim"
 
 CONNECT_S = 5.0
 KEEPALIVE_S = 30
@@ -68,7 +69,7 @@ class Message:
 
 
 def device_topic(device: object, kind: str) -> str:
-    """Return a device's topic of this kind: sessions, acks, status or commands.
+    """Return a device's topic of this kind: sessions, acks, status, aim or commands.
 
     The device "+" matches any device.
     """

@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "server.care",
     "server.devices",
     "server.session_data",
+    "server.aiming",
     "server.dashboard",
     "server.alerts",
     "server.retention",

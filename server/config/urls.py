@@ -27,6 +27,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("server.devices.urls")),
     path("", include("server.session_data.urls")),
+    path("", include("server.aiming.urls")),
     path("", include("server.home_assistant.urls")),
     path("", include("server.alerts.urls")),
     path("", include("server.retention.urls")),

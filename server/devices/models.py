@@ -181,13 +181,14 @@ class CommandName(models.TextChoices):
 
     START = "start"
     STOP = "stop"
+    AIM = "aim"
 
 
 class Command(models.Model):
-    """A command to a device to start or stop a session. Rows are kept as a record.
+    """A command to a device to start or stop a session, or to aim. Rows are kept as a record.
 
-    `session_id` is the session to start or to stop, `person` the device's person at that time, and
-    `problem` why the command could not be sent.
+    `session_id` is the session to start or to stop, or a new id for aiming, `person` the device's
+    person at that time, and `problem` why the command could not be sent.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

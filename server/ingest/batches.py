@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from server.aiming.kept import note_view
 from server.common.fields import CANONICAL_UUID
 from server.common.mqtt import Message
 from server.common.parsing import UnreadableError, parse_document
@@ -19,7 +20,7 @@ from server.session_data.receive import Delivery, receive
 from server.session_data.receive import refuse as refuse_delivery
 
 PREFIX = "blinklog/1/devices/"
-TOPIC = re.compile(rf"{PREFIX}(?P<device>{CANONICAL_UUID.pattern})/(?P<kind>sessions|status)")
+TOPIC = re.compile(rf"{PREFIX}(?P<device>{CANONICAL_UUID.pattern})/(?P<kind>sessions|status|aim)")
 
 
 @dataclass(slots=True)
@@ -35,6 +36,19 @@ class Status(Delivery):
         """Store the device's status."""
         if self.device is not None:
             note_status(self.device, self.payload, retained=self.retained)
+
+
+@dataclass(slots=True)
+class View(Delivery):
+    """A device's view while it is aimed: it has no document and gets no answer."""
+
+    def keep_if_refused(self) -> None:
+        """Keep nothing: the next view comes in a fifth of a second."""
+
+    def note_sender(self) -> None:
+        """Keep the device's view."""
+        if self.device is not None:
+            note_view(self.device, self.payload)
 
 
 def take(messages: Sequence[Message]) -> list[Acceptance | None]:
@@ -58,7 +72,7 @@ def refuse(message: Message, reason: str) -> Acceptance | None:
     Returns `None`, for no answer, unless it is a document from a known device.
     """
     (delivery,) = _open([message])
-    if delivery.device is None or isinstance(delivery, Status):
+    if delivery.device is None or isinstance(delivery, Status | View):
         return None
     return refuse_delivery(delivery, reason)
 
@@ -79,6 +93,8 @@ def _opened(message: Message, device: Device | None, kind: str | None) -> Delive
     writer = Writer(device.person, device) if device else None
     if kind == "status":
         return Status("mqtt", sender, message.payload, writer, retained=message.retained)
+    if kind == "aim":
+        return View("mqtt", sender, message.payload, writer)
     delivery = Delivery("mqtt", sender, message.payload, writer)
     if writer is not None:
         try:

@@ -36,6 +36,7 @@ from server.common.logs import place_of
 from server.common.mqtt import (
     SESSIONS,
     STATUS,
+    VIEWS,
     BrokerError,
     BrokerSettings,
     Connection,
@@ -123,7 +124,7 @@ class Consumer:
         connection.ensure_connection()  # don't connect to the broker without a database
         broker = Connection(self.broker)
         try:
-            broker.open([SESSIONS, STATUS])
+            broker.open([SESSIONS, STATUS, VIEWS])
             log.info("consuming from %s:%s", self.broker.host, self.broker.port)
             home = HomeAssistant(broker)
             home.look_round()

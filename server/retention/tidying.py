@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from server.aiming.kept import forget
 from server.alerts.delivery.outbox import KEPT as NOTICES_KEPT
 from server.alerts.models import Alert, Delivery
 from server.care.audit import note
@@ -59,6 +60,7 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
         "alerts": over.delete()[0],
         "log entries": tidy_logs(now),
         "notices": sent.delete()[0] + dropped.delete()[0],
+        "views while aiming": forget(now),
         "log-ins": Session.objects.filter(expire_date__lt=now).delete()[0],
         **tidy_care(now),
     }

@@ -16,15 +16,20 @@ ROOMS = {
     "devices": {"common", "care"},
     "session_data": {"common", "care", "devices"},
     "monitoring": set(),
+    "aiming": {"common", "care", "devices", "session_data"},
     "home_assistant": {"common", "care", "devices", "session_data"},
-    "ingest": {"common", "devices", "session_data", "home_assistant", "monitoring"},
+    "ingest": {
+        "common", "devices", "session_data", "aiming", "home_assistant", "monitoring",
+    },
     "dashboard": {"common", "care", "devices", "session_data"},
     "alerts": {"common", "care", "devices", "session_data", "monitoring", "dashboard"},
-    "retention": {"common", "care", "devices", "session_data", "monitoring", "alerts"},
+    "retention": {
+        "common", "care", "devices", "session_data", "aiming", "monitoring", "alerts",
+    },
     "backup": {"common", "care", "devices", "session_data", "monitoring"},
     "operations": {"common", "care", "devices", "monitoring", "ingest", "alerts", "backup"},
     "config": {"common", "operations"},
-}
+}  # fmt: skip
 # The arrows that run up, with their reasons.
 EXCEPTIONS = {
     # Tokens are issued and revoked with a token alone, a person's or a device's.

@@ -20,8 +20,9 @@ from agent.measure.document import iso_utc
 from agent.measure.recording import Recording
 from agent.records import FaceLandmarks, Frame
 from agent.store.store import Store
+from agent.system.view_file import ViewFile
 from agent.system.worker import Worker
-from agent.watch.aiming import Aiming, ViewFile
+from agent.watch.aiming import Aiming
 from agent.watch.loop import Limits, Watch
 
 T = TypeVar("T")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from agent.errors import CameraError
+from agent.system.view_file import view_path
 from agent.watch import aiming
 from tests.agent.watch.device import Device, command, stop_when_done
 
@@ -138,9 +139,9 @@ def test_the_file_is_in_memory_where_systemd_gives_a_folder(
 ) -> None:
     folder, store = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("store") / "a.sqlite3"
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
-    assert aiming.view_path(store) == folder / "aim.json"
+    assert view_path(store) == folder / "aim.json"
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder / "none"))
-    assert aiming.view_path(store) == store.parent / "aim.json"
+    assert view_path(store) == store.parent / "aim.json"
 
 
 def test_a_view_is_small(device: Device) -> None:

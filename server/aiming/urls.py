@@ -1,0 +1,14 @@
+"""URL routes of aiming."""
+
+from django.urls import include, path
+
+from server.aiming import pages, views
+
+page_patterns = [
+    path("devices/<uuid:device_id>/aim/", pages.aim, name="aim"),
+    path("devices/<uuid:device_id>/aim/view/", pages.view, name="view"),
+]
+urlpatterns = [
+    path("api/device/aim/", views.AimView.as_view(), name="device-aim"),
+    path("", include((page_patterns, "aiming"))),
+]
