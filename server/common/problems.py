@@ -7,7 +7,7 @@ from typing import Any, get_args
 from drf_standardized_errors.formatter import ExceptionFormatter, flatten_errors
 from drf_standardized_errors.types import Error, ErrorResponse, ErrorType
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 
 from server.common.parsing import PayloadTooLarge
 
@@ -49,7 +49,7 @@ class ProblemFormatter(ExceptionFormatter):
         code = error_response.errors[0].code
         told = {"type": error_response.type, "code": code, "detail": detail}
         if isinstance(self.exc, ValidationError):
-            return told | {"errors": self.exc.detail}
+            return told | {"errors": _lists(self.exc.detail)}
         if isinstance(self.exc, (ParseError, PayloadTooLarge)):
             # Permanent: the same bytes will be rejected again, so a device parks them.
             return told | {"outcome": "rejected", "reason": detail}
@@ -74,7 +74,16 @@ def without_found(told: Any) -> Any:
         return {key: without_found(each) for key, each in told.items()}
     if isinstance(told, list):
         return [without_found(each) for each in told]
+    if isinstance(told, ErrorDetail):
+        return ErrorDetail(FOUND.sub("", told), told.code)
     return FOUND.sub("", told) if isinstance(told, str) else told
+
+
+def _lists(detail: Any) -> Any:
+    """Return a `ValidationError`'s errors with a list of messages for every key."""
+    if isinstance(detail, dict):
+        return {key: _lists(each) for key, each in detail.items()}
+    return detail if isinstance(detail, list) else [detail]
 
 
 def _sentence(errors: Sequence[Error]) -> str:

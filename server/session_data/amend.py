@@ -30,6 +30,7 @@ from server.session_data.accept import (
     rejected,
 )
 from server.session_data.models import SessionData, State
+from server.session_data.own import is_same, parts_of
 from server.session_data.serializers import SCHEMA, expect_valid_changes
 
 
@@ -37,12 +38,23 @@ class FinalError(Exception):
     """The session is over, and the changes have no `revision`."""
 
 
-def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = False) -> Acceptance:
+def amend(
+    writer: Writer,
+    session_id: UUID,
+    changes: Document,
+    *,
+    end: bool = False,
+    whole: bool = False,
+) -> Acceptance:
     """Merge `changes` into the newest document and store the result; `end` also ends the session.
 
     Objects are merged key by key. Every other value is replaced, also by null. Without a
     `revision`, the result gets the next one. Rejects a result above the maximum document size.
     A rejection tells nothing of the stored values: whoever may write may not read.
+
+    A person may also send the forms of `own.py`. Their `revision` may be the stored one, which they
+    have read: the result then gets the next one. If `whole`, objects are replaced instead of
+    merged, and if `changes` has a `schema`, they are the complete document.
 
     Raises `FinalError` if the session is over and there is no `revision`, so that final numbers are
     not changed by accident. Raises `SessionData.DoesNotExist` if the writer has no such session.
@@ -53,23 +65,44 @@ def amend(writer: Writer, session_id: UUID, changes: Document, *, end: bool = Fa
             raise SessionData.DoesNotExist
         if "revision" not in changes and row.state != State.ACTIVE:
             raise FinalError
-        kept = {key: value for key, value in row.document.items() if key != "revision"}
-        document = _merged(kept, changes)
+        try:
+            parts = changes if writer.device else parts_of(changes, row)
+        except ValidationError as error:
+            return rejected(changes, sentence(error.detail), error.detail)
+        stored = row.document
+        document = _result(stored, parts, whole=whole)
         # Measured before anything is filled in, so that a session at the limit can still be ended.
         size = document_size(document)
         document.setdefault("revision", row.revision + 1)
         if end:
             document = _ended(document, writer)
-        if document.get("schema") == SCHEMA:
-            try:
-                expect_valid_changes(changes)
-            except ValidationError as error:
-                return rejected(document, sentence(error.detail), error.detail)
-        if size > MAX_DOCUMENT_BYTES:  # otherwise it could grow without limit by small changes
-            return rejected(
-                document, f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes"
-            )
+        if refusal := _refusal(document, parts, size):
+            return refusal
+        if not writer.device and document["revision"] <= row.revision:
+            if is_same(document, stored):
+                return Acceptance(str(session_id), row.revision, "duplicate")
+            document["revision"] += document["revision"] == row.revision
         return _without_values(accept_many([(writer, document)])[0])
+
+
+def _refusal(document: Document, parts: Document, size: int) -> Acceptance | None:
+    """Return a rejection if the parts are invalid on their own, or the document is too large."""
+    if document.get("schema") == SCHEMA:
+        try:
+            expect_valid_changes(parts)
+        except ValidationError as error:
+            return rejected(document, sentence(error.detail), error.detail)
+    if size > MAX_DOCUMENT_BYTES:  # otherwise it could grow without limit by small changes
+        return rejected(document, f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes")
+    return None
+
+
+def _result(stored: dict[str, Any], changes: Document, *, whole: bool) -> dict[str, Any]:
+    """Return the document after the changes, with their `revision` if they have one."""
+    kept = {key: value for key, value in stored.items() if key != "revision"}
+    if not whole:
+        return _merged(kept, changes)
+    return {**changes} if "schema" in changes else {**kept, **changes}
 
 
 def _without_values(acceptance: Acceptance) -> Acceptance:

@@ -89,12 +89,14 @@ def receive(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
     return [each.acceptance for each in deliveries]
 
 
-def receive_changes(delivery: Delivery, session_id: UUID, *, end: bool) -> Acceptance:
+def receive_changes(
+    delivery: Delivery, session_id: UUID, *, end: bool, whole: bool = False
+) -> Acceptance:
     """Merge the delivered changes into the session's document. Raises the errors of `amend`."""
     assert delivery.writer is not None
     assert delivery.document is not None
     with transaction.atomic():
-        acceptance = amend(delivery.writer, session_id, delivery.document, end=end)
+        acceptance = amend(delivery.writer, session_id, delivery.document, end=end, whole=whole)
         delivery.acceptance = acceptance
         _conclude([delivery])
     return acceptance

@@ -311,7 +311,7 @@ class ChangesSerializer(SessionDocumentSerializer):
         metrics = attrs.get("metrics") or {}
         if metrics.get("partial_blink_count") is not None and metrics.get("blink_count") is None:
             text = "expected together with blink_count"
-            raise ValidationError({"metrics": {"partial_blink_count": text}})
+            raise ValidationError({"metrics": {"partial_blink_count": [text]}})
         return attrs
 
 

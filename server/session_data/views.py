@@ -33,11 +33,11 @@ from server.session_data.history import (
     sessions_of,
 )
 from server.session_data.models import SessionData, State
+from server.session_data.own import OwnChangesSerializer
 from server.session_data.quotas import DISK_FULL, DiskFull, QuotaReached
 from server.session_data.receive import by_http, receive, receive_changes, refuse
 from server.session_data.serializers import (
     AcceptanceSerializer,
-    ChangesSerializer,
     SessionDocumentSerializer,
     StartOnDeviceSerializer,
     StartSerializer,
@@ -91,7 +91,7 @@ def answer(acceptance: Acceptance) -> Response:
     if acceptance.reason == NOT_YOURS:
         return Response(problem(NotFound(NOT_YOURS)) | body, status=404)
     invalid = problem(ValidationError(acceptance.errors or acceptance.reason))
-    return Response(invalid | body | {"errors": acceptance.errors}, status=400)
+    return Response(invalid | body, status=400)
 
 
 class StartView(APIView):
@@ -143,23 +143,31 @@ class SessionView(APIView):
 
     @extend_schema(
         operation_id="session_put",
-        request=SessionDocumentSerializer,
+        request=PolymorphicProxySerializer(
+            component_name="SessionPut",
+            serializers=[SessionDocumentSerializer, OwnChangesSerializer],
+            resource_type_field_name=None,
+        ),
         responses={**TAKEN, **REFUSED},
     )
     def put(self, request: Request, session_id: UUID) -> Response:
-        """Store a complete document: a higher revision replaces a lower one, else it is a no-op."""
+        """Store a complete document: a higher revision replaces a lower one, else it is a no-op.
+
+        A person can also send a part of one, or what `GET` gave with some values changed and the
+        `revision` left as it was. Without `schema`, keys that are not sent keep their values.
+        """
         writer = writer_of(request)
         document = object_of(request)
+        if not writer.device:
+            return change(writer, session_id, document, whole=True)
         if document.get("session_id") != str(session_id):
             reason = "session_id: expected the one in the URL"
             return refused(writer, document, reason)
-        if not writer.device and not is_own(writer.person, session_id):
-            return missing(writer, session_id)
         return received(writer, document)
 
     @extend_schema(
         operation_id="session_patch",
-        request=ChangesSerializer,
+        request=OwnChangesSerializer,
         responses={200: AcceptanceSerializer, **REFUSED},
     )
     def patch(self, request: Request, session_id: UUID) -> Response:
@@ -177,7 +185,7 @@ class EndView(APIView):
 
     @extend_schema(
         operation_id="session_end",
-        request=ChangesSerializer,
+        request=OwnChangesSerializer,
         responses={**TAKEN, 202: CommandSerializer, **REFUSED},
     )
     def post(self, request: Request, session_id: UUID) -> Response:
@@ -230,9 +238,14 @@ def stop_on_device(person: Person, session_id: UUID) -> Response:
 
 
 def change(
-    writer: Writer, session_id: UUID, changes: dict[str, Any], *, end: bool = False
+    writer: Writer,
+    session_id: UUID,
+    changes: dict[str, Any],
+    *,
+    end: bool = False,
+    whole: bool = False,
 ) -> Response:
-    """Merge and store `changes`.
+    """Merge and store `changes`; see `amend`.
 
     The end may be the first document that a device sends of a session; it is then stored as
     complete.
@@ -244,7 +257,8 @@ def change(
     if end and changes.get("state") == State.ACTIVE:
         return refused(writer, changes, "state: expected ended or interrupted")
     try:
-        return answer(receive_changes(by_http(writer, changes), session_id, end=end))
+        delivery = by_http(writer, changes)
+        return answer(receive_changes(delivery, session_id, end=end, whole=whole))
     except FinalError:
         reason = "the session is over; to change it, send a revision above the stored one"
         kept = SessionData.objects.values_list("revision", flat=True).get(pk=session_id)

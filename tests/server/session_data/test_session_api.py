@@ -116,38 +116,46 @@ def test_a_patch_that_makes_nonsense_changes_nothing(api):
     assert SessionData.objects.get().document == document
 
 
-def begun(api, who):
-    """The address of a session that `who` has just begun."""
-    if who == "device":
-        return address(start(api))
-    return f"/api/session/{api(who)('POST', '/api/session/start/', {}).json()['id']}/"
-
-
 @pytest.mark.parametrize("letter", ["x", "\N{EURO SIGN}"])
 @pytest.mark.parametrize(("method", "end"), [("PATCH", ""), ("POST", "end/")])
-@pytest.mark.parametrize("who", ["device", "anna"])
-def test_many_changes_make_no_session_longer_than_a_document(api, who, method, end, letter):
-    path, text = begun(api, who), letter * (480_000 // len(letter.encode()))
+def test_many_changes_make_no_session_longer_than_a_document(api, method, end, letter):
+    path, text = address(start(api)), letter * (480_000 // len(letter.encode()))
     for name in ("note", "another"):
-        assert api(who)("PATCH", path, {name: text}).status_code == 200
+        assert api("device")("PATCH", path, {name: text}).status_code == 200
     before = SessionData.objects.get().document_json
-    answer = api(who)(method, path + end, {"more": text})
+    answer = api("device")(method, path + end, {"more": text})
     assert (answer.status_code, answer.json()["outcome"]) == (400, "rejected")
     assert "expected at most 1048576 bytes with these changes" in answer.json()["reason"]
     assert SessionData.objects.get().document_json == before
-    assert api(who)("PATCH", path, {"note": None, "more": text}).status_code == 200
+    assert api("device")("PATCH", path, {"note": None, "more": text}).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "end"), [("PUT", ""), ("POST", "end/")])
+def test_nor_do_those_of_a_person(api, method, end):
+    session_id = api("anna")("POST", "/api/session/start/", {}).json()["id"]
+    path = address({"session_id": session_id})
+    values = {name: [0.12345678901] * 19_900 for name in ("at_s", "duration_ms", "amplitude")}
+    blinks = values | {"complete": [None] * 19_900}
+    assert api("anna")("PATCH", path, {"blinks": blinks}).status_code == 200
+    before = SessionData.objects.get().document_json
+    row = dict.fromkeys(("valid_s", "ear_mean", "perclos"), 0.12345678901234567)
+    minutes = [row | {"minute": n} for n in range(1440)]
+    answer = api("anna")(method, path + end, {"minutes": minutes})
+    assert (answer.status_code, answer.json()["outcome"]) == (400, "rejected")
+    assert "expected at most 1048576 bytes with these changes" in answer.json()["reason"]
+    assert SessionData.objects.get().document_json == before
 
 
 def test_a_session_as_long_as_a_document_may_be_can_still_be_ended(api):
-    path = begun(api, "anna")
-    api("anna")("PATCH", path, {"note": "x" * 1_000_000, "more": ""})
+    path = address(start(api))
+    api("device")("PATCH", path, {"note": "x" * 1_000_000, "more": ""})
     document = {k: v for k, v in SessionData.objects.get().document.items() if k != "revision"}
     left = 1024 * 1024 - document_size(document)
     for beyond, status in ((1, 400), (0, 200)):
         text = "x" * (left + beyond)
-        assert api("anna")("PATCH", path, {"more": text}).status_code == status
-    assert api("anna")("PATCH", path, {}).status_code == 200
-    assert api("anna")("POST", path + "end/", {}).json()["outcome"] == "stored"
+        assert api("device")("PATCH", path, {"more": text}).status_code == status
+    assert api("device")("PATCH", path, {}).status_code == 200
+    assert api("device")("POST", path + "end/", {}).json()["outcome"] == "stored"
 
 
 @pytest.mark.parametrize("body", [{}, {"metrics": {"blink_count": 4}}, "final"])
