@@ -4,7 +4,6 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,8 +12,9 @@ from server.alerts.audience import alerts_of, note_reading
 from server.alerts.delivery.webhook import as_json
 from server.alerts.models import Kind, Why
 from server.care.authentication import person_of
+from server.common.fields import refuse
+from server.common.paging import PAGE_PARAMETERS, PageSerializer, read_parameter, rows_page
 
-NEWEST = 200
 STATES = ("open", "resolved")
 
 
@@ -36,10 +36,9 @@ class AlertSerializer(serializers.Serializer[Any]):
     page = serializers.URLField(allow_null=True)
 
 
-class AlertsSerializer(serializers.Serializer[Any]):
-    """Alerts, newest first. `has_more` means that there are older ones."""
+class AlertsSerializer(PageSerializer):
+    """A page of alerts, newest first."""
 
-    has_more = serializers.BooleanField()
     results = AlertSerializer(many=True)
 
 
@@ -48,21 +47,25 @@ class AlertsView(APIView):
 
     @extend_schema(
         operation_id="alerts",
-        parameters=[OpenApiParameter("state", str, enum=STATES, description="Default: both")],
+        parameters=[
+            OpenApiParameter("state", str, enum=STATES, description="Default: both"),
+            *PAGE_PARAMETERS,
+        ],
         responses=AlertsSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Return the user's newest 200 alerts."""
-        alerts = alerts_of(person_of(request))
-        for name in request.query_params:
-            if name != "state":
-                raise ValidationError({name[:40]: ["expected state"]})
-        state = request.query_params.get("state")
-        if state not in (None, *STATES):
-            raise ValidationError({"state": [f"expected one of {', '.join(STATES)}"]})
+        """List the user's alerts, newest first."""
+        reader = person_of(request)
+        alerts = alerts_of(reader)
+        state = read_parameter(request.query_params, "state", _state)
         if state is not None:
             alerts = alerts.filter(resolved_at__isnull=state == "open")
-        found = list(alerts[: NEWEST + 1])
-        note_reading(person_of(request), found)
-        results = [as_json(alert) for alert in found[:NEWEST]]
-        return Response({"has_more": len(found) > NEWEST, "results": results})
+        page = rows_page(request, alerts, ("-opened_at", "-id"), ("state",))
+        note_reading(reader, page.rows)
+        return Response(page.answer([as_json(alert) for alert in page.rows]))
+
+
+def _state(text: str) -> str:
+    if text not in STATES:
+        refuse(f"one of {', '.join(STATES)}", text)
+    return text

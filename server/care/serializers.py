@@ -12,6 +12,7 @@ from server.care.models import (
     TokenScope,
 )
 from server.common.codes import LONGEST_TYPED
+from server.common.paging import PageSerializer
 
 
 class LoginSerializer(serializers.Serializer[Any]):
@@ -72,16 +73,15 @@ class LookSerializer(serializers.Serializer[Any]):
     views = serializers.IntegerField()
 
 
-class PeopleSerializer(serializers.Serializer[Any]):
-    """All people whose data you can use, by user name."""
+class PeopleSerializer(PageSerializer):
+    """A page of the people whose data you can use, by user name."""
 
     results = PersonSerializer(many=True)
 
 
-class LooksSerializer(serializers.Serializer[Any]):
-    """A page of the access log, newest first; `has_more` is true if there are older entries."""
+class LooksSerializer(PageSerializer):
+    """A page of the access log, newest first."""
 
-    has_more = serializers.BooleanField()
     results = LookSerializer(many=True)
 
 
@@ -121,8 +121,8 @@ class NewInvitationSerializer(InvitationSerializer):
     url = serializers.URLField()
 
 
-class InvitationsSerializer(serializers.Serializer[Any]):
-    """All your open invitations, newest first."""
+class InvitationsSerializer(PageSerializer):
+    """A page of your open invitations, newest first."""
 
     results = InvitationSerializer(many=True)
 
@@ -136,8 +136,8 @@ class LinkSerializer(PermissionsSerializer):
     created_at = serializers.DateTimeField()
 
 
-class LinksSerializer(serializers.Serializer[Any]):
-    """The links to your caregivers, and to the people you care for."""
+class LinksSerializer(PageSerializer):
+    """A page of the links to your caregivers, and to the people you care for, newest first."""
 
     results = LinkSerializer(many=True)
 
@@ -164,8 +164,7 @@ class AuditEntrySerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
-class AuditLogSerializer(serializers.Serializer[Any]):
-    """A page of the audit log, newest first; `has_more` is true if there are older entries."""
+class AuditLogSerializer(PageSerializer):
+    """A page of the audit log, newest first."""
 
-    has_more = serializers.BooleanField()
     results = AuditEntrySerializer(many=True)

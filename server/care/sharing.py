@@ -140,7 +140,7 @@ def _permit(link: CareLink, given: Collection[str]) -> None:
 def _checked(permissions: Collection[str]) -> frozenset[Permission]:
     given = frozenset(each for each in Permission if each in permissions)
     if not given:
-        raise ValidationError(_("Choose at least one permission, or end sharing."))
+        raise ValidationError(_("Choose at least one permission, or end sharing."), "no_permission")
     return given
 
 

@@ -6,11 +6,10 @@ from typing import Any
 from django.core.exceptions import ValidationError as ModelError
 from django.db.models import Q, QuerySet
 from django.http import Http404
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import (
     AuthenticationFailed,
     PermissionDenied,
-    Throttled,
     ValidationError,
 )
 from rest_framework.permissions import AllowAny
@@ -50,11 +49,9 @@ from server.care.serializers import (
 )
 from server.care.wrong_codes import NO_SUCH_CODE, attempt
 from server.common.codes import NotACodeError
-from server.common.paging import paged
-from server.common.problems import ProblemSerializer
+from server.common.paging import PAGE_PARAMETERS, rows_page
+from server.common.problems import ProblemSerializer, TooManyAttempts, from_model
 from server.devices.authentication import BearerAuthentication
-
-NEWEST_LOOKS = 200
 
 
 class TokenView(APIView):
@@ -86,7 +83,7 @@ class TokenView(APIView):
         try:
             person = RateLimitedBackend().check(request, asked["username"], asked["password"])
         except TooManyError:
-            raise Throttled(wait=WAIT_S) from None
+            raise TooManyAttempts(WAIT_S) from None
         if person is None:
             raise wrong_password()
         if second_factor.is_on(person):
@@ -105,7 +102,7 @@ class TokenView(APIView):
                 "expected the second factor's code too", "second_factor_missing"
             )
         if second_factor.too_many(request, person):
-            raise Throttled(wait=WAIT_S)
+            raise TooManyAttempts(WAIT_S)
         if not second_factor.check(request, person, code):
             raise AuthenticationFailed("wrong code", "second_factor_wrong")
 
@@ -141,11 +138,12 @@ def client_name(request: Request) -> str:
 class PeopleView(APIView):
     """`GET /api/people/`."""
 
-    @extend_schema(operation_id="people", responses=PeopleSerializer)
+    @extend_schema(operation_id="people", parameters=PAGE_PARAMETERS, responses=PeopleSerializer)
     def get(self, request: Request) -> Response:
         """List yourself and the people who share with you, with your permissions."""
         viewer = person_of(request)
         given = permissions_by_person(viewer)
+        page = rows_page(request, Person.objects.filter(pk__in=given), ("username",))
         people = [
             {
                 "username": person.username,
@@ -154,9 +152,9 @@ class PeopleView(APIView):
                 "is_self": person.pk == viewer.pk,
                 "permissions": [each for each in Permission if each in given[person.pk]],
             }
-            for person in Person.objects.filter(pk__in=given).order_by("username")
+            for person in page.rows
         ]
-        return Response({"results": people})
+        return Response(page.answer(people))
 
 
 class AccessLogView(APIView):
@@ -164,25 +162,27 @@ class AccessLogView(APIView):
 
     @extend_schema(
         operation_id="access_log",
-        parameters=[OpenApiParameter("page", int, description="From 1, the newest")],
+        parameters=PAGE_PARAMETERS,
         responses=LooksSerializer,
     )
     def get(self, request: Request) -> Response:
-        """List who looked at your data, and when: 200 entries per page."""
+        """List who looked at your data, and when, newest first."""
         looks = AccessLog.objects.filter(person=person_of(request))
-        page = paged(looks, request.query_params.get("page", ""), NEWEST_LOOKS)
-        told = {"has_more": page.older is not None, "results": page.rows}
-        return Response(LooksSerializer(told).data)
+        page = rows_page(request, looks, ("-last_at", "-id"))
+        return Response(LooksSerializer(page.answer(page.rows)).data)
 
 
 class InvitationsView(APIView):
     """`/api/invitations/`."""
 
-    @extend_schema(operation_id="invitations", responses=InvitationsSerializer)
+    @extend_schema(
+        operation_id="invitations", parameters=PAGE_PARAMETERS, responses=InvitationsSerializer
+    )
     def get(self, request: Request) -> Response:
         """List your invitations that can still be accepted."""
         rows = sharing.open_invitations(person_of(request))
-        return Response(InvitationsSerializer({"results": rows}).data)
+        page = rows_page(request, rows, ("-made_at", "-id"))
+        return Response(InvitationsSerializer(page.answer(page.rows)).data)
 
     @extend_schema(
         operation_id="invitation_create",
@@ -230,7 +230,7 @@ class AcceptView(APIView):
             with attempt(request, code):
                 link = self._accept(viewer, code)
         except TooManyError:
-            raise Throttled(wait=WAIT_S) from None
+            raise TooManyAttempts(WAIT_S) from None
         except NotACodeError:
             raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         except sharing.OwnInvitationError:
@@ -249,10 +249,11 @@ class AcceptView(APIView):
 class LinksView(APIView):
     """`GET /api/links/`."""
 
-    @extend_schema(operation_id="links", responses=LinksSerializer)
+    @extend_schema(operation_id="links", parameters=PAGE_PARAMETERS, responses=LinksSerializer)
     def get(self, request: Request) -> Response:
         """List the links to your caregivers, and to the people you care for."""
-        return Response(LinksSerializer({"results": links_of(person_of(request))}).data)
+        page = rows_page(request, links_of(person_of(request)), ("-created_at", "-id"))
+        return Response(LinksSerializer(page.answer(page.rows)).data)
 
 
 class LinkView(APIView):
@@ -266,15 +267,17 @@ class LinkView(APIView):
         viewer = person_of(request)
         link = self._link(viewer, link_id)
         if link.person_id != viewer.pk:
-            raise PermissionDenied("only the person cared for can change permissions")
+            raise PermissionDenied(
+                "only the person cared for can change permissions", "not_the_person"
+            )
         sent = PermissionsSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if "permissions" not in sent.validated_data:
-            raise ValidationError({"permissions": "this field is required"})
+            raise ValidationError({"permissions": "This field is required."}, "required")
         try:
             sharing.change(link, sent.validated_data["permissions"], viewer)
         except ModelError as error:
-            raise ValidationError({"permissions": error.messages}) from None
+            raise ValidationError({"permissions": from_model(error).detail}) from None
         return Response(LinkSerializer(link).data)
 
     @extend_schema(operation_id="link_end", responses={204: None})
@@ -303,12 +306,11 @@ class AuditLogView(APIView):
 
     @extend_schema(
         operation_id="audit_log",
-        parameters=[OpenApiParameter("page", int, description="From 1, the newest")],
+        parameters=PAGE_PARAMETERS,
         responses=AuditLogSerializer,
     )
     def get(self, request: Request) -> Response:
         """List actions by you and on your account: log-ins, sharing, devices, exports."""
         rows = audit.entries_of(person_of(request))
-        page = paged(rows, request.query_params.get("page", ""))
-        told = {"has_more": page.older is not None, "results": page.rows}
-        return Response(AuditLogSerializer(told).data)
+        page = rows_page(request, rows, ("-last_at", "-id"))
+        return Response(AuditLogSerializer(page.answer(page.rows)).data)

@@ -1,13 +1,20 @@
 """API errors: their exceptions, their JSON form, and their messages."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
+from django.core.exceptions import ValidationError as ModelError
 from drf_standardized_errors.formatter import ExceptionFormatter, flatten_errors
 from drf_standardized_errors.types import Error, ErrorResponse, ErrorType
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    ErrorDetail,
+    ParseError,
+    Throttled,
+    ValidationError,
+)
 
 from server.common.parsing import PayloadTooLarge
 
@@ -95,6 +102,17 @@ def _words(error: Error) -> str:
     return f"{where}: {error.detail}" if where else error.detail
 
 
+def from_model(error: ModelError) -> ValidationError:
+    """Return a model's `ValidationError` as REST framework's, with the same codes."""
+    if hasattr(error, "error_dict"):
+        return ValidationError({name: _details(each) for name, each in error.error_dict.items()})
+    return ValidationError(_details(error.error_list))
+
+
+def _details(errors: Iterable[ModelError]) -> list[ErrorDetail]:
+    return [ErrorDetail(text, each.code or "invalid") for each in errors for text in each.messages]
+
+
 class DatabaseUnavailable(APIException):
     """The database is unavailable: status 503."""
 
@@ -112,8 +130,24 @@ class BrokerUnavailable(APIException):
     wait = RETRY_AFTER_S
 
 
+class BadRequest(APIException):
+    """The request is invalid before any view sees it: status 400."""
+
+    status_code = 400
+    default_code = "bad_request"
+    default_detail = "Bad request."
+
+
+class TooManyAttempts(Throttled):
+    """Too many wrong passwords or codes: status 429, unlike the limit of requests."""
+
+    default_code = "too_many_attempts"
+
+
 class Conflict(APIException):
     """The request conflicts with the current state: status 409."""
 
     status_code = 409
-    default_code = "conflict"
+
+    def __init__(self, detail: str, code: str) -> None:
+        super().__init__(detail, code)

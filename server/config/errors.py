@@ -12,7 +12,7 @@ from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework.exceptions import APIException, NotFound
 
 from server.common.parsing import PayloadTooLarge
-from server.common.problems import RETRY_AFTER_S, DatabaseUnavailable, problem
+from server.common.problems import RETRY_AFTER_S, BadRequest, DatabaseUnavailable, problem
 
 # What both databases raise if they are away, locked, full or too slow.
 UNAVAILABLE = (OperationalError, InterfaceError)
@@ -36,6 +36,13 @@ class ProblemHandler(ExceptionHandler):
 
 def _internal_error() -> APIException:
     return APIException("Internal server error.", "internal_error")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return a 400, such as for a wrong host name: JSON for the API, a page for browsers."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(problem(BadRequest()), status=400)
+    return defaults.bad_request(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -82,6 +82,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "server.monitoring.metrics.CountRequests",
     "server.config.security.SafeHeaders",
+    "server.config.slashes.AnswerWithoutSlash",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Compression is safe for pages with secrets (BREACH attack): CSRF tokens are masked differently
@@ -193,7 +194,7 @@ WHITENOISE_USE_FINDERS = True
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "server.devices.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "server.devices.authentication.BrowserAuthentication",
     ],
     "DEFAULT_THROTTLE_CLASSES": [
         "server.devices.fair_share.DeviceThrottle",

@@ -33,5 +33,6 @@ urlpatterns = [
     path("", include("server.retention.urls")),
     path("", include("server.dashboard.urls")),
 ]
+handler400 = "server.config.errors.bad_request"
 handler404 = "server.config.errors.not_found"
 handler500 = "server.config.errors.server_error"

@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import (
+    BaseAuthentication,
+    SessionAuthentication,
+    get_authorization_header,
+)
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -95,6 +100,23 @@ class IsDevice(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002
         """Return whether the user is a device."""
         return isinstance(request.user, Device)
+
+
+class BrowserAuthentication(SessionAuthentication):
+    """Authentication by the session of a browser; writes need Django's CSRF token."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Check the CSRF token. Raises `PermissionDenied` with a code of its own."""
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied as error:
+            raise PermissionDenied(str(error.detail), "csrf_failed") from None
+
+
+class BrowserScheme(SessionScheme):  # type: ignore[no-untyped-call]
+    """Describes `BrowserAuthentication` in the OpenAPI schema."""
+
+    target_class = BrowserAuthentication  # type: ignore[assignment] # the stubs lack classes
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -38,7 +38,7 @@ def expect_room(person: Person) -> None:
             text = _(
                 "You can have at most %(most)d devices, and add at most %(most)d in a day."
             ) % {"most": most}
-            raise ValidationError(text)
+            raise ValidationError(text, "too_many_devices")
 
 
 def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
@@ -73,7 +73,8 @@ def _lock_unchanged(device: Device) -> None:
     """Lock the device, and note that it has credentials again."""
     now = Device.objects.select_for_update().get(pk=device.pk)
     if now.revoked_at or now.person_id != device.person_id:
-        raise ValidationError(_("The device has been reassigned or blocked in the meantime."))
+        text = _("The device has been reassigned or blocked in the meantime.")
+        raise ValidationError(text, "device_changed")
     Device.objects.filter(pk=device.pk).update(credentials_ended=False)
 
 

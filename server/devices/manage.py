@@ -75,7 +75,7 @@ def rotate(viewer: Person, device: Device) -> dict[str, str]:
     identity at the broker may then be deleted already.
     """
     if device.revoked_at:
-        raise ValidationError(_("This device is blocked."))
+        raise ValidationError(_("This device is blocked."), "device_blocked")
     told = credentials.issue(device)
     _note(viewer, AuditEvent.DEVICE_ROTATED, device, device.label)
     return told
@@ -125,11 +125,12 @@ def check_reassignable(viewer: Person, device: Device, person: Person) -> None:
     Nobody can take over somebody else's device: what it measures next would be theirs to read.
     """
     if device.revoked_at:
-        raise ValidationError(_("This device is blocked."))
+        raise ValidationError(_("This device is blocked."), "device_blocked")
     if person.pk == device.person_id:
-        raise ValidationError(_("The device already belongs to this person."))
+        raise ValidationError(_("The device already belongs to this person."), "already_theirs")
     if person.pk == viewer.pk:
-        raise ValidationError(_("You can't assign another person's device to yourself."))
+        text = _("You can't assign another person's device to yourself.")
+        raise ValidationError(text, "not_to_yourself")
 
 
 def reassign_within(

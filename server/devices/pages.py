@@ -127,6 +127,7 @@ def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
 def _device(viewer: Person, found: Device, **more: Any) -> dict[str, Any]:
     zone = viewer.zone
     institution = administered_by(viewer)
+    refused = representation.refused_documents(found)[: representation.MOST_REASONS]
     return {
         "device": found,
         "is_own": found.person == viewer,
@@ -135,7 +136,7 @@ def _device(viewer: Person, found: Device, **more: Any) -> dict[str, Any]:
         "tokens": found.tokens.filter(revoked_at=None).count(),
         "refused": [
             {"when": moment_words(each.received_at, zone), "reason": each.reason}
-            for each in representation.refused(viewer, found)
+            for each in representation.refused(viewer, found, refused)
         ],
         "rename_form": LabelForm(initial={"label": found.label}),
         "give_form": CodeForm(),

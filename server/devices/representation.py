@@ -1,14 +1,17 @@
 """What people can see of a device, in the API and on the pages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from django.db.models import QuerySet
 
 from server.care.models import Person
 from server.common.problems import without_found
 from server.devices.models import DeadLetter, Device
 
-# Maximum number of reasons to show. `blink-server dead-letters` lists all.
+# Maximum number of reasons on a page. `blink-server dead-letters` lists all.
 MOST_REASONS = 20
 
 
@@ -55,15 +58,19 @@ def details(device: Device) -> dict[str, Any]:
     }
 
 
-def refused(viewer: Person, device: Device) -> list[Refused]:
-    """Return why documents of the device about its person were rejected, newest first.
+def refused_documents(device: Device) -> QuerySet[DeadLetter]:
+    """Return the device's rejected documents about its person, newest first, without content."""
+    letters = DeadLetter.objects.filter(device=device, person=device.person_id)
+    return letters.only("received_at", "reason").order_by("-received_at", "-id")
+
+
+def refused(viewer: Person, device: Device, letters: Iterable[DeadLetter]) -> list[Refused]:
+    """Return when and why these documents of the device were rejected.
 
     For institution admins the offending values are removed; they may be measurements.
     """
-    letters = DeadLetter.objects.filter(device=device, person=device.person_id)
-    rows = letters.order_by("-received_at", "-id").values_list("received_at", "reason")
     is_own = viewer.pk == device.person_id
     return [
-        Refused(at, reason if is_own else without_found(reason))
-        for at, reason in rows[:MOST_REASONS]
+        Refused(each.received_at, each.reason if is_own else without_found(each.reason))
+        for each in letters
     ]

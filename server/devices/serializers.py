@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from server.common.codes import LONGEST_TYPED
+from server.common.paging import PageSerializer
 from server.devices.models import ClaimCode
 
 MINUTE = timedelta(minutes=1)
@@ -23,8 +24,8 @@ class PresenceSerializer(serializers.Serializer[Any]):
     revoked = serializers.BooleanField()
 
 
-class PresencesSerializer(serializers.Serializer[Any]):
-    """A list of devices, by name."""
+class PresencesSerializer(PageSerializer):
+    """A page of devices, by name."""
 
     results = PresenceSerializer(many=True)
 
@@ -57,8 +58,8 @@ class RefusedSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
-class RefusalsSerializer(serializers.Serializer[Any]):
-    """The newest rejected documents, newest first."""
+class RefusalsSerializer(PageSerializer):
+    """A page of the rejected documents, newest first."""
 
     results = RefusedSerializer(many=True)
 
@@ -107,7 +108,7 @@ class ReassignSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that exactly one of the two is given."""
         if ("code" in attrs) == ("user" in attrs):
-            raise ValidationError("expected either a code or a user")
+            raise ValidationError("expected either a code or a user", "code_or_user")
         return attrs
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from django.core.exceptions import ImproperlyConfigured
 from django.core.exceptions import ValidationError as ModelError
 from django.http import Http404
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import Throttled, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,7 +24,13 @@ from server.care.models import Permission, Person
 from server.care.wrong_codes import NO_SUCH_CODE, attempt
 from server.common.codes import NotACodeError
 from server.common.mqtt import BrokerError
-from server.common.problems import BrokerUnavailable, ProblemSerializer
+from server.common.paging import PAGE_PARAMETERS, parameter, rows_page
+from server.common.problems import (
+    BrokerUnavailable,
+    ProblemSerializer,
+    TooManyAttempts,
+    from_model,
+)
 from server.devices import manage, representation
 from server.devices.claim import claim, make_code
 from server.devices.models import Device
@@ -43,17 +49,14 @@ from server.devices.serializers import (
 
 log = logging.getLogger(__name__)
 
+ORDER = ("label", "id")
+
 
 def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
     """Return the validated data. Raises `ValidationError`."""
     serializer.is_valid(raise_exception=True)
     checked: dict[str, Any] = serializer.validated_data
     return checked
-
-
-def refusal(error: ModelError) -> ValidationError:
-    """Convert a model's `ValidationError` to REST framework's."""
-    return ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
 
 
 def person_with_devices(viewer: Person, username: str | None) -> Person:
@@ -70,7 +73,7 @@ class DevicesView(APIView):
 
     @extend_schema(
         operation_id="devices",
-        parameters=[OpenApiParameter("user", str, description="A user name; yourself by default")],
+        parameters=[parameter("user", "A user name; yourself by default"), *PAGE_PARAMETERS],
         responses=PresencesSerializer,
     )
     def get(self, request: Request) -> Response:
@@ -82,23 +85,23 @@ class DevicesView(APIView):
         person = person_with_devices(viewer, request.query_params.get("user"))
         is_live = Permission.LIVE in permissions(viewer, person)
         devices = Device.objects.filter(person=person).select_related("person")
+        page = rows_page(request, devices, ORDER, ("user",))
         note_look(viewer, person, "devices")
-        told = [representation.presence(each, is_live=is_live) for each in devices]
-        return Response(PresencesSerializer({"results": told}).data)
+        told = [representation.presence(each, is_live=is_live) for each in page.rows]
+        return Response(PresencesSerializer(page.answer(told)).data)
 
 
 class ManagedDevicesView(APIView):
     """`GET /api/device/managed/`."""
 
-    @extend_schema(operation_id="devices_managed", responses=PresencesSerializer)
+    @extend_schema(
+        operation_id="devices_managed", parameters=PAGE_PARAMETERS, responses=PresencesSerializer
+    )
     def get(self, request: Request) -> Response:
         """List the devices that you manage: your own, and those of your institution's members."""
-        devices = manage.managed_by(person_of(request))
-        return Response(
-            PresencesSerializer(
-                {"results": [representation.presence(each) for each in devices]}
-            ).data
-        )
+        page = rows_page(request, manage.managed_by(person_of(request)), ORDER)
+        told = [representation.presence(each) for each in page.rows]
+        return Response(PresencesSerializer(page.answer(told)).data)
 
 
 class CodesView(APIView):
@@ -119,7 +122,7 @@ class CodesView(APIView):
         try:
             made, text = make_code(person, asked["label"], viewer, life, institution)
         except ModelError as error:
-            raise refusal(error) from None
+            raise from_model(error) from None
         told = {"code": text, "label": made.label, "user": person.username}
         return Response(CodeSerializer(told | {"expires_at": made.expires_at}).data, status=201)
 
@@ -143,7 +146,7 @@ class DeviceView(APIView):
         try:
             manage.rename(viewer, device, valid(RenameSerializer(data=request.data))["label"])
         except ModelError as error:
-            raise refusal(error) from None
+            raise from_model(error) from None
         return Response(DeviceSerializer(representation.details(device)).data)
 
     @extend_schema(operation_id="device_revoke", responses={204: None})
@@ -171,7 +174,7 @@ class RotateView(APIView):
         try:
             told = manage.rotate(viewer, manage.managed_device(viewer, device_id))
         except ModelError as error:
-            raise refusal(error) from None
+            raise from_model(error) from None
         except (BrokerError, ImproperlyConfigured) as error:
             raise broker_unavailable(
                 error, "it may have deleted the device's identity: try again; the token still works"
@@ -197,7 +200,7 @@ class ReassignView(APIView):
             else:
                 self._give_away(request, device, asked["code"])
         except ModelError as error:
-            raise refusal(error) from None
+            raise from_model(error) from None
         except NotACodeError:
             raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         return Response(status=204)
@@ -207,20 +210,23 @@ class ReassignView(APIView):
             with attempt(request, code):
                 manage.give_away(person_of(request), device, code)
         except TooManyError:
-            raise Throttled(wait=WAIT_S) from None
+            raise TooManyAttempts(WAIT_S) from None
 
 
 class RefusalsView(APIView):
     """`GET /api/device/<id>/refused/`."""
 
-    @extend_schema(operation_id="device_refused", responses=RefusalsSerializer)
+    @extend_schema(
+        operation_id="device_refused", parameters=PAGE_PARAMETERS, responses=RefusalsSerializer
+    )
     def get(self, request: Request, device_id: UUID) -> Response:
         """List why the device's documents were rejected."""
         viewer = person_of(request)
         device = manage.managed_device(viewer, device_id)
-        return Response(
-            RefusalsSerializer({"results": representation.refused(viewer, device)}).data
-        )
+        letters = representation.refused_documents(device)
+        page = rows_page(request, letters, ("-received_at", "-id"))
+        told = representation.refused(viewer, device, page.rows)
+        return Response(RefusalsSerializer(page.answer(told)).data)
 
 
 def broker_unavailable(error: Exception, what: str) -> BrokerUnavailable:
@@ -255,11 +261,11 @@ class ClaimView(APIView):
             with attempt(request, code):
                 told = claim(code, version if version.isprintable() else "")
         except TooManyError:
-            raise Throttled(wait=WAIT_S) from None
+            raise TooManyAttempts(WAIT_S) from None
         except NotACodeError:
             raise ValidationError(NO_SUCH_CODE, "no_such_code") from None
         except ModelError as error:
-            raise refusal(error) from None
+            raise from_model(error) from None
         except (BrokerError, ImproperlyConfigured) as error:
             log.error("could not claim a device: the broker %s", error)
             raise BrokerUnavailable("the broker is unavailable; the code is still valid") from None

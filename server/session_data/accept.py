@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from server.care.models import Person
 from server.common.days import is_uncertain, local_day, zone_of
@@ -308,7 +308,8 @@ def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:
     if owner != entry.writer.owns:
         return Acceptance(session_id, revision, "rejected", NOT_YOURS)
     if newest == 0 and not entry.is_measured():
-        return Acceptance(session_id, revision, "rejected", NOT_MEASURED)
+        errors = [ErrorDetail(NOT_MEASURED, "not_measured_for_you")]
+        return Acceptance(session_id, revision, "rejected", NOT_MEASURED, errors=errors)
     if newest == 0:
         return Acceptance(session_id, revision, "stored", created=True)
     if revision > newest:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from server.care.models import Person
 from server.common.days import zone_of
@@ -93,7 +93,8 @@ def _refusal(document: Document, parts: Document, size: int) -> Acceptance | Non
         except ValidationError as error:
             return rejected(document, sentence(error.detail), error.detail)
     if size > MAX_DOCUMENT_BYTES:  # otherwise it could grow without limit by small changes
-        return rejected(document, f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes")
+        text = f"expected at most {MAX_DOCUMENT_BYTES} bytes with these changes"
+        return rejected(document, text, [ErrorDetail(text, "session_too_large")])
     return None
 
 

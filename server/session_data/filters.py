@@ -1,22 +1,19 @@
 """Parse and validate the query parameters of the history. Unknown ones are errors."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from django.db.models import Q
 from django.http import QueryDict
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
 from server.common.days import placed_within, zone_of
-from server.common.fields import quoted, refuse
+from server.common.fields import refuse
+from server.common.paging import check_names, read_limit, read_parameter
 from server.session_data.history import Cursor
 from server.session_data.models import State
 
 DEFAULT_LIMIT = 50
-MOST = 200
 PARAMETERS = ("user", "from", "to", "state", "cursor", "limit")
 
 
@@ -54,17 +51,12 @@ class Asked:
         return wanted
 
 
-def parameter(name: str, text: str, schema: Any = str) -> OpenApiParameter:
-    """Return the OpenAPI description of a query parameter."""
-    return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=text)
-
-
 def read_query(query: QueryDict, zone: str) -> Asked:
     """Parse the query. Raises `ValidationError`, which names the invalid parameter.
 
     Moments without a UTC offset are in `zone`, the person's time zone.
     """
-    check_names(query)
+    check_names(query, PARAMETERS)
     first, last = read_bounds(query, zone)
     return Asked(
         user=query.get("user"),
@@ -72,7 +64,7 @@ def read_query(query: QueryDict, zone: str) -> Asked:
         last=last,
         states=read_parameter(query, "state", _states) or (),
         cursor=read_parameter(query, "cursor", _cursor),
-        limit=read_parameter(query, "limit", _limit) or DEFAULT_LIMIT,
+        limit=read_parameter(query, "limit", read_limit) or DEFAULT_LIMIT,
     )
 
 
@@ -87,30 +79,6 @@ def read_bounds(query: QueryDict, zone: str) -> tuple[Bound | None, Bound | None
     if first is not None and type(first) is type(last) and first > last:
         raise ValidationError({"to": "expected an end that is not before the start"})
     return first, last
-
-
-def check_names(query: QueryDict, names: Sequence[str] = PARAMETERS) -> None:
-    """Raise `ValidationError` for a parameter that is not in `names`, or that is repeated."""
-    for name, texts in query.lists():
-        if name not in names:
-            expected = f"expected one of {', '.join(names)}"
-            raise ValidationError({quoted(name).strip("'"): expected})
-        if len(texts) > 1:
-            raise ValidationError({name: f"expected once, found {len(texts)} times"})
-
-
-def read_parameter(query: QueryDict, name: str, reader: Any) -> Any:
-    """Parse a parameter with `reader`; return `None` without it.
-
-    Raises `ValidationError`, which names the parameter.
-    """
-    text = query.get(name)
-    if text is None:
-        return None
-    try:
-        return reader(text)
-    except ValidationError as error:
-        raise ValidationError({name: error.detail}) from None
 
 
 def _bound(text: str, zone: str) -> date | datetime:
@@ -141,10 +109,3 @@ def _cursor(text: str) -> Cursor:
         return Cursor.read(text)
     except ValueError as error:
         raise ValidationError(str(error)) from None
-
-
-def _limit(text: str) -> int:
-    limit = int(text) if text.isascii() and text.isdecimal() and len(text) <= 3 else 0
-    if not 1 <= limit <= MOST:
-        refuse(f"a whole number from 1 to {MOST}", text)
-    return limit

@@ -85,7 +85,7 @@ def parts_of(body: Mapping[str, Any], row: SessionData) -> dict[str, Any]:
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two documents say the same, whatever their revisions."""
-    return _told({**one, "revision": None}) == _told({**other, "revision": None})
+    return bool(_told({**one, "revision": None}) == _told({**other, "revision": None}))
 
 
 def _told(value: Any) -> Any:

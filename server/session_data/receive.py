@@ -8,6 +8,7 @@ When `receive` returns, everything is committed; if it raises `django.db.Error`,
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -102,9 +103,9 @@ def receive_changes(
     return acceptance
 
 
-def refuse(delivery: Delivery, reason: str) -> Acceptance:
+def refuse(delivery: Delivery, reason: str, errors: Any = None) -> Acceptance:
     """Reject a delivery that can never be stored, and keep it as a dead letter."""
-    acceptance = delivery.acceptance = rejected(delivery.document, reason)
+    acceptance = delivery.acceptance = rejected(delivery.document, reason, errors)
     with transaction.atomic():
         _conclude([delivery])
     return acceptance

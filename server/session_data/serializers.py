@@ -251,6 +251,11 @@ def readable_part(document: Mapping[str, Any], name: str) -> Any:
     return _readable_value(_DOCUMENT.fields[name], document.get(name))
 
 
+def unknown_key(name: str, text: str) -> ValidationError:
+    """Return the error for a key that a person's request can't have."""
+    return ValidationError({quoted(name).strip("'"): text}, "unknown_key")
+
+
 class StartSerializer(serializers.Serializer[Any]):
     """The parameters for starting a session without a device."""
 
@@ -267,7 +272,7 @@ class StartSerializer(serializers.Serializer[Any]):
         """Check that there are no other keys."""
         for name in self.initial_data:
             if name not in self.fields:
-                raise ValidationError({quoted(name).strip("'"): "expected started_at or timezone"})
+                raise unknown_key(name, "expected started_at or timezone")
         return attrs
 
 
@@ -280,7 +285,7 @@ class StartOnDeviceSerializer(serializers.Serializer[Any]):
         """Check that there are no other keys: a device uses its own clock and time zone."""
         for name in self.initial_data:
             if name != "device":
-                raise ValidationError({quoted(name).strip("'"): "expected only device"})
+                raise unknown_key(name, "expected only device")
         return attrs
 
 

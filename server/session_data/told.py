@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from server.common.fields import Count, instant_text
+from server.common.paging import PageSerializer
 from server.session_data.models import State
 from server.session_data.serializers import (
     AgentSerializer,
@@ -106,7 +107,7 @@ def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> di
     return {**entry(row), "user": user, "schema": document["schema"], **parts}
 
 
-class HistorySerializer(serializers.Serializer[Any]):
+class HistorySerializer(PageSerializer):
     """A page of a person's sessions, newest first, and the filters applied."""
 
     user = serializers.CharField()
@@ -114,10 +115,6 @@ class HistorySerializer(serializers.Serializer[Any]):
     state = serializers.ListField(
         child=serializers.ChoiceField(choices=State.choices), allow_null=True
     )
-    limit = serializers.IntegerField()
-    has_more = serializers.BooleanField(help_text="Whether there are older ones")
-    next = serializers.URLField(allow_null=True, help_text="Older ones")
-    previous = serializers.URLField(allow_null=True, help_text="Newer ones")
     results = SessionEntrySerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:

@@ -16,14 +16,15 @@ from rest_framework.views import APIView
 from server.care.access import note_look, permissions, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
-from server.common.problems import Conflict, ProblemSerializer, problem
+from server.common.paging import PAGE_PARAMETERS, parameter
+from server.common.problems import Conflict, ProblemSerializer, problem, sentence
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
 from server.session_data.amend import FinalError, first_document, new_session_id
 from server.session_data.commands.ask import device_measuring, device_to_start, session_to_stop
 from server.session_data.commands.views import CommandSerializer, asked
-from server.session_data.filters import MOST, parameter, read_query
+from server.session_data.filters import read_query
 from server.session_data.history import (
     COLUMNS,
     Cursor,
@@ -57,7 +58,8 @@ def writer_of(request: Request) -> Writer:
 def object_of(request: Request) -> dict[str, Any]:
     """Return the request's JSON object. Raises `ValidationError` for other JSON."""
     if not isinstance(request.data, Mapping):
-        raise ValidationError(f"expected a JSON object, found {type(request.data).__name__}")
+        found = type(request.data).__name__
+        raise ValidationError(f"expected a JSON object, found {found}", "not_an_object")
     return request.data
 
 
@@ -68,9 +70,14 @@ def received(writer: Writer, document: Mapping[str, Any]) -> Response:
     return answer(acceptance)
 
 
-def refused(writer: Writer, document: Mapping[str, Any], reason: str) -> Response:
+def refused(writer: Writer, document: Mapping[str, Any], error: ValidationError) -> Response:
     """Reject a document that contradicts the request."""
-    return answer(refuse(by_http(writer, document), reason))
+    return answer(refuse(by_http(writer, document), sentence(error.detail), error.detail))
+
+
+def wrong_id() -> ValidationError:
+    """Return the error for a document of another session."""
+    return ValidationError({"session_id": "expected the one in the URL"}, "wrong_session_id")
 
 
 def expect_room(acceptance: Acceptance) -> None:
@@ -161,8 +168,7 @@ class SessionView(APIView):
         if not writer.device:
             return change(writer, session_id, document, whole=True)
         if document.get("session_id") != str(session_id):
-            reason = "session_id: expected the one in the URL"
-            return refused(writer, document, reason)
+            return refused(writer, document, wrong_id())
         return received(writer, document)
 
     @extend_schema(
@@ -252,10 +258,10 @@ def change(
     """
     changes = {"session_id": str(session_id), **changes}
     if changes["session_id"] != str(session_id):
-        reason = "session_id: expected the one in the URL"
-        return refused(writer, changes, reason)
+        return refused(writer, changes, wrong_id())
     if end and changes.get("state") == State.ACTIVE:
-        return refused(writer, changes, "state: expected ended or interrupted")
+        error = ValidationError({"state": "expected ended or interrupted"})
+        return refused(writer, changes, error)
     try:
         delivery = by_http(writer, changes)
         return answer(receive_changes(delivery, session_id, end=end, whole=whole))
@@ -280,7 +286,7 @@ def missing(writer: Writer, session_id: UUID) -> Response:
     if writer.device:
         return answer(Acceptance(str(session_id), None, "rejected", NOT_YOURS))
     if readable_by(writer.person).filter(pk=session_id).exists():
-        raise PermissionDenied("you can't change this session")
+        raise PermissionDenied("you can't change this session", "not_the_writer")
     raise Http404
 
 
@@ -311,12 +317,7 @@ class HistoryView(APIView):
             parameter("from", "A local day such as 2026-11-22, or a date and time; inclusive"),
             parameter("to", "A local day, inclusive, or a date and time, exclusive"),
             parameter("state", f"A comma-separated list of {', '.join(State.values)}"),
-            parameter("cursor", "A position in the history, from `next` or `previous`"),
-            parameter(
-                "limit",
-                "Maximum number of sessions",
-                {"type": "integer", "minimum": 1, "maximum": MOST},
-            ),
+            *PAGE_PARAMETERS,
         ],
         responses=HistorySerializer,
     )

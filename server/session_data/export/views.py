@@ -20,15 +20,10 @@ from server.care.access import note_look, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import AuditEvent, Permission, Person
 from server.common.fields import instant_text, refuse
+from server.common.paging import check_names, parameter, read_parameter
 from server.session_data.export import fhir
 from server.session_data.export import lines as exports
-from server.session_data.filters import (
-    Asked,
-    check_names,
-    parameter,
-    read_bounds,
-    read_parameter,
-)
+from server.session_data.filters import Asked, read_bounds
 from server.session_data.history import sessions_of
 from server.session_data.summary.statistics import by_day, day_summary, each_day
 from server.session_data.summary.views import LONGEST, DaySerializer, briefs, day_answer

@@ -17,7 +17,7 @@ from server.care.access import note_look, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
 from server.common.fields import refuse
-from server.session_data.filters import check_names, parameter, read_parameter
+from server.common.paging import check_names, parameter, read_parameter
 from server.session_data.models import SUMMARY_COLUMNS, SessionData, State
 from server.session_data.summary.statistics import (
     WAYS,

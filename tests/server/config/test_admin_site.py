@@ -145,15 +145,15 @@ def test_a_field_that_the_site_does_not_complete_completes_nothing(root, world, 
 
 
 def test_a_rejected_document_shows_no_values_and_is_not_searched_for_them(root, world):
-    reason = "metrics.blink_count: expected at most 100, found 137"
+    reason = "metrics.blink_count: expected at most 100, found 4137137"
     keep_dead_letter("mqtt", str(world.device.pk), world.device, reason, b"{")
     letter = DeadLetter.objects.get()
     listed = "/admin/session_data/deadletter/"
     for page in (listed, f"{listed}{letter.pk}/change/"):
         shown = root.get(page).content.decode()
         assert "expected at most 100" in shown
-        assert "137" not in shown
-    for term in ("137", "136"):
+        assert "4137137" not in shown
+    for term in ("4137137", "136"):
         assert "expected at most" not in root.get(listed, {"q": term}).content.decode()
 
 

@@ -16,11 +16,22 @@ from schemathesis.specs.openapi.checks import (
 from server.config.wsgi import application
 from server.session_data.accept import accept_session
 from server.session_data.commands import ask as commands
+from tests.server.config.test_codes import documented
 from tests.server.conftest import golden
 
 schema = from_wsgi("/api/schema/?format=json", application)
 
+CODES = set().union(*documented().values())
+
+
+def documented_code(ctx, response, case):
+    """An error's code is in the list of docs/api.md."""
+    if response.status_code >= 400:
+        assert response.json()["code"] in CODES
+
+
 CHECKS = [
+    documented_code,
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
