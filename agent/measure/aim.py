@@ -6,7 +6,7 @@ The bounds are those from which the measurements in docs/accuracy.md get worse.
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -31,6 +31,10 @@ DARK = 24.0
 RECENT_S = 2.0
 """The frame rate and the openness are those of the last seconds."""
 
+LOOK_S, LOOKS_S, LEAST_LOOKS = 0.5, 8.0, 8
+"""A session is looked at twice a second, and judged by the looks of eight seconds, at least eight:
+so its first checkpoint, after ten seconds, can say that it is badly aimed."""
+
 FLASH_S = 0.4
 """How long a view shows a blink, so that a page that looks five times a second sees each."""
 
@@ -45,6 +49,78 @@ OVAL = (
 """The landmarks of the face's outline, around the face from the top of the forehead."""
 
 Points = list[list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to mend first, what was found and what is needed; None where that is no number."""
+
+    advice: Advice
+    found: float | None = None
+    needed: float | None = None
+
+
+def judge(
+    face: FaceLandmarks | None,
+    light: float | None,
+    sharpness: float | None,
+    others: bool,
+    fps: float | None,
+) -> Verdict:
+    """Return what hides blinks in this frame. What is None counts as good, except the face."""
+    if face is None:
+        return Verdict("no_face")
+    apart, turn = apart_px(face), abs(turn_deg(face))
+    light, sharpness = DARK if light is None else light, SOFT if sharpness is None else sharpness
+    slow = fps is not None and fps < MIN_DURATION_FPS * RATE_TOLERANCE
+    checks: tuple[tuple[Advice, bool, float | None, float | None], ...] = (
+        ("turned", face.turned, None, None),
+        ("dark", light < DARK, light, DARK),
+        ("nearer", apart < LEAST_APART_PX, apart, LEAST_APART_PX),
+        ("sideways", turn > FULL_VIEW_DEG, turn, FULL_VIEW_DEG),
+        ("blurred", sharpness < SOFT, sharpness, SOFT),
+        ("slow", slow, fps, MIN_DURATION_FPS),
+        ("second_face", others, None, None),
+    )
+    for advice, holds, found, needed in checks:
+        if holds:
+            return Verdict(advice, _rounded(found, 2), needed)
+    return Verdict("good")
+
+
+class Aimed:
+    """How well a running session is aimed: the verdict that most of its last looks agree on."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, Verdict]] = deque()
+        self._due_s = -math.inf
+        self._sharpness: float | None = None
+
+    def add(self, frame: Frame, face: FaceLandmarks | None) -> None:
+        """Look at a frame, twice a second."""
+        if face is not None and face.sharpness is not None:
+            self._sharpness = face.sharpness
+        if frame.time_s < self._due_s:
+            return
+        self._due_s = frame.time_s + LOOK_S
+        light = None if face is None else brightness(frame, face.points)
+        verdict = judge(face, light, self._sharpness, bool(face and face.others), None)
+        self._looks.append((frame.time_s, verdict))
+        while frame.time_s - self._looks[0][0] > LOOKS_S:
+            self._looks.popleft()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The newest of the verdicts that at least half of the looks agree on, else good.
+
+        It is good before there are `LEAST_LOOKS`.
+        """
+        if len(self._looks) < LEAST_LOOKS:
+            return Verdict("good")
+        advice, count = Counter(each.advice for _, each in self._looks).most_common(1)[0]
+        if 2 * count < len(self._looks):
+            return Verdict("good")
+        return next(each for _, each in reversed(self._looks) if each.advice == advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +200,15 @@ class Aim:
             self._sharpness = None
         else:
             points = face.points
-            apart, light = apart_px(face), _brightness(frame, points)
-            turn = yaw_deg(*face.mesh[[RIGHT_EYE[0], LEFT_EYE[0]]].tolist())
+            apart, light, turn = apart_px(face), brightness(frame, points), turn_deg(face)
             size = np.array([frame.width, frame.height])
             lids = [_shares(each, size) for each in face.lids]
             outline = _shares(points[list(OVAL), :2], size)
-        advice, found, needed = self._advice(face, apart, light, turn)
+        verdict = judge(face, light, self._sharpness, self._others, self._known_fps)
         return View(
-            advice=advice,
-            found=found,
-            needed=needed,
+            advice=verdict.advice,
+            found=verdict.found,
+            needed=verdict.needed,
             aspect=round(frame.width / frame.height, 3),
             apart_px=_rounded(apart, 1),
             sharpness=_rounded(self._sharpness, 3),
@@ -150,6 +225,11 @@ class Aim:
         )
 
     @property
+    def _known_fps(self) -> float | None:
+        """The frame rate, once it has been watched for a while."""
+        return self.fps if self._times[-1] - self._times[0] > RECENT_S / 2 else None
+
+    @property
     def fps(self) -> float | None:
         """Frames per second in the last seconds."""
         if len(self._times) < 2 or self._times[-1] <= self._times[0]:
@@ -162,32 +242,6 @@ class Aim:
         for blink in self._builder.add(sample):
             self._blinks += not blink.long
             self._flash_until_s = sample.time_s + FLASH_S
-
-    def _advice(
-        self,
-        face: FaceLandmarks | None,
-        apart: float | None,
-        light: float | None,
-        turn: float | None,
-    ) -> tuple[Advice, float | None, float | None]:
-        """Return what to mend first, what was found, and what is needed."""
-        if face is None or apart is None or light is None or turn is None:
-            return "no_face", None, None
-        fps, slow = self.fps, MIN_DURATION_FPS * RATE_TOLERANCE
-        watched_s = self._times[-1] - self._times[0]
-        checks: tuple[tuple[Advice, bool, float | None, float | None], ...] = (
-            ("turned", face.turned, None, None),
-            ("dark", light < DARK, light, DARK),
-            ("nearer", apart < LEAST_APART_PX, apart, LEAST_APART_PX),
-            ("sideways", abs(turn) > FULL_VIEW_DEG, abs(turn), FULL_VIEW_DEG),
-            ("blurred", (self._sharpness or 1.0) < SOFT, self._sharpness, SOFT),
-            ("slow", watched_s > RECENT_S / 2 and (fps or slow) < slow, fps, MIN_DURATION_FPS),
-            ("second_face", self._others, None, None),
-        )
-        for advice, holds, found, needed in checks:
-            if holds:
-                return advice, _rounded(found, 2), needed
-        return "good", None, None
 
 
 class _Openness:
@@ -243,7 +297,12 @@ def apart_px(face: FaceLandmarks) -> float:
     return float(np.hypot(*(right - left)))
 
 
-def _brightness(frame: Frame, points: NDArray[np.float32]) -> float:
+def turn_deg(face: FaceLandmarks) -> float:
+    """Return how far the head is turned to its left, in degrees."""
+    return yaw_deg(*face.mesh[[RIGHT_EYE[0], LEFT_EYE[0]]].tolist())
+
+
+def brightness(frame: Frame, points: NDArray[np.float32]) -> float:
     """Return the mean brightness of the middle of the face, 0..255."""
     rows = frame.pixels[: frame.height]
     low, high = np.percentile(points[:, :2], (25, 75), axis=0)

@@ -95,8 +95,9 @@ def interrupted(document: Mapping[str, Any], ended_at: datetime | None = None) -
     if ended_at is None:
         duration = timedelta(seconds=document["metrics"]["duration_s"])
         ended_at = parse_utc(document["started_at"]) + duration
+    kept = {key: value for key, value in document.items() if key != "aim"}  # how it was aimed then
     return {
-        **document,
+        **kept,
         "revision": document["revision"] + 1,
         "state": "interrupted",
         "ended_at": iso_utc(ended_at),

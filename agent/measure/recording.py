@@ -2,12 +2,14 @@
 
 import secrets
 import uuid
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent.clock import Clock
 from agent.ear import eye_sample
 from agent.errors import CameraError
+from agent.measure.aim import Aimed
 from agent.measure.document import EndedBy, State, session_document
 from agent.measure.metrics import Session
 from agent.measure.session import LONGEST_S, SessionBuilder
@@ -53,6 +55,7 @@ class Recording:
         self._builder: SessionBuilder | None = None
         self._first_s = self._last_s = 0.0
         self._seen_s = 0.0
+        self._aimed = Aimed()
         self.session_id = session_id or str(uuid7(self._started_at))
         self.revision = 0
         self.frames = 0
@@ -68,6 +71,11 @@ class Recording:
     def unseen_s(self) -> float:
         """Seconds of frames since eyes were last seen, or since the first frame."""
         return self._last_s - self._seen_s
+
+    @property
+    def aimed_well(self) -> bool:
+        """Whether the eyes were seen well in the last seconds. True before that is known."""
+        return self._aimed.verdict.advice == "good"
 
     def believe_clock(self) -> None:
         """Correct the session's start date, now that the wall clock is right."""
@@ -86,6 +94,7 @@ class Recording:
             self._check_time(frame.time_s)
         self.frames += 1
         face = self._tracker.find(frame)
+        self._aimed.add(frame, face)
         sample = eye_sample(frame.time_s, face)
         if self._builder is None or sample.ear is not None:
             self._seen_s = frame.time_s
@@ -105,7 +114,9 @@ class Recording:
     def document(self) -> Document:
         """Return the document of the next revision, with the session active."""
         builder = self._builder or SessionBuilder(0.0)
-        return self._document(builder.snapshot(self._last_s, self.frames_dropped), "active")
+        document = self._document(builder.snapshot(self._last_s, self.frames_dropped), "active")
+        verdict = self._aimed.verdict
+        return document if verdict.advice == "good" else document | {"aim": asdict(verdict)}
 
     def finish(self, ended_by: EndedBy, *, state: State = "ended") -> Document:
         """Return the final document."""

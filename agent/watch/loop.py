@@ -174,7 +174,8 @@ class Watch:
                     return "command"
                 recording.frames_dropped = camera.frames_dropped
                 recording.add(frame)
-                seen: LightState = "measuring" if recording.unseen_s <= UNSEEN_S else "unseen"
+                is_seen = recording.unseen_s <= UNSEEN_S and recording.aimed_well
+                seen: LightState = "measuring" if is_seen else "unseen"
                 self._controls.show(seen if saving.saved else "fault")
                 if self._controls.action(0) == "stop":
                     return "button"

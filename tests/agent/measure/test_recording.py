@@ -1,18 +1,22 @@
 """Frames with impossible times end a session with the measurements so far."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from agent.clock import Clock
 from agent.errors import CameraError
-from agent.measure.recording import AHEAD_S, BACK_S, Recording
+from agent.measure.document import interrupted
+from agent.measure.recording import AHEAD_S, BACK_S, Recording, Tracker
 from agent.measure.session import LONGEST_S
-from agent.records import Frame
+from agent.records import FaceLandmarks, Frame
+from tests.agent.test_ear import a_face
 from tests.agent.watch.device import FPS, Device, NoFace, device
 
 PIXELS = np.zeros((48, 64, 3), np.uint8)
+BRIGHT = np.full((480, 640, 3), 120, np.uint8)
 
 __all__ = ["device"]
 
@@ -63,3 +67,53 @@ def test_a_device_ends_the_session_and_raises(device: Device, hours: int) -> Non
     session = device.the_session()
     assert (session["state"], session["ended_by"]) == ("ended", "camera_fault")
     assert session["metrics"]["duration_s"] < 4
+
+
+class SmallFace:
+    """A tracker that always sees the same face, with eyes so many pixels apart."""
+
+    def __init__(self, apart_px: float) -> None:
+        self.face = replace(a_face(zoom=apart_px / 140.0), sharpness=0.25)
+
+    def find(self, frame: Frame) -> FaceLandmarks | None:
+        return replace(self.face, time_s=frame.time_s)
+
+    def reset(self) -> None:
+        pass
+
+
+def ten_seconds(tracker: Tracker) -> Recording:
+    recording = Recording(tracker, Clock(), camera={}, agent={})
+    for frame in range(300):
+        recording.add(Frame(frame / 30, BRIGHT))
+    return recording
+
+
+def test_a_session_that_begins_badly_aimed_says_so_after_ten_seconds() -> None:
+    recording = ten_seconds(SmallFace(12))
+    told = recording.document()["aim"]
+    assert told == {"advice": "nearer", "found": pytest.approx(12, abs=0.1), "needed": 22.0}
+    assert not recording.aimed_well
+
+
+def test_one_that_is_aimed_well_or_has_just_begun_says_nothing() -> None:
+    recording = ten_seconds(SmallFace(60))
+    assert "aim" not in recording.document()
+    assert recording.aimed_well
+    assert "aim" not in recorded([0.0, 0.5]).document()
+
+
+def test_how_it_was_aimed_last_is_not_in_a_finished_document() -> None:
+    recording = ten_seconds(SmallFace(12))
+    active = recording.document()
+    assert "aim" not in interrupted(active)
+    assert "aim" not in recording.finish("button")
+
+
+def test_a_look_aside_does_not_count_as_badly_aimed() -> None:
+    tracker = SmallFace(60)
+    recording = ten_seconds(tracker)
+    tracker.face = replace(a_face(yaw=30), sharpness=0.25)
+    for frame in range(300, 390):  # three seconds
+        recording.add(Frame(frame / 30, BRIGHT))
+    assert recording.aimed_well
