@@ -34,6 +34,6 @@ def links(path: str) -> list[Link]:
 
 
 def _is_here(path: str, address: str) -> bool:
-    if address == "/":  # every path starts with it; it stands for people and sessions
-        return path == "/" or path.startswith(("/people/", "/sessions/"))
+    if address == "/":  # every path starts with it; it stands for people, sessions, exports
+        return path == "/" or path.startswith(("/people/", "/sessions/", "/export/"))
     return path.startswith(address)

@@ -23,6 +23,7 @@ from server.care.pages.base import action, read_page, viewer_of
 from server.common.words import zone_words
 from server.dashboard import history, overview, read
 from server.dashboard.days import USUAL_DAYS
+from server.dashboard.download import ExportForm
 from server.dashboard.marks import marks_of
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
@@ -38,6 +39,7 @@ from server.session_data.commands.ask import (
     device_to_start,
     session_to_stop,
 )
+from server.session_data.export.codebook import TABLES
 from server.session_data.models import State
 
 
@@ -205,3 +207,23 @@ def _asked(viewer: Person, device: Device, name: CommandName, session_id: UUID) 
 
 def _back(person: Person) -> HttpResponse:
     return redirect(reverse("dashboard:person", args=[person.username]) + "#now")
+
+
+@read_page
+def export(request: HttpRequest) -> HttpResponse:
+    """Show the form of an export; with a complete form, redirect to the file."""
+    asked = request.GET
+    if "form" not in asked:
+        days = {"first": asked.get("from"), "last": asked.get("to")}
+        form = ExportForm(viewer_of(request), initial={**days, "user": asked.get("user")})
+        return render(request, "dashboard/export.html", {"form": form})
+    form = ExportForm(viewer_of(request), asked)
+    if form.is_valid():
+        return redirect(f"{reverse('session-export')}?{form.query()}")
+    return render(request, "dashboard/export.html", {"form": form}, status=400)
+
+
+@read_page
+def definitions(request: HttpRequest) -> HttpResponse:
+    """Explain the columns of the exports."""
+    return render(request, "dashboard/definitions.html", {"tables": TABLES.values()})

@@ -18,6 +18,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/<str:username>/sessions/<uuid:session_id>/stop/", pages.stop, name="stop"),
     path("sessions/<uuid:session_id>/", pages.session, name="session"),
     path("sessions/<uuid:session_id>/live/", pages.session_live, name="session_live"),
+    path("export/", pages.export, name="export"),
+    path("export/definitions/", pages.definitions, name="definitions"),
     path("login/", LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(next_page="dashboard:login"), name="logout"),
     path("language/", set_language, name="set_language"),

@@ -19,8 +19,10 @@ from server.common.fields import instant_text
 from server.devices.models import Command, Device
 from server.retention.deletion import letters_of
 from server.retention.tidying import days_kept
-from server.session_data.export.lines import line, over, sessions_as_csv
-from server.session_data.history import sessions_of
+from server.session_data.export.codebook import SESSIONS
+from server.session_data.export.lines import as_csv, line
+from server.session_data.export.reading import found, with_documents
+from server.session_data.export.rows import session_rows
 from server.session_data.models import SessionData
 
 CHUNK = 100
@@ -83,7 +85,7 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
     when = instant_text(timezone.now())
     yield "README.txt", [README.format(name=person.username, when=when)]
     yield "person.json", [json.dumps(_account(person), indent=1)]
-    yield "sessions.csv", sessions_as_csv(over(sessions_of(person)))
+    yield "sessions.csv", as_csv(SESSIONS, session_rows(with_documents(found(person))))
     for pk, document in _documents(person):
         yield f"sessions/{pk}.json", [document]
     yield "links.csv", _table(LINKS, _links(person))

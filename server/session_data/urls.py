@@ -3,7 +3,7 @@
 from django.urls import path
 
 from server.session_data.commands.views import CommandView, DeviceCommandsView
-from server.session_data.export.views import ExportView
+from server.session_data.export.views import CodebookView, ExportView
 from server.session_data.summary.views import SummaryView
 from server.session_data.views import EndView, HistoryView, SessionView, StartView
 
@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/session/history/", HistoryView.as_view(), name="session-history"),
     path("api/session/summary/", SummaryView.as_view(), name="session-summary"),
     path("api/session/export/", ExportView.as_view(), name="session-export"),
+    path("api/session/export/codebook/", CodebookView.as_view(), name="session-codebook"),
     path("api/session/<uuid:session_id>/", SessionView.as_view(), name="session"),
     path("api/session/<uuid:session_id>/end/", EndView.as_view(), name="session-end"),
     path("api/device/commands/", DeviceCommandsView.as_view(), name="device-commands"),

@@ -1,5 +1,9 @@
-"""Export a person's history as CSV, JSON or FHIR.
+"""Export sessions, days, minutes and blinks as CSV, CSV for Excel, JSON, Parquet or FHIR.
 
-lines.py and fhir.py write the files, independently of requests; views.py is the REST API. The
-metrics in a file are the columns of `MetricColumns` in session_data/models.py.
+Begin with codebook.py: it lists the tables and their columns, and all files follow from it.
+
+    asked.py: parameters -> reading.py: sessions -> rows.py: rows -> lines.py, excel.py, parquet.py
+
+fhir.py writes sessions by its own structure; views.py is the REST API. Nothing here holds more than
+a few megabytes, however long the history is.
 """

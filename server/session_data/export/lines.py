@@ -1,85 +1,48 @@
-"""Write CSV and JSON in pieces, so that memory doesn't grow with the length of the history.
+"""Write CSV and JSON in pieces, as the client reads them.
 
-Pieces are produced as the client reads them. The history is read page by page along its index, so
-that a slow client keeps no transaction open. A session added in the meantime may or may not be
-included. The client notices a broken export, because the last chunk of the response is missing.
+The client notices a broken export, because the last chunk of the response is missing.
 """
 
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
-from django.db.models import QuerySet
-
-from server.session_data.history import Row, page_of
-from server.session_data.models import METRICS, OVER, SessionData
-from server.session_data.summary.statistics import WAYS, is_short
-from server.session_data.summary.views import Brief
-from server.session_data.told import entry
-
-# Rows per query: a few hundred kilobytes.
-CHUNK = 500
-
-SESSION_COLUMNS = (
-    "id",
-    "local_day",
-    "started_at",
-    "ended_at",
-    "timezone",
-    "utc_offset_minutes",
-    "date_uncertain",
-    "short",
-    "state",
-    "ended_by",
-    "device",
-    *METRICS,
-    "fps",
-    "agent_version",
-    "revision",
-    "received_at",
-)
-DAY_COUNTS = ("sessions", "short", "uncertain", "interrupted")
-DAY_COLUMNS = ("day", *DAY_COUNTS, "duration_s", *WAYS)
+from server.common.fields import instant_text
+from server.session_data.export.columns import Table, cells
+from server.session_data.export.columns import told as column_told
+from server.session_data.export.reading import Found
+from server.session_data.told import entry, quality_of
 
 # Spreadsheets treat text that starts with one of these as a formula, even after white space.
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 some spreadsheets accept the wide ones too
 
 
-def over(sessions: QuerySet[SessionData]) -> Iterator[Row]:
-    """Yield the rows of `sessions` that are over, newest first, reading `CHUNK` at a time."""
-    cursor = None
-    while True:
-        page = page_of(sessions, OVER, cursor, CHUNK)
-        yield from page.rows
-        if page.older is None:
-            return
-        cursor = page.older
+def told(each: Found) -> dict[str, Any]:
+    """Return a session as in the API, for JSON; with more keys, as an export has them."""
+    return {
+        **entry(each.row),
+        "local_day": each.row["local_day"].isoformat(),
+        "short": each.short,
+        "quality": quality_of(each.document),
+        "user": each.user,
+    }
 
 
-def told(row: Row) -> dict[str, Any]:
-    """Return a session as in the API, with `local_day` and `short`, for JSON and CSV."""
-    brief = Brief(
-        row["local_day"], row["state"], row["date_uncertain"], {"valid_s": row["valid_s"]}
-    )
-    return {**entry(row), "local_day": row["local_day"].isoformat(), "short": is_short(brief)}
-
-
-def sessions_as_csv(rows: Iterable[Row]) -> Iterator[str]:
-    """Yield a line for each session; an empty cell means "not measured"."""
-    yield line(SESSION_COLUMNS)
+def as_csv(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a header and a line for each row; an empty cell means "not measured"."""
+    yield line([column.name for column in table.columns])
     for row in rows:
-        flat = told(row)
-        flat["device"] = flat["device"] and flat["device"]["label"]
-        yield line([flat[name] for name in SESSION_COLUMNS])
+        yield line(cells(row, table.columns))
 
 
-def days_as_csv(days: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a line for each of the summary's days; an empty cell means "not measured"."""
-    yield line(DAY_COLUMNS)
-    for day in days:
-        metrics = [day["metrics"][key]["value"] for key in WAYS]
-        yield line([day["day"], *(day[name] for name in DAY_COUNTS), day["duration_s"], *metrics])
+def codebook_as_csv(tables: Iterable[Table]) -> Iterator[str]:
+    """Yield a header and a line for each column of the tables."""
+    lines = [{"table": each.name, **column_told(one)} for each in tables for one in each.columns]
+    yield line(list(lines[0]))
+    for each in lines:
+        yield line(list(each.values()))
 
 
 def as_json(
@@ -89,19 +52,20 @@ def as_json(
     yield json.dumps(head)[:-1] + f', "{name}": ['
     comma = ""
     for item in items:
-        yield comma + json.dumps(item, default=str)
+        yield comma + json.dumps(item, default=plain)
         comma = ",\n"
     yield "]}\n"
 
 
-class _Echo:
+class Echo:
     """A file for csv.writer whose `write` returns the line."""
 
     def write(self, text: str) -> str:
+        """Return the text."""
         return text
 
 
-_writer = csv.writer(_Echo(), lineterminator="\r\n")
+_writer = csv.writer(Echo(), lineterminator="\r\n")
 
 
 def line(cells: Sequence[Any]) -> str:
@@ -114,9 +78,20 @@ def cell(value: Any) -> Any:
     """Return the value for a cell; prefix text that looks like a formula with an apostrophe."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        value = " ".join(value)
+    if isinstance(value, (datetime, date)):
+        return plain(value)
     if isinstance(value, str) and value.lstrip(" \u00a0").startswith(FORMULA):
         return f"'{value}"
     return value
+
+
+def plain(value: Any) -> str:
+    """Return a time, a day or an id as text."""
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def in_batches(pieces: Iterable[str], size: int = 16 * 1024) -> Iterator[bytes]:

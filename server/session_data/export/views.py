@@ -1,59 +1,72 @@
-"""`GET /api/session/export/`: a person's history as CSV, JSON or FHIR."""
+"""`GET /api/session/export/`: sessions, days, minutes and blinks as files, and their codebook."""
 
-from collections.abc import Iterator
-from datetime import date, timedelta
 from typing import Any
 
-from django.http import QueryDict, StreamingHttpResponse
-from django.utils import timezone
+from django.http import HttpResponse, StreamingHttpResponse
+from django.urls import reverse
 from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care import audit
-from server.care.access import note_look, person_for
+from server.care.access import note_looks
 from server.care.authentication import IsPerson, person_of
-from server.care.models import AuditEvent, Permission, Person
-from server.common.fields import instant_text, refuse
+from server.care.models import AuditEvent
 from server.common.paging import check_names, parameter, read_parameter
-from server.session_data.export import fhir
-from server.session_data.export import lines as exports
-from server.session_data.filters import Asked, read_bounds
-from server.session_data.history import sessions_of
-from server.session_data.summary.statistics import by_day, day_summary, each_day
-from server.session_data.summary.views import LONGEST, DaySerializer, briefs, day_answer
+from server.session_data.export.asked import NAMES, Export, Form, one_of, read_export
+from server.session_data.export.codebook import TABLES
+from server.session_data.export.columns import Kind, table_told
+from server.session_data.export.excel import Decimal
+from server.session_data.export.files import content
+from server.session_data.export.lines import codebook_as_csv
+from server.session_data.summary.views import DaySerializer
 from server.session_data.told import SessionEntrySerializer
 
 TYPES = {
-    "csv": "text/csv; charset=utf-8; header=present",
-    "json": "application/json",
-    "fhir": "application/fhir+json",
+    Form.CSV: "text/csv; charset=utf-8; header=present",
+    Form.EXCEL: "text/csv; charset=utf-8; header=present",
+    Form.JSON: "application/json",
+    Form.PARQUET: "application/vnd.apache.parquet",
+    Form.FHIR: "application/fhir+json",
 }
-ENDINGS = {"csv": "csv", "json": "json", "fhir": "fhir.json"}
-PARTS = ("sessions", "days")
-PARAMETERS = ("as", "of", "user", "from", "to")
-USUAL_DAYS = 90
+ENDINGS = {
+    Form.CSV: ".csv",
+    Form.EXCEL: "-excel.csv",
+    Form.JSON: ".json",
+    Form.PARQUET: ".parquet",
+    Form.FHIR: ".fhir.json",
+}
 
 
 class ExportedSessionSerializer(SessionEntrySerializer):
     """A session as in the history. `short`: less than three minutes were measured."""
 
     short = serializers.BooleanField()
+    quality = serializers.ListField(child=serializers.CharField())
+    user = serializers.CharField()
+
+
+class ExportedDaySerializer(DaySerializer):
+    """A day as in the summary, and whose it is."""
+
+    user = serializers.CharField()
 
 
 class ExportSerializer(serializers.Serializer[Any]):
-    """An export as JSON, with either `sessions` or `days`."""
+    """An export as JSON, with the rows of one table. `user` is null unless it names one person."""
 
-    user = serializers.CharField()
+    user = serializers.CharField(allow_null=True)
     timezone = serializers.CharField()
     exported_at = serializers.DateTimeField()
     sessions = ExportedSessionSerializer(many=True, required=False)
-    days = DaySerializer(many=True, required=False)
+    days = ExportedDaySerializer(many=True, required=False)
+    minutes = serializers.ListField(child=serializers.DictField(), required=False)
+    blinks = serializers.ListField(child=serializers.DictField(), required=False)
 
 
 class AsAsked(BaseContentNegotiation):
@@ -77,98 +90,130 @@ class ExportView(APIView):
     @extend_schema(
         operation_id="session_export",
         parameters=[
-            parameter(
-                "as", "The format", {"type": "string", "enum": list(TYPES), "default": "csv"}
-            ),
+            parameter("as", "The format", {"type": "string", "enum": list(Form), "default": "csv"}),
             parameter(
                 "of",
-                "Sessions or days (days not as FHIR)",
-                {"type": "string", "enum": list(PARTS), "default": "sessions"},
+                "The table: see the codebook (FHIR has only sessions)",
+                {"type": "string", "enum": list(TABLES), "default": "sessions"},
             ),
             parameter("user", "A user name; yourself by default"),
+            parameter(
+                "people",
+                "Instead of `user`: everybody whose history you may see",
+                {"type": "string", "enum": ["all"]},
+            ),
+            parameter(
+                "device",
+                "Only the sessions of this device (not with days)",
+                {"type": "string", "format": "uuid"},
+            ),
             parameter("from", "A local day such as 2026-11-22, or a date and time; inclusive"),
             parameter("to", "A local day, inclusive, or a date and time, exclusive"),
+            parameter(
+                "names",
+                "Whether user names, sessions and devices are replaced by pseudonyms",
+                {"type": "string", "enum": list(NAMES), "default": "user"},
+            ),
+            parameter(
+                "decimal",
+                "The decimal sign with as=excel; by default that of the language. With a comma, "
+                "cells are separated by semicolons",
+                {"type": "string", "enum": list(Decimal)},
+            ),
         ],
         responses={
             (200, "text/csv"): OpenApiTypes.STR,
             (200, "application/json"): ExportSerializer,
+            (200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY,
             (200, "application/fhir+json"): OpenApiResponse(
                 OpenApiTypes.OBJECT, "A Bundle of Observations and Devices, FHIR R4"
             ),
         },
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """Export a person's finished sessions, newest first, or their days, as a file."""
-        viewer = person_of(request)
-        person = person_for(viewer, request.query_params.get("user"), Permission.HISTORY)
-        form, part, asked = _asked(request.query_params, person)
-        pieces = (
-            _sessions(person, form, asked) if part == "sessions" else _days(person, form, asked)
-        )
-        note_look(viewer, person, "export")
-        detail = f"{part} as {form}, {asked.first or 'all'} to {asked.last or 'now'}"
-        audit.note(viewer, AuditEvent.EXPORTED, person, detail)
-        name = f"blinklog-{person.username}-{part}.{ENDINGS[form]}"
+        """Export finished sessions, newest first, or their days, minutes or blinks, as a file."""
+        export = read_export(person_of(request), request.query_params)
+        pieces = content(export, request.build_absolute_uri(reverse("dashboard:definitions")))
+        _note(export)
+        name = export.name + ENDINGS[export.form]
         disposition = content_disposition_header(as_attachment=True, filename=name)
+        codebook = request.build_absolute_uri(reverse("session-codebook"))
         return StreamingHttpResponse(
-            exports.in_batches(pieces),
-            content_type=TYPES[form],
-            headers={"Content-Disposition": disposition or "attachment"},
+            pieces,
+            content_type=TYPES[export.form],
+            headers={
+                "Content-Disposition": disposition or "attachment",
+                "Link": f'<{codebook}?of={export.part}>; rel="describedby"',
+            },
         )
 
 
-def _asked(query: QueryDict, person: Person) -> tuple[str, str, Asked]:
-    check_names(query, PARAMETERS)
-    form = read_parameter(query, "as", _one_of(tuple(TYPES))) or "csv"
-    part = read_parameter(query, "of", _one_of(PARTS)) or "sessions"
-    if part == "days" and form == "fhir":
-        raise ValidationError({"of": "expected sessions: FHIR has no days"})
-    first, last = read_bounds(query, person.timezone)
-    return form, part, Asked(person.username, first, last, (), None, exports.CHUNK)
+def _note(export: Export) -> None:
+    """Record the export in the audit log and the access logs of all people it is about."""
+    note_looks(export.viewer, export.people, "export")
+    for person in export.people:
+        audit.note(export.viewer, AuditEvent.EXPORTED, person, export.detail)
 
 
-def _one_of(names: tuple[str, ...]) -> Any:
-    def read(text: str) -> str:
-        if text not in names:
-            refuse(f"one of {', '.join(names)}", text)
-        return text
+class ColumnSerializer(serializers.Serializer[Any]):
+    """A column. `low` and `high` are what the server accepts; `null` is what no value means."""
 
-    return read
-
-
-def _sessions(person: Person, form: str, asked: Asked) -> Iterator[str]:
-    rows = exports.over(sessions_of(person).filter(asked.range()))
-    if form == "csv":
-        return exports.sessions_as_csv(rows)
-    if form == "fhir":
-        who = {"username": person.username, "name": person.label}
-        return fhir.bundle(rows, who, timezone.now())
-    return exports.as_json(_head(person), "sessions", map(exports.told, rows))
+    name = serializers.CharField()
+    type = serializers.ChoiceField(choices=list(Kind))
+    unit = serializers.CharField(allow_blank=True)
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    null = serializers.CharField(allow_blank=True)
+    meaning = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
 
 
-def _days(person: Person, form: str, asked: Asked) -> Iterator[str]:
-    first, last = _span(person, asked)
-    groups = by_day(briefs(person, first, last), first, last)
-    days = (day_answer(day_summary(day, groups[day])) for day in each_day(first, last))
-    if form == "csv":
-        return exports.days_as_csv(days)
-    return exports.as_json(_head(person), "days", days)
+class TableSerializer(serializers.Serializer[Any]):
+    """A table; `row` says what one of its rows stands for."""
+
+    name = serializers.CharField()
+    row = serializers.CharField()
+    columns = ColumnSerializer(many=True)
 
 
-def _span(person: Person, asked: Asked) -> tuple[date, date]:
-    today = timezone.now().astimezone(person.zone).date()
-    last = today if asked.last is None else asked.last
-    first = last - timedelta(days=USUAL_DAYS - 1) if asked.first is None else asked.first
-    if type(first) is not date or type(last) is not date:
-        raise ValidationError({"from": "expected local days to export days"})
-    if not 0 <= (last - first).days < LONGEST:
-        raise ValidationError({"to": f"expected 1 to {LONGEST} days, counted from `from`"})
-    return first, last
+class CodebookSerializer(serializers.Serializer[Any]):
+    """The columns of all tables of an export."""
+
+    tables = TableSerializer(many=True)
 
 
-def _head(person: Person) -> dict[str, str]:
-    return {
-        "user": person.username,
-        "timezone": person.timezone,
-        "exported_at": instant_text(timezone.now()),
-    }
+class CodebookView(APIView):
+    """`GET /api/session/export/codebook/`."""
+
+    permission_classes = [IsPerson]
+    content_negotiation_class = AsAsked
+
+    @extend_schema(
+        operation_id="session_export_codebook",
+        parameters=[
+            parameter(
+                "as",
+                "The format",
+                {"type": "string", "enum": ["json", "csv"], "default": "json"},
+            ),
+            parameter("of", "One table; by default all", {"type": "string", "enum": list(TABLES)}),
+        ],
+        responses={
+            (200, "application/json"): CodebookSerializer,
+            (200, "text/csv"): OpenApiTypes.STR,
+        },
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Describe the columns of the exports: type, unit, range, meaning and source."""
+        query = request.query_params
+        check_names(query, ("as", "of"))
+        form = read_parameter(query, "as", one_of(("json", "csv"))) or "json"
+        name = read_parameter(query, "of", one_of(tuple(TABLES)))
+        tables = [table for table in TABLES.values() if name in (None, table.name)]
+        if form == "json":
+            return Response({"tables": [table_told(table) for table in tables]})
+        return HttpResponse(
+            "".join(codebook_as_csv(tables)),
+            content_type=TYPES[Form.CSV],
+            headers={"Content-Disposition": 'attachment; filename="blinklog-codebook.csv"'},
+        )

@@ -49,6 +49,8 @@ MATRIX = {
     ),
     "summary": ("/api/session/summary/?user=anna", "GET", None, READ),
     "export": ("/api/session/export/?user=anna", "GET", None, READ),
+    "export of all people": ("/api/session/export/?people=all", "GET", None, PEOPLE),
+    "codebook": ("/api/session/export/codebook/", "GET", None, PEOPLE),
     "alerts": ("/api/alerts/", "GET", None, PEOPLE),
     "session": ("/api/session/{session}/", "GET", None, READ),
     "session of nobody": (

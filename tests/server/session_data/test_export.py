@@ -16,13 +16,14 @@ from server.care.models import AccessLog, AuditEntry, AuditEvent, CareLink
 from server.dashboard.metrics import METRICS as SHOWN
 from server.devices.models import Device
 from server.session_data.accept import Writer, accept_many, accept_own
-from server.session_data.export import fhir
+from server.session_data.export import fhir, reading
 from server.session_data.export import lines as exports
-from server.session_data.history import COLUMNS, sessions_of
+from server.session_data.export.codebook import SESSIONS
+from server.session_data.export.rows import session_rows
+from server.session_data.history import COLUMNS
 from server.session_data.models import METRICS, SessionData
 from tests.server.conftest import golden
-
-EXPORT = "/api/session/export/"
+from tests.server.session_data.exports import EXPORT
 
 
 def session(days_ago=1, name="final", *, zone="Europe/Berlin", synchronized=True, **metrics):
@@ -159,7 +160,7 @@ def test_csv_is_as_rfc_4180_says(world, stored, exported):
     stored(session(1), session(2))
     text = exported()
     assert text.endswith("\r\n")
-    assert text.split("\r\n")[0] == ",".join(exports.SESSION_COLUMNS)
+    assert text.split("\r\n")[0] == ",".join(column.name for column in SESSIONS.columns)
     assert '"Hall, ""left""\nside é"' in text
     assert [line["device"] for line in lines_of(text)] == ['Hall, "left"\nside é'] * 2
 
@@ -194,7 +195,7 @@ def test_a_range_is_the_one_of_the_history(api, stored, exported):
 
 
 def test_a_long_history_is_read_in_pages_and_none_is_lost(stored, exported, monkeypatch):
-    monkeypatch.setattr(exports, "CHUNK", 4)
+    monkeypatch.setattr(reading, "CHUNK", 4)
     stored(*(session(1 + n % 5) for n in range(30)))
     seen = [line["id"] for line in lines_of(exported())]
     assert len(seen) == len(set(seen)) == 30
@@ -313,13 +314,22 @@ def test_an_export_is_noted_where_the_person_can_read_it(world, stored, exported
     [
         ({"as": "xml"}, "as"),
         ({"as": ""}, "as"),
-        ({"of": "minutes"}, "of"),
+        ({"of": "hours"}, "of"),
         ({"of": "days", "as": "fhir"}, "of"),
         ({"format": "csv"}, "format"),
         ({"from": "yesterday"}, "from"),
         ({"from": "2026-06-02", "to": "2026-06-01"}, "to"),
-        ({"of": "days", "from": "2024-01-01"}, "to"),
         ({"of": "days", "from": "2026-01-01T00:00:00Z"}, "from"),
+        ({"of": "blinks", "as": "fhir"}, "of"),
+        ({"of": "days", "device": "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"}, "device"),
+        ({"device": "Kitchen"}, "device"),
+        ({"people": "anna"}, "people"),
+        ({"people": "all", "user": "anna"}, "people"),
+        ({"people": "all", "as": "fhir"}, "people"),
+        ({"names": "pseudonyms", "as": "fhir"}, "names"),
+        ({"names": "none"}, "names"),
+        ({"as": "excel", "decimal": "dot"}, "decimal"),
+        ({"decimal": "comma"}, "decimal"),
     ],
 )
 def test_what_is_asked_oddly_is_refused_by_name(api, query, named):
@@ -333,12 +343,14 @@ def test_a_file_has_a_type_and_a_name_whatever_is_accepted(api):
         ("csv", "text/csv"),
         ("json", "application/json"),
         ("fhir", "application/fhir+json"),
+        ("excel", "text/csv"),
+        ("parquet", "application/vnd.apache.parquet"),
     ):
         for accepted in ("*/*", kind, "text/html"):
             answer = api("anna").client.get(f"{EXPORT}?as={form}", headers={"Accept": accepted})
             assert answer.headers["Content-Type"].startswith(kind)
             assert re.fullmatch(
-                rf'attachment; filename="blinklog-anna-sessions\.[a-z.]*{form[:4]}[a-z.]*"',
+                rf'attachment; filename="blinklog-anna-sessions[.-][a-z.]*{form[:4]}[a-z.]*"',
                 answer.headers["Content-Disposition"],
             )
             assert answer.headers["Cache-Control"] == "private, no-store"
@@ -350,8 +362,8 @@ def test_fifty_thousand_sessions_are_never_held_at_once(world, stored):
     stored(*(session(1) for _ in range(25)))
     while SessionData.objects.count() < 50_000:
         double_the_table()
-    rows = exports.over(sessions_of(world.anna))
-    pieces = exports.in_batches(exports.sessions_as_csv(rows))
+    rows = session_rows(reading.with_documents(reading.found(world.anna)))
+    pieces = exports.in_batches(exports.as_csv(SESSIONS, rows))
     length = sum(len(next(pieces)) for _ in range(300))  # tracing is slow: only what is left
     tracemalloc.start()
     try:
