@@ -42,7 +42,7 @@ def as_excel(
 
 def _cell(value: Any, zone: tzinfo | None, decimal: Decimal) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+        return value.astimezone(zone).replace(tzinfo=None).isoformat(" ", "seconds")
     if isinstance(value, float) and decimal is Decimal.COMMA:
         return repr(value).replace(".", ",")
     return cell(value)

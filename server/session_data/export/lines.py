@@ -74,8 +74,14 @@ def line(cells: Sequence[Any]) -> str:
     return written
 
 
+# Most cells are these, and csv writes them as they are.
+NUMBERS = {float, int, type(None)}
+
+
 def cell(value: Any) -> Any:
     """Return the value for a cell; prefix text that looks like a formula with an apostrophe."""
+    if type(value) in NUMBERS:
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):

@@ -75,12 +75,10 @@ def _pieces(
 def _group(columns: tuple[Column, ...], schema: Any, rows: list[Mapping[str, Any]]) -> Any:
     import pyarrow as arrow
 
-    arrays = []
-    for column, field in zip(columns, schema, strict=True):
-        values = [row[column.name] for row in rows]
-        if column.kind is Kind.ID:
-            values = [value and str(value) for value in values]
-        arrays.append(arrow.array(values, field.type))
+    arrays = [
+        arrow.array([row[column.name] for row in rows], field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
     return arrow.Table.from_arrays(arrays, schema=schema)
 
 

@@ -1,6 +1,7 @@
-"""Make the rows of the tables in codebook.py. Values are typed; `None` means "not measured".
+"""Make the rows of the tables in codebook.py.
 
-A row has a key for each column, and `zone`, the time zone in which its times are local.
+Values are typed (ids are text); `None` means "not measured". A row has a key for each column, and
+`zone`, the time zone in which its times are local.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +19,8 @@ from server.session_data.told import quality_of
 TableRow = dict[str, Any]
 
 SAME = (
-    "id", "local_day", "started_at", "ended_at", "utc_offset_minutes", "date_uncertain", "state",
-    "device_id", *METRICS, "fps", "revision", "received_at",
+    "local_day", "started_at", "ended_at", "utc_offset_minutes", "date_uncertain", "state",
+    *METRICS, "fps", "revision", "received_at",
 )  # fmt: skip
 # These are empty texts in the database if they are not known.
 TEXTS = ("timezone", "ended_by", "agent_version")
@@ -37,6 +38,8 @@ def session_rows(sessions: Iterable[Found]) -> Iterator[TableRow]:
         yield {
             **{name: row[name] for name in SAME},
             **{name: row[name] or None for name in TEXTS},
+            "id": str(row["id"]),
+            "device_id": row["device_id"] and str(row["device_id"]),
             "short": each.short,
             "device": row["device__label"] or None,
             "quality": quality_of(each.document),
@@ -71,7 +74,7 @@ def blink_rows(sessions: Iterable[Found]) -> Iterator[TableRow]:
 
 def _common(each: Found) -> TableRow:
     return {
-        "session_id": each.row["id"],
+        "session_id": str(each.row["id"]),
         "user": each.user,
         "utc_offset_minutes": each.row["utc_offset_minutes"],
         "zone": each.zone,
