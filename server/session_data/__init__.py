@@ -6,5 +6,6 @@ query parameters with their defaults and limits, such as how many sessions are i
 
 A metric is a column of models.py (`MetricColumns`) and a field of serializers.py; history, exports
 and pages follow from these. Add a migration, a FHIR code in export/fhir.py, a meaning in
-export/codebook.py and a line in the metrics.py of `dashboard`. The device computes it in agent/measure/metrics.py.
+export/codebook.py and a line in the metrics.py of `dashboard`. The device computes it in
+agent/measure/metrics.py.
 """
