@@ -15,16 +15,11 @@ from rest_framework.exceptions import ValidationError
 from server.care.access import person_for, visible_people
 from server.care.models import Permission, Person
 from server.common.fields import CANONICAL_UUID, refuse
+from server.common.paging import check_names, read_parameter
 from server.session_data.export import parquet
 from server.session_data.export.codebook import TABLES
 from server.session_data.export.excel import Decimal
-from server.session_data.filters import (
-    Asked,
-    Bound,
-    check_names,
-    read_bounds,
-    read_parameter,
-)
+from server.session_data.filters import Asked, Bound, read_bounds
 
 PARAMETERS = ("as", "of", "user", "people", "device", "from", "to", "names", "decimal")
 ALL = "all"
