@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.25  # how often the store is polled for changes: a start is sent within a second
 VIEW_S = 0.1  # the same while the camera is aimed: a view is written every 0.2 s
-BATCH = 8  # documents in flight: enough to hide a round trip, few enough to resend
 ACK_S = 5.0  # a commit takes milliseconds; a late acknowledgement still counts
 BASE_S = 1.0  # upper limit of the first delay
 CAP_S = 300.0  # upper limit of all delays; ENDS_LAST_S in mqtt.py and the server rely on it
@@ -165,7 +164,9 @@ class Sync:
         """
         end_s = time.monotonic() + timeout_s
         failures = 0
-        while failures < ONCE_FAILURES and time.monotonic() < end_s and (batch := self._batch()):
+        while failures < ONCE_FAILURES and time.monotonic() < end_s:
+            if not (batch := self._batch(self._lanes)):
+                break
             failures = 0 if self._attempt(batch, self._lanes) else failures + 1
         return self._store.counts()["pending"] == 0
 
@@ -185,18 +186,22 @@ class Sync:
         lanes = [lane for lane in self._lanes if lane[1].ready()]
         if not lanes:
             return False
-        return self._attempt(self._batch() if self._work else [], lanes)
+        return self._attempt(self._batch(lanes) if self._work else [], lanes)
 
-    def _batch(self) -> list[Document]:
-        """Return the documents to send next. Once all have been tried, start over with the rest."""
-        batch = self._store.pending(BATCH, skip=self._tried)
+    def _batch(self, lanes: Sequence[Lane]) -> list[Document]:
+        """Return the documents to send next: as many as the first of the transports takes at once.
+
+        Once all have been tried, start over with the rest.
+        """
+        most = lanes[0][0].at_once
+        batch = self._store.pending(most, skip=self._tried)
         if not batch and self._tried:
             self._tried.clear()
             if self._ignored:  # sent but not answered: wait before sending them again
                 self._ignored = False
                 self._fail_all()
                 return []
-            batch = self._store.pending(BATCH)
+            batch = self._store.pending(most)
         self._work = bool(batch)
         return batch
 

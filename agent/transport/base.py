@@ -66,11 +66,16 @@ class Transport(Protocol):
     """A connection to the server that delivers documents and receives commands.
 
     `ask_s` is how often to ask the server for commands, in seconds; None if they arrive unasked, or
-    not at all.
+    not at all. `at_once` is how many documents to pass to `deliver` at most: enough to hide a round
+    trip, few enough to send again.
     """
 
     name: str
     ask_s: float | None
+
+    @property
+    def at_once(self) -> int:
+        """Maximum number of documents of the next `deliver`; at least 1."""
 
     @property
     def listening(self) -> bool:

@@ -1,6 +1,9 @@
-"""Delivery over the server's HTTP API: one request per document, answered after the commit.
+"""Delivery over the server's HTTP API: requests that are answered after the commit.
 
-How each answer is handled:
+A single document is sent as the start or the newest revision of its session. Documents that wait
+together are sent in batches (see `batches.py`), which the server answers document by document.
+
+How each answer to a single document is handled:
 
 | answer | result |
 |---|---|
@@ -11,19 +14,19 @@ How each answer is handled:
 | 429, 503 and other 5xx | retried later; Retry-After is honoured |
 | 3xx, and anything else, such as a login page with 200 | not from Blinklog: retried later |
 
+An answer to a batch is handled alike, except that 400, 404, 405, 409, 413 and 422 concern the batch
+and none of its documents: these are then sent one by one.
+
 Commands have to be asked for, which `agent.sync` does while they don't arrive over MQTT.
 """
 
 import contextlib
-import json
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -32,17 +35,29 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from agent.errors import ConfigError, DeliveryError
-from agent.records import COMMAND_S, Document
+from agent.records import Document
+from agent.transport.answers import (
+    json_of,
+    left_s_of,
+    problem_of,
+    rejection_of,
+    results_of,
+    seconds_of,
+)
 from agent.transport.base import Acknowledgement, Command
+from agent.transport.batches import Batches
 from agent.transport.request import REFUSED, proxy_problem, refusal, through_proxy
 
 ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred bytes
+ANSWER_BYTES_EACH = 4 << 10  # that of a rejected document in a batch, with what is wrong
 CONNECT_S = 5.0
 SHORTEST_S = 0.5  # between two requests for commands
 START = "/api/session/start/"
+BATCH = "/api/session/batch/"
 COMMANDS = "/api/device/commands/"
 AIM = "/api/device/aim/"
 REJECTIONS = (400, 404, 409, 413, 422)
+NO_BATCHES = (*REJECTIONS, 405)
 OLD_SERVER = "the server has no commands for devices over HTTP (404): is it an older release?"
 NOT_TRUSTED = "the server's certificate is not trusted, or TLS failed"
 
@@ -64,7 +79,7 @@ class HttpSettings:
 
 
 class HttpTransport:
-    """Sends documents one after the other over one kept-alive connection.
+    """Sends documents, one request after the other, over one kept-alive connection.
 
     Raises ConfigError if the certificates can't be read.
     """
@@ -72,7 +87,9 @@ class HttpTransport:
     name = "http"
     listening = False
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(
+        self, settings: HttpSettings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.ask_s = max(settings.commands_s, SHORTEST_S) if settings.commands_s > 0 else None
         self._settings = settings
         self._base = settings.url.rstrip("/")
@@ -83,6 +100,12 @@ class HttpTransport:
         self._session.mount("http://", self._adapter)
         self._session.auth = self._authorise
         self._failed = False  # whether the last delivery failed
+        self._batches = Batches(clock)
+
+    @property
+    def at_once(self) -> int:
+        """How many documents to deliver next at most: few at first, and after a failure."""
+        return self._batches.at_once
 
     def deliver(
         self,
@@ -97,10 +120,20 @@ class HttpTransport:
         if self._failed and not documents:
             self._check_server()
         self._failed = True
-        for document in documents:
-            acknowledgement = self._send(document)
-            if acknowledgement is not None:
-                yield acknowledgement
+        left = list(documents)
+        while left:
+            bodies = self._batches.next(left)
+            try:
+                acknowledgements = self._send_all(left[: len(bodies)], bodies)
+            except DeliveryError:
+                self._batches.failed()
+                raise
+            if acknowledgements is None:
+                self._batches.refused()
+                continue
+            self._batches.sent(len(bodies))
+            del left[: len(bodies)]
+            yield from acknowledgements
         self._failed = False
 
     def commands(self) -> list[Command]:
@@ -112,13 +145,15 @@ class HttpTransport:
             return []
         asked_s = time.monotonic()
         status, retry_after, body = self._exchange("GET", COMMANDS, b"")
-        answer = _json(body)
+        answer = json_of(body)
         waiting = answer.get("commands") if isinstance(answer, dict) else None
         if status != 200 or not isinstance(waiting, list):
-            problem = OLD_SERVER if status == 404 else _problem(status)
-            raise DeliveryError(problem, _seconds(retry_after))
+            problem = OLD_SERVER if status == 404 else problem_of(status)
+            raise DeliveryError(problem, seconds_of(retry_after))
         took_s = time.monotonic() - asked_s
-        return [Command(each, _left_s(each) - took_s) for each in waiting if isinstance(each, dict)]
+        return [
+            Command(each, left_s_of(each) - took_s) for each in waiting if isinstance(each, dict)
+        ]
 
     def show(self, view: Document) -> bool:
         """Send a view. Return False if this device asks for no commands. Raises DeliveryError."""
@@ -139,35 +174,58 @@ class HttpTransport:
         request.headers["Authorization"] = f"Bearer {self._settings.token}"
         return request
 
-    def _send(self, document: Document) -> Acknowledgement | None:
-        status, retry_after, body = self._exchange(*self._request(document))
-        answer = _json(body)
+    def _send_all(
+        self, documents: Sequence[Document], bodies: Sequence[bytes]
+    ) -> list[Acknowledgement] | None:
+        """Send documents in one request; return the acknowledgements, or None for a refused batch.
+
+        A document that the server defers, or that a proxy finds too large, gets none.
+        """
+        if len(documents) > 1:
+            return self._send_batch(documents, bodies)
+        acknowledgement = self._send(documents[0], bodies[0])
+        return [] if acknowledgement is None else [acknowledgement]
+
+    def _send_batch(
+        self, documents: Sequence[Document], bodies: Sequence[bytes]
+    ) -> list[Acknowledgement] | None:
+        most = ANSWER_BYTES + len(documents) * ANSWER_BYTES_EACH
+        body = b"[" + b",".join(bodies) + b"]"
+        status, retry_after, text = self._exchange("POST", BATCH, body, most)
+        if status in NO_BATCHES:
+            return None
+        results = results_of(json_of(text), documents) if status == 200 else None
+        if results is None:
+            raise DeliveryError(problem_of(status), seconds_of(retry_after))
+        return results
+
+    def _send(self, document: Document, body: bytes) -> Acknowledgement | None:
+        status, retry_after, text = self._exchange(*_request(document), body)
+        answer = json_of(text)
         if 200 <= status < 300:
             acknowledgement = Acknowledgement.read(answer, document)
             if acknowledgement is None:
-                raise DeliveryError(_problem(status))
+                raise DeliveryError(problem_of(status))
             return acknowledgement
-        if status in REJECTIONS and (rejection := _rejection(answer, document)):
+        if status in REJECTIONS and (rejection := rejection_of(answer, document)):
             return rejection
         if status == 413:
             return None
-        raise DeliveryError(_problem(status), _seconds(retry_after))
+        raise DeliveryError(problem_of(status), seconds_of(retry_after))
 
     def _check_server(self) -> None:
         """Raise DeliveryError unless the server answers and accepts this device's token."""
         status, retry_after, body = self._exchange("OPTIONS", START, b"")
-        if not (200 <= status < 300 and isinstance(_json(body), dict)):
-            raise DeliveryError(_problem(status), _seconds(retry_after))
+        if not (200 <= status < 300 and isinstance(json_of(body), dict)):
+            raise DeliveryError(problem_of(status), seconds_of(retry_after))
 
-    def _request(self, document: Document) -> tuple[str, str, bytes]:
-        """Return method, path and body of the request for a document."""
-        body = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-        if document["revision"] == 1:
-            return "POST", START, body
-        return "PUT", f"/api/session/{quote(document['session_id'], safe='')}/", body
+    def _exchange(
+        self, method: str, path: str, body: bytes, most: int = ANSWER_BYTES
+    ) -> tuple[int, str | None, bytes]:
+        """Send a request; return status, Retry-After and body, up to about `most` bytes of it.
 
-    def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, str | None, bytes]:
-        """Send a request; return status, Retry-After and body. Raises DeliveryError."""
+        Raises DeliveryError.
+        """
         limit_s = self._settings.timeout_s
         try:
             with (
@@ -183,7 +241,7 @@ class HttpTransport:
                     stream=True,
                 ) as response,
             ):
-                text = _read_body(response)
+                text = _read_body(response, most)
         except (requests.RequestException, OSError) as error:
             raise DeliveryError(self._explained(error)) from error
         if response.status_code == REFUSED:
@@ -256,14 +314,21 @@ class _Adapter(HTTPAdapter):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def _read_body(response: requests.Response) -> bytes:
-    """Read the body, up to about `ANSWER_BYTES`, however many chunks it comes in."""
+def _read_body(response: requests.Response, most: int) -> bytes:
+    """Read the body, up to about `most` bytes, however many chunks it comes in."""
     body = b""
     for part in response.iter_content(ANSWER_BYTES):
         body += part
-        if len(body) >= ANSWER_BYTES:
+        if len(body) >= most:
             break
     return body
+
+
+def _request(document: Document) -> tuple[str, str]:
+    """Return method and path of the request for a single document."""
+    if document["revision"] == 1:
+        return "POST", START
+    return "PUT", f"/api/session/{quote(document['session_id'], safe='')}/"
 
 
 def _checked_file(ca_file: Path) -> str:
@@ -272,55 +337,3 @@ def _checked_file(ca_file: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{ca_file}: expected certificates in PEM, found: {error}") from error
     return str(ca_file)
-
-
-def _json(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _rejection(answer: object, document: Document) -> Acknowledgement | None:
-    """Read a rejection. It need not name the session: the request did."""
-    if not isinstance(answer, dict) or answer.get("outcome") != "rejected":
-        return None
-    named = {"session_id": document["session_id"], "revision": document["revision"]}
-    return Acknowledgement.read({**named, **answer}, document)
-
-
-def _left_s(command: Document) -> float:
-    """Return for how many seconds the command is valid, as the server says; 0 if it does not."""
-    left_s = command.get("expires_in_s")
-    return min(left_s, COMMAND_S) if isinstance(left_s, (int, float)) else 0.0
-
-
-def _problem(status: int) -> str:
-    if 200 <= status < 300:
-        return (
-            f"expected an acknowledgement, found another answer with status {status}:"
-            " from a login page?"
-        )
-    if status in (401, 403):
-        return f"the server refuses this device's token ({status})"
-    if 300 <= status < 400:
-        return f"the server redirects to another address ({status}); set [server] url to it"
-    if status == 404:
-        return "there is no Blinklog server at this address (404)"
-    if status == 429:
-        return "the server asks to wait (429): a limit or quota of this device is reached"
-    return f"the server answered {status}"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Parse Retry-After: a number of seconds or a date (RFC 9110, section 10.2.3)."""
-    if retry_after is None:
-        return None
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after[:9])
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -49,6 +49,7 @@ WILL_DELAY_S = 10  # a device that reconnects within this time is not reported o
 # So many accepted connections ended by the broker within a minute are reported as what they mean.
 ENDS, ENDS_S = 3, 60.0
 ENDS_LAST_S = 900.0  # two devices that take turns, each waiting up to 300 s, meet more often
+AT_ONCE = 8  # documents in flight: enough to hide a round trip, few enough to send again
 SENT = 64  # documents whose late acknowledgement is still recognised
 
 
@@ -76,6 +77,7 @@ class MqttTransport:
 
     name = "mqtt"
     ask_s: float | None = None
+    at_once = AT_ONCE
 
     def __init__(
         self,

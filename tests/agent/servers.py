@@ -22,6 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 TOKEN = "bld_0123456789"
+BATCH = "/api/session/batch/"
 WAIT_S = 20.0  # until a test gives up on something that should happen at once
 
 
@@ -67,7 +68,7 @@ Behaviour = Callable[["Handler"], None]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """One request. `document` is what it brought."""
+    """One request. `documents` are what it brought, `document` the first of them."""
 
     protocol_version = "HTTP/1.1"
     server: "_Server"
@@ -93,7 +94,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        self.document: dict[str, Any] = json.loads(body or "{}")
+        brought = json.loads(body or "{}")
+        self.documents: list[dict[str, Any]] = brought if isinstance(brought, list) else [brought]
+        self.document = self.documents[0]
         api = self.server.api
         api.requests.append((self.command, self.path))
         if api.next:
@@ -111,6 +114,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"name": "Start"})
         if (self.command, self.path) == ("GET", "/api/device/commands/"):
             return self.answer(200, {"commands": self.server.api.commands})
+        return self._batch() if self.path == BATCH else self._single()
+
+    def _single(self) -> None:
+        """As the real server does with one document."""
         expected = {
             "POST": "/api/session/start/",
             "PUT": f"/api/session/{self.document['session_id']}/",
@@ -120,6 +127,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         said = self.server.api.history.accept(self.document)
         status = {"rejected": 400, "stored": 201 if self.command == "POST" else 200}
         return self.answer(status.get(said["outcome"], 200), said)
+
+    def _batch(self) -> None:
+        """Each document by itself; an older server has no batches."""
+        if not self.server.api.batches:
+            return self.answer(404, {"detail": "Not found."})
+        accept = self.server.api.history.accept
+        return self.answer(200, {"results": [accept(each) for each in self.documents]})
 
     def _claim(self) -> None:
         """Each of `codes` is good once."""
@@ -160,13 +174,15 @@ class _Server(http.server.ThreadingHTTPServer):
 
 class Api:
     """The server's API on a free port. `next` holds what the next requests meet instead; `codes`
-    those that can be claimed, with the identity that each gives; `commands` those that wait."""
+    those that can be claimed, with the identity that each gives; `commands` those that wait.
+    `batches` is whether it takes several documents in one request."""
 
     def __init__(self, history: History, certificate: tuple[Path, Path] | None = None) -> None:
         self.history = history
         self.next: deque[Behaviour] = deque()
         self.codes: dict[str, dict[str, Any]] = {}
         self.commands: list[dict[str, Any]] = []
+        self.batches = True
         self.requests: list[tuple[str, str]] = []
         self.connections: list[socket.socket] = []
         self.stopping = threading.Event()

@@ -70,6 +70,9 @@ def die_at(site: Site, point: str, passes: int) -> None:
     """
     part = site.parts()[point.partition(":")[0]]
     assert isinstance(part, Program)
+    if "batch" in point:
+        die_in_a_batch(site, part, point, passes)
+        return
     if point.startswith("server"):
         site.device.mqtt.harm = Harm(refuse=True)
     if point.startswith("consumer"):
@@ -83,6 +86,24 @@ def die_at(site: Site, point: str, passes: int) -> None:
     until(lambda: not part.alive(), f"it passes {point}", BOUND_S)
     site.heal()
     site.feed(1)  # what comes next meets what the dead process left
+    part.start()
+
+
+def die_in_a_batch(site: Site, part: Program, point: str, passes: int) -> None:
+    """The same at a point that is passed once for each document of a batch, over HTTP alone.
+
+    While the server starts, sync fails and begins again with one document, then 2, 4 and so on. So
+    twice as many sessions as passes are enough.
+    """
+    site.device.mqtt.harm = Harm(refuse=True)
+    site.device.sync.kill()
+    site.feed(2 * passes + 4)
+    part.start(dies=(point, passes))
+    if part is not site.device.sync:
+        site.device.sync.start()
+    until(lambda: not part.alive(), f"it passes {point}", BOUND_S)
+    site.heal()
+    site.feed(1)
     part.start()
 
 

@@ -32,6 +32,18 @@ POINTS: dict[str, tuple[str, bool]] = {
         "server.session_data.views:answer",
         False,
     ),
+    "server: killed after writing a batch, before the commit": (
+        "server.session_data.receive:Delivery.note_sender",
+        True,
+    ),
+    "server: killed after the commit of a batch, before answering": (
+        "server.session_data.batch:told",
+        False,
+    ),
+    "sync: killed after recording some acknowledgements of a batch": (
+        "agent.store.store:Store.acknowledge",
+        True,
+    ),
     "consumer: killed after writing, before the commit": (
         "server.session_data.accept:_write",
         True,

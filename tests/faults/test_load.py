@@ -66,6 +66,7 @@ class Lonely:
 
     name = "http"
     ask_s = None
+    at_once = 8
     listening = False
 
     def __init__(self, clock: Clock, chance: random.Random) -> None:

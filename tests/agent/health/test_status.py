@@ -125,6 +125,7 @@ def test_unsent_sessions_are_reported_with_the_reason_and_the_next_try(
     class Way:
         name = "http"
         ask_s = None
+        at_once = 8
         listening = False
 
         def deliver(self, *_: object) -> Any:

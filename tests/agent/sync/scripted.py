@@ -27,6 +27,7 @@ class Way:
         self.passes_over: set[str] = set()  # without a word, and without an error
         self.waiting: list[Document] = []
         self.ask_s: float | None = None
+        self.at_once = 8
         self.listening = True
         self.asked_s: list[float] = []  # when it was asked for commands, by `clock`
         self.clock: Clock | None = None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agent.errors import DeliveryError
 from agent.store.store import Store
-from agent.sync import BATCH, CAP_S, Backoff, Sync
+from agent.sync import CAP_S, Backoff, Sync
 from agent.transport.http import HttpSettings, HttpTransport
 from tests.agent.documents import document
 from tests.agent.servers import TOKEN, Handler, History, running_api
@@ -110,8 +110,8 @@ def test_a_bad_document_does_not_hold_up_the_others(
     store: Store, history: History, way: Way, clock: Clock
 ) -> None:
     """Nobody answers on the oldest, more of them than fit a batch."""
-    bad = [document(7) for _ in range(2 * BATCH)]
-    good = [document(7) for _ in range(2 * BATCH)]
+    bad = [document(7) for _ in range(2 * way.at_once)]
+    good = [document(7) for _ in range(2 * way.at_once)]
     for each in bad + good:
         store.put(each)
     way.silent = {each["session_id"] for each in bad}
