@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
+import msgspec
 from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
@@ -50,9 +51,37 @@ def parse_json(raw: bytes) -> Any:
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise TooLargeError(f"expected at most {MAX_DOCUMENT_BYTES} bytes, found {len(raw)}")
     try:
-        value = json.loads(
-            raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
-        )
+        value = _DECODER.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        value = _parse_slowly(raw)
+    if _deeper_than(MAX_DEPTH, value):
+        raise UnreadableError(TOO_DEEP)
+    return value
+
+
+# Four times as fast as the standard library, and returns the same values. It accepts less: lone
+# surrogates and very long numbers are left to the standard library.
+_DECODER = msgspec.json.Decoder()
+
+
+def split_array(raw: bytes) -> list[bytes]:
+    """Return the text of each element of a JSON array, not parsed. Raises `UnreadableError`."""
+    try:
+        return [bytes(each) for each in _SPLITTER.decode(raw)]
+    except (msgspec.MsgspecError, RecursionError):
+        value = parse_json(raw)
+    if not isinstance(value, list):
+        raise UnreadableError(f"expected a JSON array, found {type(value).__name__}")
+    return [json.dumps(each).encode() for each in value]
+
+
+_SPLITTER = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _parse_slowly(raw: bytes) -> Any:
+    """Parse JSON with the standard library, whose errors name the place and the reason."""
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise UnreadableError(f"expected UTF-8, found an invalid byte at {error.start}") from None
     except RecursionError:
@@ -63,9 +92,6 @@ def parse_json(raw: bytes) -> Any:
         raise
     except ValueError:  # an integer of thousands of digits
         raise UnreadableError("expected shorter numbers, found one with too many digits") from None
-    if _deeper_than(MAX_DEPTH, value):
-        raise UnreadableError(TOO_DEEP)
-    return value
 
 
 def _deeper_than(most: int, value: Any) -> bool:
@@ -129,10 +155,23 @@ class BoundedJSONParser(JSONParser):
     ) -> Any:
         """Return the parsed value. Raises `PayloadTooLarge` or `ParseError`."""
         try:
-            raw = stream.read(MAX_DOCUMENT_BYTES + 1)
-            value = parse_json(raw)
-            return Received(value, raw.decode()) if isinstance(value, dict) else value
+            return self.value_of(stream.read(MAX_DOCUMENT_BYTES + 1))
         except TooLargeError as error:
             raise PayloadTooLarge from error
         except UnreadableError as error:
             raise ParseError(str(error)) from error
+
+    def value_of(self, raw: bytes) -> Any:
+        """Return the parsed value of a body. Raises `UnreadableError`."""
+        value = parse_json(raw)
+        return Received(value, raw.decode()) if isinstance(value, dict) else value
+
+
+class BatchParser(BoundedJSONParser):
+    """Split a request body, a JSON array, into the text of its elements: `list[bytes]`."""
+
+    def value_of(self, raw: bytes) -> list[bytes]:
+        """Return the elements. Raises `UnreadableError`."""
+        if len(raw) > MAX_DOCUMENT_BYTES:
+            raise TooLargeError
+        return split_array(raw)

@@ -51,11 +51,14 @@ class FairShare:
         self._clock = clock
         self._paid_until_s: dict[Hashable, float] = {}
 
-    def take(self, sender: Hashable, size: int = 0) -> float:
-        """Return the seconds until `sender` may send `size` bytes. If 0, the bytes are counted."""
+    def take(self, sender: Hashable, size: int = 0, documents: int = 1) -> float:
+        """Return the seconds until `sender` may send so much. If 0, it is counted.
+
+        `size` is in bytes.
+        """
         now_s = self._clock()
         until_s = max(self._paid_until_s.get(sender, now_s), now_s)
-        until_s += self._each_s * (1 + min(size, MAX_DOCUMENT_BYTES) // BYTES_OF_ONE)
+        until_s += self._each_s * (documents + min(size, MAX_DOCUMENT_BYTES) // BYTES_OF_ONE)
         if until_s - now_s > self._most_s:
             return until_s - now_s - self._most_s
         self._paid_until_s[sender] = until_s
@@ -63,6 +66,11 @@ class FairShare:
             kept = {each: s for each, s in self._paid_until_s.items() if s > now_s}
             self._paid_until_s = kept
         return 0.0
+
+
+# The documents of batches over HTTP, which cost the server as much as over MQTT. The request itself
+# counts as one towards `DeviceThrottle` or `PersonThrottle`, and its size too.
+BATCHED = FairShare(MQTT_PER_S, MQTT_AT_ONCE)
 
 
 class _Throttle(BaseThrottle):

@@ -12,12 +12,10 @@ from uuid import UUID
 from server.aiming.kept import note_view
 from server.common.fields import CANONICAL_UUID
 from server.common.mqtt import Message
-from server.common.parsing import UnreadableError, parse_document
 from server.devices.models import Device
 from server.devices.presence import note_status
-from server.session_data.accept import Acceptance, Writer, rejected
-from server.session_data.receive import Delivery, receive
-from server.session_data.receive import refuse as refuse_delivery
+from server.session_data.accept import Acceptance, Writer
+from server.session_data.receive import Delivery, receive_batch
 
 PREFIX = "blinklog/1/devices/"
 TOPIC = re.compile(rf"{PREFIX}(?P<device>{CANONICAL_UUID.pattern})/(?P<kind>sessions|status|aim)")
@@ -28,6 +26,13 @@ class Status(Delivery):
     """A device's status message: it has no document and gets no answer."""
 
     retained: bool = False
+
+    def parse(self) -> None:
+        """Leave the payload to `note_status`."""
+
+    def is_document(self) -> bool:
+        """Return False."""
+        return False
 
     def keep_if_refused(self) -> None:
         """Keep nothing: devices send their status regularly."""
@@ -42,6 +47,13 @@ class Status(Delivery):
 class View(Delivery):
     """A device's view while it is aimed: it has no document and gets no answer."""
 
+    def parse(self) -> None:
+        """Leave the payload to `note_view`."""
+
+    def is_document(self) -> bool:
+        """Return False."""
+        return False
+
     def keep_if_refused(self) -> None:
         """Keep nothing: the next view comes in a fifth of a second."""
 
@@ -52,11 +64,12 @@ class View(Delivery):
 
 
 def take(messages: Sequence[Message]) -> list[Acceptance | None]:
-    """Store the messages; return each one's acceptance or `None` for no answer: see `receive`.
+    """Store the messages; return each one's acceptance or `None` for no answer.
 
-    A deferred document gets no answer: its device keeps it and sends it again.
+    A deferred document gets no answer: its device keeps it and sends it again. Raises the errors
+    of `receive_batch`.
     """
-    acceptances = receive(_open(messages))
+    acceptances = receive_batch(_open(messages))
     return [None if each and each.outcome == "deferred" else each for each in acceptances]
 
 
@@ -64,17 +77,6 @@ def devices_of(messages: Sequence[Message]) -> set[UUID]:
     """Return the ids of the devices that sent the messages."""
     names = (TOPIC.fullmatch(message.topic) for message in messages)
     return {UUID(name["device"]) for name in names if name}
-
-
-def refuse(message: Message, reason: str) -> Acceptance | None:
-    """Reject a message that the database can't store.
-
-    Returns `None`, for no answer, unless it is a document from a known device.
-    """
-    (delivery,) = _open([message])
-    if delivery.device is None or isinstance(delivery, Status | View):
-        return None
-    return refuse_delivery(delivery, reason)
 
 
 def _open(messages: Sequence[Message]) -> list[Delivery]:
@@ -95,10 +97,4 @@ def _opened(message: Message, device: Device | None, kind: str | None) -> Delive
         return Status("mqtt", sender, message.payload, writer, retained=message.retained)
     if kind == "aim":
         return View("mqtt", sender, message.payload, writer)
-    delivery = Delivery("mqtt", sender, message.payload, writer)
-    if writer is not None:
-        try:
-            delivery.document = parse_document(message.payload)
-        except UnreadableError as error:
-            delivery.acceptance = rejected(None, str(error))
-    return delivery
+    return Delivery("mqtt", sender, message.payload, writer)

@@ -28,7 +28,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from django.db import DataError, Error, IntegrityError, close_old_connections, connection
+from django.db import Error, close_old_connections, connection
 from gunicorn.systemd import sd_notify
 
 from server.common.disk import WATCH
@@ -45,10 +45,9 @@ from server.common.mqtt import (
 )
 from server.devices.fair_share import MQTT_AT_ONCE, MQTT_PER_S, FairShare
 from server.home_assistant.publishing import HomeAssistant
-from server.ingest.batches import devices_of, refuse, take
+from server.ingest.batches import devices_of, take
 from server.ingest.tallies import Tallies
 from server.monitoring.signs import CONSUMER, Heart
-from server.session_data.accept import Acceptance
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +149,7 @@ class Consumer:
             for message in messages
             if not self._share.take(sender_of(message), len(message.payload))
         ]
-        acceptances = stored(allowed) if allowed else []
+        acceptances = take(allowed) if allowed else []
         self._tallies.count(acceptances)
         for message, acceptance in zip(allowed, acceptances, strict=True):
             if acceptance is not None:
@@ -184,24 +183,3 @@ def _ping_watchdog() -> None:
 def sender_of(message: Message) -> str:
     """Return the topic's prefix, which names the sending device."""
     return message.topic.rpartition("/")[0]
-
-
-def stored(messages: Sequence[Message]) -> list[Acceptance | None]:
-    """Store messages and return their acceptances; `None` for a message that gets no answer.
-
-    If one message makes the batch fail, store each message separately. Raises `django.db.Error` if
-    the database is unavailable.
-    """
-    try:
-        return take(messages)
-    except (DataError, IntegrityError) as error:
-        if len(messages) == 1:
-            log.error("the database refused a document: %s", type(error).__name__)
-            return [refuse(messages[0], "the database can't store this document")]
-    except Error:
-        raise
-    except Exception as error:
-        if len(messages) == 1:
-            log.error("unexpected error in a message: %s", place_of(error))
-            return [None]
-    return [answer for message in messages for answer in stored([message])]

@@ -39,8 +39,9 @@ class CountRequests:
         method = request.method if request.method in METHODS else "other"
         status = f"{response.status_code // 100}xx"
         REQUESTS.labels(method, route_of(request), status).observe(took_s)
-        if method in WRITING and (outcome := outcome_of(response)):
-            DOCUMENTS.labels(outcome).inc()
+        if method in WRITING:
+            for outcome in outcomes_of(response):
+                DOCUMENTS.labels(outcome).inc()
         return response
 
 
@@ -50,8 +51,10 @@ def route_of(request: HttpRequest) -> str:
     return (match.route or "/") if match else "none"
 
 
-def outcome_of(response: HttpResponse) -> str | None:
-    """Return the outcome of a document in the response, or `None`."""
+def outcomes_of(response: HttpResponse) -> list[str]:
+    """Return the outcomes of the response's document, or of those of a batch."""
     data = getattr(response, "data", None)
-    outcome = data.get("outcome") if isinstance(data, dict) else None
-    return outcome if outcome in OUTCOMES else None
+    if not isinstance(data, dict):
+        return []
+    outcomes = [each.get("outcome") for each in (data, *data.get("results", ()))]
+    return [outcome for outcome in outcomes if outcome in OUTCOMES]

@@ -2,18 +2,22 @@
 
     validate -- one transaction: store, keep dead letters, update the device -- acknowledge
 
-When `receive` returns, everything is committed; if it raises `django.db.Error`, nothing is.
+When `receive` returns, everything is committed; if it raises `django.db.Error`, nothing is. One
+document that the database refuses, or that meets a bug, does not hold back the others: see
+`receive_batch`.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DataError, Error, IntegrityError, transaction
 
-from server.common.parsing import Received
+from server.common.logs import place_of
+from server.common.parsing import Received, UnreadableError, parse_document
 from server.devices.models import Device
 from server.session_data.accept import (
     Acceptance,
@@ -26,13 +30,17 @@ from server.session_data.accept import (
 from server.session_data.amend import amend
 from server.session_data.dead_letters import UNKNOWN, keep_dead_letter
 
+log = logging.getLogger(__name__)
+
+NOT_STORABLE = "the database can't store this document"
+
 
 @dataclass(slots=True)
 class Delivery:
     """A payload as received, its writer, and its outcome.
 
-    `sender` is the claimed device id. `writer` is `None` if there is no such device. If the payload
-    can't be parsed, `document` is `None` and `acceptance` is set from the start.
+    `sender` is the claimed device id. `writer` is `None` if there is no such device. `document` is
+    `None` until the payload is parsed, and after that if it is refused before it is validated.
     """
 
     door: str
@@ -57,17 +65,37 @@ class Delivery:
             reason = self.acceptance.reason
             keep_dead_letter(self.door, self.sender, self.device, reason, self.payload)
 
+    def parse(self) -> None:
+        """Read the document from the payload of a known writer, or reject it, unless it is done."""
+        if self.writer is not None and self.document is None and self.acceptance is None:
+            try:
+                self.document = parse_document(self.payload)
+            except UnreadableError as error:
+                self.acceptance = rejected(None, str(error))
+
+    def is_document(self) -> bool:
+        """Return whether this is a session document of a known device or person."""
+        return self.writer is not None
+
     def note_sender(self) -> None:
         """Set the time at which the device was last seen to now."""
         if self.device is not None:
             self.device.touch()
 
 
+def in_batch(writer: Writer, payload: bytes) -> Delivery:
+    """Return a delivery of one of the documents of a request, not parsed yet."""
+    return Delivery("http", _sender(writer), payload, writer)
+
+
 def by_http(writer: Writer, document: Document) -> Delivery:
     """Return a delivery of a request's document, with the original text if it is unchanged."""
     text = document.text if isinstance(document, Received) else json.dumps(document)
-    sender = str(writer.device.pk) if writer.device else ""
-    return Delivery("http", sender, text.encode(), writer, document)
+    return Delivery("http", _sender(writer), text.encode(), writer, document)
+
+
+def _sender(writer: Writer) -> str:
+    return str(writer.device.pk) if writer.device else ""
 
 
 def receive(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
@@ -76,6 +104,8 @@ def receive(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
     An unknown or revoked device gets no answer by MQTT, so that it keeps its data; by HTTP it gets
     a 401.
     """
+    for each in deliveries:
+        each.parse()
     documents = [
         (each, each.writer, each.document)
         for each in deliveries
@@ -88,6 +118,32 @@ def receive(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
             each.acceptance = acceptance
         _conclude(deliveries)
     return [each.acceptance for each in deliveries]
+
+
+def receive_batch(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
+    """Store the documents as `receive` does, in one transaction.
+
+    If that fails because of one of them, store each on its own. A document that the database
+    refuses is rejected. One that meets a bug of this server gets no answer, so that its sender
+    keeps it. Raises `django.db.Error` if the database is unavailable; in most cases nothing was
+    stored, and all can be sent again in any case.
+    """
+    try:
+        return receive(deliveries)
+    except (DataError, IntegrityError) as error:
+        if len(deliveries) == 1:
+            log.error("the database refused a document: %s", type(error).__name__)
+            (delivery,) = deliveries
+            return [refuse(delivery, NOT_STORABLE) if delivery.is_document() else None]
+    except Error:
+        raise
+    except Exception as error:
+        if len(deliveries) == 1:
+            log.error("unexpected error in a document: %s", place_of(error))
+            return [None]
+    for device in filter(None, (each.device for each in deliveries)):
+        device.refresh_from_db(fields=["last_seen_at"])  # what was noted is rolled back
+    return [answer for each in deliveries for answer in receive_batch([each])]
 
 
 def receive_changes(

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from server.session_data.batch import BatchView
 from server.session_data.commands.views import CommandView, DeviceCommandsView
 from server.session_data.export.views import CodebookView, ExportView
 from server.session_data.summary.views import SummaryView
@@ -9,6 +10,7 @@ from server.session_data.views import EndView, HistoryView, SessionView, StartVi
 
 urlpatterns = [
     path("api/session/start/", StartView.as_view(), name="session-start"),
+    path("api/session/batch/", BatchView.as_view(), name="session-batch"),
     path("api/session/history/", HistoryView.as_view(), name="session-history"),
     path("api/session/summary/", SummaryView.as_view(), name="session-summary"),
     path("api/session/export/", ExportView.as_view(), name="session-export"),

@@ -36,7 +36,12 @@ def quick_passwords(settings):
 @pytest.fixture(autouse=True)
 def fresh_limits(monkeypatch):
     """Limits are counted in memory, by keys that the next test's people and devices have again."""
-    for share in (fair_share.REQUESTS, fair_share.CHANGES, fair_share.DeviceThrottle.share):
+    for share in (
+        fair_share.REQUESTS,
+        fair_share.CHANGES,
+        fair_share.BATCHED,
+        fair_share.DeviceThrottle.share,
+    ):
         monkeypatch.setattr(share, "_paid_until_s", {})
     monkeypatch.setattr(quotas, "_sums", {})
 

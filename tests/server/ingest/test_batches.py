@@ -8,7 +8,7 @@ from django.db import DataError, OperationalError
 
 from server.common.mqtt import Message
 from server.devices.models import DeadLetter, Device
-from server.ingest.consumer import stored
+from server.ingest.batches import take as stored
 from server.session_data import receive
 from server.session_data.models import SessionData
 from tests.server.conftest import golden
