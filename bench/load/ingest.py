@@ -22,7 +22,7 @@ CONSUMERS = 2
 GOLDEN = ROOT / "tests" / "golden" / "final.json"
 MINUTES, BLINKS = 20, 300
 """Of a usual session."""
-WAYS = ("bulk", "raw", "mqtt", "http")
+WAYS = ("bulk", "raw", "mqtt", "http", "http_batch")
 READY_S = 60.0
 SESSIONS_BEFORE = 10_000
 PACE_S = 0.1
@@ -217,7 +217,7 @@ def _worker(
     if way == "bulk":
         command = ["bench.load.bulk", str(file), str(documents)]
     else:
-        port = server if way == "http" else broker
+        port = server if way.startswith("http") else broker
         command = ["bench.load.senders", way, str(port), str(file), str(documents)]
     process = subprocess.Popen(
         [sys.executable, "-m", *command],

@@ -122,7 +122,7 @@ def summary(read: dict[str, Pages], taken: dict[str, Ingest]) -> dict[str, Any]:
         result["history_1m_over_10k"] = round(max(worst), 3)
         result["pages"] = {engine: each.as_json() for engine, each in read.items()}
     if taken:
-        for how in ("mqtt", "http"):
+        for how in ("mqtt", "http", "http_batch"):
             over = [each.per_s(how) / each.per_s("bulk") for each in taken.values()]
             result[f"{how}_over_bulk"] = round(min(over), 3)
         result["taking_in"] = {engine: each.as_json() for engine, each in taken.items()}
@@ -152,7 +152,12 @@ def table(result: dict[str, Any]) -> str:
             f"history: median {idle['median']:.1f} ms idle, {busy['median']:.1f} under MQTT's load;"
             f" 95th percentile {idle['p95']:.1f} and {busy['p95']:.1f}"
         )
-    for name in ("history_1m_over_10k", "mqtt_over_bulk", "http_over_bulk"):
+    for name in (
+        "history_1m_over_10k",
+        "mqtt_over_bulk",
+        "http_over_bulk",
+        "http_batch_over_bulk",
+    ):
         if name in result:
             lines += ["", f"{name} {result[name]:.2f}"]
     return "\n".join(lines)

@@ -1,10 +1,10 @@
 """Devices that send session documents as fast as they are accepted. Workers of bench.load.
 
-    python -m bench.load.senders mqtt|raw|http WHERE FILE
+    python -m bench.load.senders mqtt|raw|http|http_batch WHERE FILE
 
 FILE has one document per line, with its device. Each line on standard input sends the next share;
 the answer is the time in seconds from the first document sent to the last acknowledgement, from the
-server (mqtt, http) or from a plain subscriber (raw).
+server (mqtt, http, http_batch) or from a plain subscriber (raw).
 """
 
 import http.client
@@ -19,6 +19,8 @@ from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+
+from agent.transport.batches import MOST_AT_ONCE
 
 IN_FLIGHT = 400
 """Documents sent and not yet answered, of all devices together: fifty with eight each."""
@@ -89,16 +91,48 @@ class HttpFleet:
 
     def _send_share(self, documents: Sequence[Document]) -> None:
         line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=STUCK_S)
-        for each in documents:
-            headers = {
-                "Authorization": f"Bearer {each['token']}",
-                "Content-Type": "application/json",
-            }
-            line.request("PUT", f"/api/session/{each['session_id']}/", each["body"], headers)
-            answer = line.getresponse()
-            body = answer.read()
-            assert answer.status == 201, f"{answer.status}: {body[:200]!r}"
+        self.send_by(line, documents)
         line.close()
+
+    def send_by(self, line: http.client.HTTPConnection, documents: Sequence[Document]) -> None:
+        """One request for each document."""
+        for each in documents:
+            path = f"/api/session/{each['session_id']}/"
+            answered(line, "PUT", path, each["token"], each["body"], 201)
+
+
+class BatchFleet(HttpFleet):
+    """The same, for devices with a backlog: each sends its share in as few requests as a device."""
+
+    def send_by(self, line: http.client.HTTPConnection, documents: Sequence[Document]) -> None:
+        """One request for each device, or a few."""
+        backlogs: dict[str, list[str]] = {}
+        for each in documents:
+            backlogs.setdefault(each["token"], []).append(each["body"])
+        for token, bodies in backlogs.items():
+            for first in range(0, len(bodies), MOST_AT_ONCE):
+                batch = bodies[first : first + MOST_AT_ONCE]
+                body = f"[{','.join(batch)}]"
+                said = answered(line, "POST", "/api/session/batch/", token, body, 200)
+                outcomes = [each["outcome"] for each in json.loads(said)["results"]]
+                assert outcomes == ["stored"] * len(batch), said[:200]
+
+
+def answered(
+    line: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    token: str,
+    body: str,
+    expected: int,
+) -> bytes:
+    """Send a request, and return the answer to it."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    line.request(method, path, body, headers)
+    answer = line.getresponse()
+    said = answer.read()
+    assert answer.status == expected, f"{answer.status}: {said[:200]!r}"
+    return said
 
 
 def noting(problems: list[BaseException], function: Callable[..., None]) -> Callable[..., None]:
@@ -124,8 +158,8 @@ def main() -> None:
     """See above."""
     how, port, path, size = sys.argv[1:]
     fleet: MqttFleet | HttpFleet
-    if how == "http":
-        fleet = HttpFleet(int(port))
+    if how.startswith("http"):
+        fleet = (BatchFleet if how == "http_batch" else HttpFleet)(int(port))
     else:
         answers = "acks" if how == "mqtt" else "raw"
         fleet = MqttFleet(int(port), "sessions" if how == "mqtt" else "raw", answers)

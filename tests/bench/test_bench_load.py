@@ -19,7 +19,8 @@ def test_it_prints_one_object_with_the_ratios(capsys, monkeypatch):
     few = ["--databases", "sqlite", "--rounds", "1", "--documents", "40", "--sessions", "400"]
     assert load.main([*few, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result.keys() >= {"history_1m_over_10k", "mqtt_over_bulk", "http_over_bulk"}
+    ratios = {"mqtt_over_bulk", "http_over_bulk", "http_batch_over_bulk"}
+    assert result.keys() >= {"history_1m_over_10k", *ratios}
     row = result["taking_in"]["sqlite"]
     assert result["mqtt_over_bulk"] == pytest.approx(
         row["per_s"]["mqtt"] / row["per_s"]["bulk"], 0.01
