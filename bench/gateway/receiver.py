@@ -3,8 +3,8 @@
     python receiver.py PORT FILE
 
 Each record's id is a line of FILE, once for each time that it arrives. Written with one `write`
-each: no kill leaves half a line. It answers a session document as Blinklog's server does, and a
-list of telemetry with 200.
+each: no kill leaves half a line. It answers session documents, one or a batch, as Blinklog's server
+does, and a list of telemetry with 200.
 """
 
 import json
@@ -23,20 +23,25 @@ class Handler(BaseHTTPRequestHandler):
     server: "Receiver"
 
     def do_POST(self) -> None:
-        """Take a first revision of a session, or a pack of telemetry."""
+        """Take first revisions of sessions, or a pack of telemetry."""
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == TELEMETRY:
             for record in content:
                 self.server.take(record["values"]["id"])
             self._answer({})
+        elif isinstance(content, list):
+            self._answer({"results": [self._take(document) for document in content]})
         else:
-            self.server.take(content["session_id"])
-            named = {key: content[key] for key in ("session_id", "revision")}
-            self._answer({**named, "outcome": "stored"})
+            self._answer(self._take(content))
 
     def do_OPTIONS(self) -> None:
         """Say that the server is here again."""
         self._answer({})
+
+    def _take(self, document: dict[str, Any]) -> dict[str, Any]:
+        self.server.take(document["session_id"])
+        named = {key: document[key] for key in ("session_id", "revision")}
+        return {**named, "outcome": "stored"}
 
     def _answer(self, content: dict[str, Any]) -> None:
         body = json.dumps(content).encode()

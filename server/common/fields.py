@@ -245,7 +245,10 @@ class Rows(serializers.ListSerializer[Any]):
         return [{name: row[name] for name in self.child.fields} for row in data]
 
     def _is_good(self, rows: list[Any]) -> bool:
-        return set(map(type, rows)) <= {dict} and all(
-            all(name in row for row in rows) and all_good(field, [row[name] for row in rows])
-            for name, field in self.child.fields.items()
-        )
+        if not set(map(type, rows)) <= {dict}:
+            return False
+        try:
+            columns = {name: [row[name] for row in rows] for name in self.child.fields}
+        except KeyError:
+            return False
+        return all(all_good(self.child.fields[name], each) for name, each in columns.items())

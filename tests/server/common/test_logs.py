@@ -11,10 +11,10 @@ from django.db import DataError
 from django.test import Client
 
 from server.common.logs import logging_settings
+from server.common.mqtt import Message
 from server.dashboard import pages as views
-from server.ingest import consumer
-from server.ingest.consumer import stored
-from server.session_data import accept
+from server.ingest.batches import take as stored
+from server.session_data import accept, receive
 from tests.server.conftest import PASSWORD, golden
 
 NAMES = ("anna", "carl", "Otto", "anna@example.org", "Kitchen", "203.0.113.9", "hunter2")
@@ -87,8 +87,8 @@ def test_a_fault_with_a_message_is_told_by_its_place(world, log, monkeypatch):
     def fall(*_: object) -> None:
         raise ValueError("hunter2")
 
-    monkeypatch.setattr(consumer, "take", fall)
-    stored([object()])
+    monkeypatch.setattr(receive, "receive", fall)
+    assert stored([Message(f"blinklog/1/devices/{world.device.pk}/sessions", b"{}")]) == [None]
     assert "hunter2" not in log.getvalue()
     assert "ValueError in" in log.getvalue()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from server.common.mqtt import Message
-from server.ingest.consumer import stored
+from server.ingest.batches import take as stored
 from server.session_data.models import SessionData
 from tests.server.conftest import Api, Document, World, golden
 
