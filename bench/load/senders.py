@@ -76,7 +76,11 @@ class HttpFleet:
 
     def send(self, documents: Sequence[Document]) -> None:
         """Returns when all of them were answered. Raises what a connection raised."""
-        shares = [documents[n::HTTP_CONNECTIONS] for n in range(HTTP_CONNECTIONS)]
+        backlogs: dict[str, list[Document]] = {}
+        for each in documents:
+            backlogs.setdefault(each["token"], []).append(each)
+        devices = list(backlogs.values())
+        shares = [devices[n::HTTP_CONNECTIONS] for n in range(HTTP_CONNECTIONS)]
         problems: list[BaseException] = []
         threads = [
             threading.Thread(target=noting(problems, self._send_share), args=(share,))
@@ -89,33 +93,30 @@ class HttpFleet:
         if problems:
             raise problems[0]
 
-    def _send_share(self, documents: Sequence[Document]) -> None:
+    def _send_share(self, devices: Sequence[Sequence[Document]]) -> None:
         line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=STUCK_S)
-        self.send_by(line, documents)
+        for documents in devices:
+            self.send_by(line, documents)
         line.close()
 
     def send_by(self, line: http.client.HTTPConnection, documents: Sequence[Document]) -> None:
-        """One request for each document."""
+        """One request for each document of a device."""
         for each in documents:
             path = f"/api/session/{each['session_id']}/"
             answered(line, "PUT", path, each["token"], each["body"], 201)
 
 
 class BatchFleet(HttpFleet):
-    """The same, for devices with a backlog: each sends its share in as few requests as a device."""
+    """The same, for devices with a backlog: as many documents in a request as a device sends."""
 
     def send_by(self, line: http.client.HTTPConnection, documents: Sequence[Document]) -> None:
-        """One request for each device, or a few."""
-        backlogs: dict[str, list[str]] = {}
-        for each in documents:
-            backlogs.setdefault(each["token"], []).append(each["body"])
-        for token, bodies in backlogs.items():
-            for first in range(0, len(bodies), MOST_AT_ONCE):
-                batch = bodies[first : first + MOST_AT_ONCE]
-                body = f"[{','.join(batch)}]"
-                said = answered(line, "POST", "/api/session/batch/", token, body, 200)
-                outcomes = [each["outcome"] for each in json.loads(said)["results"]]
-                assert outcomes == ["stored"] * len(batch), said[:200]
+        """One request for a device, or a few."""
+        for first in range(0, len(documents), MOST_AT_ONCE):
+            batch = documents[first : first + MOST_AT_ONCE]
+            body = f"[{','.join(each['body'] for each in batch)}]"
+            said = answered(line, "POST", "/api/session/batch/", batch[0]["token"], body, 200)
+            outcomes = [each["outcome"] for each in json.loads(said)["results"]]
+            assert outcomes == ["stored"] * len(batch), said[:200]
 
 
 def answered(

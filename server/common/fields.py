@@ -248,7 +248,9 @@ class Rows(serializers.ListSerializer[Any]):
         if not set(map(type, rows)) <= {dict}:
             return False
         try:
-            columns = {name: [row[name] for row in rows] for name in self.child.fields}
+            columns = [
+                (field, [row[name] for row in rows]) for name, field in self.child.fields.items()
+            ]
         except KeyError:
             return False
-        return all(all_good(self.child.fields[name], each) for name, each in columns.items())
+        return all(all_good(field, values) for field, values in columns)
