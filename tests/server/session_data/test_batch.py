@@ -255,7 +255,7 @@ def spoil(monkeypatch, document, error):
 
 
 def test_a_document_that_the_database_refuses_is_rejected_and_the_others_are_stored(
-    api, world, monkeypatch
+    api, monkeypatch
 ):
     poison = golden("final")
     spoil(monkeypatch, poison, DataError("value out of range: somebody's data"))
@@ -263,6 +263,18 @@ def test_a_document_that_the_database_refuses_is_rejected_and_the_others_are_sto
     assert answers == ["stored", "rejected", "stored"]
     assert SessionData.objects.count() == 2
     assert DeadLetter.objects.get().reason == "the database can't store this document"
+
+
+def test_a_device_is_seen_even_if_its_batch_fails_at_the_end(api, world, monkeypatch):
+    real = receive._conclude
+
+    def conclude(deliveries):
+        real(deliveries)
+        if len(deliveries) > 1:
+            raise DataError("at the commit")
+
+    monkeypatch.setattr(receive, "_conclude", conclude)
+    assert outcomes(api("device"), [golden("final"), golden("final")]) == ["stored"] * 2
     world.device.refresh_from_db()
     assert world.device.last_seen_at is not None
 
