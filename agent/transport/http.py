@@ -45,7 +45,7 @@ from agent.transport.answers import (
     seconds_of,
 )
 from agent.transport.base import Acknowledgement, Command
-from agent.transport.batches import Batches
+from agent.transport.batches import Batches, body_of
 from agent.transport.request import REFUSED, proxy_problem, refusal, through_proxy
 
 ANSWER_BYTES = 64 << 10  # an acknowledgement has a few hundred bytes
@@ -159,10 +159,9 @@ class HttpTransport:
         """Send a view. Return False if this device asks for no commands. Raises DeliveryError."""
         if self.ask_s is None:
             return False
-        body = json.dumps(view, separators=(",", ":"), allow_nan=False).encode()
-        status, retry_after, _ = self._exchange("POST", AIM, body)
+        status, retry_after, _ = self._exchange("POST", AIM, body_of(view))
         if status != 204:
-            raise DeliveryError(_problem(status), _seconds(retry_after))
+            raise DeliveryError(problem_of(status), seconds_of(retry_after))
         return True
 
     def close(self) -> None:
