@@ -14,6 +14,10 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LOCALTIME = Path("/etc/localtime")
 TIMEZONE = Path("/etc/timezone")  # Debian's copy of the name
 
+# What zoneinfo finds beside the zones: the time of the machine that reads it, the unset time, and
+# copies of the zones in folders. No such name may go into a document.
+_NO_ZONES = ("localtime", "Factory", "posixrules", "posix/", "right/")
+
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES = 512  # more than struct timex, which is 208 bytes
 
@@ -123,6 +127,8 @@ def _months(now: datetime) -> list[datetime]:
 
 def _has_offsets(name: str, moments: Sequence[datetime]) -> bool:
     """Return whether there is a zone called `name`, with the system's offsets at `moments`."""
+    if name.startswith(_NO_ZONES):
+        return False
     try:
         zone = zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -5,13 +5,13 @@ stored complete: the parts that are valid in schema 1 fill the columns, the rest
 document for a newer server.
 """
 
-import zoneinfo
 from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from server.common.days import known_zones
 from server.common.fields import (
     Choice,
     Column,
@@ -264,7 +264,7 @@ class StartSerializer(serializers.Serializer[Any]):
 
     def validate_timezone(self, name: str | None) -> str | None:
         """Check that the time zone is known."""
-        if name is not None and name not in zoneinfo.available_timezones():
+        if name is not None and name not in known_zones():
             refuse("a time zone such as Europe/Berlin", name)
         return name
 

@@ -48,6 +48,8 @@ WINTER, SUMMER = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 7, 22, tzinf
         ("JST-9", Zone(None, True), 540, 540),
         ("CET-1CEST,M3.5.0,M10.5.0/3", Zone(None, True), 60, 120),
         ("<+0545>-5:45", Zone(None, True), 345, 345),
+        ("localtime", Zone("UTC", True), 0, 0),  # the test gives this machine another zone
+        ("posix/Asia/Tokyo", Zone(None, True), 540, 540),
         ("Europe/Atlantis", Zone("UTC", True), 0, 0),  # what the system makes of it
     ],
 )

@@ -5,6 +5,7 @@ from base64 import b32decode
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
@@ -356,6 +357,17 @@ def test_log_ins_are_in_the_log_of_whose_they_are(world):
     told = Api(world.tokens["anna"]).get("/api/audit-log/").json()["results"]
     assert [each["event"] for each in told] == ["token_issued", "login_failed", "logout", "login"]
     assert "nobody here" not in str(AuditEntry.objects.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["localtime", "Factory", "posixrules", "posix/Asia/Tokyo", "europe/berlin", "/etc/localtime"],
+)
+def test_the_clock_of_the_server_is_nobodys_time_zone(world, name):
+    world.anna.timezone = name
+    with pytest.raises(ValidationError) as refused:
+        world.anna.full_clean()
+    assert list(refused.value.message_dict) == ["timezone"]
 
 
 def test_a_person_sets_name_and_zone(world):

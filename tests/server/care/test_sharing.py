@@ -287,8 +287,9 @@ def test_who_looked_at_what_goes_on_now_is_in_words(world):
     assert "Your live status" in page
 
 
-def test_a_zone_that_this_machine_knows_no_longer_is_read_as_utc(world, api):
-    Person.objects.filter(pk=world.anna.pk).update(timezone="US/Gone")
+@pytest.mark.parametrize("zone", ["US/Gone", "localtime"])
+def test_a_zone_that_this_machine_knows_no_longer_is_read_as_utc(world, api, zone):
+    Person.objects.filter(pk=world.anna.pk).update(timezone=zone)
     browser = browser_of(world, "anna")
     for page in (
         "/",

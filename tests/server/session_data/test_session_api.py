@@ -211,6 +211,7 @@ def test_a_person_updates_and_ends_their_own_session(api):
     "body",
     [
         {"timezone": "Mars/Olympus"},
+        {"timezone": "localtime"},
         {"started_at": "yesterday"},
         {"session_id": "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"},
         [],
