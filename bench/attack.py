@@ -123,7 +123,7 @@ def a_locked_name(target: Target) -> str | None:
         ).status_code
 
     log_in(browser, PASSWORD, "192.0.2.3")
-    del browser.cookies["sessionid"]
+    del browser.cookies["blinklog_session"]
     body = {"username": "zoe", "password": "wrong"}
     for number in range(110):
         network = f"198.51.100.{100 + number // 9}"

@@ -155,11 +155,26 @@ def test_a_browsers_session_writes_only_with_its_csrf_token(browser):
     answer = browser.post("/api/session/start/", {}, content_type="application/json")
     assert answer.status_code == 403
     browser.get("/join/")  # any page with a form sets the cookie
-    token = browser.cookies["csrftoken"].value
+    token = browser.cookies["blinklog_csrf"].value
     answer = browser.post(
         "/api/session/start/", {}, content_type="application/json", headers={"X-CSRFToken": token}
     )
     assert answer.status_code == 201
+
+
+def test_another_program_on_the_same_host_logs_nobody_out(browser):
+    for name in ("sessionid", "csrftoken", "django_language", "messages"):
+        browser.cookies[name] = "another program's"
+    assert browser.get("/api/session/history/").status_code == 200
+    browser.get("/join/")
+    token = browser.cookies["blinklog_csrf"].value
+    form = {"language": "de", "csrfmiddlewaretoken": token}
+    browser.post("/language/", form)
+    for path in ("/", "/join/", "/account/"):
+        browser.get(path)
+    theirs = {name: each.value for name, each in browser.cookies.items() if "blinklog" not in name}
+    assert theirs == dict.fromkeys(theirs, "another program's")
+    assert browser.cookies["blinklog_language"].value == "de"
 
 
 def test_a_token_that_is_dead_is_not_saved_by_a_session(browser):

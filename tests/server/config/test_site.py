@@ -178,6 +178,26 @@ def test_debug_is_off_unless_it_is_asked_for():
     assert settings_of(code, BLINKLOG_DEBUG="1").stdout == "True\n"
 
 
+# What a browser demands of a cookie whose name begins with `__Host-`.
+COOKIES = """
+import django; django.setup()
+from django.conf import settings
+for kind in ("SESSION", "CSRF", "LANGUAGE"):
+    name, secure, path, domain = (
+        getattr(settings, f"{kind}_COOKIE_{part}") for part in ("NAME", "SECURE", "PATH", "DOMAIN")
+    )
+    print(name, secure, path, domain)
+"""
+
+
+@pytest.mark.parametrize(("https", "prefix"), [("0", ""), ("1", "__Host-")])
+def test_the_cookies_have_names_of_their_own(https, prefix):
+    done = settings_of(COOKIES, BLINKLOG_HTTPS=https)
+    assert done.stdout.splitlines() == [
+        f"{prefix}blinklog_{name} {https == '1'} / None" for name in ("session", "csrf", "language")
+    ], done.stderr
+
+
 def test_a_forged_protocol_is_believed_of_a_proxy_only(settings):
     request = RequestFactory().get("/", headers={"X-Forwarded-Proto": "https"})
     assert not request.is_secure()
