@@ -44,10 +44,10 @@ needs_postgres = pytest.mark.skipif(binaries() is None, reason="PostgreSQL is no
 class Postgres:
     """A cluster in a folder of its own, with `settings` of postgresql.conf.
 
-    `url` is what `DATABASE_URL` takes.
+    `url` is what `DATABASE_URL` takes. With `of`, which runs, it is a streaming replica of that.
     """
 
-    def __init__(self, settings: Sequence[str] = FAST) -> None:
+    def __init__(self, settings: Sequence[str] = FAST, of: "Postgres | None" = None) -> None:
         found = binaries()
         if found is None:
             raise FileNotFoundError("PostgreSQL is not installed")
@@ -62,7 +62,11 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
             self._as = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        self._run("initdb", "-D", "data", "-U", "blinklog", "-A", "trust", "-E", "UTF8", "-N")
+        if of is None:
+            self._run("initdb", "-D", "data", "-U", "blinklog", "-A", "trust", "-E", "UTF8", "-N")
+        else:
+            source = ("-h", "127.0.0.1", "-p", str(of.port), "-U", "blinklog")
+            self._run("pg_basebackup", *source, "-D", "data", "-R", "-c", "fast", "-N")
 
     def start(self) -> None:
         """Returns when it takes connections."""

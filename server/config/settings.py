@@ -56,6 +56,7 @@ TRUSTED_PROXIES = number("BLINKLOG_TRUSTED_PROXIES", 1 if HTTPS else 0)
 
 INSTALLED_APPS = [
     "server.care",
+    "server.replica",
     "server.devices",
     "server.session_data",
     "server.aiming",
@@ -93,6 +94,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "server.replica.marks.NoteWrites",
     "server.devices.fair_share.LimitPages",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -140,13 +142,11 @@ POSTGRES_OPTIONS = {
 }
 
 
-def _database() -> dict[str, Any]:
-    url = text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
+def _database(name: str, url: str, expected: str) -> dict[str, Any]:
     try:
         parsed = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
     except ValueError:  # its message contains the URL, including the password
-        expected = "expected postgres://user:password@host/name, or sqlite:///path"
-        raise ImproperlyConfigured(f"DATABASE_URL: {expected}") from None
+        raise ImproperlyConfigured(f"{name}: {expected}") from None
     config: dict[str, Any] = dict(parsed)
     sqlite = "sqlite" in config["ENGINE"]
     config["OPTIONS"] = {
@@ -159,7 +159,25 @@ def _database() -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": _database()}
+def _databases() -> dict[str, Any]:
+    postgres = "expected postgres://user:password@host/name"
+    url = text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'blinklog.sqlite3'}"
+    primary = _database("DATABASE_URL", url, f"{postgres}, or sqlite:///path")
+    if not (replica_url := text("BLINKLOG_REPLICA_URL")):
+        return {"default": primary}
+    replica = _database("BLINKLOG_REPLICA_URL", replica_url, postgres)
+    for name, each in (("DATABASE_URL", primary), ("BLINKLOG_REPLICA_URL", replica)):
+        if "postgresql" not in each["ENGINE"]:
+            raise ImproperlyConfigured(f"{name}: {postgres}, as there is a replica")
+    # Requests wait for a replica that has gone, before they read from the primary.
+    replica["OPTIONS"] |= {"connect_timeout": 2, "tcp_user_timeout": 5_000}
+    return {"default": primary, "replica": replica | {"TEST": {"MIRROR": "default"}}}
+
+
+DATABASES = _databases()
+DATABASE_ROUTERS = ["server.replica.reading.Router"]
+# How many seconds the replica may lag; while it lags more, everything is read from the primary.
+REPLICA_LAG_S = number("BLINKLOG_REPLICA_LAG_S", 5)
 
 AUTH_USER_MODEL = "care.Person"
 AUTHENTICATION_BACKENDS = ["server.care.login.RateLimitedBackend"]

@@ -16,6 +16,7 @@ from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
 from server.dashboard.rows import SessionRow
+from server.replica.reading import from_replica
 from server.session_data.summary.statistics import median_of, total_of
 
 SPARK_DAYS = 14
@@ -69,7 +70,8 @@ def cards(
     past = [each for each in people if Permission.HISTORY in given[each.pk]]
     live = [each for each in people if Permission.LIVE in given[each.pk]]
     # One day more, because in some time zones it is still yesterday.
-    rows = read.recent_rows(past, now.date() - timedelta(days=USUAL_DAYS + 1))
+    since = now.date() - timedelta(days=USUAL_DAYS + 1)
+    rows = from_replica([viewer, *past], lambda: read.recent_rows(past, since))
     newest, devices = read.newest(people), read.devices_of(live)
     made = []
     for person in people:

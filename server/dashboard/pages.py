@@ -29,6 +29,7 @@ from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
 from server.devices.models import CommandName, Device
+from server.replica.reading import from_replica
 from server.session_data.amend import new_session_id
 from server.session_data.commands.ask import (
     AlreadyAskedError,
@@ -93,7 +94,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
             now.astimezone(zone).date(),
         )
         last = newest.over.get(subject.pk)
-        context |= _past(subject, period, last, request.GET.get("cursor", ""), now)
+        context |= _past(viewer, subject, period, last, request.GET.get("cursor", ""), now)
     return render(request, "dashboard/person.html", context)
 
 
@@ -107,12 +108,22 @@ def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permi
 
 
 def _past(
-    subject: Person, period: history.Period, last: SessionRow | None, cursor: str, now: datetime
+    viewer: Person,
+    subject: Person,
+    period: history.Period,
+    last: SessionRow | None,
+    cursor: str,
+    now: datetime,
 ) -> dict[str, Any]:
     """Return the template context of a person's history."""
     back = timedelta(days=max(period.days, USUAL_DAYS))
-    rows = read.rows_between(subject, period.first - back, period.last)
-    listed = read.listed(subject, period.first, period.last, cursor)
+    rows, listed = from_replica(
+        (viewer, subject),
+        lambda: (
+            read.rows_between(subject, period.first - back, period.last),
+            read.listed(subject, period.first, period.last, cursor),
+        ),
+    )
     return {
         "period": period,
         "ranges": [history.Period(days, period.last, period.today) for days in history.RANGES],

@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from server.common.disk import WATCH
+from server.replica.lag import THE_REPLICA, is_configured
 
 
 @never_cache
@@ -25,8 +26,8 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """Return 200 if the database answers and has all migrations, else 503 with the details.
 
     The consumer is only required if the settings say so. By default, a web process that works is
-    not taken out of service because the consumer has stopped, nor because `disk` is `low` or
-    `full`: people can still read.
+    not taken out of service because the consumer has stopped, because `disk` is `low` or `full`, or
+    without its replica: people can still read.
     """
     missing = missing_migrations()
     consumer = _consumer() if missing == 0 else {"consumer": "unknown"}
@@ -38,6 +39,7 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
         "missing_migrations": missing,
         **consumer,
         "disk": WATCH.state(),
+        **(_replica() if is_configured() and missing is not None else {}),
     }
     return JsonResponse(body, status=200 if ready else 503)
 
@@ -54,6 +56,16 @@ def _consumer() -> dict[str, Any]:
         return {"consumer": "never heard of"}
     state = "ok" if heard <= ALIVE else "away"
     return {"consumer": state, "consumer_heard_s": round(heard.total_seconds())}
+
+
+def _replica() -> dict[str, Any]:
+    """Return how this process sees the replica, and how far it may be behind."""
+    try:
+        found = THE_REPLICA.state()
+    except (DatabaseError, InterfaceError):
+        return {"replica": "unknown"}
+    lag_s = found.lag_s
+    return {"replica": found.state, "replica_lag_s": None if lag_s is None else round(lag_s, 1)}
 
 
 def missing_migrations() -> int | None:

@@ -17,6 +17,7 @@ from server.care.audit import entries_of
 from server.care.models import AccessLog, CareLink, Person, PersonToken
 from server.common.fields import instant_text
 from server.devices.models import Command, Device
+from server.replica.reading import from_replica
 from server.retention.deletion import letters_of
 from server.retention.tidying import days_kept
 from server.session_data.export.codebook import SESSIONS
@@ -170,9 +171,9 @@ def _documents(person: Person) -> Iterator[tuple[Any, str]]:
         if place is not None:
             behind = Q(placed_at__gt=place[0]) | Q(pk__gt=place[1])
             rows = rows.filter(Q(placed_at__gte=place[0]) & behind)
-        found = list(
-            rows.order_by("placed_at", "pk").values_list("pk", "document_json", "placed_at")[:CHUNK]
-        )
+        columns = rows.order_by("placed_at", "pk").values_list("pk", "document_json", "placed_at")
+        chunk = columns[:CHUNK]
+        found = from_replica([person], lambda: list(chunk))  # noqa: B023 runs at once
         for pk, document, _ in found:
             yield pk, document
         if len(found) < CHUNK:

@@ -20,6 +20,7 @@ from server.common.paging import PAGE_PARAMETERS, parameter
 from server.common.problems import Conflict, ProblemSerializer, problem, sentence
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
+from server.replica.reading import from_replica
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
 from server.session_data.amend import FinalError, first_document, new_session_id
 from server.session_data.commands.ask import device_measuring, device_to_start, session_to_stop
@@ -329,7 +330,10 @@ class HistoryView(APIView):
         person = person_for(viewer, request.query_params.get("user"), wanted)
         asked = read_query(request.query_params, person.timezone)
         states = readable_states(permissions(viewer, person), asked.states)
-        page = page_of(sessions_of(person).filter(asked.range()), states, asked.cursor, asked.limit)
+        sessions = sessions_of(person).filter(asked.range())
+        page = from_replica(
+            (viewer, person), lambda: page_of(sessions, states, asked.cursor, asked.limit)
+        )
         note_look(viewer, person, "history")
         return Response(
             {

@@ -13,21 +13,31 @@ SERVER = ROOT / "server"
 ROOMS = {
     "common": set(),
     "care": {"common"},
+    "replica": {"care"},
     "devices": {"common", "care"},
-    "session_data": {"common", "care", "devices"},
+    "session_data": {"common", "care", "devices", "replica"},
     "monitoring": set(),
     "aiming": {"common", "care", "devices", "session_data"},
     "home_assistant": {"common", "care", "devices", "session_data"},
     "ingest": {
         "common", "devices", "session_data", "aiming", "home_assistant", "monitoring",
     },
-    "dashboard": {"common", "care", "devices", "session_data"},
+    "dashboard": {"common", "care", "devices", "session_data", "aiming", "replica"},
     "alerts": {"common", "care", "devices", "session_data", "monitoring", "dashboard"},
     "retention": {
-        "common", "care", "devices", "session_data", "aiming", "monitoring", "alerts",
+        "common", "care", "devices", "session_data", "aiming", "replica", "monitoring", "alerts",
     },
     "backup": {"common", "care", "devices", "session_data", "monitoring"},
-    "operations": {"common", "care", "devices", "monitoring", "ingest", "alerts", "backup"},
+    "operations": {
+        "common",
+        "care",
+        "devices",
+        "replica",
+        "monitoring",
+        "ingest",
+        "alerts",
+        "backup",
+    },
     "config": {"common", "operations"},
 }  # fmt: skip
 # The arrows that run up, with their reasons.

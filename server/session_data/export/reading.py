@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from functools import partial
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -16,6 +17,7 @@ from server.care.access import visible_people
 from server.care.models import Permission, Person
 from server.common.batches import batched
 from server.common.days import zone_of
+from server.replica.reading import from_replica
 from server.session_data.history import Row, page_of, sessions_of
 from server.session_data.models import OVER, SessionData
 from server.session_data.summary.statistics import is_short
@@ -52,11 +54,11 @@ class Found:
         return is_short(Brief(row["local_day"], row["state"], row["date_uncertain"], values))
 
 
-def over(sessions: QuerySet[SessionData]) -> Iterator[Row]:
-    """Yield the rows of `sessions` that are over, newest first, reading `CHUNK` at a time."""
+def over(person: Person, sessions: QuerySet[SessionData]) -> Iterator[Row]:
+    """Yield the rows of the person's `sessions` that are over, newest first, `CHUNK` at a time."""
     cursor = None
     while True:
-        page = page_of(sessions, OVER, cursor, CHUNK)
+        page = from_replica([person], partial(page_of, sessions, OVER, cursor, CHUNK))
         yield from page.rows
         if page.older is None:
             return
@@ -65,7 +67,7 @@ def over(sessions: QuerySet[SessionData]) -> Iterator[Row]:
 
 def found(person: Person, wanted: Q | None = None) -> Iterator[Found]:
     """Yield the person's finished sessions within `wanted`, without documents, newest first."""
-    for row in over(sessions_of(person).filter(wanted or Q())):
+    for row in over(person, sessions_of(person).filter(wanted or Q())):
         yield Found(person.username, person.timezone, row)
 
 

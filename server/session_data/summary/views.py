@@ -18,6 +18,7 @@ from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
 from server.common.fields import refuse
 from server.common.paging import check_names, parameter, read_parameter
+from server.replica.reading import from_replica
 from server.session_data.models import SUMMARY_COLUMNS, SessionData, State
 from server.session_data.summary.statistics import (
     WAYS,
@@ -178,7 +179,9 @@ class SummaryView(APIView):
         person = person_for(viewer, request.query_params.get("user"), Permission.HISTORY)
         today = timezone.now().astimezone(person.zone).date()
         spans = _spans(request.query_params, today)
-        days = by_day(briefs(person, *_reach(spans)), *_reach(spans))
+        reach = _reach(spans)
+        rows = from_replica((viewer, person), lambda: briefs(person, *reach))
+        days = by_day(rows, *reach)
         note_look(viewer, person, "summary")
         shown = max(spans, key=lambda span: span[1] - span[0])
         return Response(
