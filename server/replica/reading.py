@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import Max
 from django.db.models.functions import Now
 
@@ -41,8 +41,10 @@ def from_replica(people: Iterable[Person], query: Callable[[], T]) -> T:
     token = _on_replica.set(True)
     try:
         return query()
-    except (DatabaseError, InterfaceError) as error:
+    except (OperationalError, InterfaceError) as error:
         THE_REPLICA.failed(f"failed: {error}")
+    except DatabaseError:  # the query's fault, or of a migration that is not replayed yet
+        pass
     finally:
         _on_replica.reset(token)
     return query()

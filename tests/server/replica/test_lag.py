@@ -1,7 +1,7 @@
 """How far a replica is, told by positions in the log alone, and what is read from it."""
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from server.care.models import Person
 from server.replica import lag, reading
@@ -145,6 +145,15 @@ def test_a_query_that_fails_on_the_replica_is_run_on_the_primary(world, replica)
     assert tried == [REPLICA, PRIMARY]
     assert where(world.anna) == PRIMARY  # for a while
     assert not reading.is_on_replica()
+
+
+def test_a_query_that_is_wrong_costs_nobody_else_the_replica(world, replica):
+    def query():
+        raise DataError("invalid input")
+
+    with pytest.raises(DataError):
+        reading.from_replica([world.anna], query)
+    assert where(world.anna) == REPLICA
 
 
 def test_writes_and_migrations_are_the_primarys():
