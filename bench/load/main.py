@@ -1,6 +1,6 @@
 """Capacity of one machine: documents per second over MQTT and HTTP, and reading meanwhile.
 
-    python -m bench.load [--rounds N] [--documents N] [--sessions N] [--json]
+    python -m bench.load [--rounds N] [--documents N] [--sessions N] [--people N] [--json]
 
 Reading: the same pages with tables of 10,000 and 1,000,000 sessions, in interleaved rounds.
 Ingestion: a real Mosquitto, `blink-server consume` and `serve`, and devices that send as fast as
@@ -65,6 +65,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sessions", type=int, default=1_000_000, help="sessions in the long table"
     )
+    parser.add_argument("--people", type=int, default=20, help="people in the long table (20)")
+    parser.add_argument(
+        "--bare", action="store_true", help="without documents in the long table: less disk"
+    )
+    parser.add_argument(
+        "--api", action="store_true", help="time the API alone: pages take longer to draw"
+    )
+    parser.add_argument(
+        "--by-month", action="store_true", help="partition PostgreSQL's long table by month"
+    )
     parser.add_argument(
         "--parts", nargs="+", default=["reading", "taking-in"], choices=["reading", "taking-in"]
     )
@@ -82,7 +92,10 @@ def _reading(engine: str, place: Path, options: argparse.Namespace) -> Pages:
             data = place / str(sessions)
             data.mkdir()
             environments[sessions] = _environment(engine, data, stack)
-        return pages(environments, options.rounds)
+        long_table = ["--people", str(options.people), *["--bare"] * options.bare]
+        if engine == "postgresql" and options.by_month:
+            long_table.append("--by-month")
+        return pages(environments, options.rounds, ["--api"] * options.api, long_table)
 
 
 def _taking_in(engine: str, place: Path, options: argparse.Namespace) -> Ingest:
@@ -134,10 +147,11 @@ def table(result: dict[str, Any]) -> str:
     lines = [f"{result['machine']}, load {result['load']}"]
     for engine, rows in result.get("pages", {}).items():
         few, many = rows["sessions"]
-        lines += ["", f"{engine:27}{few:>12,}{many:>14,}   ratio  queries", "-" * 70]
+        lines += ["", f"{engine:27}{few:>12,}{many:>14,}   ratio  queries   blocks", "-" * 80]
         lines += [
             f"{name:27}{row['ms'][0]:9.1f} ms{row['ms'][1]:11.1f} ms{row['ratio']:8.2f}"
             f"{row['queries'][0]:6.0f}, {row['queries'][1]:.0f}"
+            f"{row['blocks'][0]:7.0f}, {row['blocks'][1]:.0f}"
             for name, row in rows["pages"].items()
         ]
     for engine, row in result.get("taking_in", {}).items():

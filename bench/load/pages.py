@@ -4,7 +4,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Pages:
 
     def as_json(self) -> dict[str, Any]:
         """For the table, and for a program to read."""
-        names = [name for name in self.few[0] if not name.endswith(": queries")]
+        names = [name for name in self.few[0] if ": " not in name]
         return {"sessions": self.sessions, "pages": {name: self._row(name) for name in names}}
 
     def _row(self, name: str) -> dict[str, Any]:
@@ -37,6 +37,7 @@ class Pages:
             "ms": [round(statistics.median(_ms(r[name]) for r in side), 3) for side in sides],
             "ratio": round(self.ratio(name), 3),
             "queries": [side[-1][f"{name}: queries"]["wall"][0] for side in sides],
+            "blocks": [side[-1][f"{name}: blocks"]["wall"][0] for side in sides],
         }
 
 
@@ -44,9 +45,21 @@ def _ms(times: Times) -> float:
     return statistics.median(times["wall"])
 
 
-def pages(environments: Mapping[int, Mapping[str, str]], rounds: int) -> Pages:
-    """One worker for each table, asked in turn. The first round warms up."""
-    workers = [_worker(sessions, env) for sessions, env in environments.items()]
+def pages(
+    environments: Mapping[int, Mapping[str, str]],
+    rounds: int,
+    options: Sequence[str] = (),
+    long_table: Sequence[str] = (),
+) -> Pages:
+    """One worker for each table, asked in turn. The first round warms up.
+
+    `options` of bench.load.reading are for both tables, `long_table` for the last one.
+    """
+    last = max(environments)
+    workers = [
+        _worker(sessions, env, [*options, *(long_table if sessions == last else ())])
+        for sessions, env in environments.items()
+    ]
     try:
         for worker in workers:
             _line(worker)
@@ -59,9 +72,11 @@ def pages(environments: Mapping[int, Mapping[str, str]], rounds: int) -> Pages:
     return Pages(tuple(environments), few, many)  # type: ignore[arg-type]
 
 
-def _worker(sessions: int, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+def _worker(
+    sessions: int, environment: Mapping[str, str], options: Sequence[str]
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.load.reading", str(sessions)],
+        [sys.executable, "-m", "bench.load.reading", str(sessions), *options],
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.PIPE,

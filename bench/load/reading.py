@@ -5,8 +5,8 @@ A worker of bench.load, with its own process for each database, timed in interle
 reads it.
 """
 
+import argparse
 import os
-import sys
 from datetime import timedelta
 
 from bench.speed.stopwatch import Stopwatch, work
@@ -16,6 +16,13 @@ SAMPLES = 10
 
 def main() -> None:
     """`python -m bench.load.reading SESSIONS`, with the database in the environment."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sessions", type=int)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--bare", action="store_true")
+    parser.add_argument("--by-month", action="store_true")
+    parser.add_argument("--api", action="store_true")
+    options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
     os.environ["BLINKLOG_STATEMENT_TIMEOUT_S"] = "0"
     import django
@@ -27,11 +34,14 @@ def main() -> None:
     from django.test.utils import CaptureQueriesContext
     from django.utils import timezone
 
-    from bench.load.rows import fill
+    from bench.load.by_month import split
+    from bench.load.rows import fill, span
 
     call_command("migrate", verbosity=0)
+    if options.by_month:
+        split(*span(options.sessions, options.people))
     client = Client(headers={"host": "localhost"})
-    client.force_login(fill(int(sys.argv[1])))
+    client.force_login(fill(options.sessions, options.people, bare=options.bare))
     year_ago = (timezone.now() - timedelta(days=100)).date()
     pages = {
         "history": "/api/session/history/?user=person-0",
@@ -43,6 +53,9 @@ def main() -> None:
         "person's page, 90 days": "/people/person-0/?days=90",
     }
 
+    if options.api:
+        pages = {name: path for name, path in pages.items() if path.startswith("/api/")}
+
     def read(name: str) -> None:
         answer = client.get(pages[name])
         assert answer.status_code == 200, f"{pages[name]}: {answer.status_code}"
@@ -52,10 +65,30 @@ def main() -> None:
             with CaptureQueriesContext(connection) as queries:
                 read(name)
             stopwatch.add(f"{name}: queries", float(len(queries)))
+            stopwatch.add(f"{name}: blocks", float(blocks(queries.captured_queries)))
             for _ in range(SAMPLES):
                 stopwatch.call(name, read, name)
 
     work(connection.vendor, measure)
+
+
+def blocks(queries: list[dict[str, str]]) -> int:
+    """How many blocks of 8 KB PostgreSQL reads for these queries, from memory or disk.
+
+    Unlike time, that does not depend on what else the machine does. 0 for SQLite.
+    """
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        return 0
+    found = 0
+    with connection.cursor() as cursor:
+        for query in queries:
+            if query["sql"].startswith("SELECT"):
+                cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query['sql']}")
+                plan = cursor.fetchone()[0][0]["Plan"]
+                found += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return found
 
 
 if __name__ == "__main__":

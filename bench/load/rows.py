@@ -1,7 +1,9 @@
 """Fills a database with sessions by SQL: a million takes about a minute."""
 
 import json
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +30,36 @@ SQLITE = {
 }
 POSTGRESQL = {
     "numbers": "WITH n(i) AS (SELECT generate_series(1, %s))",
-    "id": "gen_random_uuid()",
+    # A UUIDv7 of the session's start, as devices make them.
+    "id": "(lpad(to_hex((extract(epoch FROM {0} - (n.i / {2}) * interval '{1} seconds') * 1000)"
+    "::bigint), 12, '0') || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid",
     "moment": "{0} - (n.i / {2}) * interval '{1} seconds'",
     "day": "({0} - (n.i / {2}) * interval '{1} seconds')::date",
 }
 
 
-def fill(sessions: int) -> Person:
-    """`sessions` of `PEOPLE` people, dealt out in turn, newest now; the caregiver of the first."""
-    people = [Person.objects.create(username=f"person-{n}") for n in range(PEOPLE)]
+def fill(sessions: int, count: int = PEOPLE, *, bare: bool = False) -> Person:
+    """`sessions` of `count` people, dealt out in turn, newest now; the caregiver of the first.
+
+    With `bare`, only one session has a document. PostgreSQL keeps a real one beside the table.
+    """
+    people = [Person.objects.create(username=f"person-{n}") for n in range(count)]
     caregiver = Person.objects.create(username="caregiver")
     CareLink.objects.create(caregiver=caregiver, person=people[0])
     device = Device.objects.create(person=people[0], label="hall")
     pattern = _pattern(device)
     if sessions > 1:
-        _copy(pattern, sessions - 1, people[0].pk)
+        _copy(pattern, sessions - 1, people, bare=bare)
     with connection.cursor() as cursor:
         # As a table that grew over years has been, many times.
         cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM (ANALYZE)")
     return caregiver
+
+
+def span(sessions: int, people: int) -> tuple[date, date]:
+    """The days of the oldest and the newest session that `fill` makes."""
+    today = timezone.now().date()
+    return today - timedelta(days=sessions // people // A_DAY + 1), today
 
 
 def finished(session_id: str, days_ago: float = 0.0) -> dict[str, Any]:
@@ -64,13 +77,13 @@ def _pattern(device: Device) -> SessionData:
     return SessionData.objects.get()
 
 
-def _copy(pattern: SessionData, count: int, first_person: int) -> None:
+def _copy(pattern: SessionData, count: int, people: list[Person], *, bare: bool) -> None:
     """Rows like `pattern`: each with its own id, somebody's, and a little older than the last."""
     words = SQLITE if connection.vendor == "sqlite" else POSTGRESQL
     fields = [field for field in SessionData._meta.concrete_fields if not field.generated]
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
-    values = ", ".join(_value(field, words, first_person) for field in fields)
-    with connection.cursor() as cursor:
+    values = ", ".join(_value(field, words, people, bare=bare) for field in fields)
+    with without_indexes(), connection.cursor() as cursor:
         cursor.execute(
             f"{words['numbers']} INSERT INTO {SessionData._meta.db_table} ({columns})"
             f" SELECT {values} FROM {SessionData._meta.db_table} AS p, n"
@@ -79,15 +92,34 @@ def _copy(pattern: SessionData, count: int, first_person: int) -> None:
         )
 
 
-def _value(field: "Field[Any, Any]", words: dict[str, str], first_person: int) -> str:
+@contextmanager
+def without_indexes() -> Iterator[None]:
+    """PostgreSQL makes an index several times as fast from a full table."""
+    if connection.vendor == "sqlite":
+        yield
+        return
+    with connection.schema_editor() as editor:
+        for index in SessionData._meta.indexes:
+            editor.remove_index(SessionData, index)
+    yield
+    with connection.schema_editor() as editor:
+        for index in SessionData._meta.indexes:
+            editor.add_index(SessionData, index)
+
+
+def _value(
+    field: "Field[Any, Any]", words: dict[str, str], people: list[Person], *, bare: bool
+) -> str:
     column = f"p.{connection.ops.quote_name(field.column)}"
     step_s = 24 * 3600 // A_DAY
     if field.primary_key:
-        return words["id"]
+        return words["id"].format("p.started_at", step_s, len(people))
     if field.name == "user":
-        return f"{first_person} + n.i %% {PEOPLE}"
+        return f"{people[0].pk} + n.i %% {len(people)}"
     if isinstance(field, DateTimeField):
-        return words["moment"].format(column, step_s, PEOPLE)
+        return words["moment"].format(column, step_s, len(people))
     if isinstance(field, DateField):
-        return words["day"].format(column, step_s, PEOPLE)
+        return words["day"].format(column, step_s, len(people))
+    if bare and field.name == "document_json":
+        return "'{}'"
     return column

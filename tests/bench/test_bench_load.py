@@ -8,6 +8,7 @@ from bench.load import ingest as load_ingest
 from bench.load import main as load
 from bench.load.ingest import Ingest
 from tests.broker import needs_mosquitto
+from tests.postgres import needs_postgres
 
 
 @pytest.mark.slow
@@ -28,6 +29,21 @@ def test_it_prints_one_object_with_the_ratios(capsys, monkeypatch):
     history = result["pages"]["sqlite"]["pages"]["history"]
     assert history["queries"][0] == history["queries"][1]
     assert "history" in load.table(result)
+
+
+@pytest.mark.slow
+@pytest.mark.needs_postgres
+@pytest.mark.needs_broker
+@needs_mosquitto
+@needs_postgres
+def test_a_table_in_months_answers_as_the_whole_one_does(capsys, monkeypatch):
+    monkeypatch.setattr(load, "SMALL", 200)
+    few = ["--databases", "postgresql", "--parts", "reading", "--rounds", "1", "--json"]
+    long_table = ["--sessions", "8000", "--people", "10", "--bare", "--by-month", "--api"]
+    assert load.main([*few, *long_table]) == 0
+    pages = json.loads(capsys.readouterr().out)["pages"]["postgresql"]["pages"]
+    assert pages["history"]["queries"][0] == pages["history"]["queries"][1]
+    assert pages["history"]["blocks"][1] > 0
 
 
 def test_documents_a_second_are_of_the_median_round():
