@@ -27,6 +27,7 @@ from server.care.models import (
 from server.common.batches import batched
 from server.devices.credentials import end_tokens
 from server.devices.models import ClaimCode, Device, DeviceToken
+from server.session_data.changes.numbers import begin_new_series
 from server.session_data.models import SessionData, Tombstone
 from server.session_data.tombstones import mark_of
 
@@ -152,6 +153,7 @@ class Carried:
                     device.save(update_fields=["credentials_ended"])
             for rule in RULES:
                 rule.apply(self.rows.get(rule.name, []))
+            begin_new_series()
 
     def _deleted(self) -> list[UUID]:
         """Return the restored sessions that have a tombstone."""

@@ -18,6 +18,7 @@ from server.care.audit import note
 from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonToken
 from server.devices.credentials import revoke
 from server.devices.models import DeadLetter, Device
+from server.session_data.changes.numbers import note_deletions
 from server.session_data.dead_letters import session_named
 from server.session_data.models import SessionData
 from server.session_data.tombstones import bury
@@ -97,7 +98,10 @@ def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
     """Delete these sessions and all data derived from them, in one transaction."""
     with transaction.atomic():
         doomed = SessionData.objects.filter(pk__in=batch)
-        bury(doomed.values_list("pk", "user_id", "device_id"))
+        locked = doomed.select_for_update().order_by("pk")
+        owned = list(locked.values_list("pk", "user_id", "device_id"))
+        note_deletions(owned)
+        bury(owned)
         alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
         letters = _delete_letters(person, set(batch))
         UsualRange.objects.filter(

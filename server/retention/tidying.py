@@ -27,6 +27,7 @@ from server.monitoring.signs import note_sign
 from server.retention.codes import tidy as tidy_care
 from server.retention.deletion import BATCH, delete_batch
 from server.retention.models import Retention
+from server.session_data.changes.numbers import forget_deletions
 from server.session_data.models import SessionData
 
 # Per run, so that a first cleanup of years of sessions is spread over several runs.
@@ -61,6 +62,7 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
         "log entries": tidy_logs(now),
         "notices": sent.delete()[0] + dropped.delete()[0],
         "views while aiming": forget(now),
+        "told deletions": forget_deletions(now),
         "log-ins": Session.objects.filter(expire_date__lt=now).delete()[0],
         **tidy_care(now),
     }

@@ -24,6 +24,7 @@ from server.common.fields import CANONICAL_UUID
 from server.common.parsing import UnreadableError, document_text
 from server.common.problems import sentence
 from server.devices.models import Command, CommandName, Device
+from server.session_data.changes.numbers import next_changes
 from server.session_data.models import METRICS, SessionData
 from server.session_data.quotas import ROW_BYTES, Room, room_for
 from server.session_data.serializers import expect_numbers, validated
@@ -322,12 +323,16 @@ def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:
 
 def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: datetime) -> None:
     """Write the entries. `known`: id -> when the session was first received, for stored ones."""
+    if not newest:
+        return
     fresh = []
+    numbers = next_changes({entry.writer.person.pk for entry in newest.values()})
     for pk, entry in sorted(newest.items()):
+        person, device = entry.writer.person, entry.writer.device
+        entry.columns["change"] = numbers[person.pk]
         if pk in known:
             SessionData.objects.filter(pk=pk).update(**entry.received(known[pk]))
         else:
-            person, device = entry.writer.person, entry.writer.device
             owner = {"user": person, "device": device, "from_device": device is not None}
             fresh.append(SessionData(id=pk, received_at=now, **owner, **entry.received(now)))
     SessionData.objects.bulk_create(fresh)

@@ -14,7 +14,7 @@ from server.session_data.history import Cursor
 from server.session_data.models import State
 
 DEFAULT_LIMIT = 50
-PARAMETERS = ("user", "from", "to", "state", "cursor", "limit")
+PARAMETERS = ("user", "from", "to", "state", "cursor", "limit", "updated_since")
 
 
 Bound = date | datetime

@@ -1,4 +1,4 @@
-"""Models of sessions, and of the ids of deleted sessions."""
+"""Models of sessions, of the order of their changes, and of the ids of deleted sessions."""
 
 import json
 import uuid
@@ -120,6 +120,8 @@ class SessionData(MetricColumns):
     fps = models.FloatField(null=True, blank=True)
     agent_version = models.CharField(max_length=64, blank=True)
     model = models.CharField(max_length=128, blank=True)
+    # The number of the transaction that stored this revision, among its person's: see changes/.
+    change = models.PositiveBigIntegerField(default=0, editable=False)
     # The document's size, for the quotas, which read it from an index.
     document_bytes = models.PositiveIntegerField(default=0, editable=False)
     document_json = models.TextField()
@@ -136,6 +138,7 @@ class SessionData(MetricColumns):
             models.Index(fields=["user", "local_day", *SUMMARY_COLUMNS], name="session_summary"),
             models.Index(fields=["device", "updated_at", "document_bytes"], name="session_device"),
             models.Index(fields=["user", "updated_at", "document_bytes"], name="session_bytes"),
+            models.Index(fields=["user", "change", "id"], name="session_changes"),
         ]
 
     def __str__(self) -> str:
@@ -146,6 +149,40 @@ class SessionData(MetricColumns):
         """The complete session document as received, including unknown keys."""
         document: dict[str, Any] = json.loads(self.document_json)
         return document
+
+
+class ChangeSeries(models.Model):
+    """How many transactions have changed a person's sessions: see changes/numbers.py.
+
+    `series` is replaced by a restore. Deletions up to the number `forgotten` are no longer known.
+    """
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
+    )
+    series = models.UUIDField(default=uuid.uuid4, editable=False)
+    last = models.PositiveBigIntegerField(default=0)
+    forgotten = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.last}"
+
+
+class Deletion(models.Model):
+    """A deleted session, until clients with a copy of it have been told."""
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+    )
+    session_id = models.UUIDField()
+    change = models.PositiveBigIntegerField()
+    at = models.DateTimeField(default=now, db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "change", "session_id"], name="deletions")]
+
+    def __str__(self) -> str:
+        return str(self.session_id)
 
 
 class Tombstone(models.Model):

@@ -23,6 +23,8 @@ from server.devices.models import CommandName, Device
 from server.replica.reading import from_replica
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
 from server.session_data.amend import FinalError, first_document, new_session_id
+from server.session_data.changes.answer import ChangesSinceSerializer
+from server.session_data.changes.answer import answer as changes_since
 from server.session_data.commands.ask import device_measuring, device_to_start, session_to_stop
 from server.session_data.commands.views import CommandSerializer, asked
 from server.session_data.filters import read_query
@@ -319,12 +321,30 @@ class HistoryView(APIView):
             parameter("to", "A local day, inclusive, or a date and time, exclusive"),
             parameter("state", f"A comma-separated list of {', '.join(State.values)}"),
             *PAGE_PARAMETERS,
+            parameter(
+                "updated_since",
+                "List changes, oldest first, since a date and time, or since a `cursor` of an"
+                " earlier response. Only `user` and `limit` can be given with it",
+            ),
         ],
-        responses=HistorySerializer,
+        responses={
+            200: PolymorphicProxySerializer(
+                component_name="HistoryOrChanges",
+                serializers=[HistorySerializer, ChangesSinceSerializer],
+                resource_type_field_name=None,
+            ),
+            410: ProblemSerializer,
+        },
     )
     def get(self, request: Request) -> Response:
-        """List a person's sessions, newest first, page by page."""
+        """List a person's sessions, newest first, page by page.
+
+        With `updated_since`: the sessions that were stored, changed or deleted since, in that
+        order. Keep `cursor` and ask with it again; after 410, read everything again.
+        """
         viewer = person_of(request)
+        if "updated_since" in request.query_params:
+            return changes_since(request, viewer)
         only_live = request.query_params.get("state") == State.ACTIVE
         wanted = Permission.LIVE if only_live else Permission.HISTORY
         person = person_for(viewer, request.query_params.get("user"), wanted)
