@@ -67,6 +67,11 @@ def parameter(name: str, text: str, schema: Any = str) -> OpenApiParameter:
     return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=text)
 
 
+def header(name: str, text: str, response: Any = False) -> OpenApiParameter:
+    """Return the OpenAPI description of a header, of the request or of these responses."""
+    return OpenApiParameter(name, str, "header", description=text, response=response)
+
+
 PAGE_PARAMETERS = [
     parameter("cursor", "A position in the list, from `next` or `previous`"),
     parameter(

@@ -88,7 +88,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Compression is safe for pages with secrets (BREACH attack): CSRF tokens are masked differently
     # in every response, and Django's gzip adds random padding.
-    "django.middleware.gzip.GZipMiddleware",
+    "server.config.compression.Compress",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

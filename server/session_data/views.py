@@ -1,6 +1,5 @@
 """REST API views of sessions: receive documents, and show sessions and history."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,7 @@ from rest_framework.views import APIView
 from server.care.access import note_look, permissions, person_for
 from server.care.authentication import IsPerson, person_of
 from server.care.models import Permission, Person
-from server.common.paging import PAGE_PARAMETERS, parameter
+from server.common.paging import PAGE_PARAMETERS, header, parameter
 from server.common.problems import Conflict, ProblemSerializer, problem, sentence
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
@@ -29,7 +28,6 @@ from server.session_data.commands.ask import device_measuring, device_to_start, 
 from server.session_data.commands.views import CommandSerializer, asked
 from server.session_data.filters import read_query
 from server.session_data.history import (
-    COLUMNS,
     Cursor,
     page_of,
     readable_by,
@@ -38,6 +36,13 @@ from server.session_data.history import (
 )
 from server.session_data.models import SessionData, State
 from server.session_data.own import OwnChangesSerializer
+from server.session_data.preconditions import (
+    expect_unchanged,
+    has_conditions,
+    if_unchanged,
+    is_known,
+    tag_of,
+)
 from server.session_data.quotas import DISK_FULL, DiskFull, QuotaReached
 from server.session_data.receive import by_http, receive, receive_changes, refuse
 from server.session_data.serializers import (
@@ -46,10 +51,19 @@ from server.session_data.serializers import (
     StartOnDeviceSerializer,
     StartSerializer,
 )
-from server.session_data.told import HistorySerializer, SessionDetailSerializer, detail, entry
+from server.session_data.showing import session_shown, visible_row
+from server.session_data.told import HistorySerializer, SessionDetailSerializer, entry
 
 TAKEN = {200: AcceptanceSerializer, 201: AcceptanceSerializer}
-REFUSED = {400: ProblemSerializer, 404: ProblemSerializer, 409: ProblemSerializer}
+REFUSED = {
+    400: ProblemSerializer,
+    404: ProblemSerializer,
+    409: ProblemSerializer,
+    412: ProblemSerializer,
+}
+IF_MATCH = header("If-Match", "ETags of a session: write only if it still has one of them")
+IF_NONE_MATCH = header("If-None-Match", "ETags of a session: answer 304 if it still has one")
+ETAG = header("ETag", "Changes with the session's content", response=[200, 201, 304])
 
 
 def writer_of(request: Request) -> Writer:
@@ -146,13 +160,23 @@ class SessionView(APIView):
 
     permission_classes = [IsPersonOrDevice]
 
-    @extend_schema(operation_id="session", responses=SessionDetailSerializer)
+    @extend_schema(
+        operation_id="session",
+        parameters=[IF_NONE_MATCH, ETAG],
+        responses={200: SessionDetailSerializer, 304: None},
+    )
     def get(self, request: Request, session_id: UUID) -> Response:
-        """Show a session with its minutes and blinks."""
-        return Response(session_detail(person_of(request), session_id))
+        """Show a session with its minutes and blinks; 304 if you have it already."""
+        viewer = person_of(request)
+        if "If-None-Match" in request.headers:
+            tag = tag_of(visible_row(viewer, session_id))
+            if is_known(request, tag):
+                return Response(status=304, headers={"ETag": tag})
+        return session_shown(viewer, session_id)
 
     @extend_schema(
         operation_id="session_put",
+        parameters=[IF_MATCH],
         request=PolymorphicProxySerializer(
             component_name="SessionPut",
             serializers=[SessionDocumentSerializer, OwnChangesSerializer],
@@ -169,13 +193,16 @@ class SessionView(APIView):
         writer = writer_of(request)
         document = object_of(request)
         if not writer.device:
-            return change(writer, session_id, document, whole=True)
+            with if_unchanged(request, writer, session_id):
+                return change(writer, session_id, document, whole=True)
         if document.get("session_id") != str(session_id):
             return refused(writer, document, wrong_id())
-        return received(writer, document)
+        with if_unchanged(request, writer, session_id, creates=True):
+            return received(writer, document)
 
     @extend_schema(
         operation_id="session_patch",
+        parameters=[IF_MATCH],
         request=OwnChangesSerializer,
         responses={200: AcceptanceSerializer, **REFUSED},
     )
@@ -184,7 +211,9 @@ class SessionView(APIView):
 
         A session that is over can only be changed with a higher `revision`; without one: 409.
         """
-        return change(writer_of(request), session_id, object_of(request))
+        writer = writer_of(request)
+        with if_unchanged(request, writer, session_id):
+            return change(writer, session_id, object_of(request))
 
 
 class EndView(APIView):
@@ -194,6 +223,7 @@ class EndView(APIView):
 
     @extend_schema(
         operation_id="session_end",
+        parameters=[IF_MATCH],
         request=OwnChangesSerializer,
         responses={**TAKEN, 202: CommandSerializer, **REFUSED},
     )
@@ -206,8 +236,9 @@ class EndView(APIView):
         """
         writer, changes = writer_of(request), object_of(request)
         if not writer.device and not changes and not is_own(writer.person, session_id):
-            return stop_on_device(writer.person, session_id)
-        return change(writer, session_id, changes, end=True)
+            return stop_on_device(request, writer.person, session_id)
+        with if_unchanged(request, writer, session_id):
+            return change(writer, session_id, changes, end=True)
 
 
 def start_without_device(writer: Writer, body: Mapping[str, Any]) -> Response:
@@ -220,7 +251,7 @@ def start_without_device(writer: Writer, body: Mapping[str, Any]) -> Response:
     expect_room(accepted)
     if accepted.outcome != "stored":
         raise ValidationError(accepted.reason)
-    return Response(session_detail(writer.person, session_id), status=201)
+    return session_shown(writer.person, session_id, status=201)
 
 
 def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
@@ -233,7 +264,7 @@ def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
     return asked(person, device, CommandName.START, new_session_id())
 
 
-def stop_on_device(person: Person, session_id: UUID) -> Response:
+def stop_on_device(request: Request, person: Person, session_id: UUID) -> Response:
     """Send a stop command. Raises `Conflict` (409) if no device measures the session."""
     session = session_to_stop(person, session_id)
     if session is None:
@@ -243,6 +274,8 @@ def stop_on_device(person: Person, session_id: UUID) -> Response:
     device = device_measuring(session)
     if device is None:
         raise Conflict("no device is measuring this session", "not_measured")
+    if has_conditions(request):
+        expect_unchanged(request, session_id)
     return asked(person, device, CommandName.STOP, session_id)
 
 
@@ -291,21 +324,6 @@ def missing(writer: Writer, session_id: UUID) -> Response:
     if readable_by(writer.person).filter(pk=session_id).exists():
         raise PermissionDenied("you can't change this session", "not_the_writer")
     raise Http404
-
-
-def session_detail(viewer: Person, session_id: UUID) -> dict[str, Any]:
-    """Return the session in the form of `SessionDetailSerializer`, and log the look.
-
-    Raises `Http404` if `viewer` may not see it.
-    """
-    sessions = readable_by(viewer).filter(pk=session_id)
-    row = sessions.values(*COLUMNS, "document_json", "user_id", "user__username").first()
-    if row is None:
-        raise Http404
-    document = json.loads(row.pop("document_json"))
-    person = Person(pk=row.pop("user_id"), username=row.pop("user__username"))
-    note_look(viewer, person, "session", session_id)
-    return detail(row, document, person.username)
 
 
 class HistoryView(APIView):
