@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError as ModelError
 from django.db.models import Q, QuerySet
 from django.http import Http404
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import (
     AuthenticationFailed,
@@ -94,7 +95,8 @@ class TokenView(APIView):
             issued, text = accounts.issue_token(person, name, asked["scope"], life)
         except accounts.PasswordChangedError:
             raise wrong_password() from None
-        return Response({**TokenInfoSerializer(issued).data, "token": text}, status=201)
+        told = {**TokenInfoSerializer(issued).data, "token": text}
+        return Response(told, status=201, headers={"Location": reverse("token")})
 
     def _check_code(self, request: Request, person: Person, code: str) -> None:
         if not code:
@@ -198,7 +200,8 @@ class InvitationsView(APIView):
         made, text = sharing.invite(person_of(request), asked["permissions"], asked["name"], life)
         url = request.build_absolute_uri(f"/join/{text}/")
         told = {**InvitationSerializer(made).data, "code": text, "url": url}
-        return Response(told, status=201)
+        where = reverse("api-invitation", args=[made.pk])
+        return Response(told, status=201, headers={"Location": where})
 
 
 class InvitationView(APIView):
@@ -237,7 +240,8 @@ class AcceptView(APIView):
             raise ValidationError(
                 "you can't accept your own invitation", "own_invitation"
             ) from None
-        return Response(LinkSerializer(link).data, status=201)
+        where = reverse("api-link", args=[link.pk])
+        return Response(LinkSerializer(link).data, status=201, headers={"Location": where})
 
     def _accept(self, viewer: Person, text: str) -> CareLink:
         found = sharing.find(text)

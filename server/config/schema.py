@@ -16,6 +16,32 @@ ANY_BODY = {
     "413": "Body larger than 1 MiB",
     "415": "Expected application/json",
 }
+HEADERS: dict[str, dict[str, Any]] = {
+    "Location": {
+        "description": "The address of what was made",
+        "schema": {"type": "string", "format": "uri-reference"},
+        "example": "/api/session/0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b/",
+    },
+    "Retry-After": {
+        "description": "Seconds until you may try again",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 5,
+    },
+    "RateLimit-Policy": {
+        "description": "Your limits: the quota `q`, which is free again after `w` seconds",
+        "schema": {"type": "string"},
+        "example": '"requests";q=600;w=30, "changes";q=120;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of each quota, and seconds until all of it is",
+        "schema": {"type": "string"},
+        "example": '"requests";r=599;t=1, "changes";r=119;t=1',
+    },
+}
+LIMITS = ("RateLimit-Policy", "RateLimit")
+# What makes something that has no address.
+NO_ADDRESS = ("device_code",)
 
 
 def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -30,3 +56,26 @@ def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for name in ("StartRequest", "StartOnDeviceRequest"):
         result["components"]["schemas"][name]["additionalProperties"] = False
     return result
+
+
+def describe_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the headers of responses."""
+    result["components"]["headers"] = HEADERS
+    for path in result["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                for name in _headers(operation, status):
+                    place = {"$ref": f"#/components/headers/{name}"}
+                    answer.setdefault("headers", {}).setdefault(name, place)
+    return result
+
+
+def _headers(operation: dict[str, Any], status: str) -> list[str]:
+    names = []
+    if status in ("429", "503"):
+        names.append("Retry-After")
+    if status in ("201", "202") and operation["operationId"] not in NO_ADDRESS:
+        names.append("Location")
+    if operation.get("security") and (status.startswith("2") or status == "429"):
+        names += LIMITS
+    return names

@@ -243,6 +243,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "server.config.schema.describe_problems",
+        "server.config.schema.describe_headers",
     ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "server.session_data.models.State",

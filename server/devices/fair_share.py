@@ -2,11 +2,15 @@
 
 Messages beyond the limit are not read. They are not acknowledged (MQTT) or refused with status 429
 (HTTP), so the device keeps them and sends them again. People get status 429 too.
+
+The API's answers say what is left, in the headers `RateLimit` and `RateLimit-Policy` of
+draft-ietf-httpapi-ratelimit-headers.
 """
 
 import math
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import cast
 
 from django.conf import settings
@@ -36,6 +40,8 @@ PERSON_PER_S, PERSON_AT_ONCE = 20.0, 600
 CHANGES_PER_S, CHANGES_AT_ONCE = 2.0, 120
 # A large document counts as several, because parsing it takes longer.
 BYTES_OF_ONE = 64 * 1024
+# The attribute of a request that has its limits.
+TOLD = "rate_limits"
 # Maximum number of senders in memory before inactive ones are dropped.
 MOST_KNOWN = 10_000
 
@@ -46,6 +52,7 @@ class FairShare:
     def __init__(
         self, per_s: float, at_once: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.at_once, self.window_s = at_once, math.ceil(at_once / per_s)
         self._each_s = 1 / per_s
         self._most_s = (at_once + 0.5) / per_s  # half a document's margin for rounding
         self._clock = clock
@@ -67,6 +74,30 @@ class FairShare:
             self._paid_until_s = kept
         return 0.0
 
+    def left(self, sender: Hashable) -> tuple[int, int]:
+        """Return how many small documents `sender` may send at once, and seconds until all are."""
+        now_s = self._clock()
+        used_s = max(self._paid_until_s.get(sender, now_s) - now_s, 0.0)
+        return int((self._most_s - used_s) / self._each_s), math.ceil(used_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A sender's limit with the name that headers tell."""
+
+    name: str
+    share: FairShare
+    sender: Hashable
+
+    def policy(self) -> str:
+        """Return the quota and the seconds in which it is free again: `"requests";q=600;w=30`."""
+        return f'"{self.name}";q={self.share.at_once};w={self.share.window_s}'
+
+    def state(self) -> str:
+        """Return what is left, and the seconds until all of it is: `"requests";r=599;t=1`."""
+        left, full_s = self.share.left(self.sender)
+        return f'"{self.name}";r={left};t={full_s}'
+
 
 # The documents of batches over HTTP, which cost the server as much as over MQTT. The request itself
 # counts as one towards `DeviceThrottle` or `PersonThrottle`, and its size too.
@@ -76,6 +107,10 @@ BATCHED = FairShare(MQTT_PER_S, MQTT_AT_ONCE)
 class _Throttle(BaseThrottle):
     """Refuses requests with status 429 and Retry-After while `waits_s` is not 0."""
 
+    def limits(self, request: Request) -> list[Limit]:
+        """Return the limits that the request counts towards."""
+        raise NotImplementedError
+
     def waits_s(self, request: Request) -> float:
         """Return the seconds until the request may be made. If 0, it is counted."""
         raise NotImplementedError
@@ -83,6 +118,7 @@ class _Throttle(BaseThrottle):
     def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002
         """Return whether the request may be made now."""
         self._wait_s = self.waits_s(request)
+        request._request.__dict__.setdefault(TOLD, []).extend(self.limits(request))
         return self._wait_s == 0
 
     def wait(self) -> float:
@@ -93,7 +129,13 @@ class _Throttle(BaseThrottle):
 class DeviceThrottle(_Throttle):
     """The limit for documents of devices."""
 
+    name = "documents"
     share = FairShare(HTTP_PER_S, HTTP_AT_ONCE)
+
+    def limits(self, request: Request) -> list[Limit]:
+        """Return the device's limit; none for people."""
+        user = request.user
+        return [Limit(self.name, self.share, user.pk)] if isinstance(user, Device) else []
 
     def waits_s(self, request: Request) -> float:
         """Return the seconds until the device may send so many bytes; 0 for people."""
@@ -106,6 +148,7 @@ class DeviceThrottle(_Throttle):
 class PollThrottle(DeviceThrottle):
     """The limit for requests for commands."""
 
+    name = "polls"
     share = FairShare(POLLS_PER_S, POLLS_AT_ONCE)
 
 
@@ -123,6 +166,14 @@ def person_waits_s(person: Person, method: str | None) -> float:
 class PersonThrottle(_Throttle):
     """The limit for people's requests."""
 
+    def limits(self, request: Request) -> list[Limit]:
+        """Return the person's limits for such a request; none for devices."""
+        user = request.user
+        if not isinstance(user, Person):
+            return []
+        changes = [] if request.method in SAFE_METHODS else [Limit("changes", CHANGES, user.pk)]
+        return [Limit("requests", REQUESTS, user.pk), *changes]
+
     def waits_s(self, request: Request) -> float:
         """Return the seconds until the person may make this request; 0 for devices."""
         user = request.user
@@ -130,20 +181,32 @@ class PersonThrottle(_Throttle):
 
 
 class LimitPages:
-    """Middleware with the same limit for the pages of people who are logged in."""
+    """Middleware with the same limit for the pages of people who are logged in.
+
+    It also tells the limits of requests to the API.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not _is_page_of(request):
-            return self.get_response(request)
+            return _told(request, self.get_response(request))
         wait_s = person_waits_s(cast(Person, request.user), request.method)
         if not wait_s:
             return self.get_response(request)
         response = render(request, "429.html", status=429)
         response.headers["Retry-After"] = str(math.ceil(wait_s))
         return response
+
+
+def _told(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Add the headers for the limits that the request counted towards."""
+    limits: list[Limit] = getattr(request, TOLD, [])
+    if limits:
+        response.headers["RateLimit-Policy"] = ", ".join(each.policy() for each in limits)
+        response.headers["RateLimit"] = ", ".join(each.state() for each in limits)
+    return response
 
 
 def _is_page_of(request: HttpRequest) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.core.exceptions import ImproperlyConfigured
 from django.core.exceptions import ValidationError as ModelError
 from django.http import Http404
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -179,7 +180,7 @@ class RotateView(APIView):
             raise broker_unavailable(
                 error, "it may have deleted the device's identity: try again; the token still works"
             ) from None
-        return Response({"mqtt_password": None} | told, status=201)
+        return made(device_id, {"mqtt_password": None} | told)
 
 
 class ReassignView(APIView):
@@ -235,6 +236,12 @@ def broker_unavailable(error: Exception, what: str) -> BrokerUnavailable:
     return BrokerUnavailable(f"the broker is unavailable; {what}")
 
 
+def made(device_id: UUID | str, told: dict[str, Any]) -> Response:
+    """Return a 201 with a device's credentials, and its address."""
+    where = reverse("device", args=[device_id])
+    return Response(told, status=201, headers={"Location": where})
+
+
 class ClaimView(APIView):
     """`POST /api/device/claim/`."""
 
@@ -269,4 +276,4 @@ class ClaimView(APIView):
         except (BrokerError, ImproperlyConfigured) as error:
             log.error("could not claim a device: the broker %s", error)
             raise BrokerUnavailable("the broker is unavailable; the code is still valid") from None
-        return Response(told, status=201)
+        return made(told["device"], told)

@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from server.common.disk import WATCH
+from server.common.problems import RETRY_AFTER_S
 from server.replica.lag import THE_REPLICA, is_configured
 
 
@@ -41,7 +42,10 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
         "disk": WATCH.state(),
         **(_replica() if is_configured() and missing is not None else {}),
     }
-    return JsonResponse(body, status=200 if ready else 503)
+    response = JsonResponse(body, status=200 if ready else 503)
+    if not ready:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
 
 
 def _consumer() -> dict[str, Any]:

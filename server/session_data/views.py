@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404
+from django.urls import reverse
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -111,7 +112,10 @@ def answer(acceptance: Acceptance) -> Response:
     expect_room(acceptance)
     body = acceptance.answer()
     if acceptance.outcome != "rejected":
-        return Response(body, status=201 if acceptance.created else 200)
+        if not acceptance.created:
+            return Response(body)
+        where = reverse("session", args=[acceptance.session_id])
+        return Response(body, status=201, headers={"Location": where})
     if acceptance.reason == NOT_YOURS:
         return Response(problem(NotFound(NOT_YOURS)) | body, status=404)
     invalid = problem(ValidationError(acceptance.errors or acceptance.reason))
@@ -251,7 +255,9 @@ def start_without_device(writer: Writer, body: Mapping[str, Any]) -> Response:
     expect_room(accepted)
     if accepted.outcome != "stored":
         raise ValidationError(accepted.reason)
-    return session_shown(writer.person, session_id, status=201)
+    shown = session_shown(writer.person, session_id, status=201)
+    shown.headers["Location"] = reverse("session", args=[session_id])
+    return shown
 
 
 def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
