@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from server.care.models import (
     LONGEST_TOKEN_LIFE,
+    AuditEvent,
     Invitation,
     Permission,
     PersonToken,
@@ -158,7 +159,7 @@ class AuditEntrySerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     last_at = serializers.DateTimeField()
     count = serializers.IntegerField()
-    event = serializers.CharField()
+    event = serializers.ChoiceField(choices=AuditEvent.values)
     actor = serializers.CharField(source="actor_name")
     subject = serializers.CharField(source="subject_name")
     detail = serializers.CharField()

@@ -39,6 +39,22 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": '"requests";r=599;t=1, "changes";r=119;t=1',
     },
 }
+# The groups of operations, by the beginning of their paths.
+TAGS = [
+    {"name": name, "description": text}
+    for name, text in {
+        "session": "Sessions: write them, and read histories, changes, summaries and exports",
+        "device": "Devices: register, rename, block and reassign them",
+        "commands": "Commands that start and stop a session on a device, and their outcome",
+        "people": "Yourself and the people who share with you",
+        "invitations": "Invitations to see a history",
+        "links": "Who may see whom, with their permissions",
+        "alerts": "Alerts of your rules",
+        "access-log": "Who has looked at your data",
+        "audit-log": "What was done by you, and to your account",
+        "auth": "Your API tokens",
+    }.items()
+]
 LIMITS = ("RateLimit-Policy", "RateLimit")
 # What makes something that has no address.
 NO_ADDRESS = ("device_code",)
@@ -55,6 +71,15 @@ def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 answer["description"] = answer.get("description") or text
     for name in ("StartRequest", "StartOnDeviceRequest"):
         result["components"]["schemas"][name]["additionalProperties"] = False
+    return result
+
+
+def describe_operations(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Give each operation a summary: the first sentence of its description."""
+    for path in result["paths"].values():
+        for operation in path.values():
+            first_line = operation["description"].partition("\n")[0]
+            operation["summary"] = first_line.partition(". ")[0].removesuffix(".")
     return result
 
 

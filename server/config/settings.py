@@ -21,6 +21,7 @@ from server.config.environment import (
     words,
 )
 from server.config.mail_settings import mail_settings
+from server.config.schema import TAGS
 
 BASE_DIR = Path(__file__).resolve().parent
 
@@ -244,7 +245,9 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "server.config.schema.describe_problems",
         "server.config.schema.describe_headers",
+        "server.config.schema.describe_operations",
     ],
+    "TAGS": TAGS,
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "server.session_data.models.State",
         "OutcomeEnum": "server.common.problems.OUTCOMES",

@@ -9,6 +9,7 @@ from server.common.fields import Count, instant_text
 from server.common.paging import PageSerializer
 from server.session_data.models import State
 from server.session_data.serializers import (
+    ENDED_BY,
     AgentSerializer,
     BlinksSerializer,
     CameraSerializer,
@@ -40,7 +41,7 @@ class SessionEntrySerializer(serializers.Serializer[Any]):
     placed_at = serializers.DateTimeField(help_text="Sessions are sorted by this")
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
-    ended_by = serializers.CharField(allow_null=True)
+    ended_by = serializers.ChoiceField(choices=ENDED_BY, allow_null=True)
     local_day = serializers.DateField()
     timezone = serializers.CharField()
     utc_offset_minutes = serializers.IntegerField(allow_null=True)

@@ -21,6 +21,7 @@ from server.common.problems import Conflict, ProblemSerializer, problem, sentenc
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
 from server.replica.reading import from_replica
+from server.session_data import examples
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
 from server.session_data.amend import FinalError, first_document, new_session_id
 from server.session_data.changes.answer import ChangesSinceSerializer
@@ -129,6 +130,7 @@ class StartView(APIView):
 
     @extend_schema(
         operation_id="session_start",
+        examples=examples.START,
         request=PolymorphicProxySerializer(
             component_name="SessionStart",
             serializers=[SessionDocumentSerializer, StartSerializer, StartOnDeviceSerializer],
@@ -206,6 +208,7 @@ class SessionView(APIView):
 
     @extend_schema(
         operation_id="session_patch",
+        examples=examples.PATCH,
         parameters=[IF_MATCH],
         request=OwnChangesSerializer,
         responses={200: AcceptanceSerializer, **REFUSED},
@@ -227,6 +230,7 @@ class EndView(APIView):
 
     @extend_schema(
         operation_id="session_end",
+        examples=examples.END,
         parameters=[IF_MATCH],
         request=OwnChangesSerializer,
         responses={**TAKEN, 202: CommandSerializer, **REFUSED},
@@ -339,6 +343,7 @@ class HistoryView(APIView):
 
     @extend_schema(
         operation_id="session_history",
+        examples=examples.HISTORY,
         parameters=[
             parameter("user", "A user name; yourself by default"),
             parameter("from", "A local day such as 2026-11-22, or a date and time; inclusive"),
