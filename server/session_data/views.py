@@ -29,13 +29,7 @@ from server.session_data.changes.answer import answer as changes_since
 from server.session_data.commands.ask import device_measuring, device_to_start, session_to_stop
 from server.session_data.commands.views import CommandSerializer, asked
 from server.session_data.filters import read_query
-from server.session_data.history import (
-    Cursor,
-    page_of,
-    readable_by,
-    readable_states,
-    sessions_of,
-)
+from server.session_data.history import Cursor, page_of, readable_by, readable_states, sessions_of
 from server.session_data.models import SessionData, State
 from server.session_data.own import OwnChangesSerializer
 from server.session_data.preconditions import (
@@ -57,12 +51,7 @@ from server.session_data.showing import session_shown, visible_row
 from server.session_data.told import HistorySerializer, SessionDetailSerializer, entry
 
 TAKEN = {200: AcceptanceSerializer, 201: AcceptanceSerializer}
-REFUSED = {
-    400: ProblemSerializer,
-    404: ProblemSerializer,
-    409: ProblemSerializer,
-    412: ProblemSerializer,
-}
+REFUSED = dict.fromkeys((400, 404, 409, 412), ProblemSerializer)
 IF_MATCH = header("If-Match", "ETags of a session: write only if it still has one of them")
 IF_NONE_MATCH = header("If-None-Match", "ETags of a session: answer 304 if it still has one")
 ETAG = header("ETag", "Changes with the session's content", response=[200, 201, 304])

@@ -17,9 +17,9 @@ def settle(_apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('care', '0008_names'),
-        ('devices', '0010_order_of_statuses'),
-        ('session_data', '0007_quotas'),
+        ('care', '0001_squashed_0008_names'),
+        ('devices', '0001_squashed_0010_order_of_statuses'),
+        ('session_data', '0001_squashed_0007_quotas'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
