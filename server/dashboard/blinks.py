@@ -10,8 +10,6 @@ from django.utils.translation import gettext as _
 
 from server.common.words import number, since_start
 from server.dashboard.charts import (
-    NARROW,
-    WIDE,
     Dot,
     Frame,
     axis_minutes,
@@ -52,7 +50,7 @@ class Blinks:
 
     known: bool
     many: int | None = None
-    charts: Sequence[SafeString] = ()
+    chart: SafeString | None = None
     lines: Sequence[BlinkLine] = ()
     each_eye: bool = False
 
@@ -71,7 +69,7 @@ def blinks_of(row: SessionRow, columns: Columns | None) -> Blinks:
         for line, (at_s, duration_ms, _amplitude, complete, *_eyes) in zip(lines, each, strict=True)
         if duration_ms is not None
     ]
-    return Blinks(True, None, _charts(row, dots), lines, each_eye)
+    return Blinks(True, None, _chart(row, dots), lines, each_eye)
 
 
 def _column(columns: Columns, name: str) -> Sequence[Any]:
@@ -110,15 +108,16 @@ def _text(line: BlinkLine) -> str:
     return f"{line.at}: {line.duration_ms} ms" + (f", {line.kind}" if line.kind else "")
 
 
-def _charts(row: SessionRow, dots: Sequence[Dot]) -> list[SafeString]:
-    if not dots:
-        return []
-    durations = [dot.y for dot in dots]
+def _chart(row: SessionRow, dots: Sequence[Dot]) -> SafeString | None:
+    durations = [dot.y for dot in dots if dot.y is not None]
+    if not durations:
+        return None
     span = axis_minutes(max((row.values.get("duration_s") or 0) / 60, *(dot.x for dot in dots), 0))
     label = _("Duration of each of %(count)d blinks, from %(low)d to %(high)d ms.") % {
         "count": len(dots),
         "low": round(min(durations)),
         "high": round(max(durations)),
     }
-    frame = Frame(label, (0, span), max(*durations, USUAL_TOP_MS), minute_ticks(span))
-    return [dots_and_line(frame, size, dots=dots) for size in (WIDE, NARROW)]
+    top = max(*durations, USUAL_TOP_MS)
+    frame = Frame("blinks", label, (0, span), top, minute_ticks(span), big=True)
+    return dots_and_line(frame, dots=dots)

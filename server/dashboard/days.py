@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import quantiles
 
-from server.dashboard.rows import SessionRow
 from server.session_data.summary.statistics import (
     Counts,
+    Measured,
     by_day,
     counts_of,
+    each_day,
     of_long_enough,
     value_of,
 )
@@ -46,10 +47,28 @@ class Range:
     high: float
 
 
-def day_values(rows: Iterable[SessionRow], key: str, first: date, last: date) -> list[Day]:
+class Calendar:
+    """Sessions by local day, grouped once for the figures of a page; `counts` of each day."""
+
+    def __init__(self, rows: Iterable[Measured], first: date, last: date) -> None:
+        self._groups = by_day(rows, first, last)
+        self.counts = {day: counts_of(group) for day, group in self._groups.items()}
+
+    def days(self, key: str, first: date, last: date) -> list[Day]:
+        """Return a `Day` of the metric for each day of the range, which the calendar includes."""
+        return [
+            Day(day, value_of(self._groups[day], key), self.counts[day])
+            for day in each_day(first, last)
+        ]
+
+    def sessions(self, first: date, last: date) -> list[Measured]:
+        """Return the sessions of the range."""
+        return [each for day in each_day(first, last) for each in self._groups[day]]
+
+
+def day_values(rows: Iterable[Measured], key: str, first: date, last: date) -> list[Day]:
     """Return one `Day` for each day of the range, including days without a session."""
-    groups = by_day(rows, first, last)
-    return [Day(day, value_of(group, key), counts_of(group)) for day, group in groups.items()]
+    return Calendar(rows, first, last).days(key, first, last)
 
 
 def known(days: Iterable[Day]) -> list[float]:
@@ -57,7 +76,7 @@ def known(days: Iterable[Day]) -> list[float]:
     return [day.value for day in days if day.value is not None]
 
 
-def most_days(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:
+def most_days(rows: Iterable[Measured], key: str, before: date) -> Range | None:
     """Return the range that holds most of a person's days: the 10th to 90th percentile.
 
     Covers the four weeks before a day. `None` where too few days have a value.
@@ -70,7 +89,7 @@ def most_days(rows: Iterable[SessionRow], key: str, before: date) -> Range | Non
     return Range(deciles[0], deciles[-1])
 
 
-def usual(rows: Iterable[SessionRow], key: str, before: date) -> Range | None:
+def usual(rows: Iterable[Measured], key: str, before: date) -> Range | None:
     """Return a person's usual range: the middle half of the sessions of four weeks before a day.
 
     A quarter of the sessions lies below it, a quarter above. `None` with too few sessions.

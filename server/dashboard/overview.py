@@ -1,8 +1,15 @@
-"""The overview: today's values and the last session of each visible person."""
+"""The overview: today's values and the last session of each visible person.
+
+    signs of all people -> their standings, in order -> the cards of one page
+
+The signs are cheap and say whether anything has changed. The standings read four weeks of
+everybody's values; only the cards of the page are drawn.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from hashlib import blake2s
 
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -16,19 +23,33 @@ from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
 from server.dashboard.rows import SessionRow
+from server.devices.models import Device
 from server.replica.reading import from_replica
-from server.session_data.summary.statistics import median_of, total_of
+from server.session_data.summary.statistics import Measured, median_of, total_of
+from server.session_data.summary.views import Brief
 
 SPARK_DAYS = 14
+# Cards on a page.
+PAGE = 25
+# With more people than this, the page has a search field.
+SEARCH_FROM = 8
+# Relative times on the page, such as "last seen 3 hours ago", are at most this old.
+REFRESH = timedelta(minutes=5)
+
+Given = Mapping[int, Collection[Permission]]
 
 
 @dataclass(frozen=True)
 class Glance:
-    """Today's value of a metric, `None` without one; `usual` is the range of most days."""
+    """Today's value of a metric, `None` without one; `usual` is the range of most days.
+
+    `unusual` is whether the value lies outside that range.
+    """
 
     metric: Metric
     value: str | None
     usual: str | None
+    unusual: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,8 @@ class Card:
     """One person in the overview.
 
     `past` is `None` without permission to see the history. `live` (text, marks and session) and
-    `devices` are empty without permission to see the live status.
+    `devices` are empty without permission to see the live status. `notable` are marks on the
+    person.
     """
 
     person: Person
@@ -58,28 +80,123 @@ class Card:
     live: Sequence[tuple[str, Sequence[Mark], SessionRow]]
     devices: Sequence[DeviceState]
     past: Days | None
+    notable: Sequence[Mark]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What is known of all people without reading their histories, by the person's key.
+
+    When something of their sessions last changed, their devices, when their running sessions were
+    last heard of, and who has an open alert.
+    """
+
+    heard: Mapping[int, datetime]
+    devices: Mapping[int, Sequence[Device]]
+    running: Mapping[int, datetime]
+    alerts: Collection[int]
+
+
+def signs_of(viewer: Person, people: Sequence[Person], given: Given, now: datetime) -> Signs:
+    """Return the signs of `people`, as far as permissions are `given`, with four queries."""
+    live = [each for each in people if Permission.LIVE in given[each.pk]]
+    return Signs(
+        heard=read.heard_of(people),
+        devices=read.devices_of(live),
+        running=read.running(live, now),
+        alerts=read.with_open_alerts(viewer),
+    )
+
+
+def version_of(people: Sequence[Person], given: Given, signs: Signs, now: datetime) -> str:
+    """Return a short hash that changes when the overview of `people` may look different."""
+    silent = {pk: (now - heard) // timedelta(minutes=1) for pk, heard in signs.running.items()}
+    devices = [
+        (each.pk, each.label, each.is_online, each.pending_sessions)
+        for person in people
+        for each in signs.devices.get(person.pk, ())
+    ]
+    said = [
+        int(now.timestamp()) // int(REFRESH.total_seconds()),
+        [(each.pk, each.label, sorted(given[each.pk])) for each in people],
+        [signs.heard.get(each.pk) for each in people],
+        {pk: minutes for pk, minutes in silent.items() if minutes},
+        devices,
+        sorted(signs.alerts),
+    ]
+    return blake2s(repr(said).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What decides a person's place in the overview."""
+
+    person: Person
+    today: date
+    rows: Sequence[Brief]
+    notable: Sequence[Mark]
+    place: tuple[object, ...]
+
+
+def standings(
+    viewer: Person, people: Sequence[Person], given: Given, signs: Signs, now: datetime
+) -> list[Standing]:
+    """Return all of `people`, in order: who may need attention first, and the viewer last.
+
+    An open alert comes first, then a device that is not connected, an unusual value today, and no
+    session today; then running sessions, and the others by name.
+    """
+    past = [each for each in people if Permission.HISTORY in given[each.pk]]
+    # One day more, because in some time zones it is still yesterday.
+    since = now.date() - timedelta(days=USUAL_DAYS + 1)
+    rows = from_replica([viewer, *past], lambda: read.recent(past, since))
+    found = [_standing(viewer, each, given, signs, rows.get(each.pk, ()), now) for each in people]
+    return sorted(found, key=lambda each: each.place)
+
+
+def _standing(
+    viewer: Person,
+    person: Person,
+    given: Given,
+    signs: Signs,
+    rows: Sequence[Brief],
+    now: datetime,
+) -> Standing:
+    today, runs = _today(person, now), person.pk in signs.running
+    of_today = [row for row in rows if row.day == today]
+    unusual = any(each.unusual for each in _glances(of_today, rows, today)) if of_today else False
+    alert = person.pk in signs.alerts
+    reasons = [
+        alert,
+        any(each.is_online is False for each in signs.devices.get(person.pk, ())),
+        unusual,
+        Permission.HISTORY in given[person.pk] and not of_today and not runs,
+        runs,
+    ]
+    urgency = reasons.index(True) if True in reasons else len(reasons)
+    marks = [
+        (alert, Mark("warn", _("open alert"), _("You have an open alert about this person."))),
+        (unusual, Mark("warn", _("unusual today"), _("A value of today is outside most days."))),
+    ]
+    return Standing(
+        person=person,
+        today=today,
+        rows=rows,
+        notable=[mark for holds, mark in marks if holds],
+        place=(person == viewer, urgency, person.label.lower(), person.pk),
+    )
 
 
 def cards(
-    viewer: Person,
-    people: Sequence[Person],
-    given: Mapping[int, Collection[Permission]],
-    now: datetime,
+    viewer: Person, standing: Sequence[Standing], given: Given, signs: Signs, now: datetime
 ) -> list[Card]:
-    """Return a card for each of `people`: running sessions first, then by name, the viewer last."""
-    past = [each for each in people if Permission.HISTORY in given[each.pk]]
-    live = [each for each in people if Permission.LIVE in given[each.pk]]
-    # One day more, because in some time zones it is still yesterday.
-    since = now.date() - timedelta(days=USUAL_DAYS + 1)
-    rows = from_replica([viewer, *past], lambda: read.recent_rows(past, since))
-    newest, devices = read.newest(people), read.devices_of(live)
+    """Return the cards of people, in the same order."""
+    newest = read.newest([each.person for each in standing])
     made = []
-    for person in people:
-        may = given[person.pk]
+    for each in standing:
+        person, may, today = each.person, given[each.person.pk], each.today
         over = newest.over.get(person.pk) if Permission.HISTORY in may else None
         under_way = newest.live.get(person.pk, ()) if Permission.LIVE in may else ()
-        seen = [device_state(each, now) for each in devices.get(person.pk, [])]
-        today = _today(person, now)
         made.append(
             Card(
                 person=person,
@@ -89,35 +206,51 @@ def cards(
                 last_words=last_words(over, today) if over else _("No sessions yet."),
                 marks=marks_of(over, now) if over else (),
                 live=[(since_words(row, today), marks_of(row, now), row) for row in under_way[:1]],
-                devices=seen,
-                past=card_of_days(rows.get(person.pk, []), today) if person in past else None,
+                devices=[device_state(one, now) for one in signs.devices.get(person.pk, ())],
+                past=card_of_days(each.rows, today) if Permission.HISTORY in may else None,
+                notable=each.notable,
             )
         )
-    return sorted(made, key=lambda each: (each.is_you, not each.live, each.person.label.lower()))
+    return made
+
+
+def found_by_name(people: Sequence[Person], text: str) -> list[Person]:
+    """Return the people whose name or user name contains the text, in any case."""
+    wanted = text.strip().casefold()
+    return [
+        each
+        for each in people
+        if wanted in each.label.casefold() or wanted in each.username.casefold()
+    ]
 
 
 def _today(person: Person, now: datetime) -> date:
     return now.astimezone(person.zone).date()
 
 
-def card_of_days(rows: Sequence[SessionRow], today: date) -> Days:
+def card_of_days(rows: Sequence[Measured], today: date) -> Days:
     """Return today's values and the sparkline from the sessions of the last weeks."""
     of_today = [row for row in rows if row.day == today]
     measured = total_of(of_today, "valid_s")
     return Days(
         measured=None if measured is None else in_words(measured),
         sessions=len(of_today),
-        glances=[glance(metric, of_today, rows, today) for metric in (BLINK_RATE, PERCLOS)],
+        glances=_glances(of_today, rows, today),
         spark=_spark(rows, today),
     )
 
 
+def _glances(of_today: Sequence[Measured], rows: Sequence[Measured], today: date) -> list[Glance]:
+    return [glance(metric, of_today, rows, today) for metric in (BLINK_RATE, PERCLOS)]
+
+
 def glance(
-    metric: Metric, of_today: Sequence[SessionRow], rows: Sequence[SessionRow], today: date
+    metric: Metric, of_today: Sequence[Measured], rows: Sequence[Measured], today: date
 ) -> Glance:
     """Return today's median of a metric and the range of most days of the four weeks before."""
-    value = metric.formatted(median_of(of_today, metric.key))
-    return Glance(metric, value, usual_words(metric, most_days(rows, metric.key, today)))
+    value, span = median_of(of_today, metric.key), most_days(rows, metric.key, today)
+    unusual = value is not None and span is not None and not span.low <= value <= span.high
+    return Glance(metric, metric.formatted(value), usual_words(metric, span), unusual)
 
 
 def usual_words(metric: Metric, span: Range | None) -> str | None:
@@ -142,7 +275,7 @@ def last_words(row: SessionRow, today: date) -> str:
     return _("Last session %(day)s at %(clock)s, %(length)s") % words
 
 
-def _spark(rows: Sequence[SessionRow], today: date) -> SafeString | None:
+def _spark(rows: Sequence[Measured], today: date) -> SafeString | None:
     days = day_values(rows, BLINK_RATE.key, today - timedelta(days=SPARK_DAYS - 1), today)
     values = [day.value for day in days]
     known = [value for value in values if value is not None]

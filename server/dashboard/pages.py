@@ -5,25 +5,37 @@ person's data is recorded in their access log before the page is rendered.
 """
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.paginator import Paginator
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotModified,
+    HttpResponseRedirect,
+    QueryDict,
+)
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import parse_etags, quote_etag
+from django.utils.translation import get_language
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from server.care.access import note_look, note_looks, people_seen, permissions, person_for
 from server.care.models import Permission, Person
 from server.care.pages.base import action, read_page, viewer_of
-from server.common.words import zone_words
+from server.common.words import weekday_and_day, zone_words
 from server.dashboard import history, overview, read
-from server.dashboard.days import USUAL_DAYS
 from server.dashboard.download import ExportForm
+from server.dashboard.figures import MOST_POINTS, figures
 from server.dashboard.marks import marks_of
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
@@ -41,7 +53,10 @@ from server.session_data.commands.ask import (
     session_to_stop,
 )
 from server.session_data.export.codebook import TABLES
-from server.session_data.models import State
+from server.session_data.models import SessionData, State
+
+# The rest of a longer search text is ignored.
+LONGEST_SEARCH = 150
 
 
 @require_safe
@@ -53,22 +68,55 @@ def favicon(_request: HttpRequest) -> HttpResponse:
 
 @read_page
 def people(request: HttpRequest) -> HttpResponse:
-    """Show the overview of all people whom the viewer may see."""
-    return render(request, "dashboard/people.html", _people(request))
+    """Show the overview of the people whom the viewer may see, a page at a time."""
+    return _people(request, "dashboard/people.html")
 
 
 @read_page
 def people_live(request: HttpRequest) -> HttpResponse:
-    """Return the part of the overview that refreshes itself."""
-    return render(request, "dashboard/parts/people.html", _people(request))
+    """Return the part of the overview that refreshes itself, if it has changed."""
+    return _people(request, "dashboard/parts/people.html")
 
 
-def _people(request: HttpRequest) -> dict[str, Any]:
+def _people(request: HttpRequest, template: str) -> HttpResponse:
     viewer, now = viewer_of(request), timezone.now()
-    seen, given = people_seen(viewer)
-    note_looks(viewer, seen, "people")
-    cards = overview.cards(viewer, seen, given, now)
-    return {"cards": cards, "alone": len(seen) == 1, "version": f"{now:%H%M%S}"}
+    everybody, given = people_seen(viewer)
+    signs = overview.signs_of(viewer, everybody, given, now)
+    version = _version(overview.version_of(everybody, given, signs, now))
+    # An unchanged page is no new look. It changes every few minutes, and is noted then.
+    if unchanged := _unchanged(request, version):
+        return unchanged
+    text = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
+    found = overview.found_by_name(everybody, text)
+    standing = overview.standings(viewer, found, given, signs, now)
+    page = Paginator(standing, overview.PAGE).get_page(request.GET.get("page"))
+    note_looks(viewer, [each.person for each in page], "people")
+    context = {
+        "cards": overview.cards(viewer, list(page), given, signs, now),
+        "page": page,
+        "text": text,
+        "has_search": bool(text) or len(everybody) > overview.SEARCH_FROM,
+        "query": urlencode({"q": text}) if text else "",
+        "alone": len(everybody) == 1,
+        "version": version,
+    }
+    return render(request, template, context)
+
+
+def _version(text: str) -> str:
+    """Return the version of a page's live part: its content's, in the reader's language."""
+    return f"{text}-{get_language()}"
+
+
+def _unchanged(request: HttpRequest, version: str) -> HttpResponse | None:
+    """Return 304 if the live part that the browser has is still right.
+
+    live.js sends the version of its part, because nothing of a page is kept in a cache.
+    """
+    etag = quote_etag(version)
+    if etag not in parse_etags(request.headers.get("If-None-Match", "")):
+        return None
+    return HttpResponseNotModified(headers={"ETag": etag})
 
 
 @read_page
@@ -78,103 +126,133 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     subject, given = _person_seen(viewer, username)
     newest = read.newest([subject])
     zone = subject.zone
+    panel = now_of(subject, given, newest.live.get(subject.pk, ()), now)
     context = {
         "person": subject,
         "is_you": subject == viewer,
         "zone": zone_words(zone, now),
         "sees_past": Permission.HISTORY in given,
         "sees_now": Permission.LIVE in given,
-        "now": now_of(subject, given, newest.live.get(subject.pk, ()), now),
+        "now": panel,
+        "version": _version(panel.version),
     }
     note_look(viewer, subject, "history" if Permission.HISTORY in given else "live")
     if Permission.HISTORY in given:
-        period = history.period_of(
-            request.GET.get("days", ""),
-            request.GET.get("until", ""),
-            now.astimezone(zone).date(),
-        )
         last = newest.over.get(subject.pk)
-        context |= _past(viewer, subject, period, last, request.GET.get("cursor", ""), now)
+        context |= from_replica((viewer, subject), lambda: _past(subject, last, request.GET, now))
     return render(request, "dashboard/person.html", context)
 
 
 def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permission]]:
     """Return the person and the viewer's permissions. Raises `Http404` if not visible."""
-    people, given = people_seen(viewer)
-    for person in people:
-        if person.username == username:
-            return person, given[person.pk]
-    raise Http404
+    if "\x00" in username:  # PostgreSQL refuses it in a query
+        raise Http404
+    person = Person.objects.filter(username=username).first()
+    given = permissions(viewer, person) if person else frozenset()
+    if person is None or not given & {Permission.HISTORY, Permission.LIVE}:
+        raise Http404
+    return person, given
 
 
 def _past(
-    viewer: Person,
-    subject: Person,
-    period: history.Period,
-    last: SessionRow | None,
-    cursor: str,
-    now: datetime,
+    subject: Person, last: SessionRow | None, asked: QueryDict, now: datetime
 ) -> dict[str, Any]:
     """Return the template context of a person's history."""
-    back = timedelta(days=max(period.days, USUAL_DAYS))
-    rows, listed = from_replica(
-        (viewer, subject),
-        lambda: (
-            read.rows_between(subject, period.first - back, period.last),
-            read.listed(subject, period.first, period.last, cursor),
-        ),
-    )
+    today = now.astimezone(subject.zone).date()
+    period = history.period_of(asked.get("days", ""), asked.get("until", ""), today)
+    measured = read.measured_between(subject, period.reach, period.last)
+    count = sum(each.day in period for each in measured)
+    shown: Sequence[SessionRow] = ()
+    if count <= MOST_POINTS:
+        shown = read.rows_between(subject, period.first, period.last)
     return {
         "period": period,
         "ranges": [history.Period(days, period.last, period.today) for days in history.RANGES],
-        "figures": history.figures(rows, period),
-        "groups": history.sessions_by_day(listed.rows, now),
-        "pages": listed,
+        "figures": figures(measured, shown, period),
         "last": last,
         "last_words": overview.last_words(last, period.today) if last else "",
         "marks": marks_of(last, now) if last else (),
+        "yesterday": history.yesterday(subject, last, today),
+        **_list(subject, period, asked, count, now),
+    }
+
+
+def _list(
+    subject: Person, period: history.Period, asked: QueryDict, count: int, now: datetime
+) -> dict[str, Any]:
+    """Return the template context of the list of sessions: of the period, or of one of its days."""
+    day = history.day_of(asked.get("day", ""), period)
+    first, last = (day, day) if day else (period.first, period.last)
+    if day or "all" in asked:
+        pages = read.Listed(read.rows_between(subject, first, last), None, None)
+    else:
+        pages = read.listed(subject, first, last, asked.get("cursor", ""))
+    return {
+        "day": weekday_and_day(day) if day else "",
+        "groups": history.sessions_by_day(pages.rows, now),
+        "pages": pages,
+        "count": len(pages.rows) if day else count,
     }
 
 
 @read_page
 def person_now(request: HttpRequest, username: str) -> HttpResponse:
-    """Return the part of a person's page that refreshes itself."""
+    """Return the part of a person's page that refreshes itself, if it has changed."""
     viewer, now = viewer_of(request), timezone.now()
     subject = person_for(viewer, username, Permission.LIVE)
-    newest = read.newest([subject])
     given = permissions(viewer, subject)
-    panel = now_of(subject, given, newest.live.get(subject.pk, ()), now)
+    panel = now_of(subject, given, read.newest([subject]).live.get(subject.pk, ()), now)
+    version = _version(panel.version)
     note_look(viewer, subject, "live")
-    context = {"person": subject, "now": panel, "sees_now": True}
+    if unchanged := _unchanged(request, version):
+        return unchanged
+    context = {"person": subject, "now": panel, "sees_now": True, "version": version}
     return render(request, "dashboard/parts/now.html", context)
 
 
 @read_page
 def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Show one session."""
-    return render(request, "dashboard/session.html", _session(request, session_id))
+    viewer, now = viewer_of(request), timezone.now()
+    found, row = _session_seen(viewer, session_id)
+    context = _session(viewer, found, row, now)
+    context["neighbours"] = read.neighbours(viewer, row, found.user)
+    return render(request, "dashboard/session.html", context)
 
 
 @read_page
 def session_live(request: HttpRequest, session_id: UUID) -> HttpResponse:
-    """Return the part of a session's page that refreshes itself while the session runs."""
-    return render(request, "dashboard/parts/session.html", _session(request, session_id))
-
-
-def _session(request: HttpRequest, session_id: UUID) -> dict[str, Any]:
+    """Return the part of a session's page that refreshes itself, if it has changed."""
     viewer, now = viewer_of(request), timezone.now()
+    found, row = _session_seen(viewer, session_id)
+    if unchanged := _unchanged(request, _session_version(row, found, now)):
+        return unchanged
+    return render(request, "dashboard/parts/session.html", _session(viewer, found, row, now))
+
+
+def _session_seen(viewer: Person, session_id: UUID) -> tuple[SessionData, SessionRow]:
+    """Return a session and note the look. Raises `Http404` if the viewer may not see it."""
     found = read.session_for(viewer, session_id)
     if found is None:
         raise Http404
     note_look(viewer, found.user, "session", found.pk)
-    row = read.row_of(found)
+    return found, read.row_of(found)
+
+
+def _session_version(row: SessionRow, found: SessionData, now: datetime) -> str:
+    """Return the version of a session's page: of its revision, and of what depends on the time."""
+    silent = (row.silent_for(now) or timedelta()) // timedelta(minutes=1)
+    return _version(f"{found.revision}{f'-silent-{silent}' if silent else ''}")
+
+
+def _session(viewer: Person, found: SessionData, row: SessionRow, now: datetime) -> dict[str, Any]:
+    """Return the template context of a session."""
     return {
         "person": found.user,
         "is_you": found.user == viewer,
         "session": session_page(row, read.document_of(found), now),
         "zone": zone_words(row.zone, row.started_at),
-        # The content changes with the revision and when a device goes offline.
-        "version": f"{found.revision}{'-silent' if row.silent_for(now) else ''}",
+        "version": _session_version(row, found, now),
         "may_stop": row.active
         and not row.silent_for(now)
         and found.device is not None

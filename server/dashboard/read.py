@@ -3,21 +3,23 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from rest_framework.exceptions import ValidationError
 
-from server.care.models import Person
-from server.common.days import zone_of
+from server.care.access import visible_people
+from server.care.models import Permission, Person
+from server.common.days import LONGEST_SESSION, placed_within, zone_of
 from server.dashboard.rows import SessionRow
 from server.devices.models import Device
 from server.session_data.filters import Asked
 from server.session_data.history import COLUMNS, Cursor, page_of, readable_by, sessions_of
 from server.session_data.models import METRICS, OVER, SessionData, State
 from server.session_data.serializers import validated
+from server.session_data.summary.views import Brief, briefs
 from server.session_data.told import quality_of
 
 # Sessions per page of the list.
@@ -25,6 +27,9 @@ PAGE = 25
 # A page's figures and tables use at most so many sessions of a person, the newest. A device that
 # measures all day in sessions of an hour makes fewer in the longest period that a page can show.
 MOST_ROWS = 5000
+# What the overview needs of a session: its person, and the values of a card.
+BRIEF_COLUMNS = ("user_id", "local_day", "state", "date_uncertain")
+GLANCED = ("valid_s", "blink_rate_per_min", "perclos")
 # Running sessions shown per person.
 MOST_LIVE = 3
 
@@ -38,10 +43,20 @@ class Listed:
     older: str | None
 
 
-def rows_between(person: Person, first: date, last: date) -> list[SessionRow]:
-    """Return a person's `MOST_ROWS` newest finished sessions of these local days, newest first."""
+def measured_between(person: Person, first: date, last: date) -> list[Brief]:
+    """Return the values of a person's `MOST_ROWS` newest finished sessions of these local days."""
+    return briefs(person, first, last, MOST_ROWS)
+
+
+def rows_between(
+    person: Person, first: date, last: date, most: int | None = None
+) -> list[SessionRow]:
+    """Return the newest finished sessions of these local days, newest first.
+
+    At most `MOST_ROWS` of them, or `most`.
+    """
     found = sessions_of(person).filter(_within(first, last), state__in=OVER)
-    rows = found.order_by("-placed_at", "-id").values(*COLUMNS)[:MOST_ROWS]
+    rows = found.order_by("-placed_at", "-id").values(*COLUMNS)[: most or MOST_ROWS]
     return [_row(values, person.timezone) for values in rows]
 
 
@@ -62,26 +77,29 @@ def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
 Rows = dict[int, list[SessionRow]]
 
 
-def recent_rows(people: Iterable[Person], since: date) -> Rows:
-    """Return people's finished sessions since a day, by the person's key, with two queries.
+def recent(people: Iterable[Person], since: date) -> dict[int, list[Brief]]:
+    """Return what the overview needs of people's finished sessions since a day, with two queries.
 
-    Of a person with more than `MOST_ROWS` sessions, older ones than these are left out.
+    By the person's key. Of a person with more than `MOST_ROWS` sessions, older ones are left out.
     """
-    people = list(people)
+    begin, _ = placed_within(since, since)
     found = Person.objects.filter(pk__in=[person.pk for person in people]).order_by()
-    oldest = dict(found.values_list("pk", _placed_of_nth(MOST_ROWS)))
+    oldest = dict(found.values_list("pk", _placed_of_nth(MOST_ROWS, begin)))
     mine = Q(user__in=[pk for pk, moment in oldest.items() if moment is None])
     for pk, moment in oldest.items():
         if moment is not None:
             mine |= Q(user=pk, placed_at__gt=moment)
-    sessions = SessionData.objects.filter(mine, local_day__gte=since, state__in=OVER)
-    return _by_person(people, sessions)
+    sessions = SessionData.objects.filter(mine, local_day__gte=since, state__in=OVER).order_by()
+    rows: dict[int, list[Brief]] = defaultdict(list)
+    for user, day, state, uncertain, *values in sessions.values_list(*BRIEF_COLUMNS, *GLANCED):
+        rows[user].append(Brief(day, state, uncertain, dict(zip(GLANCED, values, strict=True))))
+    return rows
 
 
-def _placed_of_nth(n: int) -> Subquery:
-    """Select the place in the history of a person's n-th newest session, from 0."""
-    mine = SessionData.objects.filter(user=OuterRef("pk")).order_by("-placed_at", "-id")
-    return Subquery(mine.values("placed_at")[n : n + 1])
+def _placed_of_nth(n: int, begin: datetime) -> Subquery:
+    """Select the place in the history of a person's n-th newest session, from 0, since `begin`."""
+    mine = SessionData.objects.filter(user=OuterRef("pk"), placed_at__gte=begin)
+    return Subquery(mine.order_by("-placed_at", "-id").values("placed_at")[n : n + 1])
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,53 @@ def _nth(state: State, n: int) -> Subquery:
     return Subquery(mine.order_by("-placed_at", "-id").values("pk")[n : n + 1])
 
 
+def heard_of(people: Iterable[Person]) -> dict[int, datetime]:
+    """Return when each person's newest change of a session arrived, with one look-up each."""
+    mine = SessionData.objects.filter(user=OuterRef("pk")).order_by("-updated_at")
+    heard = Subquery(mine.values("updated_at")[:1])
+    found = Person.objects.filter(pk__in=[person.pk for person in people]).order_by()
+    return {pk: moment for pk, moment in found.values_list("pk", heard) if moment is not None}
+
+
+def running(people: Iterable[Person], now: datetime) -> dict[int, datetime]:
+    """Return when people's running sessions were last heard of, by the person's key.
+
+    Those that began more than a day ago are left out: a session that a device never ended stays
+    active forever.
+    """
+    active = SessionData.objects.filter(
+        user__in=list(people), state=State.ACTIVE, placed_at__gt=now - LONGEST_SESSION
+    )
+    heard = active.order_by("updated_at").values_list("user_id", "updated_at")
+    return dict(heard)
+
+
+def with_open_alerts(viewer: Person) -> set[int]:
+    """Return the keys of the people about whom the viewer has an open alert."""
+    allowed = visible_people(viewer, Permission.ALERTS)
+    mine = allowed.filter(alerts_about__receiver=viewer, alerts_about__resolved_at=None)
+    return set(mine.order_by().values_list("pk", flat=True))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The sessions just before and after one in a person's history; `None` at either end."""
+
+    older: SessionRow | None
+    newer: SessionRow | None
+
+
+def neighbours(viewer: Person, row: SessionRow, person: Person) -> Neighbours:
+    """Return the neighbours that the viewer may see, with one query for each."""
+    mine = readable_by(viewer).filter(user=person)
+    place, key = row.placed_at, row.id
+    older = mine.filter(Q(placed_at__lt=place) | Q(id__lt=key), placed_at__lte=place)
+    newer = mine.filter(Q(placed_at__gt=place) | Q(id__gt=key), placed_at__gte=place)
+    found = (older.order_by("-placed_at", "-id"), newer.order_by("placed_at", "id"))
+    rows = [some.values(*COLUMNS).first() for some in found]
+    return Neighbours(*(values and _row(values, person.timezone) for values in rows))
+
+
 def _by_person(people: Iterable[Person], sessions: QuerySet[SessionData]) -> Rows:
     zones = {person.pk: person.timezone for person in people}
     found: Rows = defaultdict(list)
@@ -141,8 +206,11 @@ def devices_of(people: Iterable[Person]) -> dict[int, list[Device]]:
 
 
 def session_for(viewer: Person, session_id: UUID) -> SessionData | None:
-    """Return a session with its document and person, or `None` if the viewer may not see it."""
-    sessions = readable_by(viewer)
+    """Return a session with its person, or `None` if the viewer may not see it.
+
+    Its document is read when it is used.
+    """
+    sessions = readable_by(viewer).defer("document_json")
     return sessions.select_related("user", "device").filter(pk=session_id).first()
 
 

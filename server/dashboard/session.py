@@ -11,10 +11,8 @@ from django.utils.translation import gettext as _
 from server.common.words import clock, in_words, long_day, number, since_start
 from server.dashboard.blinks import Blinks, blinks_of
 from server.dashboard.charts import (
-    NARROW,
-    SMALL,
-    WIDE,
     Bar,
+    Dot,
     Frame,
     axis_minutes,
     bars,
@@ -23,7 +21,8 @@ from server.dashboard.charts import (
     minute_ticks,
 )
 from server.dashboard.eyes import eye_lines
-from server.dashboard.history import ear_axis, time_span
+from server.dashboard.figures import ear_axis
+from server.dashboard.history import time_span
 from server.dashboard.marks import Mark, ended_by, marks_of
 from server.dashboard.metrics import (
     BLINK_RATE,
@@ -31,6 +30,7 @@ from server.dashboard.metrics import (
     FPS_FOR_COUNTS,
     MEASURED,
     PERCLOS,
+    Metric,
     Reading,
     reading,
     readings,
@@ -68,7 +68,7 @@ class SessionPage:
     highlights: Sequence[Reading]
     eye_lines: Sequence[str]
     readings: Sequence[Reading]
-    minute_charts: Sequence[SafeString]
+    minute_chart: SafeString | None
     ear_chart: SafeString | None
     perclos_chart: SafeString | None
     minutes: Sequence[Minute]
@@ -91,9 +91,9 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         highlights=[reading(metric, row.values, row.fps, row.active) for metric in HIGHLIGHTS],
         eye_lines=eye_lines(row.values, document.get("blinks")),
         readings=readings(row.values, row.fps, row.active),
-        minute_charts=_minute_charts(minutes),
-        ear_chart=_line_chart(minutes, "ear_mean", 1, _("Eye aspect ratio by minute")),
-        perclos_chart=_line_chart(minutes, "perclos", 100, _("PERCLOS by minute, in percent")),
+        minute_chart=_minute_chart(minutes),
+        ear_chart=_line_chart(minutes, EAR, _("Eye aspect ratio by minute")),
+        perclos_chart=_line_chart(minutes, PERCLOS, _("PERCLOS by minute, in percent")),
         minutes=[_minute(row, number, each) for number, each in enumerate(minutes)],
         blinks=blinks_of(row, document.get("blinks")),
         remarks=remarks(document.get("quality") or ()),
@@ -180,11 +180,11 @@ def _why(row: SessionRow, each: Mapping[str, Any] | None) -> str | None:
     return None
 
 
-def _minute_charts(minutes: Sequence[Mapping[str, Any] | None]) -> list[SafeString]:
+def _minute_chart(minutes: Sequence[Mapping[str, Any] | None]) -> SafeString | None:
     counts = [None if each is None else each.get("blinks") for each in minutes]
     known = [count for count in counts if count is not None]
     if not known:
-        return []
+        return None
     label = _(
         "Blinks in each minute, from %(low)d to %(high)d; %(gaps)d of %(all)d minutes were "
         "not measured."
@@ -195,9 +195,8 @@ def _minute_charts(minutes: Sequence[Mapping[str, Any] | None]) -> list[SafeStri
         "all": len(counts),
     }
     span = axis_minutes(len(minutes))
-    frame = Frame(label, (0, span), max(*known, 4), minute_ticks(span))
-    data = [_minute_bar(number, each) for number, each in enumerate(minutes)]
-    return [bars(frame, WIDE, data), bars(frame, NARROW, data)]
+    frame = Frame("minutes", label, (0, span), max(*known, 4), minute_ticks(span), big=True)
+    return bars(frame, [_minute_bar(number, each) for number, each in enumerate(minutes)])
 
 
 def _minute_bar(number: int, each: Mapping[str, Any] | None) -> Bar:
@@ -211,14 +210,20 @@ def _minute_bar(number: int, each: Mapping[str, Any] | None) -> Bar:
 
 
 def _line_chart(
-    minutes: Sequence[Mapping[str, Any] | None], key: str, scale: float, label: str
+    minutes: Sequence[Mapping[str, Any] | None], metric: Metric, label: str
 ) -> SafeString | None:
-    values = [None if each is None else each.get(key) for each in minutes]
-    line = [(n + 0.5, None if value is None else value * scale) for n, value in enumerate(values)]
-    known = [y for _x, y in line if y is not None]
+    values = [None if each is None else each.get(metric.key) for each in minutes]
+    line = [_minute_dot(n, metric, value) for n, value in enumerate(values)]
+    known = [dot.y for dot in line if dot.y is not None]
     if not known:
         return None
-    bottom, top = ear_axis(known) if key == "ear_mean" else (0, max(*known, 4))
+    bottom, top = ear_axis(known) if metric is EAR else (0, max(*known, 4))
     span = axis_minutes(len(minutes))
-    frame = Frame(label, (0, span), top, minute_ticks(span), bottom)
-    return dots_and_line(frame, SMALL, line=line, gaps=gaps_between(values))
+    frame = Frame(metric.key, label, (0, span), top, minute_ticks(span), bottom)
+    return dots_and_line(frame, line=line, gaps=gaps_between(values))
+
+
+def _minute_dot(n: int, metric: Metric, value: float | None) -> Dot:
+    words = {"n": n + 1, "value": f"{metric.formatted(value)} {metric.unit}"}
+    y = None if value is None else value * metric.scale
+    return Dot(n + 0.5, y, _("Minute %(n)d: %(value)s") % words)

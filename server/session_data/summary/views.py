@@ -50,17 +50,21 @@ class Brief:
     values: Mapping[str, float | None]
 
 
-def briefs(person: Person, first: date, last: date) -> list[Brief]:
-    """Return the person's finished sessions of these days, in one query on a covering index."""
+def briefs(person: Person, first: date, last: date, most: int | None = None) -> list[Brief]:
+    """Return the person's finished sessions of these days, in one query on a covering index.
+
+    At most `most` of them, the newest days first.
+    """
     over = SessionData.objects.filter(
         user=person,
         local_day__gte=first,
         local_day__lte=last,
         state__in=(State.ENDED, State.INTERRUPTED),
     )
-    rows = over.order_by().values_list("local_day", *SUMMARY_COLUMNS)
+    rows = over.order_by("-local_day")[:most] if most else over.order_by()
     return [
-        Brief(day, state, uncertain, _values(measured)) for day, state, uncertain, *measured in rows
+        Brief(day, state, uncertain, _values(measured))
+        for day, state, uncertain, *measured in rows.values_list("local_day", *SUMMARY_COLUMNS)
     ]
 
 

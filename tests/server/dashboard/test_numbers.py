@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.common import words
-from server.dashboard import days, eyes, history, marks, metrics, overview, session
+from server.dashboard import days, eyes, figures, history, marks, metrics, overview, session
 from server.session_data.summary import statistics as summary
 from tests.server.dashboard.rows import BERLIN, MONDAY, NOON, missing, row
 
@@ -169,7 +169,7 @@ def test_a_clock_is_said_with_its_own_day_where_a_session_went_over_midnight() -
     late = replace(row(blink_rate_per_min=14.2), placed_at=start, started_at=start)
     assert overview.last_words(late, MONDAY).startswith("Last session yesterday at 23:50")
     period = history.period_of("7", "", MONDAY)
-    chart = history.figure(metrics.BLINK_RATE, [late], period).charts[0]
+    chart = str(figures.figures([late], [late], period)[0].chart)
     assert "Sun 15 Nov 23:50: 14.2" in chart
 
 

@@ -1,5 +1,6 @@
 // Refresh the part of a page marked with data-live: fetch its URL, and replace the part if the server's
-// version has changed. The page also works without this script.
+// version has changed. The server answers 304, without drawing it, if the version is still right.
+// The page also works without this script.
 // After a failed fetch, show a message and retry with growing pauses of at most two minutes.
 // If the user may no longer see the part, reload the page, which shows the error.
 
@@ -17,8 +18,8 @@ function watch(part) {
 
   async function attempt() {
     try {
-      const fresh = await fetched(part.dataset.live);
-      if (fresh.dataset.version !== part.dataset.version) swap(part, fresh);
+      const fresh = await fetched(part.dataset.live, part.dataset.version);
+      if (fresh && fresh.dataset.version !== part.dataset.version) swap(part, fresh);
       say(part.hasAttribute("data-every") ? "" : part.dataset.over);
       wait = every();
     } catch {
@@ -30,8 +31,11 @@ function watch(part) {
   setTimeout(look, wait);
 }
 
-async function fetched(address) {
-  const answer = await fetch(address, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
+// The part as it is now, or null if it has not changed.
+async function fetched(address, version) {
+  const headers = { "If-None-Match": `"${version}"` };
+  const answer = await fetch(address, { headers, redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (answer.status === 304) return null;
   if (answer.type === "opaqueredirect" || answer.status === 404) location.reload();
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -50,6 +54,7 @@ function swap(part, fresh) {
   part.dataset.version = fresh.dataset.version;
   if (fresh.hasAttribute("data-every")) part.dataset.every = fresh.dataset.every;
   else part.removeAttribute("data-every");
+  document.dispatchEvent(new Event("blinklog:fresh"));
   if (focused) document.getElementById(focused)?.focus();
 }
 
