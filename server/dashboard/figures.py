@@ -48,6 +48,17 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A session in the charts: its place from left to right, its time, its marks and its page."""
+
+    x: float
+    when: str
+    marks: tuple[str, ...]
+    href: str
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
 class DayLine:
     """A row of the table next to a chart."""
 
@@ -91,13 +102,14 @@ def figures(
         day: Said(weekday_and_day(day), _kinds(calendar.counts[day]))
         for day in each_day(period.first, period.last)
     }
-    return [figure(metric, calendar, shown, period, said) for metric in FIGURES]
+    points = [_point(row, period.first) for row in shown]
+    return [figure(metric, calendar, points, period, said) for metric in FIGURES]
 
 
 def figure(
     metric: Metric,
     calendar: Calendar,
-    shown: Sequence[SessionRow],
+    points: Sequence[Point],
     period: Period,
     said: Mapping[date, Said],
 ) -> Figure:
@@ -111,8 +123,8 @@ def figure(
     if metric not in (LONG_CLOSURES, COVERAGE):
         weeks = calendar.sessions(period.reach, period.first - timedelta(days=1))
         span = usual(weeks, metric.key, period.first)
-    dots = [] if of_days else _dots(metric, shown, period.first)
-    cloud = [] if of_days or shown else _cloud(metric, calendar, period)
+    dots = [] if of_days else _dots(metric, points)
+    cloud = [] if of_days or points else _cloud(metric, calendar, period)
     unit = _("per day") if of_days else metric.unit
     return Figure(
         metric=metric,
@@ -265,11 +277,18 @@ def _label(metric: Metric, days: Sequence[Day]) -> str:
     )
 
 
-def _dots(metric: Metric, rows: Sequence[SessionRow], first: date) -> list[Dot]:
+def _dots(metric: Metric, points: Sequence[Point]) -> list[Dot]:
+    unit = str(metric.unit)
     return [
-        _dot(metric, row, value, first)
-        for row in rows
-        if (value := row.values.get(metric.key)) is not None
+        Dot(
+            each.x,
+            value * metric.scale,
+            f"{each.when}: {metric.formatted(value)} {unit}",
+            each.marks,
+            each.href,
+        )
+        for each in points
+        if (value := each.values.get(metric.key)) is not None
     ]
 
 
@@ -282,11 +301,14 @@ def _cloud(metric: Metric, calendar: Calendar, period: Period) -> list[tuple[flo
     ]
 
 
-def _dot(metric: Metric, row: SessionRow, value: float, first: date) -> Dot:
-    when = f"{weekday_and_day(row.placed_day)} {clock(row.placed_at, row.zone)}"
-    text = f"{when}: {metric.formatted(value)} {metric.unit}"
-    href = reverse("dashboard:session", args=[row.id])
-    return Dot(_place(row, first), value * metric.scale, text, _dot_marks(row), href)
+def _point(row: SessionRow, first: date) -> Point:
+    return Point(
+        x=_place(row, first),
+        when=f"{weekday_and_day(row.placed_day)} {clock(row.placed_at, row.zone)}",
+        marks=_dot_marks(row),
+        href=reverse("dashboard:session", args=[row.id]),
+        values=row.values,
+    )
 
 
 def _place(row: SessionRow, first: date) -> float:

@@ -11,10 +11,10 @@ NOTHING = 1e-6
 # Decimals of the smallest step, and one more for where the axis starts.
 MOST_DECIMALS = 8
 
-# Widths of a chart, in rem, from which the style sheet shows more labels (`.from-14` and so on).
+# Widths of a plot, in rem, from which the style sheet shows more labels (`.from-14` and so on).
 WIDTHS = (14, 20, 28, 38, 50, 62)
-# In rem: the widest usual character, the space between two labels, and that beside the plot.
-CHARACTER, BETWEEN, BESIDE = 0.45, 0.8, 3.5
+# In rem: the widest usual character, and the space between two labels.
+CHARACTER, BETWEEN = 0.45, 0.8
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def with_widths(ticks: Sequence[Tick]) -> list[tuple[Tick, int]]:
     found = []
     for n, tick in enumerate(ticks):
         every = n & -n  # the largest power of two that divides n
-        needed = BESIDE + longest * math.ceil(len(ticks) / every) if n else 0
+        needed = longest * math.ceil(len(ticks) / every) if n else 0
         width = next((width for width in (0, *WIDTHS) if width >= needed), None)
         if width is not None:
             found.append((tick, width))
