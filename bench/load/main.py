@@ -25,6 +25,12 @@ from tests.broker import needs_mosquitto
 from tests.postgres import Postgres, binaries
 
 SMALL = 10_000
+# What a page costs, in requests of the newest page of the history.
+OVER_HISTORY = {
+    "person_90_over_history": "person's page, 90 days",
+    "live_over_history": "live part, unchanged",
+    "people_100_over_history": "100 people's page",
+}
 DURABLE = ("max_connections=60",)
 """PostgreSQL as it comes: a commit has reached the disk."""
 
@@ -133,6 +139,8 @@ def summary(read: dict[str, Pages], taken: dict[str, Ingest]) -> dict[str, Any]:
     if read:
         worst = [each.ratio("history") for each in read.values()]
         result["history_1m_over_10k"] = round(max(worst), 3)
+        for key, name in OVER_HISTORY.items():
+            result[key] = round(max(each.over_history(name) for each in read.values()), 3)
         result["pages"] = {engine: each.as_json() for engine, each in read.items()}
     if taken:
         for how in ("mqtt", "http", "http_batch"):
@@ -168,6 +176,7 @@ def table(result: dict[str, Any]) -> str:
         )
     for name in (
         "history_1m_over_10k",
+        *OVER_HISTORY,
         "mqtt_over_bulk",
         "http_over_bulk",
         "http_batch_over_bulk",

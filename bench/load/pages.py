@@ -26,6 +26,11 @@ class Pages:
         pairs = zip(self.few, self.many, strict=True)
         return statistics.median(_ms(many[name]) / _ms(few[name]) for few, many in pairs)
 
+    def over_history(self, name: str) -> float:
+        """Of a page's time to that of the newest page of the history, in the short table: the
+        median of the rounds' ratios."""
+        return statistics.median(_ms(few[name]) / _ms(few["history"]) for few in self.few)
+
     def as_json(self) -> dict[str, Any]:
         """For the table, and for a program to read."""
         names = [name for name in self.few[0] if ": " not in name]

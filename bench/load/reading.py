@@ -35,13 +35,22 @@ def main() -> None:
     from django.utils import timezone
 
     from bench.load.by_month import split
-    from bench.load.rows import fill, span
+    from bench.load.rows import fill, span, under_way, ward
+    from server.care.models import Person
+    from server.session_data.models import SessionData
 
     call_command("migrate", verbosity=0)
     if options.by_month:
         split(*span(options.sessions, options.people))
     client = Client(headers={"host": "localhost"})
     client.force_login(fill(options.sessions, options.people, bare=options.bare))
+    head = Client(headers={"host": "localhost"})
+    running, unchanged = "", {}
+    if not options.api:
+        head.force_login(ward())
+        running = f"/sessions/{under_way(Person.objects.get(username='person-0'))}/live/"
+        version = client.get(running).content.partition(b'data-version="')[2].partition(b'"')[0]
+        unchanged = {"If-None-Match": f'"{version.decode()}"'}
     year_ago = (timezone.now() - timedelta(days=100)).date()
     pages = {
         "history": "/api/session/history/?user=person-0",
@@ -51,17 +60,24 @@ def main() -> None:
         "people's page": "/",
         "person's page, 7 days": "/people/person-0/?days=7",
         "person's page, 90 days": "/people/person-0/?days=90",
+        "100 people's page": "/",
+        "live part": running,
+        "live part, unchanged": running,
     }
 
     if options.api:
         pages = {name: path for name, path in pages.items() if path.startswith("/api/")}
 
     def read(name: str) -> None:
-        answer = client.get(pages[name])
-        assert answer.status_code == 200, f"{pages[name]}: {answer.status_code}"
+        who = head if name.startswith("100") else client
+        wanted, headers = (304, unchanged) if name.endswith("unchanged") else (200, {})
+        answer = who.get(pages[name], headers=headers)
+        assert answer.status_code == wanted, f"{pages[name]}: {answer.status_code}"
 
     def measure(_number: int, stopwatch: Stopwatch) -> None:
         for name in pages:
+            # A session that goes on is heard of every few seconds.
+            SessionData.objects.filter(state="active").update(updated_at=timezone.now())
             with CaptureQueriesContext(connection) as queries:
                 read(name)
             stopwatch.add(f"{name}: queries", float(len(queries)))

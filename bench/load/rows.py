@@ -38,6 +38,12 @@ POSTGRESQL = {
 }
 
 
+WARD = 100
+"""People whom the head of a ward sees."""
+WARD_DAYS = 28
+"""As far back as the people's page reads, with `A_DAY` sessions of each on every day."""
+
+
 def fill(sessions: int, count: int = PEOPLE, *, bare: bool = False) -> Person:
     """`sessions` of `count` people, dealt out in turn, newest now; the caregiver of the first.
 
@@ -50,10 +56,41 @@ def fill(sessions: int, count: int = PEOPLE, *, bare: bool = False) -> Person:
     pattern = _pattern(device)
     if sessions > 1:
         _copy(pattern, sessions - 1, people, bare=bare)
+    _analyse()
+    return caregiver
+
+
+def ward() -> Person:
+    """`WARD` people more, each with a device and `WARD_DAYS` days of sessions; who sees them all.
+
+    After `fill`.
+    """
+    pattern = SessionData.objects.exclude(device=None).earliest("received_at")
+    head = Person.objects.create(username="head")
+    people = [Person.objects.create(username=f"resident-{n:03}") for n in range(WARD)]
+    CareLink.objects.bulk_create(CareLink(caregiver=head, person=each) for each in people)
+    seen = {"online": True, "last_seen_at": timezone.now()}
+    Device.objects.bulk_create(Device(person=each, label="room", **seen) for each in people)
+    _copy(pattern, WARD * WARD_DAYS * A_DAY, people, bare=False)
+    _analyse()
+    return head
+
+
+def under_way(person: Person) -> str:
+    """A session of the person that goes on; its id."""
+    device = Device.objects.filter(person=person).earliest("created_at")
+    document: dict[str, Any] = json.loads((GOLDEN.parent / "checkpoint.json").read_text())
+    began = timezone.now().replace(microsecond=0) - timedelta(minutes=1)
+    document["started_at"] = began.isoformat()
+    accepted = accept_session(device, document)
+    assert accepted.outcome == "stored", accepted.reason
+    return str(document["session_id"])
+
+
+def _analyse() -> None:
     with connection.cursor() as cursor:
         # As a table that grew over years has been, many times.
         cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM (ANALYZE)")
-    return caregiver
 
 
 def span(sessions: int, people: int) -> tuple[date, date]:
@@ -87,8 +124,8 @@ def _copy(pattern: SessionData, count: int, people: list[Person], *, bare: bool)
         cursor.execute(
             f"{words['numbers']} INSERT INTO {SessionData._meta.db_table} ({columns})"
             f" SELECT {values} FROM {SessionData._meta.db_table} AS p, n"
-            f" WHERE p.revision = %s",
-            [count, pattern.revision],
+            f" WHERE p.id = %s",
+            [count, pattern.pk.hex if connection.vendor == "sqlite" else pattern.pk],
         )
 
 

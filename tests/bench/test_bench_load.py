@@ -22,6 +22,10 @@ def test_it_prints_one_object_with_the_ratios(capsys, monkeypatch):
     result = json.loads(capsys.readouterr().out)
     ratios = {"mqtt_over_bulk", "http_over_bulk", "http_batch_over_bulk"}
     assert result.keys() >= {"history_1m_over_10k", *ratios}
+    assert result.keys() >= load.OVER_HISTORY.keys()
+    short = result["pages"]["sqlite"]["pages"]
+    over = short["person's page, 90 days"]["ms"][0] / short["history"]["ms"][0]
+    assert result["person_90_over_history"] == pytest.approx(over, 0.01)
     row = result["taking_in"]["sqlite"]
     assert result["mqtt_over_bulk"] == pytest.approx(
         row["per_s"]["mqtt"] / row["per_s"]["bulk"], 0.01

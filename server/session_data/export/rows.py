@@ -9,11 +9,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from server.care.models import Person
+from server.replica.reading import from_replica
 from server.session_data.export.reading import Found
 from server.session_data.models import METRICS
 from server.session_data.serializers import readable_part
 from server.session_data.summary.statistics import WAYS, DaySummary, by_day, day_summary, each_day
-from server.session_data.summary.views import briefs
+from server.session_data.summary.views import Brief, briefs
 from server.session_data.told import quality_of
 
 TableRow = dict[str, Any]
@@ -97,10 +98,14 @@ def days(person: Person, first: date, last: date) -> Iterator[DaySummary]:
     """Yield each local day from `first` to `last`."""
     while first <= last:
         end = min(last, first + timedelta(days=DAYS_AT_ONCE - 1))
-        groups = by_day(briefs(person, first, end), first, end)
+        groups = by_day(_briefs(person, first, end), first, end)
         for day in each_day(first, end):
             yield day_summary(day, groups[day])
         first = end + timedelta(days=1)
+
+
+def _briefs(person: Person, first: date, last: date) -> list[Brief]:
+    return from_replica([person], lambda: briefs(person, first, last))
 
 
 def day_row(day: DaySummary, user: str) -> TableRow:
