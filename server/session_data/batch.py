@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from server.care.models import Person
 from server.common.fields import CANONICAL_UUID
 from server.common.parsing import BatchParser
-from server.common.problems import OUTCOMES, ProblemSerializer
+from server.common.problems import OUTCOMES, ProblemSerializer, problem
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.fair_share import BATCHED
 from server.session_data.accept import NOT_YOURS, Acceptance, rejected
@@ -113,5 +113,7 @@ def told(acceptance: Acceptance | None) -> dict[str, Any]:
     """Return a document's outcome in the form of `OutcomeInBatchSerializer`."""
     if acceptance is None:
         return Acceptance(None, None, "deferred", FAILED).answer()
-    errors = {"errors": acceptance.errors} if acceptance.outcome == "rejected" else {}
-    return acceptance.answer() | errors
+    if acceptance.outcome != "rejected":
+        return acceptance.answer()
+    invalid = problem(ValidationError(acceptance.errors or acceptance.reason))
+    return acceptance.answer() | {"errors": invalid["errors"]}

@@ -21,7 +21,6 @@ from server.common.problems import Conflict, ProblemSerializer, problem, sentenc
 from server.devices.authentication import IsPersonOrDevice
 from server.devices.models import CommandName, Device
 from server.replica.reading import from_replica
-from server.session_data import examples
 from server.session_data.accept import NOT_YOURS, Acceptance, Writer, accept_many
 from server.session_data.amend import FinalError, first_document, new_session_id
 from server.session_data.changes.answer import ChangesSinceSerializer
@@ -32,22 +31,23 @@ from server.session_data.filters import read_query
 from server.session_data.history import Cursor, page_of, readable_by, readable_states, sessions_of
 from server.session_data.models import SessionData, State
 from server.session_data.own import OwnChangesSerializer
-from server.session_data.preconditions import (
+from server.session_data.quotas import DISK_FULL, DiskFull, QuotaReached
+from server.session_data.receive import by_http, receive, receive_changes, refuse
+from server.session_data.representation import examples
+from server.session_data.representation.preconditions import (
     expect_unchanged,
     has_conditions,
     if_unchanged,
     is_known,
     tag_of,
 )
-from server.session_data.quotas import DISK_FULL, DiskFull, QuotaReached
-from server.session_data.receive import by_http, receive, receive_changes, refuse
+from server.session_data.representation.showing import session_shown, visible_row
 from server.session_data.serializers import (
     AcceptanceSerializer,
     SessionDocumentSerializer,
     StartOnDeviceSerializer,
     StartSerializer,
 )
-from server.session_data.showing import session_shown, visible_row
 from server.session_data.told import HistorySerializer, SessionDetailSerializer, entry
 
 TAKEN = {200: AcceptanceSerializer, 201: AcceptanceSerializer}

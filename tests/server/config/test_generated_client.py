@@ -10,9 +10,9 @@ import pytest
 from django.core.management import call_command
 
 from server.retention.deletion import Scope, delete_sessions
-from server.session_data import examples
 from server.session_data.accept import accept_session
 from server.session_data.models import SessionData
+from server.session_data.representation import examples
 from tests.server.conftest import Api, golden, make_world
 
 GENERATOR = "openapi_python_client"
@@ -24,8 +24,8 @@ from blinklog_client.api.session import (
     session, session_end, session_history, session_patch, session_start,
 )
 from blinklog_client.models import (
-    ChangedSession, ChangesRequest, ChangesSince, DeletedSession, History, MetricsRequest,
-    PatchedChangesRequest, SessionDetail, StartRequest,
+    ChangedSession, ChangesSince, DeletedSession, History, OwnChangesRequest,
+    PatchedOwnChangesRequest, SessionDetail, StartRequest,
 )
 
 base, token, first_cursor = sys.argv[1:]
@@ -34,12 +34,11 @@ with AuthenticatedClient(base, token=token, timeout=30, raise_on_unexpected_stat
     assert isinstance(started, SessionDetail), started
 
     tag = session.sync_detailed(started.id, client=client).headers["ETag"]
-    metrics = MetricsRequest(blink_count=13)
-    patch = PatchedChangesRequest(metrics=metrics)
+    patch = PatchedOwnChangesRequest(blink_count=13)
     patched = session_patch.sync(started.id, client=client, body=patch, if_match=tag)
     late = session_patch.sync_detailed(started.id, client=client, body=patch, if_match=tag)
 
-    final = ChangesRequest(metrics=MetricsRequest(blink_count=14, ear_mean=0.28))
+    final = OwnChangesRequest(blink_count=14, ear_mean=0.28)
     ended = session_end.sync(started.id, client=client, body=final)
 
     history = session_history.sync(client=client, state="ended", limit=1)

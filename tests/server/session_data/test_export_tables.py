@@ -274,7 +274,7 @@ def test_without_pyarrow_parquet_is_refused_with_what_to_install(api, monkeypatc
     monkeypatch.setattr(parquet, "find_spec", lambda name: None)
     answer = api("anna").get(EXPORT, **{"as": "parquet"})
     assert answer.status_code == 400
-    assert "pip install 'blinklog[research]'" in answer.json()["errors"]["as"]
+    assert "pip install 'blinklog[research]'" in answer.json()["errors"]["as"][0]
     assert exported(api("anna")).startswith(b"id,local_day")
 
 

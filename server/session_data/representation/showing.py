@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from server.care.access import note_look
 from server.care.models import Person
 from server.session_data.history import COLUMNS, readable_by
-from server.session_data.preconditions import TAGGED, tag_of
+from server.session_data.representation.preconditions import TAGGED, tag_of
 from server.session_data.told import detail
 
 

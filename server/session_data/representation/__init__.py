@@ -1,0 +1,1 @@
+"""How the API represents one session: what it shows, its ETag with the conditions, examples."""
