@@ -103,6 +103,17 @@ def checked(view: Any) -> dict[str, Any] | None:
     return {**told, "outline": outline, "lids": lids}
 
 
+def verdict_of(document: Any) -> dict[str, Any] | None:
+    """Return what a running session's document says of how it is aimed, if that is valid."""
+    aim = document.get("aim") if isinstance(document, dict) else None
+    if not isinstance(aim, dict) or aim.get("advice") not in ADVICE:
+        return None
+    numbers = {name: aim.get(name) for name in ("found", "needed")}
+    if any(each is not None and not _is_number(each, 1e5) for each in numbers.values()):
+        return None
+    return {"advice": aim["advice"], **numbers}
+
+
 def _is_number(value: Any, most: float) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and abs(value) <= most
 

@@ -6,6 +6,8 @@ from typing import Any
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
+from server.aiming.kept import verdict_of
+
 PHRASES = {
     "no_face": _("No face is seen: point the camera at the face."),
     "turned": _("The face is not upright: turn the camera."),
@@ -32,3 +34,9 @@ def sentence(view: Mapping[str, Any]) -> str:
         for name in ("found", "needed")
     }
     return str(PHRASES[view["advice"]]) % numbers
+
+
+def aim_words(document: Any) -> str:
+    """Return what to do if a running session's document says that it is badly aimed, or nothing."""
+    verdict = verdict_of(document)
+    return sentence(verdict) if verdict and verdict["advice"] != "good" else ""

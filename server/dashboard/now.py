@@ -47,6 +47,11 @@ class RunningSession:
     readings: Sequence[Reading]
     may_stop: bool
 
+    @property
+    def aim(self) -> str:
+        """What to do if the session is badly aimed, or nothing. Reads the document."""
+        return read.aim_of(self.row.id)
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from rest_framework.exceptions import ValidationError
 
+from server.aiming.words import aim_words
 from server.care.access import visible_people
 from server.care.models import Permission, Person
 from server.common.days import LONGEST_SESSION, placed_within, zone_of
@@ -220,11 +221,18 @@ def row_of(session: SessionData) -> SessionRow:
     return _row(values, session.user.timezone)
 
 
+def aim_of(session_id: UUID) -> str:
+    """Return what to do if the running session is badly aimed, or nothing."""
+    session = SessionData.objects.filter(pk=session_id, state=State.ACTIVE).first()
+    return aim_words(session.document) if session else ""
+
+
 def document_of(session: SessionData) -> Mapping[str, Any]:
     """Return the known parts of a session's document; a newer agent may send others."""
     document = session.document
     try:
-        return {**validated(document), "quality": quality_of(document)}
+        known = {**validated(document), "quality": quality_of(document)}
+        return {**known, "aim": aim_words(document) if session.state == State.ACTIVE else ""}
     except ValidationError:
         return {}
 

@@ -74,6 +74,7 @@ class SessionPage:
     minutes: Sequence[Minute]
     blinks: Blinks
     remarks: Sequence[str]
+    aim: str
     origin: str
 
 
@@ -97,6 +98,7 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         minutes=[_minute(row, number, each) for number, each in enumerate(minutes)],
         blinks=blinks_of(row, document.get("blinks")),
         remarks=remarks(document.get("quality") or ()),
+        aim=document.get("aim") or "",
         origin=_origin(row, document),
     )
 

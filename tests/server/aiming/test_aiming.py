@@ -15,7 +15,7 @@ from server.aiming.words import PHRASES, sentence
 from server.common.mqtt import Message
 from server.devices.models import Command, Device
 from server.ingest.batches import take
-from tests.server.conftest import Api
+from tests.server.conftest import Api, golden
 
 VIEW = {
     "number": 3,
@@ -170,3 +170,28 @@ def test_who_looked_is_in_the_log(everybody):
 
     page_of("liv", Person.objects.get(username="liv")).get(f"/devices/{everybody.device.pk}/aim/")
     assert AccessLog.objects.filter(person=everybody.anna, viewer__username="liv", what="aim")
+
+
+@pytest.mark.parametrize(
+    ("aim", "shown"),
+    [
+        ({"advice": "nearer", "found": 12, "needed": 22}, True),
+        ({"advice": "good", "found": None, "needed": None}, False),
+        ({"advice": "nearer", "found": "<b>", "needed": 22}, False),
+        ({"advice": "?"}, False),
+        ("x", False),
+        (None, False),
+    ],
+    ids=str,
+)
+def test_a_running_session_that_is_badly_aimed_says_so_on_both_pages(world, aim, shown):
+    told = golden("checkpoint", aim=aim)
+    assert Api(world.tokens["device"])(
+        "PUT", f"/api/session/{told['session_id']}/", told
+    ).status_code in (200, 201)
+    browser = page_of("anna", world.anna)
+    for where in ("/people/anna/", f"/sessions/{told['session_id']}/"):
+        assert ("Nearer: the eyes are 12 pixels apart" in browser.get(where).text) == shown, where
+    over = golden("final", session_id=told["session_id"], revision=900, aim=aim)
+    Api(world.tokens["device"])("PUT", f"/api/session/{told['session_id']}/", over)
+    assert "Nearer" not in browser.get(f"/sessions/{told['session_id']}/").text
