@@ -7,15 +7,16 @@ unacknowledged sessions again.
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Min, Q, QuerySet
 
 from server.alerts.models import Alert, UsualRange
 from server.care.audit import note
 from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonToken
+from server.common.days import zone_of
 from server.devices.credentials import revoke
 from server.devices.models import DeadLetter, Device
 from server.session_data.changes.numbers import note_deletions
@@ -81,11 +82,27 @@ def amounts(person: Person) -> Amounts:
 
 def delete_sessions(person: Person, scope: Scope, *, by: Person | None) -> Amounts:
     """Delete the selected sessions and record the amounts in the audit log."""
-    done = sum_of(delete_from(scope.sessions(person), person))
-    detail = f"{scope}: {done.sessions} sessions, {done.alerts} alerts"
+    chosen = scope.sessions(person)
+    session = chosen.first() if scope.session_id else None
+    when = f" of {moment_of(session):%Y-%m-%d %H:%M}" if session else ""
+    done = sum_of(delete_from(chosen, person))
+    detail = f"{scope}{when}: {done.sessions} sessions, {done.alerts} alerts"
     detail += f", {done.dead_letters} rejected documents"
     note(by, AuditEvent.DELETED, person, detail)
     return done
+
+
+def moment_of(session: SessionData) -> datetime:
+    """Return a session's place in the history, in its own time zone, as its page shows it."""
+    zone = zone_of(session.timezone, session.utc_offset_minutes, session.user.timezone)
+    return session.placed_at.astimezone(zone)
+
+
+def span_of(sessions: QuerySet[SessionData]) -> str:
+    """Return the days of sessions for the log: `"of 2026-11-02"`, or from one day to another."""
+    span = sessions.aggregate(first=Min("local_day"), last=Max("local_day"))
+    first, last = span["first"], span["last"]
+    return f"of {first}" if first == last else f"from {first} to {last}"
 
 
 def delete_from(sessions: QuerySet[SessionData], person: Person) -> Iterator[Amounts]:

@@ -17,7 +17,7 @@ class RetentionForm(forms.Form):
         label=gettext_lazy("Days"),
         required=False,
         min_value=Retention.LEAST,
-        max_value=36500,
+        max_value=Retention.MOST,
         help_text=gettext_lazy("At least 7. Leave empty to keep them forever."),
     )
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -21,10 +22,11 @@ from server.care.models import AuditEvent, Person
 from server.care.pages.base import action, form_page, viewer_of
 from server.care.pages.passwords import knows_password
 from server.common.mqtt import BrokerError
-from server.retention.deletion import Scope, amounts, delete_account, delete_sessions
+from server.common.words import long_day
+from server.retention import choosing
+from server.retention.deletion import Scope, amounts, delete_account, delete_sessions, moment_of
 from server.retention.everything import everything
 from server.retention.forms import RangeForm, RetentionForm
-from server.retention.models import Retention
 from server.retention.tidying import days_kept
 
 
@@ -35,19 +37,47 @@ def data(request: HttpRequest) -> HttpResponse:
     kept = days_kept(person)
     form = RetentionForm(request.POST or None, initial={"days": kept})
     if request.method == "POST" and form.is_valid():
-        _save_retention(person, form.cleaned_data["days"])
+        days = form.cleaned_data["days"]
+        if choosing.is_shorter(days, kept):
+            return redirect(f"{reverse('retention:shorten')}?days={days}")
+        choosing.choose(person, days)
         messages.success(request, _("Saved."))
         return redirect("retention:data")
-    context = {"form": form, "ranges": RangeForm(), "there": amounts(person), "kept": kept}
+    context = {
+        "form": form,
+        "ranges": RangeForm(),
+        "there": amounts(person),
+        "kept": kept,
+        "coming": choosing.coming(person),
+    }
     return render(request, "retention/data.html", context, status=400 if form.errors else 200)
 
 
-def _save_retention(person: Person, days: int | None) -> None:
-    Retention.objects.update_or_create(
-        person=person, defaults={"days": days, "changed_at": timezone.now()}
-    )
-    detail = f"{days} days" if days else "forever"
-    note(person, AuditEvent.RETENTION_CHANGED, person, detail)
+@form_page
+def shorten(request: HttpRequest) -> HttpResponse:
+    """Confirm a shorter retention time, after saying what will be deleted and when."""
+    person = viewer_of(request)
+    asked = RetentionForm(request.GET)
+    days = asked.cleaned_data["days"] if asked.is_valid() else None
+    if days is None or not choosing.is_shorter(days, days_kept(person)):
+        return redirect("retention:data")
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
+        choosing.choose(person, days)
+        messages.success(request, _("Saved. Nothing is deleted before tomorrow."))
+        return redirect("retention:data")
+    context = {"form": form, "coming": choosing.preview(person, days)}
+    return render(request, "retention/shorten.html", context, status=_status(form))
+
+
+@action
+def keep(request: HttpRequest) -> HttpResponse:
+    """Take a shorter retention time back before it applies."""
+    if choosing.take_back(viewer_of(request)):
+        messages.success(request, _("Taken back. Nothing was deleted."))
+    else:
+        messages.error(request, _("There was nothing to take back."))
+    return redirect("retention:data")
 
 
 @action  # type: ignore[arg-type] # a streaming response is a response too
@@ -84,12 +114,36 @@ def _delete(request: HttpRequest, scope: Scope) -> HttpResponse:
     person = viewer_of(request)
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
+        when = _when(person, scope)
         done = delete_sessions(person, scope, by=person)
-        text = ngettext("%(n)d session was deleted.", "%(n)d sessions were deleted.", done.sessions)
-        messages.success(request, text % {"n": done.sessions})
+        messages.success(request, _deleted_words(done.sessions, when))
         return redirect("retention:data")
-    context = {"form": form, "scope": scope, "n": scope.sessions(person).count()}
+    context = {
+        "form": form,
+        "scope": scope,
+        "n": scope.sessions(person).count(),
+        "when": _when(person, scope),
+    }
     return render(request, "retention/delete.html", context, status=_status(form))
+
+
+def _when(person: Person, scope: Scope) -> str:
+    """Return day and time of the scope's one session, or its first and last day."""
+    if scope.session_id is None:
+        words = {"first": long_day(scope.first), "last": long_day(scope.last)}
+        return _("%(first)s to %(last)s") % words if scope.first and scope.last else ""
+    session = scope.sessions(person).first()
+    if session is None:  # deleted meanwhile
+        return ""
+    begun = moment_of(session)
+    return f"{long_day(begun.date())}, {begun:%H:%M}"
+
+
+def _deleted_words(n: int, when: str) -> str:
+    text = ngettext(
+        "%(n)d session was deleted: %(when)s.", "%(n)d sessions were deleted: %(when)s.", n
+    )
+    return text % {"n": n, "when": when}
 
 
 @form_page

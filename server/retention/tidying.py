@@ -25,7 +25,7 @@ from server.common.batches import batched
 from server.devices.models import DeadLetter
 from server.monitoring.signs import note_sign
 from server.retention.codes import tidy as tidy_care
-from server.retention.deletion import BATCH, delete_batch
+from server.retention.deletion import BATCH, delete_batch, span_of
 from server.retention.models import Retention
 from server.session_data.changes.numbers import forget_deletions
 from server.session_data.models import SessionData
@@ -51,7 +51,7 @@ class Tidied:
 def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     """Run once. Deleted sessions are recorded in the audit log of the person concerned."""
     now = now or timezone.now()
-    by_days = _people_by_days()
+    by_days = _people_by_days(now)
     sessions = tidy_sessions(now, most, by_days)
     over = Alert.objects.filter(resolved_at__lt=now - ALERTS_KEPT)
     sent = Delivery.objects.filter(sent_at__lt=now - NOTICES_KEPT)
@@ -118,9 +118,9 @@ def _delete_old(model: type[AuditEntry] | type[AccessLog], oldest: datetime) -> 
     )
 
 
-def _people_by_days() -> ByDays:
+def _people_by_days(now: datetime) -> ByDays:
     """Return people by retention time, without those who keep their sessions forever."""
-    chosen = {each.person_id: each.days for each in Retention.objects.all()}
+    chosen = {each.person_id: each.days_at(now) for each in Retention.objects.all()}
     usual = settings.RETENTION_DAYS or None
     people = Person.objects.all() if usual else Person.objects.filter(pk__in=chosen)
     found: dict[int, dict[int, Person]] = defaultdict(dict)
@@ -138,9 +138,10 @@ def _delete(rows: list[tuple[int, UUID]], people: dict[int, Person], days: int) 
         of_person[user].append(pk)
     for user, batch in of_person.items():
         with transaction.atomic():
+            span = span_of(SessionData.objects.filter(pk__in=batch))
             deleted = delete_batch(batch, people[user])
             if deleted.sessions:  # else the person or the sessions were deleted meanwhile
-                detail = f"{deleted.sessions} sessions older than {days} days"
+                detail = f"{deleted.sessions} sessions older than {days} days, {span}"
                 note(None, AuditEvent.DELETED, people[user], detail)
     return len(rows)
 
@@ -148,4 +149,4 @@ def _delete(rows: list[tuple[int, UUID]], people: dict[int, Person], days: int) 
 def days_kept(person: Person) -> int | None:
     """Return a person's retention time in days; `None` means forever."""
     own = Retention.objects.filter(person=person).first()
-    return own.days if own else (settings.RETENTION_DAYS or None)
+    return own.days_at(timezone.now()) if own else (settings.RETENTION_DAYS or None)

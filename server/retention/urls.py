@@ -7,6 +7,8 @@ from server.retention import pages
 app_name = "retention"
 urlpatterns = [
     path("account/data/", pages.data, name="data"),
+    path("account/data/shorten/", pages.shorten, name="shorten"),
+    path("account/data/keep/", pages.keep, name="keep"),
     path("account/data/export/", pages.export, name="export"),
     path("account/data/delete/", pages.delete_range, name="delete-range"),
     path(

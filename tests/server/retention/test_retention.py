@@ -79,16 +79,20 @@ def test_a_session_is_deleted_with_what_was_made_of_it_after_the_page_said_so(wo
     address = f"/account/data/delete/session/{gone}/"
     page = anna.get(address).content.decode()
     assert "Delete 1 session" in page
+    begun = "Sunday 22 November 2026, 11:15"
+    assert begun in page
     assert "/account/data/export/" in page
     assert anna.post(address, {"password": "wrong"}).status_code == 400
     assert SessionData.objects.count() == 2
-    assert anna.post(address, {"password": PASSWORD}).status_code == 302
+    answer = anna.post(address, {"password": PASSWORD}, follow=True)
+    assert f"1 session was deleted: {begun}." in answer.content.decode()
     assert [str(each.pk) for each in SessionData.objects.all()] == [stays]
     assert [str(each.session_id) for each in Alert.objects.all()] == [stays]
     assert gone not in DeadLetter.objects.get().payload
     assert AccessLog.objects.filter(viewer=world.carl).count() == 2  # who looked stays
     assert not AccessLog.objects.filter(session_id=gone).exists()
-    assert deletions() == ["one session: 1 sessions, 1 alerts, 1 rejected documents"]
+    told = "one session of 2026-11-22 11:15: 1 sessions, 1 alerts, 1 rejected documents"
+    assert deletions() == [told]
 
 
 def test_a_device_that_sends_a_deleted_session_again_does_not_bring_it_back(world, anna, api):
@@ -129,7 +133,8 @@ def test_what_is_deleted_in_the_admin_site_does_not_come_back_either(world, how)
     for document in documents:
         again = document | {"revision": document["revision"] + 1}
         assert accept_session(world.device, again).outcome == "stale"
-    assert deletions() == ["one session: 1 sessions, 0 alerts, 0 rejected documents"] * 2
+    told = "one session of 2026-11-22 11:15: 1 sessions, 0 alerts, 0 rejected documents"
+    assert deletions() == [told] * 2
     assert {each.subject for each in AuditEntry.objects.filter(event="deleted")} == {world.anna}
 
 
@@ -153,6 +158,7 @@ def test_the_sessions_of_some_days_are_deleted_in_batches(world, anna, monkeypat
     chosen = {"first": "2026-11-02", "last": "2026-11-04"}
     page = anna.get("/account/data/delete/", chosen).content.decode()
     assert "Delete 6 sessions" in page
+    assert "Monday 2 November 2026 to Wednesday 4 November 2026" in page
     anna.post("/account/data/delete/?first=2026-11-02&last=2026-11-04", {"password": PASSWORD})
     assert {str(each.pk) for each in SessionData.objects.all()} == set(outside)
     assert Tombstone.objects.count() == 2 * len(inside)  # one by the person, one by the device
@@ -305,20 +311,57 @@ def test_what_was_refused_is_kept_no_longer_than_sessions(world, settings):
     assert tidy(later).others["refused documents"] == 2
 
 
-def test_the_person_says_how_long_and_older_sessions_go_with_a_note(world, anna):
+SHORTEN = "/account/data/shorten/?days=10"
+
+
+def test_a_shorter_retention_says_what_goes_asks_for_the_password_and_waits_a_day(world, anna):
     today = timezone.now()
-    old = on(f"{today - timedelta(days=12):%Y-%m-%d}", world)
+    day = f"{today - timedelta(days=12):%Y-%m-%d}"
+    old = on(day, world)
     young = on(f"{today - timedelta(days=8):%Y-%m-%d}", world)
     assert tidy().sessions == 0
     assert anna.post("/account/data/", {"days": "6"}).status_code == 400
-    assert anna.post("/account/data/", {"days": "10"}).status_code == 302
-    done = tidy()
+    answer = anna.post("/account/data/", {"days": "10"}, follow=True)
+    assert answer.redirect_chain == [(SHORTEN, 302)]
+    assert "1 session will be deleted permanently" in answer.content.decode()
+    assert anna.post(SHORTEN, {"password": "wrong"}).status_code == 400
+    assert not Retention.objects.exists()
+    assert anna.post(SHORTEN, {"password": PASSWORD}).status_code == 302
+    assert "1 session will be deleted" in anna.get("/account/data/").content.decode()
+    assert tidy(today + timedelta(hours=23)).sessions == 0
+    done = tidy(today + timedelta(hours=25))
     assert (done.sessions, done.more) == (1, False)
     assert [str(each.pk) for each in SessionData.objects.all()] == [young]
     assert accept_session(world.device, golden("final", session_id=old)).outcome == "stale"
-    assert deletions() == ["1 sessions older than 10 days"]
+    assert deletions() == [f"1 sessions older than 10 days, of {day}"]
     told = AuditEntry.objects.get(event="retention_changed")
-    assert (told.actor, told.detail) == (world.anna, "10 days")
+    assert told.actor == world.anna
+    assert told.detail.startswith("10 days, from ")
+
+
+def test_a_shorter_retention_can_be_taken_back_for_a_day(world, anna):
+    on(f"{timezone.now() - timedelta(days=12):%Y-%m-%d}", world)
+    anna.post(SHORTEN, {"password": PASSWORD})
+    logged_in(world.carl).post("/account/data/keep/")
+    assert Retention.objects.get().next_days == 10
+    assert "Taken back" in anna.post("/account/data/keep/", follow=True).content.decode()
+    assert tidy(timezone.now() + timedelta(hours=25)).sessions == 0
+    assert "nothing to take back" in anna.post("/account/data/keep/", follow=True).content.decode()
+
+
+def test_a_longer_retention_holds_at_once_and_ends_a_shorter_one(world, anna):
+    Retention.objects.create(person=world.anna, days=20)
+    on(f"{timezone.now() - timedelta(days=18):%Y-%m-%d}", world)
+    anna.post(SHORTEN, {"password": PASSWORD})
+    assert anna.post("/account/data/", {"days": "30"}).headers["Location"] == "/account/data/"
+    assert tidy(timezone.now() + timedelta(days=3)).sessions == 0
+    assert anna.get("/account/data/shorten/?days=40").status_code == 302
+    assert anna.get("/account/data/shorten/?days=").status_code == 302
+
+
+def test_nothing_is_shortened_without_log_in(world):
+    for path in ("shorten/?days=7", "keep/"):
+        assert Client().post(f"/account/data/{path}").headers["Location"].startswith("/login/")
 
 
 def test_the_servers_default_holds_for_whoever_has_not_chosen(world, anna, settings):
