@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from server.alerts.delivery.webhook import check_url
 from server.alerts.models import Kind, Receiver, Rule
-from server.alerts.words import day_names
+from server.alerts.words import SENSITIVITIES, day_names
 
 if TYPE_CHECKING:  # only the type checker needs the generics
     RuleBase = forms.ModelForm[Rule]
@@ -29,8 +29,8 @@ FIRST: dict[str, dict[str, Any]] = {
     Kind.DEVICE_SILENT: {"minutes": 60},
     Kind.NO_SESSION: {"by": time(12)},
     Kind.LONG_CLOSURES: {"closures": 5},
-    Kind.BLINK_RATE: {"spread": 2},
-    Kind.PERCLOS: {"spread": 2},
+    Kind.BLINK_RATE: {"spread": 1},
+    Kind.PERCLOS: {"spread": 1},
 }
 
 
@@ -57,6 +57,15 @@ class RuleForm(RuleBase):
     """A form with only the fields that the rule's kind needs."""
 
     weekdays = Weekdays()
+    spread = forms.TypedChoiceField(
+        label=gettext_lazy("Sensitivity"),
+        coerce=float,
+        choices=[(str(times), text) for times, text in SENSITIVITIES.items()],
+        help_text=gettext_lazy(
+            "A usual day is inside the usual range about 19 times of 20, so the first choice opens "
+            "most alerts."
+        ),
+    )
 
     class Meta:
         model = Rule
@@ -66,17 +75,12 @@ class RuleForm(RuleBase):
             "by": gettext_lazy("No session by"),
             "closures": gettext_lazy("Long closures in one session, at least"),
             "closure_s": gettext_lazy("Or one closure of at least (seconds)"),
-            "spread": gettext_lazy("Sensitivity"),
         }
         help_texts = {
             "minutes": gettext_lazy("From 5 minutes to 14 days (20160)."),
             "by": gettext_lazy("Time of day in the person's time zone."),
             "closures": gettext_lazy("Each half a second or longer. Optional."),
             "closure_s": gettext_lazy("From 0.5 to 60 seconds. Optional."),
-            "spread": gettext_lazy(
-                "How many interquartile ranges from the median count as usual: from 1 (most "
-                "alerts) to 10 (fewest). At 2, most sessions of most people are within the range."
-            ),
         }
         widgets = {"by": forms.TimeInput(format="%H:%M", attrs={"type": "time"})}
 

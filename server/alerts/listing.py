@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from server.alerts.conditions.facts import METRIC
-from server.alerts.conditions.usual import DAYS_NEEDED, SESSIONS_NEEDED
-from server.alerts.models import Alert, Kind, Rule, UsualRange
+from server.alerts.conditions.facts import METRIC, today_of
+from server.alerts.models import Alert, Kind, Rule
 from server.alerts.words import ending, heading, moment, rule_sentence, sentence
 from server.care.access import visible_people
 from server.care.models import Person
+from server.session_data.summary.usual import DAYS_NEEDED, USUAL_DAYS, usual
+from server.session_data.summary.views import briefs
 
 
 @dataclass(frozen=True)
@@ -62,44 +64,30 @@ def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
 
 def rule_rows(rules: Iterable[Rule], viewer: Person) -> list[RuleRow]:
     """Return the rows of rules, in the viewer's language."""
-    rules = list(rules)
-    usual = _usual_ranges(rules)
     return [
         RuleRow(
             id=rule.pk,
             person=_("you") if rule.person == viewer else rule.person.label,
             kind=str(Kind(rule.kind).label),
             text=rule_sentence(rule),
-            waits=_waits(rule, usual.get((rule.person_id, METRIC.get(Kind(rule.kind), "")))),
+            waits=_waits(rule),
         )
         for rule in rules
     ]
 
 
-def _usual_ranges(rules: Sequence[Rule]) -> dict[tuple[int, str], UsualRange]:
-    """Return the usual ranges that the rules compare with, by person and metric."""
-    people = {rule.person_id for rule in rules if rule.kind in METRIC}
-    found = UsualRange.objects.filter(person__in=people)
-    return {(each.person_id, each.metric): each for each in found}
-
-
-def _waits(rule: Rule, usual: UsualRange | None) -> str:
+def _waits(rule: Rule) -> str:
     """Return which data a range rule still needs; empty if none."""
-    if rule.kind not in METRIC:
+    metric = METRIC.get(Kind(rule.kind))
+    if metric is None:
         return ""
-    if usual is None:
-        return _("This rule starts with the next session that is long enough and of good quality.")
-    return _not_enough(usual) if usual.median is None else ""
+    today = today_of(rule.person, timezone.now())
+    sessions = briefs(rule.person, today - timedelta(days=USUAL_DAYS), today)
+    days = usual(sessions, metric, today).days
+    return "" if days >= DAYS_NEEDED else not_enough(days)
 
 
-def _not_enough(usual: UsualRange) -> str:
-    text = _(
-        "Not enough data yet: %(sessions)d of %(sessions_needed)d sessions, on %(days)d of "
-        "%(days_needed)d days."
-    )
-    return text % {
-        "sessions": usual.sessions,
-        "sessions_needed": SESSIONS_NEEDED,
-        "days": usual.days,
-        "days_needed": DAYS_NEEDED,
-    }
+def not_enough(days: int) -> str:
+    """Return how many days with a value there are, and how many a comparison needs."""
+    text = _("Not enough data yet: %(days)d of %(needed)d days.")
+    return text % {"days": days, "needed": DAYS_NEEDED}

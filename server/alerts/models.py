@@ -31,8 +31,8 @@ class Rule(models.Model):
 
     Only the fields that the kind needs are set: `minutes` offline; `by`, a time of day in the
     person's zone, on `weekdays` (ISO digits, 1 is Monday); `closures`, a count in one session, or
-    `closure_s`, one closure's duration in seconds; `spread`, how many interquartile ranges from the
-    median are usual.
+    `closure_s`, one closure's duration in seconds; `spread`, by how much the rule's range is wider
+    than the usual range.
     """
 
     MOST = 50  # per receiver
@@ -203,35 +203,6 @@ class Receiver(models.Model):
         by_email = self.by_email and self.confirmed_email and self.confirmed_email == self.email
         found = {Way.EMAIL: bool(by_email), Way.WEBHOOK: bool(self.webhook_url)}
         return [way for way, reachable in found.items() if reachable]
-
-
-class UsualRange(models.Model):
-    """A person's usual range on `day`, from the four weeks before it. Cached for that day.
-
-    `median` and `spread`, the interquartile range, are null without enough data.
-    """
-
-    person = models.ForeignKey(PERSON, models.CASCADE, related_name="usual_ranges", db_index=False)
-    metric = models.CharField(max_length=32)
-    day = models.DateField()
-    sessions = models.PositiveIntegerField()
-    days = models.PositiveIntegerField()
-    median = models.FloatField(null=True)
-    spread = models.FloatField(null=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["person", "metric"], name="one_usual_range_per_metric")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.metric} of {self.person}"
-
-    def bounds(self, spread: float) -> tuple[float, float] | None:
-        """Return the usual range as (low, high), or `None` without enough data."""
-        if self.median is None or self.spread is None:
-            return None
-        return max(0.0, self.median - spread * self.spread), self.median + spread * self.spread
 
 
 class Pass(models.Model):

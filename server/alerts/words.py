@@ -4,7 +4,7 @@ from datetime import date, datetime, tzinfo
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from server.alerts.models import Alert, Kind, Rule, Why
 from server.common.words import clock, in_words, weekday_and_day
@@ -12,6 +12,12 @@ from server.dashboard.metrics import BLINK_RATE, PERCLOS
 
 SHOWN = {Kind.BLINK_RATE: BLINK_RATE, Kind.PERCLOS: PERCLOS}
 ISO_DAYS = "1234567"
+# A range rule's `spread`, and what it means.
+SENSITIVITIES = {
+    1.0: gettext_lazy("When a day's value is outside the usual range."),
+    1.5: gettext_lazy("When a day's value is outside a range 1.5 times as wide as usual."),
+    2.0: gettext_lazy("When a day's value is outside a range twice as wide as usual."),
+}
 
 
 def moment(when: datetime, zone: tzinfo) -> str:
@@ -107,17 +113,16 @@ def _limits(count: int | None, length_s: float | None) -> str:
 
 def _outside(alert: Alert) -> str:
     told, metric = alert.measured, SHOWN[Kind(alert.kind)]
-    numbers = {name: metric.formatted(told[name]) for name in ("value", "low", "high", "median")}
+    numbers = {name: metric.formatted(told[name]) for name in ("value", "low", "high")}
     return _(
-        "%(metric)s of the session that ended on %(ended)s: %(value)s %(unit)s. The rule's "
-        "range is %(low)s to %(high)s, around the median of %(median)s from %(n)s sessions "
-        "in the previous four weeks."
+        "%(metric)s of the day, up to %(ended)s: %(value)s %(unit)s. The rule's range is %(low)s "
+        "to %(high)s, from %(n)s days of the previous four weeks."
     ) % {
         **numbers,
         "metric": metric.name,
         "unit": metric.unit,
         "ended": moment(datetime.fromisoformat(told["ended_at"]), alert.person.zone),
-        "n": told["sessions"],
+        "n": told["days"],
     }
 
 
@@ -140,7 +145,7 @@ def ending(alert: Alert) -> str:
     return {
         Kind.DEVICE_SILENT: _("The device is back online."),
         Kind.NO_SESSION: _("A session for that day has arrived."),
-    }.get(Kind(alert.kind)) or _("A newer session is within the range.")
+    }.get(Kind(alert.kind)) or _("A newer value is within the range.")
 
 
 # Rules
@@ -167,10 +172,7 @@ def rule_sentence(rule: Rule) -> str:
             about = _("During a session, when there are long closures (half a second or longer).")
             return f"{about} {_limits(rule.closures, rule.closure_s)}"
         case _:
-            return _(
-                "When a session's value is more than %(k)s interquartile ranges away from "
-                "the person's own median of the last four weeks."
-            ) % {"k": number_format(rule.spread or 0, 1)}
+            return str(SENSITIVITIES.get(rule.spread or 1, SENSITIVITIES[1]))
 
 
 def days_in_words(weekdays: str) -> str:

@@ -5,24 +5,20 @@ The values of a day come from `session_data/summary`, for both the pages and the
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
-from statistics import quantiles
+from datetime import date
 
+from server.session_data.summary import usual as definition
 from server.session_data.summary.statistics import (
     Counts,
     Measured,
     by_day,
     counts_of,
     each_day,
-    of_long_enough,
     value_of,
 )
+from server.session_data.summary.usual import USUAL_DAYS, Range
 
-# Fewer sessions give no useful quartiles: those of four values are three of them.
-SESSIONS_FOR_USUAL = 6
-USUAL_DAYS = 28
-# With fewer days, the range would leave out too large a share of them.
-DAYS_FOR_MOST = 7
+__all__ = ["USUAL_DAYS", "Day", "Range", "day_values", "known", "usual"]
 
 
 @dataclass(frozen=True)
@@ -37,14 +33,6 @@ class Day:
     def sessions(self) -> int:
         """The number of sessions of any kind."""
         return self.counts.sessions
-
-
-@dataclass(frozen=True)
-class Range:
-    """A range of a person's own values, from `low` to `high`."""
-
-    low: float
-    high: float
 
 
 class Calendar:
@@ -76,27 +64,6 @@ def known(days: Iterable[Day]) -> list[float]:
     return [day.value for day in days if day.value is not None]
 
 
-def most_days(rows: Iterable[Measured], key: str, before: date) -> Range | None:
-    """Return the range that holds most of a person's days: the 10th to 90th percentile.
-
-    Covers the four weeks before a day. `None` where too few days have a value.
-    """
-    days = day_values(rows, key, before - timedelta(days=USUAL_DAYS), before - timedelta(days=1))
-    values = known(days)
-    if len(values) < DAYS_FOR_MOST:
-        return None
-    deciles = quantiles(values, n=10, method="inclusive")
-    return Range(deciles[0], deciles[-1])
-
-
 def usual(rows: Iterable[Measured], key: str, before: date) -> Range | None:
-    """Return a person's usual range: the middle half of the sessions of four weeks before a day.
-
-    A quarter of the sessions lies below it, a quarter above. `None` with too few sessions.
-    """
-    first = before - timedelta(days=USUAL_DAYS)
-    values = of_long_enough((row for row in rows if first <= row.day < before), key)
-    if len(values) < SESSIONS_FOR_USUAL:
-        return None
-    low, _, high = quantiles(values, n=4)
-    return Range(low, high)
+    """Return a person's usual range before a day, as alerts use it. `None` with too few days."""
+    return definition.usual(rows, key, before).range()

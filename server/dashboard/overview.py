@@ -18,7 +18,7 @@ from server.care.models import Permission, Person
 from server.common.words import clock, day_name, in_words
 from server.dashboard import read
 from server.dashboard.charts import sparkline
-from server.dashboard.days import USUAL_DAYS, Range, day_values, most_days, usual
+from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
@@ -41,7 +41,7 @@ Given = Mapping[int, Collection[Permission]]
 
 @dataclass(frozen=True)
 class Glance:
-    """Today's value of a metric, `None` without one; `usual` is the range of most days.
+    """Today's value of a metric, `None` without one, and the usual range.
 
     `unusual` is whether the value lies outside that range.
     """
@@ -247,8 +247,8 @@ def _glances(of_today: Sequence[Measured], rows: Sequence[Measured], today: date
 def glance(
     metric: Metric, of_today: Sequence[Measured], rows: Sequence[Measured], today: date
 ) -> Glance:
-    """Return today's median of a metric and the range of most days of the four weeks before."""
-    value, span = median_of(of_today, metric.key), most_days(rows, metric.key, today)
+    """Return today's median of a metric and the usual range."""
+    value, span = median_of(of_today, metric.key), usual(rows, metric.key, today)
     unusual = value is not None and span is not None and not span.low <= value <= span.high
     return Glance(metric, metric.formatted(value), usual_words(metric, span), unusual)
 

@@ -40,6 +40,7 @@ from server.dashboard.marks import marks_of
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
+from server.dashboard.today import today_of
 from server.devices.models import CommandName, Device
 from server.replica.reading import from_replica
 from server.session_data.amend import new_session_id
@@ -138,6 +139,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     }
     note_look(viewer, subject, "history" if Permission.HISTORY in given else "live")
     if Permission.HISTORY in given:
+        context["today"] = today_of(subject, now.astimezone(zone).date())
         last = newest.over.get(subject.pk)
         context |= from_replica((viewer, subject), lambda: _past(subject, last, request.GET, now))
     return render(request, "dashboard/person.html", context)

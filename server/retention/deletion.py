@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max, Min, Q, QuerySet
 
-from server.alerts.models import Alert, UsualRange
+from server.alerts.models import Alert
 from server.care.audit import note
 from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonToken
 from server.common.days import zone_of
@@ -121,9 +121,6 @@ def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
         bury(owned)
         alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
         letters = _delete_letters(person, set(batch))
-        UsualRange.objects.filter(
-            person=person
-        ).delete()  # derived from them; recomputed from the rest
         AccessLog.objects.filter(session_id__in=batch).update(session_id=None)
         sessions, _ = doomed.delete()
     return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)

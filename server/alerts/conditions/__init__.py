@@ -1,6 +1,6 @@
 """Check whether rules' conditions hold: read the facts of a pass, and derive findings from them.
 
-findings.py has each rule's condition and is pure. usual.py has a person's usual range, and how many
-sessions, days and minutes it needs. timely.py decides whether data arrived in time. facts.py reads
-the database. Of this app it imports only `models`.
+findings.py has each rule's condition and is pure. trust.py decides which sessions may open an alert
+about their numbers; the usual range itself is in session_data/summary/usual.py. timely.py decides
+whether data arrived in time. facts.py reads the database. Of this app it imports only `models`.
 """

@@ -8,12 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from server.alerts.conditions.timely import COLUMNS
-from server.alerts.conditions.usual import TRUST_COLUMNS, metrics_to_trust, trusted, usual_ranges
-from server.alerts.models import Kind, Pass, Rule, UsualRange
+from server.alerts.conditions.trust import TRUST_COLUMNS, metrics_to_trust, trusted
+from server.alerts.models import Kind, Pass, Rule
 from server.care.models import Person
 from server.common.days import LONGEST_SESSION
 from server.devices.models import Device
-from server.session_data.models import SessionData, State
+from server.session_data.models import OVER, SessionData, State
+from server.session_data.summary.statistics import value_of
+from server.session_data.summary.usual import USUAL_DAYS, Usual, usual
+from server.session_data.summary.views import Brief
 
 Row = Mapping[str, Any]
 
@@ -34,7 +37,8 @@ class Facts:
 
     `since` is when the server began to receive data without a pause, `consuming_since` the same
     for its MQTT consumer; `None` if unknown. `newest` has the newest trustworthy session finished
-    since the last pass, by person and metric.
+    since the last pass, by person and metric. `usual` is what is usual before that session's day,
+    and `values` has the day's value so far.
     """
 
     now: datetime
@@ -44,7 +48,8 @@ class Facts:
     measured_days: set[tuple[int, date]] = field(default_factory=set)
     under_way: dict[int, list[Row]] = field(default_factory=dict)
     newest: dict[tuple[int, str], Row] = field(default_factory=dict)
-    usual: dict[tuple[int, str], UsualRange] = field(default_factory=dict)
+    usual: dict[tuple[int, str], Usual] = field(default_factory=dict)
+    values: dict[tuple[int, str], float] = field(default_factory=dict)
 
 
 def gather(rules: Iterable[Rule], now: datetime, last: Pass) -> Facts:
@@ -91,24 +96,48 @@ def _under_way(people: Collection[int], now: datetime) -> dict[int, list[Row]]:
 def _gather_ranges(
     facts: Facts, people: Mapping[Kind, Mapping[int, Person]], since: datetime
 ) -> None:
-    wanted = [
-        (person, METRIC[kind]) for kind, watched in people.items() for person in watched.values()
-    ]
-    facts.newest = _newest({(person.pk, metric) for person, metric in wanted}, since)
-    measured = [pair for pair in wanted if (pair[0].pk, pair[1]) in facts.newest]
-    facts.usual = usual_ranges(measured, facts.now)
+    wanted = {(pk, METRIC[kind]) for kind, watched in people.items() for pk in watched}
+    facts.newest = _newest(wanted, since)
+    sessions = _of_four_weeks({pk: row["local_day"] for (pk, _), row in facts.newest.items()})
+    for (pk, metric), row in facts.newest.items():
+        day, mine = row["local_day"], sessions[pk]
+        facts.usual[pk, metric] = usual(mine, metric, day)
+        value = value_of([each for each in mine if each.day == day], metric)
+        if value is not None:
+            facts.values[pk, metric] = value
+
+
+def _of_four_weeks(days: Mapping[int, date]) -> defaultdict[int, list[Brief]]:
+    """Return people's finished sessions of these days and the four weeks before, in one query."""
+    found: defaultdict[int, list[Brief]] = defaultdict(list)
+    if not days:
+        return found
+    first, last = min(days.values()) - timedelta(days=USUAL_DAYS), max(days.values())
+    names = ("valid_s", *METRIC.values())
+    rows = SessionData.objects.filter(
+        user__in=days, local_day__range=(first, last), state__in=OVER
+    ).order_by()
+    for pk, day, state, uncertain, *values in rows.values_list(
+        "user_id", "local_day", "state", "date_uncertain", *names
+    ):
+        found[pk].append(Brief(day, state, uncertain, dict(zip(names, values, strict=True))))
+    return found
 
 
 def _newest(wanted: Collection[tuple[int, str]], since: datetime) -> dict[tuple[int, str], Row]:
     """Return the newest trustworthy session with a value, for each (person, metric)."""
     rows = SessionData.objects.filter(
         user__in={person for person, _ in wanted},
-        state__in=(State.ENDED, State.INTERRUPTED),
+        state__in=OVER,
         placed_at__gte=since - LONGEST_SESSION,
         updated_at__gte=since,
         ended_at__isnull=False,
     ).order_by("-ended_at", "-id")
-    found = [row for row in rows.values(*COLUMNS, *TRUST_COLUMNS, *METRIC.values()) if trusted(row)]
+    found = [
+        row
+        for row in rows.values(*COLUMNS, "local_day", *TRUST_COLUMNS, *METRIC.values())
+        if trusted(row)
+    ]
     good = _to_trust([row["id"] for row in found])
     newest: dict[tuple[int, str], Row] = {}
     for row in found:

@@ -98,24 +98,22 @@ def long_closures(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def outside_usual(rule: Rule, facts: Facts) -> Iterator[Finding]:
-    """Find the person's newest trustworthy session, if its value is outside their usual range."""
+    """Find the day of the newest trustworthy session, if its value is outside the usual range."""
     metric = METRIC[Kind(rule.kind)]
-    session = facts.newest.get((rule.person_id, metric))
-    usual = facts.usual.get((rule.person_id, metric))
-    bounds = usual.bounds(rule.spread or 0) if usual else None
-    if session is None or usual is None or bounds is None:
+    key = (rule.person_id, metric)
+    session, usual, value = facts.newest.get(key), facts.usual.get(key), facts.values.get(key)
+    span = usual.range(rule.spread or 1) if usual else None
+    if session is None or usual is None or value is None or span is None:
         yield Finding(rule, metric, False)  # no new session, or no usual range
         return
-    low, high = bounds
-    if low <= session[metric] <= high:
+    if span.low <= value <= span.high:
         yield Finding(rule, metric, False, inside=session["ended_at"])
         return
     measured = {
-        "value": session[metric],
-        "low": low,
-        "high": high,
-        "median": usual.median,
-        "sessions": usual.sessions,
+        "value": value,
+        "low": span.low,
+        "high": span.high,
+        "days": usual.days,
         "ended_at": instant_text(session["ended_at"]),
     }
     opens = _just_ended(session, facts.now) and is_timely(session, END_SLACK)

@@ -15,6 +15,7 @@ from server.alerts.models import Alert, Delivery, Kind, Receiver, Rule
 from server.alerts.pages import MOST_LINKS
 from server.care.models import AccessLog, CareLink
 from server.devices.models import Device
+from tests.server.alerts.test_usual import measured
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_carl_adds_a_rule_sees_what_it_found_changes_it_and_removes_it(told):
         ("long_closures", {"closures": "", "closure_s": ""}, True),
         ("long_closures", {"closures": "", "closure_s": "1.5"}, False),
         ("blink_rate", {"spread": "0.5"}, True),
-        ("perclos", {"spread": "2"}, False),
+        ("perclos", {"spread": "2.0"}, False),
         ("perclos", {"spread": "nan"}, True),
     ],
 )
@@ -127,10 +128,11 @@ def test_the_same_rule_is_not_kept_twice(told):
 def test_a_range_rule_says_what_it_still_waits_for(told):
     Rule.objects.create(receiver=told.carl, person=told.anna, kind=Kind.PERCLOS, spread=2)
     carl = logged_in(told.carl)
-    assert "starts with the next session" in carl.get("/alerts/").content.decode()
-    told.anna.usual_ranges.create(metric="perclos", day="2026-11-22", sessions=4, days=2)
-    page = carl.get("/alerts/").content.decode()
-    assert "Not enough data yet: 4 of 10 sessions, on 2 of 5 days." in page
+    assert "Not enough data yet: 0 of 7 days." in carl.get("/alerts/").content.decode()
+    for ago in range(1, 8):
+        measured(told, timezone.now() - timedelta(days=ago), 15)
+        waiting = "Not enough data yet" in carl.get("/alerts/").content.decode()
+        assert waiting == (ago < 7)
 
 
 # How one is told

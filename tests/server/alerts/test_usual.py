@@ -47,32 +47,33 @@ def measured(
 
 
 def weeks(world, rates: tuple[float, ...] = (12, 14, 15, 16, 18)) -> None:
-    """Two weeks with a session a day: median 15, quartiles 14 and 16 or so."""
+    """Two weeks with a session a day: 15 blinks a minute, give or take 2."""
     for day in range(1, 16):
         measured(world, NOW - timedelta(days=day), rates[day % len(rates)])
 
 
 def test_a_rate_outside_the_persons_own_range_is_told_with_the_numbers(told):
-    rule(told, Kind.BLINK_RATE, spread=2)
+    rule(told, Kind.BLINK_RATE, spread=1)
     weeks(told)
     session = measured(told, NOW, 31.0)
     assert judge(NOW + timedelta(minutes=1)).opened == 1
     (alert,) = open_alerts()
     assert alert.session_id == session.pk or str(alert.session_id) == session.pk
     said = sentence(alert)
-    assert "Sun 22 Nov, 14:00: 31.0 blinks/min." in said
-    assert "11.0 to 19.0, around the median of 15.0 from 15 sessions" in said
+    assert "Blink rate of the day, up to Sun 22 Nov, 14:00: 31.0 blinks/min." in said
+    assert "The rule's range is 10.7 to 19.9, from 15 days" in said
     newer = NOW + timedelta(hours=1)
-    measured(told, newer, 15.5)
+    for minutes in (30, 0):  # the day's median is 15.5 again
+        measured(told, newer - timedelta(minutes=minutes), 15.5)
     assert judge(newer + timedelta(minutes=1)).resolved == 1
-    assert ending(Alert.objects.get()) == "A newer session is within the range."
+    assert ending(Alert.objects.get()) == "A newer value is within the range."
 
 
 @pytest.mark.parametrize(
     ("perclos", "opened"), [(0.021, 0), (0.09, 1), (0.0, 1), (None, 0)], ids=str
 )
 def test_perclos_is_compared_alike_and_what_was_not_measured_is_nothing(told, perclos, opened):
-    rule(told, Kind.PERCLOS, spread=2)
+    rule(told, Kind.PERCLOS, spread=1)
     weeks(told)
     measured(told, NOW, 15.0, perclos)
     assert judge(NOW).opened == opened
@@ -93,7 +94,7 @@ def test_perclos_is_compared_alike_and_what_was_not_measured_is_nothing(told, pe
     ids=str,
 )
 def test_a_session_whose_numbers_cant_be_trusted_is_not_compared(told, distrusted):
-    rule(told, Kind.BLINK_RATE, spread=2)
+    rule(told, Kind.BLINK_RATE, spread=1)
     weeks(told)
     measured(told, NOW, 31.0, **distrusted)
     assert judge(NOW).opened == 0
@@ -109,39 +110,51 @@ def test_a_session_whose_numbers_cant_be_trusted_is_not_compared(told, distruste
     ],
 )
 def test_what_speaks_against_one_number_leaves_the_other(told, kind, quality, opened):
-    rule(told, kind, spread=2)
+    rule(told, kind, spread=1)
     weeks(told)
     measured(told, NOW, 31.0, 0.2, quality=quality)
     assert judge(NOW).opened == opened
 
 
-def test_perclos_that_may_hold_looking_down_makes_no_usual_range(told):
-    rule(told, Kind.PERCLOS, spread=2)
-    for day in range(1, 16):
-        measured(told, NOW - timedelta(days=day), 15.0, quality=["gaze_unknown"])
-    measured(told, NOW, 15.0, 0.2)
+def test_the_day_is_compared_by_the_median_of_its_sessions(told):
+    rule(told, Kind.BLINK_RATE, spread=1)
+    weeks(told)
+    for hours in (1, 2):
+        measured(told, NOW - timedelta(hours=hours), 15.0)
+    measured(told, NOW, 31.0)
     assert judge(NOW).opened == 0
+    for minutes in (10, 20, 30):
+        measured(told, NOW + timedelta(minutes=minutes), 31.0)
+    assert judge(NOW + timedelta(minutes=31)).opened == 1
+
+
+@pytest.mark.parametrize(("spread", "opened"), [(1, 1), (1.5, 1), (2, 0)])
+def test_a_less_sensitive_rule_has_a_wider_range(told, spread, opened):
+    rule(told, Kind.BLINK_RATE, spread=spread)
+    weeks(told)
+    measured(told, NOW, 24.0)
+    assert judge(NOW).opened == opened
 
 
 @pytest.mark.parametrize("quality", [1, True, "noisy", {"noisy": 1}, None], ids=str)
 def test_a_quality_that_is_no_list_says_nothing_and_stops_nobodys_alerts(told, quality):
-    rule(told, Kind.BLINK_RATE, spread=2)
+    rule(told, Kind.BLINK_RATE, spread=1)
     weeks(told)
     measured(told, NOW - timedelta(days=2), 15, quality=quality)
     measured(told, NOW, 31.0, quality=quality)
     assert judge(NOW).opened == 1
 
 
-def test_with_too_few_sessions_or_days_there_is_no_usual_range(told):
+def test_with_too_few_days_there_is_no_usual_range(told):
     rule(told, Kind.BLINK_RATE, spread=1)
-    for n in range(12):  # enough sessions, on three days
-        measured(told, NOW - timedelta(days=1 + n % 3, minutes=10 * n), 15)
+    for n in range(24):  # many sessions, on six days
+        measured(told, NOW - timedelta(days=1 + n % 6, minutes=10 * n), 15)
     measured(told, NOW, 90.0)
     assert judge(NOW).opened == 0
 
 
 def test_a_session_that_arrives_late_opens_nothing(told):
-    rule(told, Kind.BLINK_RATE, spread=2)
+    rule(told, Kind.BLINK_RATE, spread=1)
     weeks(told)
     measured(told, NOW - timedelta(hours=3), 31.0, came=NOW)
     assert judge(NOW).opened == 0
@@ -151,7 +164,7 @@ def test_a_session_that_arrives_late_opens_nothing(told):
 
 
 def test_an_older_session_that_arrives_late_does_not_resolve_a_newer_ones_alert(told):
-    rule(told, Kind.BLINK_RATE, spread=2)
+    rule(told, Kind.BLINK_RATE, spread=1)
     weeks(told)
     measured(told, NOW, 31.0)
     assert judge(NOW).opened == 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.common import words
-from server.dashboard import days, eyes, figures, history, marks, metrics, overview, session
+from server.dashboard import days, eyes, figures, history, marks, metrics, overview, session, today
 from server.session_data.summary import statistics as summary
 from tests.server.dashboard.rows import BERLIN, MONDAY, NOON, missing, row
 
@@ -56,17 +56,46 @@ def test_a_days_coverage_weighs_sessions_by_their_length() -> None:
     assert summary.coverage_of([row(duration_s=None, valid_s=None)]) is None
 
 
-def test_what_is_usual_is_the_middle_half_of_four_weeks() -> None:
-    rows = [row(MONDAY - timedelta(days=n), perclos=n / 100) for n in range(1, 8)]
-    assert days.usual(rows, "perclos", MONDAY) == days.Range(0.02, 0.06)
+RATES = (12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0)
 
 
-def test_the_range_of_most_days_holds_at_least_eight_days_in_ten() -> None:
-    rows = [row(MONDAY - timedelta(days=n), perclos=n / 100) for n in range(1, 12)]
-    found = days.most_days(rows, "perclos", MONDAY)
-    assert found is not None
-    assert (found.low, found.high) == (pytest.approx(0.02), pytest.approx(0.10))
-    assert days.most_days(rows[:6], "perclos", MONDAY) is None
+def around(today: float | None = None, perclos: float | None = 0.02) -> list[SessionRow]:
+    """Two weeks with a session a day, and one of today."""
+    before = [
+        row(MONDAY - timedelta(days=n), blink_rate_per_min=RATES[n % 7], perclos=0.02)
+        for n in range(1, 15)
+    ]
+    now = [] if today is None else [row(blink_rate_per_min=today, perclos=perclos)]
+    return before + now
+
+
+@pytest.mark.parametrize(
+    ("rate", "perclos", "said"),
+    [
+        (15.0, 0.02, "Today is as usual."),
+        (25.0, 0.02, "Blink rate is higher than usual today."),
+        (5.0, 0.02, "Blink rate is lower than usual today."),
+        (15.0, 0.2, "PERCLOS is higher than usual today."),
+        (25.0, 0.2, "Blink rate is higher than usual today. PERCLOS is higher than usual today."),
+        (25.0, None, "Blink rate is higher than usual today."),
+        (None, None, "No measurement today yet."),
+    ],
+)
+def test_a_page_says_whether_today_is_as_usual(rate, perclos, said) -> None:
+    assert today.compare(around(rate, perclos), MONDAY).words == said
+
+
+def test_without_enough_days_a_page_says_how_many_there_are() -> None:
+    few = around(25.0)[8:]
+    assert today.compare(few, MONDAY).words == "Not enough data yet: 6 of 7 days."
+    assert today.compare([], MONDAY).words == "Not enough data yet: 0 of 7 days."
+
+
+def test_alerts_and_pages_have_one_usual_range() -> None:
+    (rate, _perclos) = today.compare(around(15.0), MONDAY).compared
+    span = days.usual(around(15.0), "blink_rate_per_min", MONDAY)
+    assert span is not None
+    assert (rate.low, rate.high) == (f"{span.low:.1f}", f"{span.high:.1f}")
 
 
 def test_what_is_usual_is_not_said_of_few_sessions_or_long_ago() -> None:
