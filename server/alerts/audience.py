@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from server.alerts.models import Alert, Rule
+from server.alerts.models import Alert, Kind, Rule
 from server.care.access import note_look, visible_people
 from server.care.models import CareLink, Permission, Person
 
@@ -27,8 +27,16 @@ def live_rules() -> QuerySet[Rule]:
     return Rule.objects.filter(_allowed()).select_related("receiver", "person")
 
 
+def ended_rules() -> QuerySet[Rule]:
+    """Return the rules whose receivers may no longer get alerts, because sharing ended."""
+    ended = Rule.objects.filter(~_allowed(), receiver__is_active=True)
+    return ended.select_related("receiver", "person")
+
+
 def may_be_told(alert: Alert) -> bool:
     """Return whether the receiver may get this alert now."""
+    if alert.kind == Kind.RULES_ENDED:
+        return alert.receiver.is_active
     return Alert.objects.filter(_allowed(), pk=alert.pk).exists()
 
 
@@ -40,14 +48,15 @@ def rules_of(receiver: Person) -> QuerySet[Rule]:
 
 def alerts_of(receiver: Person) -> QuerySet[Alert]:
     """Return the receiver's alerts about people who share alerts with them, newest first."""
-    mine = Alert.objects.filter(receiver=receiver, person__in=people_to_watch(receiver))
+    shown = Q(person__in=people_to_watch(receiver)) | Q(kind=Kind.RULES_ENDED)
+    mine = Alert.objects.filter(shown, receiver=receiver)
     return mine.select_related("person", "rule")
 
 
 def note_reading(reader: Person, alerts: Iterable[Alert]) -> None:
     """Record in the access logs of the people concerned that `reader` saw these alerts."""
     with transaction.atomic():  # one commit for all of them
-        for person in {alert.person for alert in alerts}:
+        for person in {alert.person for alert in alerts if alert.kind != Kind.RULES_ENDED}:
             note_look(reader, person, "alerts")
 
 

@@ -110,17 +110,17 @@ class ReceiverForm(ReceiverBase):
 
     class Meta:
         model = Receiver
-        fields = ["by_email", "email", "webhook_url", "quiet_from", "quiet_until"]
+        fields = ["email", "webhook_url", "quiet_from", "quiet_until"]
         labels = {
-            "by_email": gettext_lazy("Notify me by e-mail"),
-            "email": gettext_lazy("E-mail address"),
+            "email": gettext_lazy("Notify me by e-mail at"),
             "webhook_url": gettext_lazy("Webhook"),
             "quiet_from": gettext_lazy("Quiet hours from"),
             "quiet_until": gettext_lazy("Quiet hours until"),
         }
         help_texts = {
             "email": gettext_lazy(
-                "A new address must be confirmed first with a link that is sent to it."
+                "Leave empty for no e-mail. A new address must be confirmed first with a link that "
+                "is sent to it."
             ),
             "webhook_url": gettext_lazy(
                 "For programs: each notification is sent to this address as JSON (HTTP POST)."
@@ -136,6 +136,21 @@ class ReceiverForm(ReceiverBase):
             "webhook_url": forms.URLInput(),
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance.by_email:  # turned off: don't turn it on when the form is saved
+            self.initial["email"] = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a bound form says something that is not saved yet."""
+        return self.has_changed() or (self.instance.pk is None and bool(self["email"].data))
+
+    def save(self, commit: bool = True) -> Receiver:
+        """Save. Whoever enters an address wants e-mail."""
+        self.instance.by_email = bool(self.cleaned_data["email"])
+        return super().save(commit)
+
     def clean_webhook_url(self) -> str:
         """Reject addresses that the server must not call."""
         address: str = self.cleaned_data["webhook_url"]
@@ -146,8 +161,6 @@ class ReceiverForm(ReceiverBase):
     def clean(self) -> dict[str, Any]:
         """Check fields that depend on each other."""
         data = super().clean() or {}
-        if data.get("by_email") and not data.get("email"):
-            self.add_error("email", _("Required for e-mail notifications."))
         if (data.get("quiet_from") is None) != (data.get("quiet_until") is None):
             self.add_error("quiet_until", _("Enter both times or neither."))
         return data

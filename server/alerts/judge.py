@@ -5,6 +5,7 @@ compares with the alerts open at that moment, and writes nothing if a later pass
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 
-from server.alerts.audience import live_rules
+from server.alerts.audience import ended_rules, live_rules
 from server.alerts.conditions.facts import METRIC, gather, today_of
 from server.alerts.conditions.findings import Finding, findings
 from server.alerts.delivery.outbox import put_opened, put_resolved
@@ -45,6 +46,7 @@ def judge(now: datetime | None = None) -> Judged:
     """Run a pass: open and resolve alerts, and queue their notifications in the outbox."""
     now = now or timezone.now()
     last = _last_pass(now)
+    _end_rules(now)
     rules = list(live_rules())
     found, failed = _found(rules, now, last)
     with transaction.atomic():
@@ -180,6 +182,34 @@ def _resolve(over: Mapping[Alert, Why], now: datetime) -> None:
         alert.resolved_at, alert.why = now, why
     Alert.objects.bulk_update(list(over), ["resolved_at", "why"], batch_size=500)
     put_resolved(list(over), now)
+
+
+def _end_rules(now: datetime) -> None:
+    """Delete rules whose receivers may no longer get alerts, and tell the receivers."""
+    with transaction.atomic():
+        ended: dict[tuple[int, int], list[Rule]] = defaultdict(list)
+        for rule in ended_rules().select_for_update(of=("self",)):
+            ended[rule.receiver_id, rule.person_id].append(rule)
+        told = []
+        for rules in ended.values():
+            alerts = Alert.objects.filter(rule__in=rules, resolved_at=None)
+            _resolve(dict.fromkeys(alerts, Why.WITHDRAWN), now)
+            told.append(_told_of_end(rules, now))
+        put_opened(Alert.objects.bulk_create(told), now)
+        Rule.objects.filter(pk__in=[rule.pk for each in ended.values() for rule in each]).delete()
+
+
+def _told_of_end(rules: Sequence[Rule], now: datetime) -> Alert:
+    return Alert(
+        receiver=rules[0].receiver,
+        person=rules[0].person,
+        kind=Kind.RULES_ENDED,
+        cause=Kind.RULES_ENDED,
+        measured={"kinds": [rule.kind for rule in rules]},
+        opened_at=now,
+        resolved_at=now,
+        why=Why.WITHDRAWN,
+    )
 
 
 def forget(rule: Rule, now: datetime | None = None) -> None:

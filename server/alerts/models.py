@@ -24,6 +24,8 @@ class Kind(models.TextChoices):
     LONG_CLOSURES = "long_closures", _("Long closures during a session")
     BLINK_RATE = "blink_rate", _("Blink rate outside the usual range")
     PERCLOS = "perclos", _("PERCLOS outside the usual range")
+    # Of alerts only: sharing ended, and with it the receiver's rules about the person.
+    RULES_ENDED = "rules_ended", _("Rules ended")
 
 
 class Rule(models.Model):

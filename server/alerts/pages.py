@@ -1,19 +1,14 @@
-"""The pages of alerts: open and past alerts, rules, and notification settings.
+"""The pages of alerts: open and past alerts, and rules.
 
 Users can only open their own rules, about people who share alerts with them; anything else is a
 404.
 """
 
-from typing import Any
-from urllib.parse import urlencode
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core import signing
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -21,23 +16,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from server.alerts.audience import alerts_of, note_reading, people_to_watch, rules_of
 from server.alerts.delivery import mail
-from server.alerts.delivery.outbox import SendError, reschedule
-from server.alerts.forms import FIELDS, ReceiverForm, RuleForm
+from server.alerts.forms import FIELDS, RuleForm
 from server.alerts.judge import forget
 from server.alerts.listing import alert_rows, rule_rows
 from server.alerts.models import Delivery, Kind, Receiver, Rule
-from server.care import guesses
+from server.alerts.receiving import save_told, told_form
 from server.care.models import Person
 from server.care.pages.base import viewer_of
 
 NEWEST = 50
-CONFIRM_S = 24 * 3600
-SALT = "blinklog.alerts.email"
-# Most confirmation links in 15 minutes: to the same e-mail address or for the same user, and from
-# the same IP address, which an institution may share. The e-mail address may belong to a stranger,
-# who must not be flooded.
-MOST_LINKS = 5
-MOST_LINKS_FROM_ONE_PLACE = 30
 
 
 @never_cache
@@ -77,10 +64,11 @@ def choose(request: HttpRequest) -> HttpResponse:
     viewer = viewer_of(request)
     people = list(people_to_watch(viewer))
     username, kind = request.GET.get("person", ""), request.GET.get("kind", "")
-    if username in {person.username for person in people} and kind in Kind.values:
+    if username in {person.username for person in people} and kind in FIELDS:
         return redirect("alerts:add", username, kind)
+    kinds = [(each.value, each.label) for each in FIELDS]
     return render(
-        request, "alerts/choose.html", {"people": people, "kinds": Kind.choices, "viewer": viewer}
+        request, "alerts/choose.html", {"people": people, "kinds": kinds, "viewer": viewer}
     )
 
 
@@ -91,7 +79,7 @@ def add(request: HttpRequest, username: str, kind: str) -> HttpResponse:
     """Add a rule."""
     viewer = viewer_of(request)
     person = people_to_watch(viewer).filter(username=username.replace("\x00", "")).first()
-    if person is None or kind not in Kind.values:
+    if person is None or kind not in FIELDS:
         raise Http404
     rule = Rule(receiver=viewer, person=person, kind=kind)
     return _rule_form(request, rule)
@@ -114,15 +102,20 @@ def _rule(request: HttpRequest, rule_id: int) -> Rule:
 
 def _rule_form(request: HttpRequest, rule: Rule) -> HttpResponse:
     form = RuleForm(request.POST or None, instance=rule, kind=Kind(rule.kind))
-    if request.method == "POST" and form.is_valid():
+    told = told_form(request)
+    if request.method == "POST" and form.is_valid() and (not told.is_bound or told.is_valid()):
         if refusal := _refusal(form.save(commit=False)):
             form.add_error(None, refusal)
         else:
             _save(rule)
             messages.success(request, _("Rule saved. It is checked every minute."))
+            if told.is_bound and told.is_new:
+                save_told(request, told)
             return redirect("alerts:alerts")
     context = {"form": form, "rule": rule, "is_you": rule.person_id == rule.receiver_id}
-    return render(request, "alerts/rule.html", context, status=400 if form.errors else 200)
+    context |= {"told": told, "mail_configured": mail.configured()}
+    wrong = form.errors or (told.is_bound and told.errors)
+    return render(request, "alerts/rule.html", context, status=400 if wrong else 200)
 
 
 def _refusal(rule: Rule) -> str | None:
@@ -154,84 +147,3 @@ def remove(request: HttpRequest, rule_id: int) -> HttpResponse:
         rule.delete()
     messages.success(request, _("Rule deleted."))
     return redirect("alerts:alerts")
-
-
-# Notification settings
-
-
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def ways(request: HttpRequest) -> HttpResponse:
-    """Edit e-mail, webhook and quiet hours."""
-    viewer = viewer_of(request)
-    receiver, _made = Receiver.objects.get_or_create(
-        person=viewer, defaults={"email": viewer.email}
-    )
-    form = ReceiverForm(request.POST or None, instance=receiver)
-    if request.method == "POST" and form.is_valid():
-        receiver = form.save()
-        reschedule(receiver)
-        _ask_to_confirm(request, receiver)
-        return redirect("alerts:ways")
-    shown = Receiver.objects.get(pk=receiver.pk)
-    context = {"form": form, "receiver": shown, "mail_configured": mail.configured()}
-    return render(request, "alerts/ways.html", context, status=400 if form.errors else 200)
-
-
-def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
-    """Report that the settings are saved; send a link to an unconfirmed address."""
-    if not receiver.by_email or receiver.email == receiver.confirmed_email:
-        messages.success(request, _("Saved."))
-        return
-    try:
-        guesses.begin(_limits(request, receiver))
-    except guesses.TooManyError:
-        messages.error(
-            request,
-            _(
-                "Saved, but too many links were requested. Please wait 15 minutes, then save "
-                "this form again to get a new one."
-            ),
-        )
-        return
-    _send_link(request, receiver)
-
-
-def _limits(request: HttpRequest, receiver: Receiver) -> guesses.Limits:
-    return {
-        f"confirm\0{receiver.person_id}": MOST_LINKS,
-        f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
-        **guesses.by_network("confirm from", request, MOST_LINKS_FROM_ONE_PLACE),
-    }
-
-
-def _send_link(request: HttpRequest, receiver: Receiver) -> None:
-    token = signing.dumps({"person": receiver.person_id, "email": receiver.email}, salt=SALT)
-    link = request.build_absolute_uri(f"{reverse('alerts:confirm')}?{urlencode({'t': token})}")
-    try:
-        mail.send_confirmation(receiver.email, link)
-    except SendError:
-        messages.error(request, _("Saved, but the confirmation link could not be sent."))
-    else:
-        told = _("A confirmation link was sent to %(email)s. Open it to receive alerts there.")
-        messages.success(request, told % {"email": receiver.email})
-
-
-@never_cache
-@require_safe
-@login_required
-def confirm(request: HttpRequest) -> HttpResponse:
-    """Confirm an address: opening the link that was sent there, logged in, proves ownership."""
-    viewer = viewer_of(request)
-    try:
-        told: dict[str, Any] = signing.loads(request.GET.get("t", ""), salt=SALT, max_age=CONFIRM_S)
-    except signing.BadSignature:
-        told = {}
-    mine = Receiver.objects.filter(person=viewer, email=told.get("email", ""))
-    good = bool(told) and told.get("person") == viewer.pk
-    if good and mine.update(confirmed_email=told["email"]):
-        messages.success(request, _("E-mail address confirmed."))
-    else:
-        messages.error(request, _("This link is invalid or has expired. Request a new one below."))
-    return redirect("alerts:ways")

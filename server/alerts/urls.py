@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from server.alerts import pages
+from server.alerts import pages, receiving
 from server.alerts.views import AlertsView
 
 page_patterns = [
@@ -11,8 +11,9 @@ page_patterns = [
     path("alerts/rules/new/<str:username>/<str:kind>/", pages.add, name="add"),
     path("alerts/rules/<int:rule_id>/", pages.change, name="change"),
     path("alerts/rules/<int:rule_id>/remove/", pages.remove, name="remove"),
-    path("alerts/ways/", pages.ways, name="ways"),
-    path("alerts/ways/confirm/", pages.confirm, name="confirm"),
+    path("alerts/ways/", receiving.ways, name="ways"),
+    path("alerts/ways/test/", receiving.send_test, name="test"),
+    path("alerts/ways/confirm/", receiving.confirm, name="confirm"),
 ]
 urlpatterns = [
     path("api/alerts/", AlertsView.as_view(), name="api-alerts"),

@@ -37,6 +37,8 @@ def heading(alert: Alert) -> str:
             return _("Long closures during a session")
         case Kind.BLINK_RATE:
             return _("Blink rate outside the usual range")
+        case Kind.RULES_ENDED:
+            return _("Your rules have ended")
         case _:
             return _("PERCLOS outside the usual range")
 
@@ -64,8 +66,16 @@ def sentence(alert: Alert) -> str:
             return _("No session had arrived by %(time)s on %(day)s.") % told
         case Kind.LONG_CLOSURES:
             return _closures(alert)
+        case Kind.RULES_ENDED:
+            return _rules_ended(alert)
         case _:
             return _outside(alert)
+
+
+def _rules_ended(alert: Alert) -> str:
+    kinds = ", ".join(str(Kind(kind).label) for kind in alert.measured["kinds"])
+    text = _("%(name)s no longer shares alerts with you. Your rules were deleted: %(kinds)s.")
+    return text % {"name": alert.person.label, "kinds": kinds}
 
 
 def _silent(alert: Alert) -> str:
@@ -132,7 +142,7 @@ def _s(seconds: float) -> str:
 
 def ending(alert: Alert) -> str:
     """Return a sentence that says why the alert is over; empty while it is open."""
-    if alert.resolved_at is None:
+    if alert.resolved_at is None or alert.kind == Kind.RULES_ENDED:
         return ""
     if alert.why != Why.CLEARED:
         return {

@@ -10,7 +10,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from server.alerts.delivery.outbox import SendError
-from server.alerts.models import Alert, Delivery, Notice, Receiver
+from server.alerts.models import Alert, Delivery, Kind, Notice, Receiver
 from server.alerts.words import ending, heading, sentence
 
 
@@ -44,13 +44,17 @@ class Mailer:
 def notice(alert: Alert, told: Notice, address: str) -> EmailMessage:
     """Return the e-mail in the active language. Its subject has the name, but no measurement."""
     over = told == Notice.RESOLVED
+    ended = alert.kind == Kind.RULES_ENDED
     subject = (
         _("Blinklog: alert resolved for %(name)s") if over else _("Blinklog: alert for %(name)s")
     )
+    if ended:
+        subject = _("Blinklog: your rules about %(name)s have ended")
     lines = [heading(alert), "", sentence(alert)]
     if over:
         lines += ["", ending(alert)]
-    lines += ["", _("This is a measurement, not a diagnosis.")]
+    if not ended:
+        lines += ["", _("This is a measurement, not a diagnosis.")]
     if link := page_address():
         lines += ["", _("View alerts and change notifications: %(link)s") % {"link": link}]
     name = " ".join(alert.person.label.split())  # headers must not contain line breaks
@@ -66,6 +70,14 @@ def send_confirmation(address: str, link: str) -> None:
     message = EmailMessage(
         _("Blinklog: confirm your e-mail address"), text % {"link": link} + "\n", to=[address]
     )
+    _bounded(message.send)
+
+
+def send_test(receiver: Receiver) -> None:
+    """Send a test message in the receiver's language. Raises `SendError`."""
+    with translation.override(receiver.person.language):
+        text = _("This is a test message. Alerts from Blinklog will arrive at this address.")
+        message = EmailMessage(_("Blinklog: test"), text + "\n", to=[receiver.confirmed_email])
     _bounded(message.send)
 
 

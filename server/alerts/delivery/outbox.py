@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from server.alerts.audience import may_be_told
 from server.alerts.delivery.quiet import quiet_until
-from server.alerts.models import Alert, Delivery, Notice, Receiver, Why
+from server.alerts.models import Alert, Delivery, Kind, Notice, Receiver, Why
 from server.care.access import note_look
 from server.common.logs import place_of
 
@@ -159,7 +159,8 @@ def _note_sent(delivery: Delivery) -> None:
     """Record that it was sent, unless the alert or a person was deleted meanwhile."""
     with transaction.atomic():
         sent = {"sent_at": timezone.now(), "claimed_until": None, "problem": ""}
-        if Delivery.objects.filter(pk=delivery.pk).update(**sent):
+        told = Delivery.objects.filter(pk=delivery.pk).update(**sent)
+        if told and delivery.alert.kind != Kind.RULES_ENDED:
             note_look(delivery.alert.receiver, delivery.alert.person, "notice")
 
 
@@ -181,7 +182,8 @@ def _reason_to_drop(delivery: Delivery, receiver: Receiver) -> str | None:
         return "this channel was turned off"
     if not may_be_told(alert):
         return "the receiver no longer has permission"
-    if delivery.notice == Notice.OPENED and alert.resolved_at is not None:
+    over = alert.resolved_at is not None and alert.kind != Kind.RULES_ENDED
+    if delivery.notice == Notice.OPENED and over:
         return "resolved before it was sent"
     return None
 

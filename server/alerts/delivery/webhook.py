@@ -44,12 +44,20 @@ GONE = 410
 
 def post(delivery: Delivery, receiver: Receiver) -> None:
     """Send one notification. Raises `SendError`."""
-    body = payload(delivery, receiver)
+    _post(payload(delivery, receiver), receiver, str(delivery.pk))
+
+
+def post_test(receiver: Receiver) -> None:
+    """Send a test message, with the event `test` and no alert. Raises `SendError`."""
+    _post(b'{"delivery":0,"event":"test","alert":null}', receiver, "0")
+
+
+def _post(body: bytes, receiver: Receiver, delivery: str) -> None:
     now_s = int(time.time())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Blinklog",
-        "Blinklog-Delivery": str(delivery.pk),
+        "Blinklog-Delivery": delivery,
         SIGNATURE: signature(receiver.webhook_secret, now_s, body),
     }
     status = exchange(receiver.webhook_url, body, headers)

@@ -18,7 +18,7 @@ from server.alerts.delivery.quiet import quiet_until
 from server.alerts.delivery.sending import deliver_all
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Pass, Receiver, Rule, Way
-from server.care.models import CareLink
+from server.care.models import AccessLog, CareLink
 from server.config.mail_settings import mail_settings
 from server.devices.models import Device
 from server.operations import cli
@@ -384,8 +384,42 @@ def test_with_the_permission_gone_nothing_more_is_sent_not_even_that_it_is_over(
     CareLink.objects.get(caregiver=silent.carl, ended_at=None).end()
     assert deliver_all() == (0, 0)
     judge()
-    assert deliver_all() == (0, 0)
-    assert (box.taken, Alert.objects.get().why) == ([], "withdrawn")
+    assert deliver_all() == (1, 0)
+    assert [mail["Subject"] for mail in box.taken] == [ENDED]
+    assert set(Alert.objects.values_list("why", flat=True)) == {"withdrawn"}
+
+
+ENDED = "Blinklog: your rules about anna have ended"
+
+
+@pytest.mark.parametrize("how", ["the link", "the permission", "neither"])
+def test_the_end_of_sharing_is_told_once_and_ends_the_rules(silent, box, how):
+    by_mail(silent)
+    link = CareLink.objects.get(caregiver=silent.carl, ended_at=None)
+    if how == "the link":
+        link.end()
+    elif how == "the permission":
+        CareLink.objects.filter(pk=link.pk).update(may_get_alerts=False)
+    for _ in range(2):
+        judge()
+        deliver_all()
+    (mail,) = box.taken
+    ended = how != "neither"
+    assert (mail["Subject"] == ENDED, Rule.objects.count() == 0) == (ended, ended)
+    if ended:
+        assert "no longer shares alerts with you" in words(mail)
+        assert "Device offline" in words(mail)
+        assert "Kitchen" not in words(mail)
+        assert not AccessLog.objects.exists()  # nobody has seen anything of Anna
+
+
+def test_who_is_not_active_loses_no_rules_and_is_told_nothing(silent, box):
+    by_mail(silent)
+    silent.carl.is_active = False
+    silent.carl.save()
+    judge()
+    deliver_all()
+    assert (box.taken, Rule.objects.count()) == ([], 1)
 
 
 def test_in_quiet_hours_a_notice_waits_and_is_told_afterwards_if_it_is_still_open(silent, box):

@@ -1,5 +1,6 @@
 """The pages of alerts: one's own rules and alerts, and nobody else's."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -12,9 +13,10 @@ from django.utils import timezone
 
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Receiver, Rule
-from server.alerts.pages import MOST_LINKS
+from server.alerts.receiving import MOST_LINKS
 from server.care.models import AccessLog, CareLink
 from server.devices.models import Device
+from tests import receivers
 from tests.server.alerts.test_usual import measured
 
 
@@ -33,6 +35,7 @@ def logged_in(person) -> Client:
     return client
 
 
+TEST = "/alerts/ways/test/"
 SILENT = "/alerts/rules/new/anna/device_silent/"
 
 
@@ -190,13 +193,66 @@ def test_nobody_is_sent_more_than_a_few_links_whoever_asks(told, settings):
         ({"webhook_url": "file:///etc/passwd"}, True),
         ({"quiet_from": "22:00"}, True),
         ({"quiet_from": "22:00", "quiet_until": "07:00"}, False),
-        ({"by_email": "on"}, True),
+        ({"email": "carl"}, True),
     ],
 )
 def test_ways_that_cant_be_are_refused(told, given, wrong):
     assert logged_in(told.carl).post("/alerts/ways/", given).status_code == (400 if wrong else 302)
-    kept = Receiver.objects.get()
-    assert (kept.webhook_url == "" and kept.quiet_from is None and not kept.by_email) == wrong
+    assert (not Receiver.objects.exists()) == wrong
+
+
+def test_an_address_that_is_typed_is_used_and_an_empty_one_ends_it(told, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    carl = logged_in(told.carl)
+    carl.post("/alerts/ways/", {"email": "carl@example.org"})
+    assert Receiver.objects.get().by_email
+    carl.post("/alerts/ways/", {"email": ""})
+    assert not Receiver.objects.get().by_email
+    Receiver.objects.update(email="old@example.org")  # kept from before, but turned off
+    assert "old@example.org" not in carl.get("/alerts/ways/").content.decode()
+
+
+def test_a_rule_and_how_one_is_told_are_one_form(told, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    carl = logged_in(told.carl)
+    assert 'name="email"' in carl.get(SILENT).content.decode()
+    both = {"minutes": 30, "email": "carl@example.org", "webhook_url": "", "quiet_from": ""}
+    wrong = carl.post(SILENT, both | {"webhook_url": "ftp://x"})
+    assert (wrong.status_code, Rule.objects.count(), Receiver.objects.count()) == (400, 0, 0)
+    assert "Open it to receive alerts" in carl.post(SILENT, both, follow=True).content.decode()
+    assert Receiver.objects.get().email == "carl@example.org"
+    assert len(mail.outbox) == 1
+    carl.post(SILENT, both | {"minutes": 40})  # nothing new about the address
+    assert len(mail.outbox) == 1
+
+
+def test_a_test_message_goes_to_every_channel_at_most_a_few_times(told, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    settings.WEBHOOK_PRIVATE = True
+    carl = logged_in(told.carl)
+    assert "no channel to test" in carl.post(TEST, follow=True).content.decode()
+    with receivers.webhook() as hook:
+        confirmed = {"email": "carl@example.org", "confirmed_email": "carl@example.org"}
+        Receiver.objects.create(person=told.carl, by_email=True, webhook_url=hook.url, **confirmed)
+        page = carl.post(TEST, follow=True).content.decode()
+        assert page.count("a test message was sent") == 2
+        ((headers, body),) = hook.taken
+    assert json.loads(body) == {"delivery": 0, "event": "test", "alert": None}
+    assert headers["Blinklog-Signature"].startswith("t=")
+    assert [message.to for message in mail.outbox] == [["carl@example.org"]]
+    page = carl.post(TEST, follow=True).content.decode()
+    assert "Webhook: the test message failed" in page
+    for _ in range(MOST_LINKS):
+        page = carl.post(TEST, follow=True).content.decode()
+    assert "Too many test messages" in page
+    assert carl.get(TEST).status_code == 405
+
+
+def test_a_persons_page_shows_ones_open_alerts_about_them(told):
+    Rule.objects.create(receiver=told.carl, person=told.anna, kind="device_silent", minutes=30)
+    judge()
+    assert "1 open alert" in logged_in(told.carl).get("/people/anna/").content.decode()
+    assert "open alert" not in logged_in(told.anna).get("/people/anna/").content.decode()
 
 
 def test_the_webhooks_secret_is_shown_to_its_owner_alone(told):

@@ -1,0 +1,147 @@
+"""How a person is notified: the form, on its own page and on a rule's, and a test message."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from server.alerts.delivery import mail, webhook
+from server.alerts.delivery.outbox import SendError, reschedule
+from server.alerts.forms import ReceiverForm
+from server.alerts.models import Receiver, Way
+from server.care import guesses
+from server.care.pages.base import action, form_page, read_page, viewer_of
+
+CONFIRM_S = 24 * 3600
+SALT = "blinklog.alerts.email"
+# Most confirmation links in 15 minutes: to the same e-mail address or for the same user, and from
+# the same IP address, which an institution may share. The e-mail address may belong to a stranger,
+# who must not be flooded. The same limits hold for test messages.
+MOST_LINKS = 5
+MOST_LINKS_FROM_ONE_PLACE = 30
+
+
+@form_page
+def ways(request: HttpRequest) -> HttpResponse:
+    """Edit e-mail, webhook and quiet hours."""
+    form = told_form(request)
+    if request.method == "POST" and form.is_bound and form.is_valid():
+        save_told(request, form)
+        return redirect("alerts:ways")
+    receiver = Receiver.objects.filter(person=viewer_of(request)).first()
+    context = {
+        "form": form,
+        "receiver": receiver,
+        "ways": [way.label for way in receiver.ways()] if receiver else [],
+        "mail_configured": mail.configured(),
+    }
+    return render(request, "alerts/ways.html", context, status=400 if form.errors else 200)
+
+
+def told_form(request: HttpRequest) -> ReceiverForm:
+    """Return the viewer's form. It is bound if the request has its fields."""
+    viewer = viewer_of(request)
+    receiver = Receiver.objects.filter(person=viewer).first()
+    if receiver is None:
+        email = viewer.email if mail.configured() else ""
+        receiver = Receiver(person=viewer, email=email, by_email=True)
+    mine = set(ReceiverForm.base_fields) & set(request.POST)
+    return ReceiverForm(request.POST if mine else None, instance=receiver)
+
+
+def save_told(request: HttpRequest, form: ReceiverForm) -> None:
+    """Save a valid form, and send a link to an unconfirmed address."""
+    receiver = form.save()
+    reschedule(receiver)
+    _ask_to_confirm(request, receiver)
+
+
+def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
+    """Report that the settings are saved; send a link to an unconfirmed address."""
+    if not receiver.by_email or receiver.email == receiver.confirmed_email:
+        messages.success(request, _("Notifications saved."))
+        return
+    try:
+        guesses.begin(_limits(request, receiver))
+    except guesses.TooManyError:
+        messages.error(
+            request,
+            _(
+                "Saved, but too many links were requested. Please wait 15 minutes, then save "
+                "this form again to get a new one."
+            ),
+        )
+        return
+    _send_link(request, receiver)
+
+
+def _limits(request: HttpRequest, receiver: Receiver) -> guesses.Limits:
+    return {
+        f"confirm\0{receiver.person_id}": MOST_LINKS,
+        f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
+        **guesses.by_network("confirm from", request, MOST_LINKS_FROM_ONE_PLACE),
+    }
+
+
+def _send_link(request: HttpRequest, receiver: Receiver) -> None:
+    token = signing.dumps({"person": receiver.person_id, "email": receiver.email}, salt=SALT)
+    link = request.build_absolute_uri(f"{reverse('alerts:confirm')}?{urlencode({'t': token})}")
+    try:
+        mail.send_confirmation(receiver.email, link)
+    except SendError:
+        messages.error(request, _("Saved, but the confirmation link could not be sent."))
+    else:
+        told = _("A confirmation link was sent to %(email)s. Open it to receive alerts there.")
+        messages.success(request, told % {"email": receiver.email})
+
+
+@read_page
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Confirm an address: opening the link that was sent there, logged in, proves ownership."""
+    viewer = viewer_of(request)
+    try:
+        told: dict[str, Any] = signing.loads(request.GET.get("t", ""), salt=SALT, max_age=CONFIRM_S)
+    except signing.BadSignature:
+        told = {}
+    mine = Receiver.objects.filter(person=viewer, email=told.get("email", ""))
+    good = bool(told) and told.get("person") == viewer.pk
+    if good and mine.update(confirmed_email=told["email"]):
+        messages.success(request, _("E-mail address confirmed."))
+    else:
+        messages.error(request, _("This link is invalid or has expired. Request a new one below."))
+    return redirect("alerts:ways")
+
+
+@action
+def send_test(request: HttpRequest) -> HttpResponse:
+    """Send a test message now on each of the viewer's channels, whatever the quiet hours."""
+    receiver = Receiver.objects.filter(person=viewer_of(request)).first()
+    if receiver is None or not receiver.ways():
+        messages.error(request, _("There is no channel to test yet."))
+        return redirect("alerts:ways")
+    try:
+        guesses.begin(_limits(request, receiver))
+    except guesses.TooManyError:
+        messages.error(request, _("Too many test messages. Please wait 15 minutes."))
+        return redirect("alerts:ways")
+    for way in receiver.ways():
+        _test(request, receiver, way)
+    return redirect("alerts:ways")
+
+
+def _test(request: HttpRequest, receiver: Receiver, way: Way) -> None:
+    try:
+        if way == Way.EMAIL:
+            mail.send_test(receiver)
+        else:
+            webhook.post_test(receiver)
+    except SendError as error:
+        text = _("%(way)s: the test message failed: %(reason)s")
+        messages.error(request, text % {"way": way.label, "reason": error})
+    else:
+        messages.success(request, _("%(way)s: a test message was sent.") % {"way": way.label})

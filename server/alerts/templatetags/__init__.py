@@ -1,0 +1,1 @@
+"""Template tags for alerts on other pages."""
