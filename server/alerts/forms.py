@@ -105,6 +105,18 @@ class RuleForm(RuleBase):
         return data
 
 
+class ForgottenForm(forms.Form):
+    """Whose password was forgotten."""
+
+    name = forms.CharField(
+        label=gettext_lazy("User name or e-mail address"),
+        max_length=254,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+
+
 class ReceiverForm(ReceiverBase):
     """The notification settings of one person."""
 

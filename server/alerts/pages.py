@@ -5,14 +5,11 @@ Users can only open their own rules, about people who share alerts with them; an
 """
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from server.alerts.audience import alerts_of, note_reading, people_to_watch, rules_of
 from server.alerts.delivery import mail
@@ -22,14 +19,12 @@ from server.alerts.listing import alert_rows, rule_rows
 from server.alerts.models import Delivery, Kind, Receiver, Rule
 from server.alerts.receiving import save_told, told_form
 from server.care.models import Person
-from server.care.pages.base import viewer_of
+from server.care.pages.base import action, form_page, read_page, viewer_of
 
 NEWEST = 50
 
 
-@never_cache
-@require_safe
-@login_required
+@read_page
 def alerts(request: HttpRequest) -> HttpResponse:
     """Show open and past alerts, and the rules."""
     viewer = viewer_of(request)
@@ -56,9 +51,7 @@ def _failing(viewer: Person) -> list[str]:
     return sorted(set(troubled.values_list("way", flat=True)[:NEWEST]))
 
 
-@never_cache
-@require_safe
-@login_required
+@read_page
 def choose(request: HttpRequest) -> HttpResponse:
     """Choose the person and the kind of a new rule."""
     viewer = viewer_of(request)
@@ -72,9 +65,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     )
 
 
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def add(request: HttpRequest, username: str, kind: str) -> HttpResponse:
     """Add a rule."""
     viewer = viewer_of(request)
@@ -85,9 +76,7 @@ def add(request: HttpRequest, username: str, kind: str) -> HttpResponse:
     return _rule_form(request, rule)
 
 
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def change(request: HttpRequest, rule_id: int) -> HttpResponse:
     """Edit a rule of the viewer."""
     return _rule_form(request, _rule(request, rule_id))
@@ -136,9 +125,7 @@ def _save(rule: Rule) -> None:
         rule.save()
 
 
-@never_cache
-@login_required
-@require_POST
+@action
 def remove(request: HttpRequest, rule_id: int) -> HttpResponse:
     """Delete a rule. Its alerts stay among the past alerts."""
     rule = _rule(request, rule_id)

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from server.alerts import pages, receiving
+from server.alerts import pages, receiving, recovery
 from server.alerts.views import AlertsView
 
 page_patterns = [
@@ -14,6 +14,8 @@ page_patterns = [
     path("alerts/ways/", receiving.ways, name="ways"),
     path("alerts/ways/test/", receiving.send_test, name="test"),
     path("alerts/ways/confirm/", receiving.confirm, name="confirm"),
+    path("login/forgotten/", recovery.forgotten, name="forgotten"),
+    path("login/reset/<int:person_id>/<str:token>/", recovery.reset, name="reset"),
 ]
 urlpatterns = [
     path("api/alerts/", AlertsView.as_view(), name="api-alerts"),

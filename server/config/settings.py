@@ -197,6 +197,8 @@ SIGN_UP = one_of("BLINKLOG_SIGN_UP", "invited", "open", "closed")
 # limits wrong codes.
 OTP_TOTP_ISSUER = "Blinklog"
 OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
+# How long a link for a new password works.
+PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 

@@ -1,10 +1,9 @@
 """URLs of the dashboard."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 from django.views.i18n import set_language
 
-from server.care.pages.login import LogIn
+from server.care.pages.login import LogIn, LogOut
 from server.dashboard import pages
 
 app_name = "dashboard"
@@ -21,6 +20,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("export/", pages.export, name="export"),
     path("export/definitions/", pages.definitions, name="definitions"),
     path("login/", LogIn.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(next_page="dashboard:login"), name="logout"),
+    path("logout/", LogOut.as_view(next_page="dashboard:login"), name="logout"),
     path("language/", set_language, name="set_language"),
 ]

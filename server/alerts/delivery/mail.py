@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from server.alerts.delivery.outbox import SendError
 from server.alerts.models import Alert, Delivery, Kind, Notice, Receiver
 from server.alerts.words import ending, heading, sentence
+from server.care.models import Person
 
 
 class Mailer:
@@ -78,6 +79,23 @@ def send_test(receiver: Receiver) -> None:
     with translation.override(receiver.person.language):
         text = _("This is a test message. Alerts from Blinklog will arrive at this address.")
         message = EmailMessage(_("Blinklog: test"), text + "\n", to=[receiver.confirmed_email])
+    _bounded(message.send)
+
+
+def new_password(person: Person, address: str, link: str) -> EmailMessage:
+    """Return the e-mail with a link to choose a new password, in the person's language."""
+    with translation.override(person.language):
+        text = _(
+            "Somebody asked for a new password for the user name %(name)s.\n\nIf this was you, "
+            "open this link within an hour:\n%(link)s\n\nIf not, ignore this e-mail: the password "
+            "stays."
+        )
+        body = text % {"name": person.username, "link": link} + "\n"
+        return EmailMessage(_("Blinklog: choose a new password"), body, to=[address])
+
+
+def send(message: EmailMessage) -> None:
+    """Send an e-mail now. Raises `SendError`."""
     _bounded(message.send)
 
 

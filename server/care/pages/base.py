@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
 from django import forms
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from server.care.guesses import WAIT_S
 from server.care.models import Person
+from server.care.pages.kept import kept_form, logged_out
 
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -43,11 +44,21 @@ def open_page(view: Page[P]) -> Page[P]:
 def _page(view: Page[P], methods: list[str], *, is_open: bool) -> Page[P]:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        return view(request, *args, **kwargs)
+        answer = None if is_open else _guard(request, methods)
+        return answer or view(request, *args, **kwargs)
 
-    made = wrapped if is_open else login_required(wrapped)
+    made = wrapped
     made = require_http_methods(methods)(sensitive_post_parameters()(made))
     return cast(Page[P], never_cache(made))
+
+
+def _guard(request: HttpRequest, methods: list[str]) -> HttpResponse | None:
+    """Redirect to the log-in, or offer a form that was kept meanwhile; else return `None`."""
+    if request.user.is_authenticated:
+        return kept_form(request) if request.method == "GET" else None
+    if request.method == "POST":
+        return logged_out(request, has_page="GET" in methods)
+    return redirect_to_login(request.get_full_path())
 
 
 def with_retry_after(response: HttpResponse) -> HttpResponse:

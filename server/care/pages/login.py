@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
@@ -24,6 +24,7 @@ from server.care.known_browsers import remember
 from server.care.login import too_many_failures
 from server.care.models import Person
 from server.care.pages.base import open_page, with_retry_after
+from server.care.pages.kept import WHO, remember_who
 
 PENDING = "half_logged_in"
 PENDING_S = 300
@@ -57,6 +58,16 @@ class LogIn(LoginView):
         context = self.get_context_data(form=form, waiting=waiting)
         response = self.render_to_response(context, status=429 if waiting else 200)
         return with_retry_after(response) if waiting else response
+
+
+class LogOut(LogoutView):
+    """Log out, and forget who it was."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Log the person out."""
+        response = super().post(request, *args, **kwargs)
+        response.delete_cookie(WHO, samesite="Lax")
+        return response
 
 
 @open_page
@@ -97,6 +108,7 @@ def finish_login(request: HttpRequest, person: Person, address: str) -> HttpResp
     login(request, person, backend=BACKEND)
     response: HttpResponse = redirect(address)
     remember(response, person.username)
+    remember_who(response, person)
     chosen = settings.LANGUAGE_COOKIE_NAME in request.COOKIES
     if not chosen and person.language != settings.LANGUAGE_CODE:
         secure = settings.SESSION_COOKIE_SECURE
