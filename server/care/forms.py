@@ -3,9 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from server.care.models import Invitation, Permission, Person, PersonToken, TokenScope
+from server.common.days import zone_choices
 
 LONGEST_PASSWORD = 4096
 PERMISSION_WORDS = {
@@ -14,6 +17,7 @@ PERMISSION_WORDS = {
     Permission.CONTROL: _("Start and stop sessions"),
     Permission.ALERTS: _("Get alerts when something is unusual"),
 }
+ZONE_HELP = _("It determines when your days begin and end, and your quiet hours.")
 CHOICES = [(each.value, words) for each, words in PERMISSION_WORDS.items()]
 
 
@@ -99,7 +103,14 @@ class SignUpForm(NewPasswordForm):
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
-    field_order = ["username", "name", "password", "again"]
+    timezone = forms.ChoiceField(
+        label=_("Time zone"),
+        choices=zone_choices,
+        required=False,
+        help_text=ZONE_HELP,
+        widget=forms.Select(attrs={"data-browser-zone": True}),
+    )
+    field_order = ["username", "name", "timezone", "password", "again"]
 
 
 class ChangePasswordForm(NewPasswordForm):
@@ -150,18 +161,25 @@ class SecondFactorCodeForm(PasswordForm):
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for the type checker
     """The person's name, time zone and language."""
 
+    timezone = forms.ChoiceField(label=_("Time zone"), help_text=ZONE_HELP)
+    language = forms.ChoiceField(
+        label=_("Language"),
+        choices=settings.LANGUAGES,
+        help_text=_("Of pages and e-mails, in every browser."),
+    )
+
     class Meta:
         model = Person
         fields = ["first_name", "last_name", "timezone", "language"]
         labels = {
             "first_name": _("First name"),
             "last_name": _("Last name"),
-            "timezone": _("Time zone"),
-            "language": _("Language"),
         }
-        help_texts = {
-            "timezone": _("For example Europe/Berlin. It determines when your days begin and end.")
-        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["timezone"].choices = zone_choices(self.instance.timezone)
+        self.initial["language"] = self.instance.language or get_language()
 
 
 class MemberForm(forms.Form):

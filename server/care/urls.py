@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from server.care import views
-from server.care.pages import account, institution, join, login, sharing
+from server.care.pages import account, institution, join, login, once, sharing
 
 page_patterns = [
     path("login/code/", login.login_code, name="login-code"),
@@ -17,6 +17,7 @@ page_patterns = [
         sharing.withdraw,
         name="invitation-withdraw",
     ),
+    path("shown/", once.once, name="once"),
     path("join/", join.join, name="join"),
     path("join/accept/", join.accept, name="accept"),
     path("join/refuse/", join.refuse, name="refuse"),
@@ -24,6 +25,7 @@ page_patterns = [
     path("join/<str:code>/", join.join, name="join-code"),
     path("sign-up/", join.sign_up_page, name="sign-up"),
     path("account/", account.account, name="account"),
+    path("account/zone/", account.zone, name="zone"),
     path("account/password/", account.password, name="password"),
     path("account/second-factor/", account.second_factor_page, name="second-factor"),
     path("account/second-factor/off/", account.second_factor_off, name="second-factor-off"),

@@ -17,6 +17,11 @@ FURTHEST_ZONE = timedelta(hours=16)
 FIRST_YEAR = 2025
 # A synchronised clock may be slightly ahead of the server's, but never by more than a day.
 AHEAD = timedelta(days=1)
+# Where zones of places are. Other names are links to these, or offsets without a place.
+CONTINENTS = (
+    "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe",
+    "Indian", "Pacific",
+)  # fmt: skip
 
 
 # Files beside the zones that are none: the time of the machine that reads them, and the unset time.
@@ -56,6 +61,20 @@ def validate_timezone(name: str) -> None:
             _("“%(name)s” is not a time zone. Use a name like Europe/Berlin."),
             params={"name": name},
         )
+
+
+@cache
+def zone_names() -> tuple[str, ...]:
+    """Return UTC and the zones of places, in alphabetical order."""
+    known = zoneinfo.available_timezones()
+    return ("UTC", *sorted(name for name in known if name.partition("/")[0] in CONTINENTS))
+
+
+def zone_choices(current: str = "") -> list[tuple[str, str]]:
+    """Return values and labels for a form. `current` stays, even if it is not a place."""
+    names = zone_names()
+    extra = (current,) if current and current not in names else ()
+    return [(name, name.replace("_", " ")) for name in (*extra, *names)]
 
 
 def is_one_session(started_at: datetime, ended_at: datetime | None) -> bool:

@@ -1,8 +1,8 @@
 """URLs of the dashboard."""
 
 from django.urls import URLPattern, URLResolver, path
-from django.views.i18n import set_language
 
+from server.care.pages import language
 from server.care.pages.login import LogIn, LogOut
 from server.dashboard import pages
 
@@ -21,5 +21,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("export/definitions/", pages.definitions, name="definitions"),
     path("login/", LogIn.as_view(), name="login"),
     path("logout/", LogOut.as_view(next_page="dashboard:login"), name="logout"),
-    path("language/", set_language, name="set_language"),
+    path("language/", language.choose, name="set_language"),
 ]

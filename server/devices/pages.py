@@ -18,6 +18,7 @@ from server.care.guesses import TooManyError
 from server.care.institutions import administered_by
 from server.care.models import Permission, Person
 from server.care.pages.base import action, add_errors, form_page, read_page, viewer_of
+from server.care.pages.once import show_once
 from server.care.words import moment_words
 from server.care.wrong_codes import attempt
 from server.common.codes import NotACodeError, grouped
@@ -178,7 +179,8 @@ def rotate(request: HttpRequest, device_id: UUID) -> HttpResponse:
             )
             _broker_unavailable(request, error, text)
         else:
-            return render(request, "devices/credentials.html", {"device": found, "told": told})
+            shown = {"pk": str(found.pk), "label": found.label}
+            return show_once(request, "credentials", {"device": shown, "told": told})
         return redirect("devices:device", device_id)
     return render(request, "devices/rotate.html", {"device": found})
 

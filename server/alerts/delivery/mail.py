@@ -23,7 +23,7 @@ class Mailer:
 
     def __call__(self, delivery: Delivery, receiver: Receiver) -> None:
         """Send one notification. Raises `SendError`."""
-        with translation.override(receiver.person.language):
+        with translation.override(receiver.person.mail_language):
             message = notice(delivery.alert, Notice(delivery.notice), receiver.confirmed_email)
         message.extra_headers["Message-ID"] = f"<notice-{delivery.pk}@{domain()}>"
         _bounded(lambda: self._send(message))
@@ -76,7 +76,7 @@ def send_confirmation(address: str, link: str) -> None:
 
 def send_test(receiver: Receiver) -> None:
     """Send a test message in the receiver's language. Raises `SendError`."""
-    with translation.override(receiver.person.language):
+    with translation.override(receiver.person.mail_language):
         text = _("This is a test message. Alerts from Blinklog will arrive at this address.")
         message = EmailMessage(_("Blinklog: test"), text + "\n", to=[receiver.confirmed_email])
     _bounded(message.send)
@@ -84,7 +84,7 @@ def send_test(receiver: Receiver) -> None:
 
 def new_password(person: Person, address: str, link: str) -> EmailMessage:
     """Return the e-mail with a link to choose a new password, in the person's language."""
-    with translation.override(person.language):
+    with translation.override(person.mail_language):
         text = _(
             "Somebody asked for a new password for the user name %(name)s.\n\nIf this was you, "
             "open this link within an hour:\n%(link)s\n\nIf not, ignore this e-mail: the password "

@@ -68,7 +68,7 @@ def _post(body: bytes, receiver: Receiver, delivery: str) -> None:
 def payload(delivery: Delivery, receiver: Receiver) -> bytes:
     """Return the JSON body to post."""
     alert = delivery.alert
-    with translation.override(receiver.person.language):
+    with translation.override(receiver.person.mail_language):
         told = {"delivery": delivery.pk, "event": delivery.notice, "alert": as_json(alert)}
     return json.dumps(told, separators=(",", ":")).encode()
 

@@ -57,7 +57,8 @@ class Person(AbstractUser):
         validators=[validate_timezone],
         help_text="IANA name. Used for today's date, and for sessions without a time zone",
     )
-    language = models.CharField(max_length=8, default="en", choices=settings.LANGUAGES)
+    # Empty until the first log-in, which takes the browser's.
+    language = models.CharField(max_length=8, blank=True, default="", choices=settings.LANGUAGES)
 
     objects: ClassVar[PersonManager] = PersonManager()
 
@@ -99,6 +100,11 @@ class Person(AbstractUser):
     def label(self) -> str:
         """The name to show on pages."""
         return self.get_full_name() or self.username
+
+    @property
+    def mail_language(self) -> str:
+        """The language of mails and webhooks."""
+        return self.language or settings.LANGUAGE_CODE
 
     @property
     def zone(self) -> tzinfo:

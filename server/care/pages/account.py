@@ -10,7 +10,8 @@ from django.contrib.auth import update_session_auth_hash
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -33,8 +34,10 @@ from server.care.forms import (
 from server.care.institutions import administered_by
 from server.care.models import Person, PersonToken, TokenEnd
 from server.care.pages.base import action, add_errors, form_page, viewer_of
+from server.care.pages.once import show_once
 from server.care.pages.passwords import knows_password
 from server.care.words import date_words, moment_words
+from server.common.days import validate_timezone
 
 MOST_ENDED = 20  # shown on the account page
 SOON = timedelta(days=14)  # before an expiry: time to replace the token
@@ -47,6 +50,7 @@ def account(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST or None, instance=person)
     if request.method == "POST" and form.is_valid():
         form.instance.save(update_fields=list(form.fields))
+        translation.activate(form.instance.language)
         messages.success(request, _("Saved."))
         return redirect("care:account")
     viewer = viewer_of(request)
@@ -60,6 +64,22 @@ def account(request: HttpRequest) -> HttpResponse:
         "ended_days": ENDED_SHOWN.days,
     }
     return render(request, "care/account.html", context)
+
+
+@action
+def zone(request: HttpRequest) -> HttpResponse:
+    """Save the time zone that the browser proposed, and go back."""
+    viewer, name = viewer_of(request), request.POST.get("timezone", "")
+    try:
+        validate_timezone(name)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        Person.objects.filter(pk=viewer.pk).update(timezone=name)
+        messages.success(request, _("Saved."))
+    back = request.POST.get("next", "")
+    own = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())
+    return redirect(back if own else "care:account")
 
 
 def _app(token: PersonToken, reader: Person) -> dict[str, Any]:
@@ -109,7 +129,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         codes = second_factor.confirm(person, form.cleaned_data["code"])
         if codes is not None:
-            return render(request, "care/recovery_codes.html", {"codes": codes})
+            return show_once(request, "recovery codes", {"codes": codes})
         form.add_error("code", _("Wrong code. Check that your phone's clock is correct."))
     context = {"form": form, "picture": _picture(device.config_url), "secret": _secret(device)}
     return render(request, "care/second_factor.html", context)
@@ -138,7 +158,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         codes = second_factor.new_recovery_codes(person)
-        return render(request, "care/recovery_codes.html", {"codes": codes})
+        return show_once(request, "recovery codes", {"codes": codes})
     return render(request, "care/new_recovery_codes.html", {"form": form})
 
 
@@ -154,8 +174,8 @@ def new_app(request: HttpRequest) -> HttpResponse:
         except PasswordChangedError:
             return redirect("care:account")
         until = date_words(token.expires_at, viewer_of(request).zone)
-        context = {"token": token, "text": text, "until": until}
-        return render(request, "care/app_token.html", context)
+        told = {"name": token.name, "get_scope_display": token.get_scope_display()}
+        return show_once(request, "token", {"token": told, "text": text, "until": until})
     return render(request, "care/app_new.html", {"form": form})
 
 

@@ -13,6 +13,7 @@ from server.care import institutions, sharing
 from server.care.forms import MemberForm
 from server.care.models import Institution, Person
 from server.care.pages.base import action, add_errors, form_page, read_page, viewer_of
+from server.care.pages.once import show_once
 from server.care.words import given_words, log_lines
 from server.common.codes import grouped
 from server.common.paging import paged
@@ -50,12 +51,12 @@ def _code_shown(
     """Show the activation code, which is not shown again."""
     code = grouped(text)
     context = {
-        "institution": institution,
-        "person": person,
+        "institution": {"name": institution.name},
+        "person": {"label": person.label, "username": person.username},
         "code": code,
         "address": request.build_absolute_uri(f"/join/{code}/"),
     }
-    return render(request, "care/activation.html", context)
+    return show_once(request, "activation", context)
 
 
 @read_page

@@ -163,6 +163,7 @@ def _signed_up(form: SignUpForm, invitation: Invitation | None) -> Person:
             asked["username"],
             asked["password"],
             name=asked["name"],
+            timezone=asked["timezone"] or "UTC",
             language=language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE,
         )
         if invitation:

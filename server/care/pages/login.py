@@ -25,6 +25,7 @@ from server.care.login import too_many_failures
 from server.care.models import Person
 from server.care.pages.base import open_page, with_retry_after
 from server.care.pages.kept import WHO, remember_who
+from server.care.pages.language import settle
 
 PENDING = "half_logged_in"
 PENDING_S = 300
@@ -103,14 +104,14 @@ def pending_login(request: HttpRequest) -> Person | None:
 def finish_login(request: HttpRequest, person: Person, address: str) -> HttpResponse:
     """Log the person in and redirect to `address`.
 
-    Use the person's language unless this browser has already chosen one.
+    The browser's cookie keeps the person's language for the log-in page.
     """
+    settle(person)
     login(request, person, backend=BACKEND)
     response: HttpResponse = redirect(address)
     remember(response, person.username)
     remember_who(response, person)
-    chosen = settings.LANGUAGE_COOKIE_NAME in request.COOKIES
-    if not chosen and person.language != settings.LANGUAGE_CODE:
+    if person.language:
         secure = settings.SESSION_COOKIE_SECURE
         name = settings.LANGUAGE_COOKIE_NAME
         response.set_cookie(name, person.language, samesite="Lax", secure=secure)

@@ -14,6 +14,7 @@ from server.care import audit, sharing
 from server.care.forms import InvitationForm, PermissionsForm
 from server.care.models import AccessLog, CareLink, Invitation, Permission, Person
 from server.care.pages.base import action, form_page, read_page, viewer_of
+from server.care.pages.once import show_once
 from server.care.words import given_words, log_lines, look_lines
 from server.common.codes import grouped
 from server.common.paging import paged
@@ -40,13 +41,13 @@ def _invited(request: HttpRequest, person: Person, form: InvitationForm) -> Http
     invitation, text = sharing.invite(person, asked["may"], asked["name"], life)
     code = grouped(text)
     context = {
-        "invitation": invitation,
+        "invitation": {"name": invitation.name},
         "given": given_words(invitation.permissions),
         "until": _expiry(invitation, person),
         "code": code,
         "address": request.build_absolute_uri(f"/join/{code}/"),
     }
-    return render(request, "care/invited.html", context)
+    return show_once(request, "invitation", context)
 
 
 def _expiry(invitation: Invitation, person: Person) -> str:

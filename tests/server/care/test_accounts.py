@@ -190,7 +190,7 @@ def test_it_is_set_up_by_scanning_and_typing_the_first_code(world):
     for wrong in ({"code": "000000"}, {"password": "wrong"}, {"password": ""}):
         assert browser.post("/account/second-factor/", typed | wrong).status_code == 200
         assert not second_factor.is_on(world.anna)
-    page = browser.post("/account/second-factor/", typed)
+    page = browser.post("/account/second-factor/", typed, follow=True)
     assert second_factor.is_on(world.anna)
     assert len(page.context["codes"]) == second_factor.RECOVERY_CODES
     assert browser.get("/account/second-factor/").status_code == 302  # no secret is shown again
@@ -321,7 +321,7 @@ def test_new_recovery_codes_end_the_old_ones(guarded):
     browser = browser_of(guarded)
     assert browser.post("/account/recovery-codes/", {"password": "wrong"}).status_code == 200
     assert old == set(StaticToken.objects.values_list("token", flat=True))
-    page = browser.post("/account/recovery-codes/", {"password": PASSWORD})
+    page = browser.post("/account/recovery-codes/", {"password": PASSWORD}, follow=True)
     assert not old & set(page.context["codes"])
     assert set(page.context["codes"]) == set(StaticToken.objects.values_list("token", flat=True))
 

@@ -220,7 +220,8 @@ def test_of_a_change_and_an_end_at_once_the_end_holds(transactional_db, world):
 
 def test_the_page_shows_the_code_once_and_whoever_is_invited_afterwards(world):
     anna = browser_of(world, "anna")
-    page = anna.post("/sharing/", {"name": "My son", "may": ["history", "alerts"], "days": "1"})
+    given = {"name": "My son", "may": ["history", "alerts"], "days": "1"}
+    page = anna.post("/sharing/", given, follow=True)
     code = page.context["code"]
     assert code in page.content.decode()
     after = anna.get("/sharing/").content.decode()

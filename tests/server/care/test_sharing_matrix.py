@@ -91,7 +91,7 @@ PAGES = {
     "device": ("GET", "/devices/{device}/", {}, only(200, *MANAGES)),
     "rename": ("POST", "/devices/{device}/rename/", {"label": "x"}, only(302, *MANAGES)),
     "ask to rotate": ("GET", "/devices/{device}/rotate/", {}, only(200, *MANAGES)),
-    "rotate": ("POST", "/devices/{device}/rotate/", {}, only(200, *MANAGES)),
+    "rotate": ("POST", "/devices/{device}/rotate/", {}, only(302, *MANAGES)),
     "ask to revoke": ("GET", "/devices/{device}/revoke/", {}, only(200, *MANAGES)),
     "revoke": ("POST", "/devices/{device}/revoke/", {}, only(302, *MANAGES)),
     "give": (
@@ -111,7 +111,7 @@ PAGES = {
     "its log": ("GET", "/institution/log/", {}, only(200, "irma")),
     "member": ("GET", MEMBER.format(name="anna"), {}, only(200, "irma")),
     "no member": ("GET", MEMBER.format(name="otto"), {}, only(200)),
-    "code for an account": ("POST", MEMBER.format(name="mia") + "code/", {}, only(200, "irma")),
+    "code for an account": ("POST", MEMBER.format(name="mia") + "code/", {}, only(302, "irma")),
     "end a member's": (
         "POST",
         MEMBER.format(name="anna") + "links/{link}/end/",

@@ -251,7 +251,7 @@ def test_a_token_made_on_the_page_is_shown_once(world):
     assert browser.post("/account/apps/new/", fields | {"password": "wrong"}).status_code == 200
     assert browser.post("/account/apps/new/", fields | {"days": "9999"}).status_code == 200
     assert not PersonToken.objects.filter(name="Home server").exists()
-    page = browser.post("/account/apps/new/", fields)
+    page = browser.post("/account/apps/new/", fields, follow=True)
     token = page.context["text"]
     assert token in page.content.decode()
     assert "no-store" in page["Cache-Control"]

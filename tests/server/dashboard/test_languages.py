@@ -23,10 +23,33 @@ def test_a_page_speaks_the_browsers_language(world, browser):
     assert '<html lang="de">' in page.content.decode()
 
 
-def test_the_language_chosen_on_a_page_stays(world, browser):
-    client = browser("carl")
+def test_the_language_chosen_on_a_page_holds_at_once_in_every_browser_and_for_mails(world, browser):
+    client, phone = browser("carl"), browser("carl")
     client.post("/language/", {"language": "de", "next": "/people/anna/"})
+    for each in (client, phone):
+        assert "Personen" in words_of(each.get("/", headers={"Accept-Language": "en"}))
+    assert Person.objects.get(pk=world.carl.pk).mail_language == "de"
+    client.post("/language/", {"language": "xx", "next": "/"})
+    assert "Personen" in words_of(phone.get("/"))
+
+
+def test_the_language_of_the_account_page_holds_at_once(world, browser):
+    client = browser("carl")
+    client.post("/language/", {"language": "de", "next": "/"})
+    fields = {"first_name": "", "last_name": "", "timezone": "Europe/Berlin", "language": "en"}
+    answer = client.post("/account/", fields, follow=True)
+    assert "Saved." in words_of(answer)
+    assert '<html lang="en">' in answer.content.decode()
+
+
+def test_the_first_log_in_takes_the_browsers_language_and_keeps_it(world):
+    client = Client()
+    german = {"Accept-Language": "de"}
+    client.post("/login/", {"username": "carl", "password": PASSWORD}, headers=german)
+    assert Person.objects.get(pk=world.carl.pk).language == "de"
     assert "Personen" in words_of(client.get("/", headers={"Accept-Language": "en"}))
+    client.post("/logout/")
+    assert "Anmelden" in words_of(client.get("/login/", headers={"Accept-Language": "en"}))
 
 
 def test_a_person_whose_language_was_set_gets_it_at_log_in(world):

@@ -88,7 +88,11 @@ def test_a_renewed_token_works_beside_the_one_before(everybody, api, address):
     assert told["mqtt_password"] is None
     for token in (told["token"], everybody.tokens["device"]):
         assert Api(token)("POST", "/api/session/start/", golden("started")).status_code == 201
-    page = browser_of("anna").post(f"/devices/{everybody.device.pk}/rotate/").content.decode()
+    page = (
+        browser_of("anna")
+        .post(f"/devices/{everybody.device.pk}/rotate/", follow=True)
+        .content.decode()
+    )
     assert "bld_" in page
     assert DeviceToken.live(everybody.device).count() == 2
 
@@ -227,7 +231,7 @@ def test_a_code_is_either_for_a_new_box_or_for_one_that_is_given(transactional_d
 
 def test_an_admin_makes_an_account_that_only_its_person_opens(everybody, api):
     irma = browser_of("irma")
-    page = irma.post("/institution/", {"username": "nora", "name": "Nora"})
+    page = irma.post("/institution/", {"username": "nora", "name": "Nora"}, follow=True)
     code = page.context["code"]
     nora = Person.objects.get(username="nora")
     assert not nora.has_usable_password()
@@ -248,7 +252,9 @@ def test_an_admin_makes_an_account_that_only_its_person_opens(everybody, api):
 
 def test_of_two_codes_for_an_account_only_the_last_works(everybody):
     irma = browser_of("irma")
-    first, second = (irma.post("/institution/people/mia/code/").context["code"] for _ in range(2))
+    first, second = (
+        irma.post("/institution/people/mia/code/", follow=True).context["code"] for _ in range(2)
+    )
     assert "Location" not in Client().post("/join/", {"code": first})
     assert Client().post("/join/", {"code": second})["Location"] == "/join/account/"
 

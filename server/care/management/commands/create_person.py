@@ -18,7 +18,9 @@ class Command(ServerCommand):
         parser.add_argument("name", help="user name")
         add_password_options(parser)
         parser.add_argument("--timezone", default="UTC", help="for example Europe/Berlin")
-        parser.add_argument("--language", default="en")
+        parser.add_argument(
+            "--language", default="", help="default: the browser's, at the first log-in"
+        )
         parser.add_argument("--admin", action="store_true", help="allow access to the admin site")
         parser.add_argument("--token", action="store_true", help="also issue an API token")
         parser.add_argument("--json", action="store_true")

@@ -55,7 +55,14 @@ function swap(part, fresh) {
   if (fresh.hasAttribute("data-every")) part.dataset.every = fresh.dataset.every;
   else part.removeAttribute("data-every");
   document.dispatchEvent(new Event("blinklog:fresh"));
+  tell(part.querySelector("[data-news]")?.textContent.trim());
   if (focused) document.getElementById(focused)?.focus();
+}
+
+// Into a region that stays on the page: a new region is not read out.
+function tell(news = "") {
+  const line = document.getElementById("live-news");
+  if (line && line.textContent !== news) line.textContent = news;
 }
 
 function say(text = "") {
