@@ -16,6 +16,10 @@ from scripts.svg import circle, group, path, picture, rect, tag, text
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
+STRIPS = "../server/dashboard/static/dashboard"
+# What the help page shows of a device that is not connected.
+STRIPPED: tuple[LightState, ...] = ("ready", "unsent", "fault", "off")
+
 INK, SOFT, FAINT = "#1d2733", "#5b6875", "#dfe5ea"
 NIGHT, LIT = "#27313c", "#ffd34d"
 
@@ -73,6 +77,27 @@ def _row(state: LightState, y: float) -> Iterator[str]:
     for begin_s, end_s in lit(state, SECONDS):
         x, width = LEFT + begin_s * SECOND, (end_s - begin_s) * SECOND
         yield rect(x, y + 4, width, 24, rx=min(2.0, width / 2), fill=LIT)
+
+
+def strip(state: LightState) -> str:
+    """One state's six seconds without words, for the server's help page, which has its own."""
+    lamps = [
+        rect(begin_s * SECOND / 2, 3, (end_s - begin_s) * SECOND / 2, 14, fill=LIT)
+        for begin_s, end_s in lit(state, SECONDS)
+    ]
+    width = SECONDS * SECOND / 2
+    night = rect(0, 0, width, 20, rx=4, fill=NIGHT)
+    return (
+        tag(
+            "svg",
+            "\n".join(("", night, *lamps, "")),
+            xmlns="http://www.w3.org/2000/svg",
+            viewBox=f"0 0 {width:.0f} 20",
+            width=width,
+            height=20,
+        )
+        + "\n"
+    )
 
 
 def lit(state: LightState, seconds: float) -> Iterator[tuple[float, float]]:
@@ -212,8 +237,9 @@ def _led(pin: int, ground: int) -> Iterator[str]:
 
 
 def drawn() -> dict[str, str]:
-    """Every file of docs/ that is drawn here, with its content."""
-    return {"light.svg": light(), "wiring.svg": wiring()}
+    """Every file that is drawn here, from docs/, with its content."""
+    strips = {f"{STRIPS}/light-{state}.svg": strip(state) for state in STRIPPED}
+    return {"light.svg": light(), "wiring.svg": wiring(), **strips}
 
 
 if __name__ == "__main__":

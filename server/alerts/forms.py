@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from server.alerts.delivery.webhook import check_url
 from server.alerts.models import Kind, Receiver, Rule
-from server.alerts.words import SENSITIVITIES, day_names
+from server.alerts.words import day_names
 
 if TYPE_CHECKING:  # only the type checker needs the generics
     RuleBase = forms.ModelForm[Rule]
@@ -60,10 +60,14 @@ class RuleForm(RuleBase):
     spread = forms.TypedChoiceField(
         label=gettext_lazy("Sensitivity"),
         coerce=float,
-        choices=[(str(times), text) for times, text in SENSITIVITIES.items()],
+        choices=[
+            ("1.0", gettext_lazy("High: outside the usual range")),
+            ("1.5", gettext_lazy("Medium: clearly outside it")),
+            ("2.0", gettext_lazy("Low: far outside it")),
+        ],
         help_text=gettext_lazy(
-            "A usual day is inside the usual range about 19 times of 20, so the first choice opens "
-            "most alerts."
+            "A usual day is inside the usual range about 19 times of 20. The other ranges are 1.5 "
+            "times and twice as wide."
         ),
     )
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from server.alerts.conditions.facts import METRIC, today_of
 from server.alerts.models import Alert, Kind, Rule
-from server.alerts.words import ending, heading, moment, rule_sentence, sentence
+from server.alerts.words import advice, ending, heading, moment, rule_sentence, sentence
 from server.care.access import visible_people
 from server.care.models import Person
 from server.session_data.summary.usual import DAYS_NEEDED, USUAL_DAYS, usual
@@ -27,6 +27,7 @@ class AlertRow:
     resolved: str
     ending: str
     session_id: str
+    has_advice: bool
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
             resolved=at(alert.resolved_at),
             ending=ending(alert),
             session_id=str(alert.session_id or "") if alert.person_id in open_to else "",
+            has_advice=bool(advice(alert)),
         )
         for alert in alerts
     ]

@@ -90,6 +90,19 @@ def _silent(alert: Alert) -> str:
     }
 
 
+def advice(alert: Alert) -> str:
+    """Return what to do about an open alert, in steps; empty if there is nothing to say."""
+    if alert.kind != Kind.DEVICE_SILENT or alert.resolved_at is not None:
+        return ""
+    return _(
+        "What to do:\n"
+        "1. Power: is the device plugged in? Unplug it, wait ten seconds, plug it in again.\n"
+        "2. Light: one short wink every three seconds means connected, two mean no connection to "
+        "the server, three flashes a fault, dark no power.\n"
+        "3. Network: does another device get on the internet through the same Wi-Fi?"
+    )
+
+
 def _closures(alert: Alert) -> str:
     told = alert.measured
     begun = moment(datetime.fromisoformat(told["started_at"]), alert.person.zone)

@@ -19,6 +19,14 @@ FPS_FOR_DURATIONS = 15
 FPS_FOR_COUNTS = 10
 
 
+NEEDED: Mapping[str, Text] = {
+    "nothing": gettext_lazy("Always measured."),
+    "face": gettext_lazy("Needs visible eyes."),
+    "counts": gettext_lazy("Needs visible eyes and at least 10 frames per second."),
+    "durations": gettext_lazy("Needs visible eyes and at least 15 frames per second."),
+}
+
+
 @dataclass(frozen=True)
 class Metric:
     """One value of a session.
@@ -38,6 +46,11 @@ class Metric:
     needs: Literal["nothing", "face", "counts", "durations"] = "face"
     is_time: bool = False
     is_optional: bool = False
+
+    @property
+    def needed(self) -> Text:
+        """What measuring it needs, in a sentence."""
+        return NEEDED[self.needs]
 
     def formatted(self, value: float | None) -> str | None:
         """Format a value in the reader's language, without unit; `None` stays `None`."""

@@ -72,6 +72,11 @@ class Now:
     asked: Asked | None
 
     @property
+    def is_silent(self) -> bool:
+        """Whether a device is not connected."""
+        return any(each.device.is_online is False for each in self.devices)
+
+    @property
     def version(self) -> str:
         """A short hash that changes with the content."""
         said = [

@@ -31,12 +31,13 @@ from django.views.decorators.http import require_safe
 
 from server.care.access import note_look, note_looks, people_seen, permissions, person_for
 from server.care.models import Permission, Person
-from server.care.pages.base import action, read_page, viewer_of
+from server.care.pages.base import action, open_page, read_page, viewer_of
 from server.common.words import weekday_and_day, zone_words
 from server.dashboard import history, overview, read
 from server.dashboard.download import ExportForm
 from server.dashboard.figures import MOST_POINTS, figures
 from server.dashboard.marks import marks_of
+from server.dashboard.metrics import METRICS
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
@@ -65,6 +66,12 @@ LONGEST_SEARCH = 150
 def favicon(_request: HttpRequest) -> HttpResponse:
     """Redirect to the icon. Browsers request this path on pages that name no icon."""
     return HttpResponseRedirect(static("dashboard/icon.svg"))
+
+
+@open_page
+def help_page(request: HttpRequest) -> HttpResponse:
+    """Say what to do about a device that is not connected, and define every number."""
+    return render(request, "dashboard/help.html", {"metrics": METRICS})
 
 
 @read_page

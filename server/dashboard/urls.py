@@ -10,6 +10,7 @@ app_name = "dashboard"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.people, name="people"),
     path("favicon.ico", pages.favicon, name="favicon"),
+    path("help/", pages.help_page, name="help"),
     path("live/", pages.people_live, name="people_live"),
     path("people/<str:username>/", pages.person, name="person"),
     path("people/<str:username>/now/", pages.person_now, name="person_now"),

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from server.alerts.delivery.outbox import SendError
 from server.alerts.models import Alert, Delivery, Kind, Notice, Receiver
-from server.alerts.words import ending, heading, sentence
+from server.alerts.words import advice, ending, heading, sentence
 from server.care.models import Person
 
 
@@ -54,6 +54,10 @@ def notice(alert: Alert, told: Notice, address: str) -> EmailMessage:
     lines = [heading(alert), "", sentence(alert)]
     if over:
         lines += ["", ending(alert)]
+    if steps := advice(alert):
+        lines += ["", steps]
+        if help_link := help_address():
+            lines += [_("With pictures: %(link)s") % {"link": help_link}]
     if not ended:
         lines += ["", _("This is a measurement, not a diagnosis.")]
     if link := page_address():
@@ -107,6 +111,11 @@ def configured() -> bool:
 def page_address() -> str:
     """Return the URL of the alerts page, or an empty string without `PUBLIC_URL`."""
     return f"{settings.PUBLIC_URL}/alerts/" if settings.PUBLIC_URL else ""
+
+
+def help_address() -> str:
+    """Return the URL of the help for a silent device, or an empty string without `PUBLIC_URL`."""
+    return f"{settings.PUBLIC_URL}/help/#not-connected" if settings.PUBLIC_URL else ""
 
 
 def domain() -> str:

@@ -87,11 +87,14 @@ def test_carl_gets_a_mail_when_it_opens_and_one_when_it_is_over(silent, box):
     assert (mail["To"], mail["Subject"]) == ("carl@example.org", "Blinklog: alert for anna")
     assert "The server received nothing from Kitchen after" in words(mail)
     assert "https://blinklog.example.org/alerts/" in words(mail)
+    assert "1. Power: is the device plugged in?" in words(mail)
+    assert "https://blinklog.example.org/help/#not-connected" in words(mail)
     heard_again(silent)
     judge()
     assert deliver_all() == (1, 0)
     assert box.taken[1]["Subject"] == "Blinklog: alert resolved for anna"
     assert "The device is back online." in words(box.taken[1])
+    assert "Power" not in words(box.taken[1])
 
 
 def test_in_the_receivers_language(silent, box):
