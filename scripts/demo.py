@@ -23,7 +23,7 @@ from typing import Any
 
 import requests
 
-from scripts.made_up import Life, documents
+from scripts.made_up import Life, documents, of_today
 from scripts.portrait import demo_schedule, load_portrait, write_video
 from scripts.processes import DemoError, Processes, broker_configuration, free_port
 
@@ -170,7 +170,8 @@ class Demo:
         device = self.server(
             "create-device", "--person", PERSON, "--name", MADE_UP, "--json", answers=True
         )
-        made_up = documents(EILEEN, datetime.now(UTC))
+        now = datetime.now(UTC)
+        made_up = [*documents(EILEEN, now), *of_today(EILEEN, now)]
         with requests.Session() as http:
             http.headers["Authorization"] = f"Bearer {device['token']}"
             for document in made_up:

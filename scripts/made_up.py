@@ -45,11 +45,27 @@ def documents(life: Life, now: datetime) -> list[Document]:
         if back % 30 in (11, 12) or random.random() < 0.06:
             continue
         day = today - timedelta(days=back)
-        drift = 1 + 0.12 * (back % 41 - 20) / 20
         for hour in sorted(random.sample(range(8, 21), random.randint(*life.a_day))):
             start = datetime(day.year, day.month, day.day, hour, random.randrange(60), tzinfo=zone)
-            found.append(session(random, life, start.astimezone(UTC), rate=life.rate * drift))
+            found.append(session(random, life, start.astimezone(UTC), rate=_rate(life, back)))
     return found
+
+
+def _rate(life: Life, back: int) -> float:
+    """The rate so many days ago: it goes up and down over the weeks."""
+    return life.rate * (1 + 0.12 * (back % 41 - 20) / 20)
+
+
+def of_today(life: Life, now: datetime) -> list[Document]:
+    """Two sessions of the last two hours, as far as they began on this day."""
+    random, zone = Random(f"today {life.username}"), ZoneInfo(life.zone)
+    starts = [now - timedelta(minutes=ago) for ago in (100, 40)]
+    today = now.astimezone(zone).date()
+    return [
+        session(random, life, start, minutes=6, gaps=(), rate=_rate(life, 0))
+        for start in starts
+        if start.astimezone(zone).date() == today
+    ]
 
 
 def session(

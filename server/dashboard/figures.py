@@ -73,14 +73,12 @@ class DayLine:
 class Figure:
     """One metric over a period: its value, the change, the chart, the table.
 
-    `middle` is the range of the middle half of the days. `kinds` are the kinds of dots in the
-    chart: sessions, and the marks of some of them.
+    `kinds` are the kinds of dots in the chart: sessions, and the marks of some of them.
     """
 
     metric: Metric
     unit: Text
     value: str | None
-    middle: str | None
     change: str
     usual: str | None
     kinds: frozenset[str]
@@ -118,11 +116,11 @@ def figure(
     before = calendar.days(metric.key, period.before.first, period.before.last)
     now, of_days = spread_of(known(days)), metric is LONG_CLOSURES
     lines = [_day_line(metric, day, said[day.day], period) for day in days]
-    # Metrics aggregated over a day have no usual range of single sessions.
+    # Sums and shares of a day have no usual range.
     span = None
     if metric not in (LONG_CLOSURES, COVERAGE):
-        weeks = calendar.sessions(period.reach, period.first - timedelta(days=1))
-        span = usual(weeks, metric.key, period.first)
+        weeks = calendar.sessions(period.reach, period.last - timedelta(days=1))
+        span = usual(weeks, metric.key, period.last)
     dots = [] if of_days else _dots(metric, points)
     cloud = [] if of_days or points else _cloud(metric, calendar, period)
     unit = _("per day") if of_days else metric.unit
@@ -130,7 +128,6 @@ def figure(
         metric=metric,
         unit=unit,
         value=metric.formatted(now.middle),
-        middle=_middle(metric, now),
         change=change_words(metric, spread_of(known(before)), now, period.days),
         usual=usual_words(metric, span),
         kinds=_kinds_of(dots, cloud),
@@ -145,12 +142,6 @@ def _kinds_of(dots: Sequence[Dot], cloud: Sequence[tuple[float, float]]) -> froz
     return frozenset(
         {*(mark for dot in dots for mark in dot.marks), *(["session"] if dots or cloud else [])}
     )
-
-
-def _middle(metric: Metric, spread: Spread) -> str | None:
-    if spread.low is None or spread.high is None:
-        return None
-    return usual_words(metric, Range(spread.low, spread.high))
 
 
 def change_words(metric: Metric, before: Spread, now: Spread, days: int) -> str:
