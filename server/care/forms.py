@@ -1,6 +1,6 @@
 """Forms of the sharing and account pages. The models validate the values."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -178,7 +178,8 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["timezone"].choices = zone_choices(self.instance.timezone)
+        zones = cast(forms.ChoiceField, self.fields["timezone"])
+        zones.choices = zone_choices(self.instance.timezone)
         self.initial["language"] = self.instance.language or get_language()
 
 

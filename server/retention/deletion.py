@@ -95,7 +95,8 @@ def delete_sessions(person: Person, scope: Scope, *, by: Person | None) -> Amoun
 def moment_of(session: SessionData) -> datetime:
     """Return a session's place in the history, in its own time zone, as its page shows it."""
     zone = zone_of(session.timezone, session.utc_offset_minutes, session.user.timezone)
-    return session.placed_at.astimezone(zone)
+    placed_at: datetime = session.placed_at
+    return placed_at.astimezone(zone)
 
 
 def span_of(sessions: QuerySet[SessionData]) -> str:

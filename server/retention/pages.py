@@ -129,9 +129,9 @@ def _delete(request: HttpRequest, scope: Scope) -> HttpResponse:
 
 def _when(person: Person, scope: Scope) -> str:
     """Return day and time of the scope's one session, or its first and last day."""
-    if scope.session_id is None:
+    if scope.first and scope.last:
         words = {"first": long_day(scope.first), "last": long_day(scope.last)}
-        return _("%(first)s to %(last)s") % words if scope.first and scope.last else ""
+        return _("%(first)s to %(last)s") % words
     session = scope.sessions(person).first()
     if session is None:  # deleted meanwhile
         return ""
