@@ -66,7 +66,7 @@ def test_marta_takes_everything_with_her_and_deletes_a_session(
     looked_at(page, "session")
     page.get_by_label("Your password").fill(seed.PASSWORD)
     page.get_by_role("button", name="Delete permanently").click()
-    expect(page.get_by_text("1 session was deleted.")).to_be_visible()
+    expect(page.get_by_text("1 session was deleted:")).to_be_visible()
     answer = page.goto(f"/sessions/{gone}/")
     assert answer is not None
     assert answer.status == 404
