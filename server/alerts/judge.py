@@ -46,18 +46,18 @@ def judge(now: datetime | None = None) -> Judged:
     """Run a pass: open and resolve alerts, and queue their notifications in the outbox."""
     now = now or timezone.now()
     last = _last_pass(now)
-    _end_rules(now)
+    withdrawn = _end_rules(now)
     rules = list(live_rules())
     found, failed = _found(rules, now, last)
     with transaction.atomic():
         held = Pass.objects.select_for_update().get(pk=ONLY)
         if held.at > now:
-            return Judged(len(rules), 0, 0)
+            return Judged(len(rules), 0, withdrawn)
         opened, resolved = _apply(rules, found, failed, now)
         Pass.objects.filter(pk=ONLY).update(
             at=now, since=last.since, consuming_since=last.consuming_since
         )
-    return Judged(len(rules), opened, resolved)
+    return Judged(len(rules), opened, resolved + withdrawn)
 
 
 def _last_pass(now: datetime) -> Pass:
@@ -184,19 +184,25 @@ def _resolve(over: Mapping[Alert, Why], now: datetime) -> None:
     put_resolved(list(over), now)
 
 
-def _end_rules(now: datetime) -> None:
-    """Delete rules whose receivers may no longer get alerts, and tell the receivers."""
+def _end_rules(now: datetime) -> int:
+    """Delete rules whose receivers may no longer get alerts, and tell the receivers.
+
+    Returns how many open alerts this resolved.
+    """
+    resolved = 0
     with transaction.atomic():
         ended: dict[tuple[int, int], list[Rule]] = defaultdict(list)
         for rule in ended_rules().select_for_update(of=("self",)):
             ended[rule.receiver_id, rule.person_id].append(rule)
         told = []
         for rules in ended.values():
-            alerts = Alert.objects.filter(rule__in=rules, resolved_at=None)
+            alerts = list(Alert.objects.filter(rule__in=rules, resolved_at=None))
+            resolved += len(alerts)
             _resolve(dict.fromkeys(alerts, Why.WITHDRAWN), now)
             told.append(_told_of_end(rules, now))
         put_opened(Alert.objects.bulk_create(told), now)
         Rule.objects.filter(pk__in=[rule.pk for each in ended.values() for rule in each]).delete()
+    return resolved
 
 
 def _told_of_end(rules: Sequence[Rule], now: datetime) -> Alert:
