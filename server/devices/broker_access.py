@@ -97,7 +97,7 @@ def device_rules(name: str) -> list[Json]:
     """Return the access rules of a device: it may only use its own topics."""
     reads = [device_topic(name, "acks"), device_topic(name, "commands")]
     return [
-        *_rules(SEND, device_topic(name, "sessions"), device_topic(name, "status")),
+        *_rules(SEND, *(device_topic(name, kind) for kind in ("sessions", "status", "aim"))),
         *_rules(SUBSCRIBE, *reads),
         *_rules(RECEIVE, *reads),
     ]
@@ -107,7 +107,7 @@ def server_rules() -> list[Json]:
     """Return the server's access rules: read from devices, write to them and to Home Assistant."""
     return [
         *_rules(SUBSCRIBE_PATTERN, SESSIONS, STATUS),
-        *_rules(RECEIVE, device_topic("+", "sessions"), STATUS),
+        *_rules(RECEIVE, device_topic("+", "sessions"), STATUS, device_topic("+", "aim")),
         *_rules(SEND, device_topic("+", "acks"), device_topic("+", "commands"), *HOME),
     ]
 

@@ -59,7 +59,7 @@ def test_a_days_coverage_weighs_sessions_by_their_length() -> None:
 RATES = (12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0)
 
 
-def around(today: float | None = None, perclos: float | None = 0.02) -> list[SessionRow]:
+def around(today: float | None = None, perclos: float | None = 0.02) -> list[summary.Measured]:
     """Two weeks with a session a day, and one of today."""
     before = [
         row(MONDAY - timedelta(days=n), blink_rate_per_min=RATES[n % 7], perclos=0.02)
