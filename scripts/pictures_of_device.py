@@ -33,10 +33,15 @@ MEANING: dict[LightState, tuple[str, str]] = {
     "ready": ("one wink", "ready: a short press starts a session"),
     "unsent": ("two winks", "ready, but unsent sessions or not enrolled"),
     "fault": ("three flashes", "fault: see blink-agent doctor"),
-    "measuring": ("steadily lit", "measuring"),
+    "measuring": ("steadily lit", "measuring, or aimed well"),
     "unseen": ("slow blinking", "measuring or aiming: the eyes are not seen"),
-    "aimed": ("dark winks", "aiming: the eyes are seen well"),
     "finishing": ("fast flicker", "starting or finishing"),
+    "looking": ("one dark wink", "looking for codes: show one to the camera"),
+    "read": ("two dark winks", "a code was read: wait, or show the other one"),
+    "joined": ("three dark winks", "joined the Wi-Fi: show the server's code"),
+    "enrolled": ("very slow blinking", "enrolled: the device is ready"),
+    "join failed": ("four flashes", "the Wi-Fi could not be joined"),
+    "enrol failed": ("five flashes", "the device could not be enrolled"),
     "off": ("dark", "stopped, without power, or still booting"),
 }
 

@@ -1,21 +1,27 @@
 """The service `watch`: create its parts from the configuration and run the loop."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+from agent.camera.codes import CodeReader
 from agent.capture import Camera
 from agent.cli import delivery, measuring
 from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.controls.panel import open_controls
+from agent.enrol.codes import CodeError, WifiCode, parse
 from agent.errors import StoreError
 from agent.store.store import Store
 from agent.system import systemd
+from agent.system.handover import Requests
 from agent.system.process_lock import process_lock
 from agent.system.view_file import ViewFile, view_path
 from agent.system.worker import Worker
 from agent.watch.aiming import Aiming
+from agent.watch.codes import Codes, Seen
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
 
 WAIT_S = 3.0  # longer than a transaction of `sync` on a worn card; a press waits no longer
@@ -51,7 +57,29 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
                 keep_sessions=settings.store.keep_sessions,
             ),
             Aiming(camera, tracker, panel, store, clock, views, settings.camera.timeout_s).run,
+            _codes(settings),
         ).run(stopping)
+
+
+def _codes(settings: AgentConfig) -> Codes | None:
+    """Return what is needed to look for codes, or None without the service that takes them.
+
+    systemd gives `watch` the folder for its requests, beside the unit of that service.
+    """
+    folder = os.environ.get("RUNTIME_DIRECTORY")
+    if folder is None:
+        return None
+    requests = Requests(Path(folder))
+    requests.withdraw()  # of an earlier process
+    reader = CodeReader(flip=settings.camera.flip)
+    return Codes(reader.read, _understand, requests, settings.server.device is not None)
+
+
+def _understand(text: str) -> Seen:
+    try:
+        return Seen("wifi" if isinstance(parse(text), WifiCode) else "server")
+    except CodeError as error:
+        return Seen(error.kind, str(error))
 
 
 def _open_worker(settings: AgentConfig) -> Worker[Store]:

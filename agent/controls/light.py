@@ -1,7 +1,8 @@
 """The status light: the pattern of each state, and the thread that plays it.
 
 The patterns differ only in rhythm. They can be told apart in the dark, from the side and by people
-with colour blindness: one wink, two winks, three flashes; steady; dark winks; slow; fast.
+with colour blindness: one wink, two winks, three flashes; steady; slow; fast; short gaps in a
+steady light.
 """
 
 import itertools
@@ -14,11 +15,25 @@ from typing import Literal
 log = logging.getLogger(__name__)
 
 LightState = Literal[
-    "ready", "starting", "measuring", "unseen", "aimed", "finishing", "unsent", "fault", "off"
+    "ready",
+    "starting",
+    "measuring",
+    "unseen",
+    "finishing",
+    "unsent",
+    "fault",
+    "looking",
+    "read",
+    "joined",
+    "enrolled",
+    "join failed",
+    "enrol failed",
+    "off",
 ]
 Pattern = tuple[float, ...]
 
 _BUSY = (0.1, 0.1)
+_GAP = 0.15  # a short gap in a light that is mostly lit: a dark wink
 
 # Seconds on, off, on, off, ..., repeated.
 LIGHT: dict[LightState, Pattern] = {
@@ -29,7 +44,13 @@ LIGHT: dict[LightState, Pattern] = {
     "finishing": _BUSY,
     "measuring": (math.inf,),
     "unseen": (0.5, 0.5),  # slow blinking: no face in view
-    "aimed": (2.9, 0.1),  # lit, with a dark wink: aiming, and the eyes are seen well
+    # Codes: mostly lit, with dark winks that are counted, unlike everything above.
+    "looking": (3 - _GAP, _GAP),  # one dark wink: show a code
+    "read": (2.45 - _GAP, _GAP, 0.4, _GAP),  # two: a code was read
+    "joined": (1.9 - _GAP, _GAP, 0.4, _GAP, 0.4, _GAP),  # three: in the Wi-Fi
+    "enrolled": (3.0, 3.0),  # very slow blinking: done
+    "join failed": (0.15, 0.15) * 3 + (0.15, 1.55),  # four flashes: not in the Wi-Fi
+    "enrol failed": (0.15, 0.15) * 4 + (0.15, 1.55),  # five flashes: not enrolled
     "off": (),
 }
 

@@ -1,8 +1,9 @@
 """Button presses: one state machine for a contact on a GPIO and a key of a USB button.
 
 A long press counts as soon as it is long enough, so that the light can react while the button is
-still down. A short press counts on release. Unplugging a button is not a press. A stuck button
-blocks neither the other button nor the light.
+still down; so does a press of ten seconds, which asks the camera to look for codes. A short press
+counts on release. Unplugging a button is not a press. A stuck button blocks neither the other
+button nor the light.
 """
 
 import contextlib
@@ -21,16 +22,17 @@ from agent.errors import ControlsError
 
 log = logging.getLogger(__name__)
 
-Action = Literal["start", "stop"]
+Action = Literal["start", "stop", "codes"]
 
 DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more than ten
 QUIET_S = 1.0  # how often to look for a button that was plugged in again
 HELD_S = 0.05  # how often to poll a pressed button, in case the edge of its release was lost
-STUCK_S = 10.0  # beyond a long press; nobody presses this long on purpose
+CODES_S = 10.0  # since it went down: too long to happen by mistake, and short enough to hold
+STUCK_S = 10.0  # beyond that; nobody presses this long on purpose
 
 
-State = Literal["up", "pressed", "held", "stuck"]
-Event = Literal["down", "up", "unplugged", "long", "too long"]
+State = Literal["up", "pressed", "held", "held on", "stuck"]
+Event = Literal["down", "up", "unplugged", "long", "very long", "too long"]
 
 TRANSITIONS: dict[State, dict[Event, tuple[State, Action | None]]] = {
     "up": {
@@ -44,6 +46,11 @@ TRANSITIONS: dict[State, dict[Event, tuple[State, Action | None]]] = {
     "held": {
         "up": ("up", None),
         "unplugged": ("up", None),
+        "very long": ("held on", "codes"),
+    },
+    "held on": {
+        "up": ("up", None),
+        "unplugged": ("up", None),
         "too long": ("stuck", None),
     },
     "stuck": {
@@ -53,11 +60,11 @@ TRANSITIONS: dict[State, dict[Event, tuple[State, Action | None]]] = {
 }
 """The next state of a button and the action after each event; any other event changes nothing.
 
-`down` and `up` are stable for DEBOUNCE_S. `long`: pressed for a long press. `too long`: held for
-another STUCK_S.
+`down` and `up` are stable for DEBOUNCE_S. `long`: pressed for a long press. `very long`: pressed
+for CODES_S. `too long`: held for another STUCK_S.
 """
 
-FELT: tuple[State, ...] = ("pressed", "held")
+FELT: tuple[State, ...] = ("pressed", "held", "held on")
 """The states in which a finger is on the button."""
 
 
@@ -193,9 +200,12 @@ class Presses:
 
     def _limit(self, state: State) -> tuple[float, Event | None]:
         """Return how long a state may last, in seconds, and the event after it."""
-        if state == "pressed":
-            return self._long_press_s, "long"
-        return (STUCK_S, "too long") if state == "held" else (math.inf, None)
+        limits: dict[State, tuple[float, Event]] = {
+            "pressed": (self._long_press_s, "long"),
+            "held": (max(0.0, CODES_S - self._long_press_s), "very long"),
+            "held on": (STUCK_S, "too long"),
+        }
+        return limits.get(state, (math.inf, None))
 
     def _settled(self, source: Source) -> bool | None:
         self._closed.wait(DEBOUNCE_S)

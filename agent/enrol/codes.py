@@ -38,12 +38,16 @@ _SECURITIES: dict[str, Security] = {
 _TRUTHS = {"": False, "false": False, "0": False, "true": True, "1": True}
 
 
-class CodeError(AgentError, ValueError):
-    """The text is no code for this device. `ours` is whether it was meant to be one."""
+Kind = Literal["wifi", "server", "other"]
+"""What a text is meant to be."""
 
-    def __init__(self, message: str, *, ours: bool) -> None:
+
+class CodeError(AgentError, ValueError):
+    """The text is no code that can be used. `kind` is what it was meant to be."""
+
+    def __init__(self, message: str, kind: Kind) -> None:
         super().__init__(message)
-        self.ours = ours
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +88,13 @@ def parse(text: str) -> Code:
     if len(text) > LONGEST_TEXT:
         raise CodeError(
             f"the code is too long: expected at most {LONGEST_TEXT} characters, found {len(text)}",
-            ours=False,
+            "other",
         )
     if text[:5].upper() == "WIFI:":
         return _wifi(text[5:])
     if text[: len(SCHEME)].lower() == SCHEME:
         return _server(text[len(SCHEME) :])
-    raise CodeError("the code is neither of a Wi-Fi network nor of a Blinklog server", ours=False)
+    raise CodeError("the code is neither of a Wi-Fi network nor of a Blinklog server", "other")
 
 
 # Wi-Fi
@@ -102,7 +106,7 @@ def _wifi(text: str) -> WifiCode:
         raise CodeError(
             "the Wi-Fi code is of an enterprise network (WPA-EAP), which needs more than a code:"
             " join it with nmcli",
-            ours=True,
+            "wifi",
         )
     return wifi(
         fields.get("S", ""),
@@ -116,9 +120,9 @@ def wifi(name: str, password: str, security: Security, *, hidden: bool) -> WifiC
     """Return the network if its values are possible. Raises CodeError."""
     ssid = name.encode("utf-8", "surrogatepass")
     if not 1 <= len(ssid) <= 32:
-        raise CodeError(f"the Wi-Fi's name: expected 1 to 32 bytes, found {len(ssid)}", ours=True)
+        raise CodeError(f"the Wi-Fi's name: expected 1 to 32 bytes, found {len(ssid)}", "wifi")
     if not password.isprintable() or "\x00" in name:
-        raise CodeError("the Wi-Fi's name or password has characters that none has", ours=True)
+        raise CodeError("the Wi-Fi's name or password has characters that none has", "wifi")
     if security == "open":
         return WifiCode(ssid, "open", hidden=hidden)
     longest, least = (63, 8) if security == "wpa" else (127, 1)
@@ -127,7 +131,7 @@ def wifi(name: str, password: str, security: Security, *, hidden: bool) -> WifiC
         raise CodeError(
             f"the Wi-Fi's password: expected {least} to {longest} characters, found"
             f" {len(password)}",
-            ours=True,
+            "wifi",
         )
     return WifiCode(ssid, security, password, hidden)
 
@@ -141,7 +145,7 @@ def _wifi_fields(text: str) -> dict[str, str]:
     for each in _split(text):
         key, colon, value = each.partition(":")
         if not colon:
-            raise CodeError("the Wi-Fi code is damaged: a field has no value", ours=True)
+            raise CodeError("the Wi-Fi code is damaged: a field has no value", "wifi")
         quoted = len(value) > 1 and value[0] == value[-1] == '"' and value[-2] != "\\"
         fields.setdefault(key.upper(), _unescaped(value[1:-1] if quoted else value))
     return fields
@@ -151,7 +155,7 @@ def _split(text: str) -> list[str]:
     """Split at semicolons that are not escaped, up to the empty field at the end."""
     fields = re.findall(r"((?:[^\\;]|\\.)*);", text, re.DOTALL)
     if "".join(f"{each};" for each in fields) != text:
-        raise CodeError("the Wi-Fi code is damaged: its end is missing", ours=True)
+        raise CodeError("the Wi-Fi code is damaged: its end is missing", "wifi")
     return [each for each in fields if each]
 
 
@@ -166,7 +170,7 @@ def _security(fields: dict[str, str]) -> Security:
     if security is None:
         shown = "".join(filter(str.isprintable, named))[:20]
         raise CodeError(
-            f"the Wi-Fi's security {shown!r} is not supported: expected WPA, SAE or none", ours=True
+            f"the Wi-Fi's security {shown!r} is not supported: expected WPA, SAE or none", "wifi"
         )
     if security == "open" and not named and fields.get("P"):
         return "wpa"
@@ -180,7 +184,7 @@ def _truth(text: str) -> bool:
     try:
         return _TRUTHS[text.lower()]
     except KeyError:
-        raise CodeError("the Wi-Fi code: H: expected true or false", ours=True) from None
+        raise CodeError("the Wi-Fi code: H: expected true or false", "wifi") from None
 
 
 # Our own
@@ -192,7 +196,7 @@ def _server(text: str) -> ServerCode:
         raise CodeError(
             f"the server's code is of version {version[:8]!r}, and this device knows {VERSION!r}:"
             " upgrade the older one of the two",
-            ours=True,
+            "server",
         )
     fields = dict(each.partition(":")[::2] for each in parts if each)
     return server(fields.get("U", ""), fields.get("C", ""), fields.get("S"), fields.get("B"))
@@ -201,13 +205,13 @@ def _server(text: str) -> ServerCode:
 def server(url: str, code: str, ca: str | None, mqtt_ca: str | None) -> ServerCode:
     """Return the server's code if its values are possible. Raises CodeError."""
     if not _ADDRESS.fullmatch(url):
-        raise CodeError("the server's code: expected an address https://…", ours=True)
+        raise CodeError("the server's code: expected an address https://…", "server")
     if not _CLAIM_CODE.fullmatch(code):
-        raise CodeError("the server's code: expected eight letters and digits", ours=True)
+        raise CodeError("the server's code: expected eight letters and digits", "server")
     for each in (ca, mqtt_ca):
         if each is not None and not _FINGERPRINT.fullmatch(each):
             raise CodeError(
                 f"the server's code: expected fingerprints of {FINGERPRINT_LENGTH} characters",
-                ours=True,
+                "server",
             )
     return ServerCode(url, code, ca, mqtt_ca)

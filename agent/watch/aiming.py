@@ -75,7 +75,7 @@ class Aiming:
                 now_s = self._clock.monotonic_s()
                 if now_s - shown_s >= SHOWN_S:
                     shown_s, number = now_s, number + 1
-                    self._controls.show("aimed" if view.good else "unseen")
+                    self._controls.show("measuring" if view.good else "unseen")
                     self._file.write({"number": number, **view.as_json()})
                 outcome = self._asked(now_s)
                 if outcome is not None:

@@ -1,4 +1,7 @@
-"""The loop of `blink-agent watch`: wait for the button, measure a session, save it."""
+"""The loop of `blink-agent watch`: wait for the button, measure a session, save it.
+
+It also looks for codes: see `agent.watch.codes`.
+"""
 
 import contextlib
 import logging
@@ -24,6 +27,7 @@ from agent.system import systemd
 from agent.system.worker import Worker
 from agent.watch.aiming import Aimer
 from agent.watch.checkpoints import Checkpoints
+from agent.watch.codes import Codes, Look
 from agent.watch.idle import Idle
 from agent.watch.saving import begin, note
 from agent.watch.upkeep import Upkeep
@@ -74,6 +78,7 @@ class Watch:
         clock: Clock,
         limits: Limits,
         aim: Aimer,
+        codes: Codes | None = None,
     ) -> None:
         self._camera = camera
         self._aim = aim
@@ -83,6 +88,7 @@ class Watch:
         self._controls = controls
         self._clock = clock
         self._limits = limits
+        self._codes = codes
         self._idle = Idle(store, clock)
         self._upkeep = Upkeep(store, clock, limits.keep_sessions)
 
@@ -92,6 +98,8 @@ class Watch:
         systemd.ready()
         systemd.status("ready")
         try:
+            if self._codes is not None and not self._codes.has_owner:
+                self._look_for_codes(self._codes, stopping)
             while not stopping.is_set():
                 systemd.watchdog()
                 self._camera.check()
@@ -100,6 +108,8 @@ class Watch:
                     action, session_id = self._aiming(stopping)
                 if action == "start":
                     self._session(session_id, stopping)
+                elif action == "codes" and self._codes is not None:
+                    self._look_for_codes(self._codes, stopping)
         finally:
             self._upkeep.last_try()
         systemd.stopping()
@@ -137,6 +147,20 @@ class Watch:
         systemd.watchdog()
         with on_exit(self._camera.stop):
             return self._aim(stopping)
+
+    def _look_for_codes(self, codes: Codes, stopping: threading.Event) -> None:
+        """Look for codes; no session can begin meanwhile. Commands expire in the store."""
+        log.info("looking for codes")
+        systemd.status("looking for codes")
+        note(self._store, {"state": "looking"})
+        self._camera.start()
+        systemd.watchdog()  # as in `_measure`
+        with on_exit(self._camera.stop):
+            Look(codes, self._camera, self._controls, self._clock).run(
+                stopping, self._limits.frame_s
+            )
+        note(self._store, {"state": "ready"})
+        systemd.status("ready")
 
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
         self._controls.show("starting")

@@ -54,10 +54,13 @@ def test_patterns_differ_in_what_a_person_counts_or_in_three_times_the_pace() ->
 def rhythm(pattern: Pattern) -> tuple[int, float]:
     """How many flashes come together, and how long one of them and what follows lasts.
 
-    As many as there are between two rests; flashes without a rest count as without end.
+    As many as there are between two rests; flashes without a rest count as without end, and short
+    gaps in the light as flashes of their own kind.
     """
     if len(pattern) < 2 or math.inf in pattern:
         return (len(pattern) - 1, 1.0)  # steadily dark or lit
+    if max(pattern[::2]) > 3 * max(pattern[1::2]):
+        return (-len(pattern) // 2, sum(pattern))
     lit, dark = pattern[0], max(pattern[1::2])
     return (len(pattern) // 2 if dark > 3 * lit else 1000, lit + dark)
 

@@ -150,11 +150,13 @@ def test_a_button_that_is_stuck_gives_the_light_back_and_works_again_once_it_com
     panel: Panel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(presses, "STUCK_S", 0.2)
+    monkeypatch.setattr(presses, "CODES_S", LONG_S + 0.1)
     panel.controls.show("measuring")
     assert panel.becomes(True)
     panel.contact.drive_low()
     assert panel.controls.action(5) == "stop"
     assert not panel.light.state
+    assert panel.controls.action(5) == "codes"
     assert panel.becomes(True), "or it says for ever what isn't so"
     assert panel.controls.action(2 * LONG_S) is None
     assert "is it stuck?" in caplog.text
@@ -168,11 +170,13 @@ def test_a_button_that_is_stuck_keeps_the_other_one_from_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(presses, "STUCK_S", 0.1)
+    monkeypatch.setattr(presses, "CODES_S", LONG_S + 0.1)
     down = {"stuck": True, "other": False}
     stuck, other = (Contact(lambda name=name: down[name]) for name in down)  # type: ignore[misc]
     buttons = presses.Presses([stuck, other], LONG_S)
     try:
         assert buttons.next(5) == "stop"
+        assert buttons.next(5) == "codes"
         time.sleep(0.3)
         for down["other"] in (True, False):
             other.edge()

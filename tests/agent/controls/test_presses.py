@@ -35,11 +35,12 @@ def test_a_button_that_is_released_or_unplugged_is_up(state: State, event: Event
 
 
 @given(st.lists(st.sampled_from(EVENTS)))
-def test_a_press_asks_once_at_most(events: list[Event]) -> None:
+def test_a_press_asks_once_for_a_session_at_most(events: list[Event]) -> None:
     _, asked = actions(events)
-    assert len(asked) <= events.count("down")
+    assert asked.count("stop") + asked.count("start") <= events.count("down")
     assert asked.count("start") <= events.count("up")
     assert asked.count("stop") <= events.count("long")
+    assert asked.count("codes") <= asked.count("stop")
 
 
 @given(st.lists(st.sampled_from(EVENTS)))
@@ -48,4 +49,4 @@ def test_only_a_finger_on_the_button_can_ask_for_anything(events: list[Event]) -
     for event in EVENTS:
         _, action = TRANSITIONS[state].get(event, (state, None))
         assert action is None or state in FELT
-        assert action is None or event in ("up", "long")
+        assert action is None or event in ("up", "long", "very long")

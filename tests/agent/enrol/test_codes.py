@@ -85,7 +85,7 @@ def test_the_kinds_of_networks_in_homes(text: str, expected: WifiCode) -> None:
 def test_a_code_that_was_meant_for_us_says_what_is_wrong(text: str, why: str) -> None:
     with pytest.raises(CodeError, match=re.escape(why)) as refused:
         parse(text)
-    assert refused.value.ours
+    assert refused.value.kind == ("wifi" if text.startswith("WIFI") else "server")
     assert "12345678" not in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -96,7 +96,7 @@ def test_a_code_that_was_meant_for_us_says_what_is_wrong(text: str, why: str) ->
 def test_anything_else_is_not_ours(text: str) -> None:
     with pytest.raises(CodeError) as refused:
         parse(text)
-    assert not refused.value.ours
+    assert refused.value.kind == "other"
 
 
 @given(
