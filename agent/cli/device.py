@@ -35,6 +35,13 @@ def add_commands(command: AddCommand) -> None:
     enrol.add_argument(
         "--mqtt-ca", type=Path, metavar="FILE", help="CA certificates for the broker, if different"
     )
+    for name, whose in (("ca", "server and broker"), ("mqtt-ca", "the broker, if different")):
+        enrol.add_argument(
+            f"--{name}-fingerprint",
+            metavar="TEXT",
+            help=f"in place of --{name}: trust for {whose} what the server has with this"
+            " fingerprint",
+        )
     enrol.add_argument("--again", action="store_true", help="replace this device's identity")
     enrol.add_argument(
         "--same-person",

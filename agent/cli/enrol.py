@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
             file,
             ca=options.ca,
             mqtt_ca=options.mqtt_ca,
+            ca_fingerprint=options.ca_fingerprint,
+            mqtt_ca_fingerprint=options.mqtt_ca_fingerprint,
             insecure=options.insecure,
             again=options.again,
             same_person=options.same_person,

@@ -9,11 +9,12 @@ import ssl
 import tomllib
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent import __version__, config
+from agent.enrol.authority import fetched
 from agent.enrol.claim import Broker, Identity, broker_of, checked_code, checked_url, claim
 from agent.enrol.toml_edit import Value, with_keys
 from agent.errors import AgentError, ConfigError
@@ -25,13 +26,18 @@ CA_NAME, MQTT_CA_NAME = "ca.crt", "mqtt-ca.crt"
 
 @dataclass(frozen=True, slots=True)
 class EnrolRequest:
-    """The options of the command. `file` is the configuration; secrets go next to it."""
+    """The options of the command. `file` is the configuration; secrets go next to it.
+
+    A fingerprint stands for a file: the server has the certificates (`agent.enrol.authority`).
+    """
 
     url: str
     code: str
     file: Path
     ca: Path | None = None
     mqtt_ca: Path | None = None
+    ca_fingerprint: str | None = None
+    mqtt_ca_fingerprint: str | None = None
     insecure: bool = False
     again: bool = False
     same_person: bool = False
@@ -71,10 +77,17 @@ class _Place:
 def enrol(request: EnrolRequest, count_unsent: Callable[[], int]) -> Enrolled:
     """Exchange the code for an identity and write it; `count_unsent` counts undelivered sessions.
 
-    Raises ConfigError for invalid options, ClaimError if the server refuses, and AgentError if a
-    file can't be written.
+    Authorities that are given by fingerprint are fetched first. Raises ConfigError for invalid
+    options, ClaimError if the server refuses, and AgentError if an authority is not what it should
+    be, or a file can't be written.
     """
     url, code = checked_url(request.url, insecure=request.insecure), checked_code(request.code)
+    with fetched(url, request.ca_fingerprint) as ca, fetched(url, request.mqtt_ca_fingerprint) as m:
+        request = replace(request, ca=ca or request.ca, mqtt_ca=m or request.mqtt_ca)
+        return _enrol(url, code, request, count_unsent)
+
+
+def _enrol(url: str, code: str, request: EnrolRequest, count_unsent: Callable[[], int]) -> Enrolled:
     authorities = {
         name: _certificates(path)
         for name, path in ((CA_NAME, request.ca), (MQTT_CA_NAME, request.mqtt_ca))

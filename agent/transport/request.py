@@ -5,11 +5,13 @@ from the environment (HTTPS_PROXY, NO_PROXY and their kin) if a request fails: r
 itself.
 """
 
+import contextlib
 import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +20,12 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.utils import get_environ_proxies, select_proxy
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    InsecureRequestWarning,
+    NameResolutionError,
+    NewConnectionError,
+)
 
 from agent.calls import OverdueError, within
 from agent.errors import AgentError
@@ -58,11 +65,14 @@ def ask(
     token: str | None = None,
     body: Mapping[str, Any] | None = None,
     answer_s: float = 10.0,
+    checked: bool = True,
 ) -> Answer:
     """Send one request and return the answer, whatever its status. Redirects aren't followed.
 
-    Raises UnreachedError if there is no answer.
+    With `checked` false, whoever answers is believed to be the server: only for an answer without
+    secrets that is checked in another way. Raises UnreachedError if there is no answer.
     """
+    trusted: bool | str = checked if ca_file is None else str(ca_file)
 
     def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
         # An auth object, because a netrc entry for the host would replace a plain header.
@@ -71,17 +81,20 @@ def ask(
         return request
 
     def exchange() -> Answer:
-        with requests.request(
-            method,
-            url,
-            json=body,
-            headers={"Accept": "application/json"},
-            auth=authorise,
-            timeout=(CONNECT_S, answer_s),
-            verify=True if ca_file is None else str(ca_file),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        with (
+            _no_warning(checked),
+            requests.request(
+                method,
+                url,
+                json=body,
+                headers={"Accept": "application/json"},
+                auth=authorise,
+                timeout=(CONNECT_S, answer_s),
+                verify=trusted,
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
             if response.status_code == REFUSED:
                 raise UnreachedError(refusal(url, REFUSED), sent=False)
             read = response.raw.read(ANSWER_BYTES, decode_content=True)
@@ -96,6 +109,15 @@ def ask(
         raise
     except Exception as error:  # requests and urllib3 raise many kinds without a common base
         raise _explained(error, url, ca_file) from error
+
+
+@contextlib.contextmanager
+def _no_warning(checked: bool) -> Iterator[None]:
+    """Silence urllib3's warning about an unchecked connection that is wanted."""
+    with warnings.catch_warnings():
+        if not checked:
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+        yield
 
 
 def is_loopback(host: str) -> bool:

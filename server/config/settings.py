@@ -327,3 +327,6 @@ MQTT_PASSWORD_FILE = text("BLINKLOG_MQTT_PASSWORD_FILE")
 MQTT_ADMIN_URL = text("BLINKLOG_MQTT_ADMIN_URL")
 MQTT_ADMIN_PASSWORD_FILE = text("BLINKLOG_MQTT_ADMIN_PASSWORD_FILE")
 DEVICE_MQTT_URL = broker_address("BLINKLOG_DEVICE_MQTT_URL")
+# Optional. The certificates of the private authority that signed this server's own certificate.
+# Devices are given them, and those of MQTT_CA_FILE, when they are added.
+DEVICE_CA_FILE = text("BLINKLOG_DEVICE_CA_FILE")

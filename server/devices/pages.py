@@ -21,10 +21,10 @@ from server.care.pages.base import action, add_errors, form_page, read_page, vie
 from server.care.pages.once import show_once
 from server.care.words import moment_words
 from server.care.wrong_codes import attempt
-from server.common.codes import NotACodeError, grouped
+from server.common.codes import NotACodeError
 from server.common.mqtt import BrokerError
 from server.devices import manage, representation
-from server.devices.claim import make_code
+from server.devices.adding import code_made
 from server.devices.models import ClaimCode, Device
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     form = LabelForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            return _code_made(request, viewer, viewer, form.cleaned_data["label"])
+            return code_made(request, viewer, form.cleaned_data["label"])
         except ValidationError as error:
             add_errors(form, error)
     people, given = people_seen(viewer)
@@ -79,21 +79,6 @@ def _codes(person: Person, zone: Any) -> list[dict[str, Any]]:
     return [{"code": each, "until": moment_words(each.expires_at, zone)} for each in live]
 
 
-def _code_made(request: HttpRequest, viewer: Person, person: Person, label: str) -> HttpResponse:
-    """Create a claim code and show it, once. Raises `ValidationError`."""
-    institution = manage.acting_for(viewer, person)
-    made, text = make_code(person, label, viewer, None, institution)
-    context = {
-        "made": made,
-        "person": person,
-        "is_own": person == viewer,
-        "code": grouped(text),
-        "until": moment_words(made.expires_at, viewer.zone),
-        "address": request.build_absolute_uri("/").rstrip("/"),
-    }
-    return render(request, "devices/code.html", context)
-
-
 @form_page
 def member_code(request: HttpRequest, username: str) -> HttpResponse:
     """Create a claim code for a member's device, as the institution's admin."""
@@ -102,7 +87,7 @@ def member_code(request: HttpRequest, username: str) -> HttpResponse:
     form = LabelForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            return _code_made(request, viewer, person, form.cleaned_data["label"])
+            return code_made(request, person, form.cleaned_data["label"])
         except ValidationError as error:
             add_errors(form, error)
     return render(request, "devices/member_code.html", {"form": form, "person": person})

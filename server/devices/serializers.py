@@ -51,6 +51,12 @@ class DeviceSerializer(PresenceSerializer):
     tokens = DeviceTokenSerializer(many=True)
 
 
+class AuthoritySerializer(serializers.Serializer[Any]):
+    """A private authority's certificates."""
+
+    certificates = serializers.CharField(help_text="In PEM")
+
+
 class RefusedSerializer(serializers.Serializer[Any]):
     """A rejected document: when, and why."""
 

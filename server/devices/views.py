@@ -33,9 +33,11 @@ from server.common.problems import (
     from_model,
 )
 from server.devices import manage, representation
+from server.devices.authorities import authority_with
 from server.devices.claim import claim, make_code
 from server.devices.models import Device
 from server.devices.serializers import (
+    AuthoritySerializer,
     ClaimCodeCreateSerializer,
     ClaimedSerializer,
     ClaimSerializer,
@@ -277,3 +279,22 @@ class ClaimView(APIView):
             log.error("could not claim a device: the broker %s", error)
             raise BrokerUnavailable("the broker is unavailable; the code is still valid") from None
         return made(told["device"], told)
+
+
+class AuthorityView(APIView):
+    """`GET /api/device/authorities/<fingerprint>/`."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(operation_id="device_authority", auth=[], responses=AuthoritySerializer)
+    def get(self, _request: Request, fingerprint: str) -> Response:
+        """Return the certificates of the server's or the broker's private authority.
+
+        A device asks for them before it can check the server's certificate. It knows their
+        fingerprint from its code, and compares.
+        """
+        found = authority_with(fingerprint)
+        if found is None:
+            raise Http404
+        return Response(AuthoritySerializer({"certificates": found.certificates}).data)

@@ -106,8 +106,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def behave(self) -> None:
         """As the real server does."""
-        if self.path == "/api/device/claim/":
-            return self._claim()
+        if self.path.startswith(("/api/device/claim/", "/api/device/authorities/")):
+            return self._enrol()
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             return self.answer(401, {"detail": "Invalid token."})
         if self.command == "OPTIONS":
@@ -134,6 +134,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, {"detail": "Not found."})
         accept = self.server.api.history.accept
         return self.answer(200, {"results": [accept(each) for each in self.documents]})
+
+    def _enrol(self) -> None:
+        """What needs no token."""
+        *_, room, name, _ = self.path.split("/")
+        return self._authority(name) if room == "authorities" else self._claim()
+
+    def _authority(self, fingerprint: str) -> None:
+        certificates = self.server.api.authorities.get(fingerprint)
+        if certificates is None:
+            return self.answer(404, {"detail": "Not found."})
+        return self.answer(200, {"certificates": certificates})
 
     def _claim(self) -> None:
         """Each of `codes` is good once."""
@@ -174,8 +185,9 @@ class _Server(http.server.ThreadingHTTPServer):
 
 class Api:
     """The server's API on a free port. `next` holds what the next requests meet instead; `codes`
-    those that can be claimed, with the identity that each gives; `commands` those that wait.
-    `batches` is whether it takes several documents in one request."""
+    those that can be claimed, with the identity that each gives; `commands` those that wait;
+    `authorities` certificates by their fingerprint. `batches` is whether it takes several documents
+    in one request."""
 
     def __init__(self, history: History, certificate: tuple[Path, Path] | None = None) -> None:
         self.history = history
@@ -183,6 +195,7 @@ class Api:
         self.codes: dict[str, dict[str, Any]] = {}
         self.commands: list[dict[str, Any]] = []
         self.batches = True
+        self.authorities: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         self.connections: list[socket.socket] = []
         self.stopping = threading.Event()
