@@ -18,7 +18,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=/opt/blinklog unit_folder=systemd user=blinklog
 config=/etc/blinklog state=/var/lib/blinklog cache=/var/cache/blinklog models=$prefix/models
 services=(blinklog-watch.service blinklog-sync.service)
-enabled=("${services[@]}" blinklog-undo.service blinklog-last-resort.timer)
+enabled=("${services[@]}" blinklog-undo.service blinklog-last-resort.timer blinklog-join.path blinklog-join.service)
 units=("${enabled[@]}" blinklog-last-resort.service)
 settings=(journald.conf.d/blinklog.conf system.conf.d/blinklog.conf)  # below /etc/systemd
 unproven=$prefix/unproven  # as long as it is there, the next boot goes back to the release that it names
@@ -64,7 +64,7 @@ check_idle() {
   if [ -n "$now" ] || ! watch_runs; then return; fi
   found=$(doing) || die "blink-agent status fails (see above): a session may be being measured; --now goes on all the same"
   case $found in
-    starting | ready | fault | stopped | 'not running') ;;
+    starting | ready | looking | fault | stopped | 'not running') ;;
     measuring | finishing) die "a session is being measured: end it first, or say --now" ;;
     *) die "blink-agent status calls the device ${found@Q}: a session may be being measured; --now goes on all the same" ;;
   esac
@@ -244,6 +244,9 @@ install_release() {
   if [ -c /dev/gpiochip0 ] && ! getent group gpio >/dev/null; then
     warn "there is no group gpio, which Raspberry Pi OS gives /dev/gpiochip*: button and light there need a udev rule"
   fi
+  if ! command -v nmcli >/dev/null; then
+    warn "there is no NetworkManager, which Raspberry Pi OS has: the camera can't be shown a Wi-Fi's code; a cable will do"
+  fi
   find_release
   build_release --system-site-packages
   install_models
@@ -290,7 +293,7 @@ upgrade() {
   if [ -n "$ran" ]; then mapfile -t wanted <<< "$ran"; fi
   if start_units "${wanted[@]}"; then
     prove
-    systemctl --no-block start "${services[@]}" blinklog-last-resort.timer
+    systemctl --no-block start "${services[@]}" blinklog-last-resort.timer blinklog-join.path blinklog-join.service
     say "$(basename "$release") runs"
     return
   fi
@@ -398,7 +401,7 @@ uninstall() {
   rm -f /usr/local/bin/blink-agent "${settings[@]/#//etc/systemd/}"
   rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d /etc/systemd/system.conf.d 2>/dev/null || true
   take_settings
-  rm -rf "$prefix" "$cache" /var/lib/blinklog-last-resort
+  rm -rf "$prefix" "$cache" /var/lib/blinklog-last-resort /run/blinklog-join
   if [ "$data" = keep-data ]; then
     say "Blinklog is gone; $state and $config are kept, and so is their owner, the user $user"
     return

@@ -56,6 +56,7 @@ def add_commands(command: AddCommand) -> None:
     aim = command("aim", _aim, "show how well the camera sees the eyes, and what to do")
     aim.add_argument("--json", action="store_true", help="print each view as a line of JSON")
     aim.add_argument("--seconds", type=_seconds, default=600.0, metavar="N", help="default 600")
+    command("join", _join, "join a Wi-Fi and enrol, by a code that was read or a file (service)")
     command("self-test", _self_test, "test whether this release works here (used by upgrades)")
     check = command("config", _config, "print the configuration that is in effect")
     check.add_argument("action", choices=["check"])
@@ -107,6 +108,12 @@ def _enrol(options: argparse.Namespace) -> int:
     from agent.cli.enrol import run
 
     return run(options)
+
+
+def _join(options: argparse.Namespace) -> None:
+    from agent.cli.join import run
+
+    run(options)
 
 
 def _self_test(options: argparse.Namespace) -> None:

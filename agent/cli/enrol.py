@@ -17,7 +17,7 @@ MAX_OFFSET_S = 120.0
 
 def run(options: argparse.Namespace) -> int:
     """Enrol this device. Return 0 once it has its identity, even if the first contact fails."""
-    file = _file(options.config)
+    file = config_file(options.config)
     done = enrol(
         EnrolRequest(
             options.url,
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
             again=options.again,
             same_person=options.same_person,
         ),
-        lambda: _undelivered(config.load(file)),
+        lambda: undelivered(config.load(file)),
     )
     print(f"This device is {done.identity.device} ({done.identity.label or 'unnamed'}).")
     print(f"Written: {', '.join(map(str, done.files))}")
@@ -52,12 +52,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _file(named: Path | None) -> Path:
+def config_file(named: Path | None) -> Path:
     """Return the configuration file, which is the one that the other commands read."""
     return config.file_of(named).expanduser().absolute()
 
 
-def _undelivered(settings: AgentConfig) -> int:
+def undelivered(settings: AgentConfig) -> int:
+    """Count the sessions in the store that the server does not have."""
     try:
         settings.store_path.stat()
     except (FileNotFoundError, NotADirectoryError):

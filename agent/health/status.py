@@ -21,6 +21,7 @@ from agent.face.model_files import read_manifest
 from agent.measure.document import iso_utc
 from agent.records import StoredSession
 from agent.store.store import Store
+from agent.system.handover import read_answer
 from agent.system.process_lock import lock_owner
 from agent.system.systemd import units
 
@@ -44,6 +45,7 @@ def report(settings: AgentConfig, open_store: OpenStore, clock: Clock) -> Report
         "last_contact": (kept["delivery"] or {}).get("contact"),
         "next_try": _next_try(kept["delivery"], clock),
         "device": _device(settings),
+        "setup": _setup(),
         "clock": {
             "now": iso_utc(clock.now()),
             "synchronized": clock.synchronized(),
@@ -151,6 +153,19 @@ def _device(settings: AgentConfig) -> Report:
         "server": settings.server.url,
         "broker": None if mqtt.host is None else f"{mqtt.host}:{mqtt.port}",
         "enrolled": None not in (settings.server.device, settings.server.url),
+    }
+
+
+def _setup() -> Report | None:
+    """Return what became of the newest code or boot file since the start, or None."""
+    found = read_answer()
+    if found is None:
+        return None
+    return {
+        "source": found.source,
+        "outcome": found.outcome,
+        "problem": found.problem,
+        "at": found.at,
     }
 
 

@@ -11,6 +11,7 @@ STATES = {
     "ready": "idle: press the button to start",
     "starting": "starting: opening the camera and the models",
     "finishing": "finishing a session",
+    "looking": "looking for codes: show one to the camera, or press the button to end it",
     "unknown": UNKNOWN,
 }
 
@@ -27,6 +28,8 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
     yield "last contact", _contact(report)
     yield "store", _store(report)
     yield "device", _device(report["device"])
+    if report["setup"]:
+        yield "setup", _setup(report["setup"])
     yield "clock", _clock(report["clock"])
     yield "versions", _versions(report["versions"])
     for name, text in (report["units"] or {}).items():
@@ -96,6 +99,11 @@ def _device(device: Report) -> str:
         return "not enrolled: sudo blink-agent enrol URL CODE"
     broker = f", broker {device['broker']}" if device["broker"] else ", no broker"
     return f"{device['id']} at {device['server']}{broker}"
+
+
+def _setup(setup: Report) -> str:
+    problem = f": {setup['problem']}" if setup["problem"] else ""
+    return f"{setup['source']} ({_local(setup['at'])}): {setup['outcome']}{problem}"
 
 
 def _clock(clock: Report) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from agent.system.owner import acting_as_owner
+
 REQUESTS = Path("/run/blinklog-watch")
 ANSWERS = Path("/run/blinklog-join")
 REQUEST, ANSWER = "request.json", "answer.json"
@@ -96,13 +98,14 @@ class Request:
 def take_request(folder: Path = REQUESTS) -> Request | None:
     """Remove the request and return it, or None if there is none that can be used.
 
-    The folder is another user's, who could put anything there: links are not followed, and nothing
-    but a small file is read. The name is removed whatever it is.
+    The folder is another user's, who could put anything there: root looks as that user, links are
+    not followed, and nothing but a small file is read. The name is removed whatever it is.
     """
     path = folder / REQUEST
-    found = _object(_read(path, LONGEST_REQUEST))
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        path.unlink()
+    with acting_as_owner(path):
+        found = _object(_read(path, LONGEST_REQUEST))
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
     request_id, text = found.get("id"), found.get("text")
     if not isinstance(request_id, str) or not isinstance(text, str) or len(request_id) > 64:
         return None

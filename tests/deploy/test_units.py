@@ -23,7 +23,7 @@ UNITS = sorted(
     each
     for folder in ("systemd", "server/systemd")
     for each in (DEPLOY / folder).iterdir()
-    if each.suffix in (".service", ".timer")
+    if each.suffix in (".service", ".timer", ".path")
 )
 SERVICES = [each for each in UNITS if each.suffix == ".service"]
 EXPOSURE = 2.0
