@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent import config
 from agent.camera.codes import CodeReader
 from agent.capture import Camera
 from agent.cli import delivery, measuring
@@ -13,7 +14,7 @@ from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.controls.panel import open_controls
 from agent.enrol.codes import CodeError, WifiCode, parse
-from agent.errors import StoreError
+from agent.errors import ConfigError, StoreError
 from agent.store.store import Store
 from agent.system import systemd
 from agent.system.handover import Requests
@@ -72,7 +73,15 @@ def _codes(settings: AgentConfig) -> Codes | None:
     requests = Requests(Path(folder))
     requests.withdraw()  # of an earlier process
     reader = CodeReader(flip=settings.camera.flip)
-    return Codes(reader.read, _understand, requests, settings.server.device is not None)
+    return Codes(reader.read, _understand, requests, lambda: _has_owner(settings.file))
+
+
+def _has_owner(file: Path) -> bool:
+    """Return whether the device is enrolled by now; `enrol` replaces the file."""
+    try:
+        return config.load(file if file.exists() else None).server.device is not None
+    except ConfigError:
+        return False
 
 
 def _understand(text: str) -> Seen:

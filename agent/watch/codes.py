@@ -92,6 +92,7 @@ SHOWN_S = 9.0  # how long to show an outcome: three times the longest pattern
 ANSWER_S = 300.0  # longer than the root service works on one code
 AWAY_S = 5.0  # a code that was out of view for so long counts as shown again
 PAUSE_S = 0.2  # between two frames
+CHECK_S = 1.0  # how often to look whether a terminal has overtaken it
 
 Kind = Literal["wifi", "server", "other"]
 
@@ -119,12 +120,12 @@ class Handover(Protocol):
 
 @dataclass(slots=True)
 class Codes:
-    """What is needed to look for codes. `has_owner` is whether the device is enrolled."""
+    """What is needed to look for codes. `has_owner` returns whether the device is enrolled."""
 
     read: Callable[[Frame], str | None]
     understand: Callable[[str], Seen]
     handover: Handover
-    has_owner: bool
+    has_owner: Callable[[], bool]
 
 
 class Look:
@@ -135,25 +136,31 @@ class Look:
         self._camera = camera
         self._controls = controls
         self._clock = clock
+        self._had_owner = codes.has_owner()
         self._state: State = "looking"
         self._since_s = self._began_s = clock.monotonic_s()
         self._server_text: str | None = None
         self._request_id: str | None = None
         self._sent_s = 0.0
+        self._check_s = 0.0
         self._in_view: dict[str, float] = {}  # texts, and when each was seen last
         self._flash: LightState | None = None
         self._flash_until_s = 0.0
 
-    def run(self, stopping: threading.Event, frame_s: float) -> None:
+    def run(
+        self, stopping: threading.Event, frame_s: float, wanted: Callable[[], bool] = lambda: False
+    ) -> None:
         """Look until a state ends it, the video ends, or `stopping` is set.
 
+        A device without an owner also ends it like a press when it has been enrolled in a terminal,
+        or when `wanted` says that a session is to start: its only commands come from a terminal.
         Raises CameraError if there is no frame for `frame_s` seconds.
         """
         try:
             while not stopping.is_set() and self._state != "over":
                 systemd.watchdog()
                 self._controls.show(self._light())
-                if self._controls.action(PAUSE_S) in ("start", "stop"):
+                if self._controls.action(PAUSE_S) in ("start", "stop") or self._overtaken(wanted):
                     self._step("press")
                 frame = self._camera.read(frame_s)
                 if frame is None:
@@ -165,6 +172,13 @@ class Look:
         finally:
             self._codes.handover.withdraw()
 
+    def _overtaken(self, wanted: Callable[[], bool]) -> bool:
+        now_s = self._clock.monotonic_s()
+        if self._had_owner or self._state == "enrolled" or now_s < self._check_s:
+            return False
+        self._check_s = now_s + CHECK_S
+        return self._codes.has_owner() or wanted()
+
     def _light(self) -> LightState:
         if self._flash is not None and self._clock.monotonic_s() < self._flash_until_s:
             return self._flash
@@ -175,7 +189,7 @@ class Look:
         if self._state == "enrolled":
             return SHOWN_S
         left_s = self._began_s + LOOK_S - self._since_s
-        if self._state == "joined" and self._codes.has_owner:
+        if self._state == "joined" and self._had_owner:
             return min(JOINED_S, left_s)
         return left_s
 
@@ -225,11 +239,11 @@ class Look:
                 return
             answer = Answer(self._request_id, "failed", "blinklog-join.service does not answer")
         self._request_id = None
-        if answer.outcome != "working" and answer.outcome in TRANSITIONS[self._state]:
-            self._codes.has_owner |= answer.outcome == "enrolled"
-            if answer.outcome != "failed":
-                self._step(answer.outcome)
-                return
+        if answer.outcome in ("joined", "enrolled", "offline") and (
+            answer.outcome in TRANSITIONS[self._state]
+        ):
+            self._step(answer.outcome)
+            return
         self._fail(f"the code could not be used: {answer.problem}")
 
     def _fail(self, problem: str) -> None:

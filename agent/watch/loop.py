@@ -98,7 +98,7 @@ class Watch:
         systemd.ready()
         systemd.status("ready")
         try:
-            if self._codes is not None and not self._codes.has_owner:
+            if self._codes is not None and not self._codes.has_owner():
                 self._look_for_codes(self._codes, stopping)
             while not stopping.is_set():
                 systemd.watchdog()
@@ -149,7 +149,7 @@ class Watch:
             return self._aim(stopping)
 
     def _look_for_codes(self, codes: Codes, stopping: threading.Event) -> None:
-        """Look for codes; no session can begin meanwhile. Commands expire in the store."""
+        """Look for codes; no session can begin meanwhile."""
         log.info("looking for codes")
         systemd.status("looking for codes")
         note(self._store, {"state": "looking"})
@@ -157,10 +157,17 @@ class Watch:
         systemd.watchdog()  # as in `_measure`
         with on_exit(self._camera.stop):
             Look(codes, self._camera, self._controls, self._clock).run(
-                stopping, self._limits.frame_s
+                stopping, self._limits.frame_s, self._command_waits
             )
         note(self._store, {"state": "ready"})
         systemd.status("ready")
+
+    def _command_waits(self) -> bool:
+        try:
+            return self._store.next_command() is not None
+        except StoreError as error:
+            log.debug("the store can't be used: %s", error)
+            return False
 
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
         self._controls.show("starting")

@@ -87,12 +87,16 @@ class Room:
         self.camera = SlowCamera(self.clock)
         self.root = Root(self.clock)
         self.shows: dict[float, str | None] = {}
-        self.codes = Codes(self._read, lambda text: SEEN[text], self.root, has_owner=False)
+        self.codes = Codes(self._read, lambda text: SEEN[text], self.root, self._has_owner)
+        self.owner = False
 
     def _read(self, frame: Frame) -> str | None:
         assert frame.pixels is PIXELS
         began = [second for second in self.shows if second <= self.clock.passed_s]
         return self.shows[max(began)] if began else None
+
+    def _has_owner(self) -> bool:
+        return self.owner
 
     def look(self) -> list[str]:
         """Look until it ends. Return what the light showed."""
@@ -150,7 +154,6 @@ def test_the_wi_fi_s_code_then_the_server_s(room: Room) -> None:
     room.shows = {3: WIFI, 8: None, 12: SERVER}
     assert room.look() == ["looking", "read", "joined", "read", "enrolled"]
     assert room.root.sent == [WIFI, SERVER]
-    assert room.codes.has_owner
 
 
 def test_the_server_s_code_first_waits_for_the_network(room: Room) -> None:
@@ -223,7 +226,7 @@ def test_it_ends_after_ten_minutes_also_where_a_service_never_answers(room: Room
 
 
 def test_an_owner_who_changes_the_wi_fi_need_not_wait_for_ten_minutes(room: Room) -> None:
-    room.codes.has_owner = True
+    room.owner = True
     room.shows = {3: WIFI, 8: None}
     assert room.look() == ["looking", "read", "joined"]
     assert room.clock.passed_s < 90
@@ -263,7 +266,7 @@ def test_no_secret_is_in_the_log(room: Room, caplog: pytest.LogCaptureFixture) -
 
 
 def run(room: Room, has_owner: bool) -> None:
-    room.codes.has_owner = has_owner
+    room.owner = has_owner
     limits: Any = Limits(600, 10, 3, 1000)
     device = room.device
     Watch(
@@ -279,7 +282,6 @@ def run(room: Room, has_owner: bool) -> None:
 
 
 def test_a_device_that_belongs_to_nobody_looks_and_no_session_begins(room: Room) -> None:
-    room.at(5, lambda: room.device.store.add_command(command("start")) and None)
     room.at(6, lambda: states.append(room.device.store.noted("watch")["state"]))
     states: list[str] = []
     room.at(60, room.device.stopping.set)
@@ -305,6 +307,27 @@ def test_an_owner_s_device_looks_only_when_asked_and_never_in_a_session(room: Ro
     run(room, has_owner=True)
     assert room.root.sent == []
     assert len(room.device.store.sessions(5)) == 1
+
+
+def test_a_command_from_elsewhere_starts_nothing_while_an_owner_s_device_looks(room: Room) -> None:
+    room.panel.presses = ["codes"]
+    room.at(5, lambda: room.device.store.add_command(command("start")) and None)
+    room.at(60, room.device.stopping.set)
+    run(room, has_owner=True)
+    assert room.device.store.sessions(1) == []
+
+
+def test_start_in_a_terminal_ends_the_looking_of_a_device_without_an_owner(room: Room) -> None:
+    room.at(5, lambda: room.device.store.add_command(command("start")) and None)
+    room.at(20, room.device.stopping.set)
+    run(room, has_owner=False)
+    assert len(room.device.store.sessions(5)) == 1
+
+
+def test_enrolling_in_a_terminal_ends_the_looking(room: Room) -> None:
+    room.at(5, lambda: setattr(room, "owner", True))
+    room.look()
+    assert room.clock.passed_s < 10
 
 
 def test_ten_seconds_on_the_button_look_for_codes(room: Room) -> None:
