@@ -109,7 +109,7 @@ def _context(request: HttpRequest, code_id: int) -> dict[str, Any]:
         "code": text and grouped(text),
         "picture": text and _picture(claim_text(address, text)),
         "command": text and claim_command(address, grouped(text)),
-        "is_secure": request.is_secure(),
+        "is_usable": request.is_secure() or _is_loopback(request),
     }
 
 
@@ -122,6 +122,12 @@ def _arrival(viewer: Person, made: ClaimCode, now: datetime, zone: tzinfo) -> Ar
         may_start = device is not None and device.is_online is True and Permission.CONTROL in given
         return Arrival("arrived", device, moment_words(made.used_at, zone), may_start)
     return Arrival("waiting" if made.expires_at > now else "expired", None, "", False)
+
+
+def _is_loopback(request: HttpRequest) -> bool:
+    """Return whether the server is on the browser's own machine, where a device needs no TLS."""
+    host = request.get_host().rpartition(":")[0] or request.get_host()
+    return host in ("localhost", "127.0.0.1", "[::1]")
 
 
 def _cookie(code_id: int) -> str:

@@ -1,4 +1,4 @@
-"""The README's pictures, of the real pages over seeded months:  python -m tests.e2e.pictures"""
+"""The pictures of pages in docs/, over seeded months:  python -m tests.e2e.pictures"""
 
 from playwright.sync_api import Browser
 
@@ -28,6 +28,10 @@ def picture(
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("heading", name="People").wait_for()
     page.goto(address)
+    if address == "/devices/":  # the page of a new code
+        page.get_by_label("Device name").fill("Kitchen")
+        page.get_by_role("button", name="Create code").click()
+        page.get_by_role("img", name="QR code for the device").wait_for()
     page.screenshot(path=DOCS / name)
     context.close()
 
@@ -37,6 +41,7 @@ def main() -> None:
     with serving() as home, browsing() as browser:
         session = f"/sessions/{home.sessions['marta'][-2]}/"
         picture(browser, home, "/people/marta/", "dashboard.png", (1280, 1060), "light")
+        picture(browser, home, "/devices/", "add-device.png", (1280, 1080), "light")
         picture(browser, home, session, "dashboard-phone.png", (390, 844), "dark")
 
 

@@ -101,13 +101,19 @@ def test_a_device_comes_by_a_code_and_is_shut_out(home: Home, open_page: Open) -
     page.goto("/devices/")
     page.get_by_label("Device name").fill("Kitchen")
     page.get_by_role("button", name="Create code").click()
-    code = page.get_by_label("Code", exact=True).locator(".code").first.inner_text()
+    code = page.get_by_label("With a terminal").locator(".code").first.inner_text()
+    page.reload()
+    expect(page.get_by_text(code).first).to_be_visible()
+    expect(page.get_by_role("img", name="QR code for the device")).to_be_visible()
+    keep(page, "device-code")
     body = json.dumps({"code": code, "agent_version": "0.1.0"}).encode()
     headers = {"Content-Type": "application/json"}
     with urlopen(Request(f"{home.url}/api/device/claim/", body, headers), timeout=20) as answer:
         token = json.load(answer)["token"]
     assert token.startswith("bld_")
-    page.goto("/devices/")
+    expect(page.get_by_text("Kitchen was added")).to_be_visible(timeout=15_000)  # by itself
+    keep(page, "device-arrived")
+    page.get_by_role("link", name="Done").click()
     page.get_by_role("link", name="Kitchen").click()
     expect(page.get_by_text("0.1.0")).to_be_visible()
     keep(page, "device")
