@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from agent.enrol.authority import fingerprint
+from agent.enrol.join import Joining
 from agent.enrol.toml_edit import Changes, with_keys
 from agent.store.store import Store
+from agent.system.handover import Requests
 from tests.broker import needs_mosquitto
 from tests.e2e.installation import Installation, running_installation
 
@@ -80,6 +83,44 @@ def test_a_code_makes_a_box_a_device_that_delivers_both_ways(installed: Installa
         assert arrived(installed, kept), way
 
     file.write_text(enrolled)
+    checks = {
+        each["check"]: each["state"]
+        for each in json.loads(installed.agent(file, "doctor", "--json").stdout)["checks"]
+    }
+    assert [checks[name] for name in ("credentials", "broker", "server")] == ["ok"] * 3
+
+
+def test_a_code_with_the_broker_s_fingerprint_is_all_that_a_device_needs(
+    installed: Installation,
+) -> None:
+    """As the camera reads it: no certificate is carried to the device."""
+    folder = installed.folder / "shown"
+    folder.mkdir()
+    file, store = folder / "agent.toml", folder / "agent.sqlite3"
+    file.write_text(f'[store]\npath = "{store}"\n[controls]\npins = "none"\n')
+    before = keep(store)
+    made = installed.server("claim-code", "--person", "anna", "--label", "Hall", "--json")
+    broker = fingerprint(installed.broker.ca_file.read_text())
+    text = f"blinklog:1;U:{installed.url};C:{made['code'].replace('-', '')};B:{broker}"
+    requests = Requests(folder / "requests", folder)
+    (folder / "requests").mkdir()
+    request_id = requests.send(text)
+    Joining(
+        file,
+        count_unsent=lambda: 1,
+        enrolled=lambda: None,
+        requests=folder / "requests",
+        answers=folder,
+        profiles=folder / "profiles",
+        boot_folders=(),
+    ).run()
+    answer = requests.answer(request_id)
+    assert answer is not None
+    assert answer.outcome == "enrolled", answer.problem
+    assert installed.agent(file, "sync", "--once").returncode == 0
+    session = arrived(installed, before)
+    assert session is not None
+    assert session["device"]["label"] == "Hall"
     checks = {
         each["check"]: each["state"]
         for each in json.loads(installed.agent(file, "doctor", "--json").stdout)["checks"]
