@@ -401,7 +401,7 @@ uninstall() {
   rm -f /usr/local/bin/blink-agent "${settings[@]/#//etc/systemd/}"
   rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d /etc/systemd/system.conf.d 2>/dev/null || true
   take_settings
-  rm -rf "$prefix" "$cache" /var/lib/blinklog-last-resort /run/blinklog-join
+  rm -rf "$prefix" "$cache" /var/lib/blinklog-last-resort /run/blinklog-join /run/blinklog-watch
   if [ "$data" = keep-data ]; then
     say "Blinklog is gone; $state and $config are kept, and so is their owner, the user $user"
     return

@@ -28,6 +28,7 @@ DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more
 QUIET_S = 1.0  # how often to look for a button that was plugged in again
 HELD_S = 0.05  # how often to poll a pressed button, in case the edge of its release was lost
 CODES_S = 10.0  # since it went down: too long to happen by mistake, and short enough to hold
+LEAST_S = 0.1  # after a long press that is configured to be as long
 STUCK_S = 10.0  # beyond that; nobody presses this long on purpose
 
 
@@ -202,7 +203,7 @@ class Presses:
         """Return how long a state may last, in seconds, and the event after it."""
         limits: dict[State, tuple[float, Event]] = {
             "pressed": (self._long_press_s, "long"),
-            "held": (max(0.0, CODES_S - self._long_press_s), "very long"),
+            "held": (max(LEAST_S, CODES_S - self._long_press_s), "very long"),
             "held on": (STUCK_S, "too long"),
         }
         return limits.get(state, (math.inf, None))

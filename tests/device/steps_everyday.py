@@ -51,6 +51,8 @@ def enrol(scene: Scene) -> str:
     how = "--insecure --mqtt-ca /mnt/ca.crt"  # no TLS for HTTP here, and a broker of a private CA
     scene.agent(f"enrol {scene.server.device_url} {code} {how}")
     scene.machine.until("systemctl is-active --quiet blinklog-sync", "sync runs", PATIENCE_S)
+    ready = 'blink-agent status --json | grep \'"state": "ready"\''
+    scene.machine.until(ready, "it looks for codes no more", PATIENCE_S)
     modes = scene.machine.run("stat -c '%a %U' /etc/blinklog/api-token /etc/blinklog/mqtt-password")
     expect(set(modes.split("\n")) - {""}, {"600 root"}, "the secrets' files")
     again = scene.machine.try_to(
