@@ -114,10 +114,11 @@ def _profile(code: WifiCode, profile_id: str, name: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """Escape a value as GKeyFile does: backslashes, and spaces at the beginning."""
+    """Escape a value as GKeyFile does: backslashes, and spaces at either end."""
     value = value.replace("\\", "\\\\")
-    stripped = value.lstrip(" ")
-    return "\\s" * (len(value) - len(stripped)) + stripped
+    inner = value.strip(" ")
+    before, after = value.partition(inner)[::2] if inner else (value, "")
+    return "\\s" * len(before) + inner + "\\s" * len(after)
 
 
 def _shown(ssid: bytes) -> str:

@@ -29,6 +29,18 @@ def server_code(api: Api, code: str = CODE) -> str:
 # The Wi-Fi
 
 
+@pytest.mark.parametrize(
+    "password", ["  two and two  ", "back\\\\slash", "semi;colon,#=[x]", '"quoted"']
+)
+def test_any_password_arrives_at_networkmanager(
+    device: Device, network: Network, password: str
+) -> None:
+    network.air({"home": password})
+    (device.boot / "blinklog.toml").write_text(f"[wifi]\nssid = 'home'\npassword = '{password}'\n")
+    device.joining().run()
+    assert len(network.joined()) == 1
+
+
 def test_a_network_is_joined_and_known_from_then_on(device: Device, network: Network) -> None:
     assert device.show(WIFI).outcome == "joined"
     (profile,) = network.joined()
