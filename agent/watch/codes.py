@@ -143,7 +143,7 @@ class Look:
         self._request_id: str | None = None
         self._sent_s = 0.0
         self._check_s = 0.0
-        self._in_view: dict[str, float] = {}  # texts, and when each was seen last
+        self._in_view: dict[str, float] = {}  # texts that were acted on, and when seen last
         self._flash: LightState | None = None
         self._flash_until_s = 0.0
 
@@ -195,16 +195,15 @@ class Look:
 
     def _look(self, frame: Frame) -> None:
         """Act on a code in the frame, if this state takes one, once each time it is shown."""
-        if not {"wifi", "server"} & TRANSITIONS[self._state].keys():
+        if self._state == "enrolled":
             return
         text = self._codes.read(frame)
-        if text is None:
+        if text is None or self._still_in_view(text):
             return
         seen = self._codes.understand(text)
         if seen.problem is None and seen.kind not in TRANSITIONS[self._state]:
-            return
-        if self._still_in_view(text):
-            return
+            return  # it is not remembered: a later state may take it
+        self._in_view[text] = self._clock.monotonic_s()
         if seen.problem is not None:
             self._refuse(seen)
         elif seen.kind != "other":
@@ -212,11 +211,12 @@ class Look:
             self._accept(seen.kind, text)
 
     def _still_in_view(self, text: str) -> bool:
-        """Return whether the text was seen a moment ago, and remember that it is seen now."""
+        """Return whether the text was acted on and has been in view since then."""
         now_s = self._clock.monotonic_s()
         self._in_view = {each: s for each, s in self._in_view.items() if now_s - s <= AWAY_S}
         known = text in self._in_view
-        self._in_view[text] = now_s
+        if known:
+            self._in_view[text] = now_s
         return known
 
     def _refuse(self, seen: Seen) -> None:

@@ -176,11 +176,16 @@ def test_a_device_with_a_cable_needs_the_server_s_code_alone(room: Room) -> None
     assert room.root.sent == [SERVER]
 
 
-def test_a_code_that_stays_in_view_is_used_once(room: Room) -> None:
-    room.root.outcomes[WIFI] = ["failed"]
-    room.shows = {3: WIFI}
-    assert room.look() == ["looking", "read", "join failed", "looking"]
-    assert room.root.sent == [WIFI]
+@pytest.mark.parametrize("after_s", [2.0, 40.0])
+@pytest.mark.parametrize("text", [WIFI, SERVER])
+def test_a_code_that_stays_in_view_is_used_once(room: Room, text: str, after_s: float) -> None:
+    """Also if it takes long to fail: a network that is joined in vain takes a minute."""
+    room.root.after_s = after_s
+    room.root.outcomes[text] = ["failed"]
+    room.shows = {3: text}
+    failed = "join failed" if text == WIFI else "enrol failed"
+    assert room.look() == ["looking", "read", failed, "looking"]
+    assert room.root.sent == [text]
 
 
 def test_a_code_that_is_shown_again_is_tried_again(room: Room) -> None:
