@@ -99,6 +99,8 @@ class MqttTransport:
         self._sent: dict[bytes, Key] = {}  # by correlation data; outlives a connection
         self._mids: dict[int, Key] = {}
         self._acknowledged: deque[Acknowledgement] = deque()
+        self._view_mids: set[int] = set()
+        self._shows_none = False  # whether views don't arrive over this connection
         self._refused: dict[Key, str] = {}
         self._commands: list[tuple[Document, float]] = []  # each with the time when it expires
         self._ends: deque[float] = deque(maxlen=ENDS)
@@ -149,10 +151,14 @@ class MqttTransport:
         return [Command(document, until_s - now_s) for document, until_s in commands]
 
     def show(self, view: Document) -> bool:
-        """Publish a view on the lasting connection. Return whether there is one."""
-        if not self.listening or self._connection is None:
+        """Publish a view on the lasting connection.
+
+        Return False if there is none, or after the broker has refused a view on it or nobody
+        listened: an older broker's rules or an older server don't know views.
+        """
+        if not self.listening or self._connection is None or self._shows_none:
             return False
-        self._connection.publish(f"{self._topic}aim", _encoded(view))
+        self._view_mids.add(self._connection.publish(f"{self._topic}aim", _encoded(view)))
         return True
 
     def close(self) -> None:
@@ -188,6 +194,8 @@ class MqttTransport:
     def _discard(self) -> None:
         connection, self._connection = self._connection, None
         self._mids.clear()
+        self._view_mids.clear()
+        self._shows_none = False
         if connection is not None:
             connection.discard()
 
@@ -256,7 +264,10 @@ class MqttTransport:
     def _pump(self, connection: Connection, until_s: float) -> bool:
         """Handle the next event; return False if none arrived by `until_s`."""
         event = connection.next(until_s)
-        if isinstance(event, Published):
+        if isinstance(event, Published) and event.mid in self._view_mids:
+            self._view_mids.discard(event.mid)
+            self._shows_none = event.refusal is not None
+        elif isinstance(event, Published):
             self._read_refusal(self._mids.pop(event.mid, None), event.refusal)
         elif isinstance(event, Message) and not self._read_message(event):
             connection.ignore()

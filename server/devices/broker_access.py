@@ -19,6 +19,7 @@ from typing import Any
 from server.common.mqtt import (
     SESSIONS,
     STATUS,
+    VIEWS,
     BrokerError,
     BrokerSettings,
     admin_settings,
@@ -106,7 +107,7 @@ def device_rules(name: str) -> list[Json]:
 def server_rules() -> list[Json]:
     """Return the server's access rules: read from devices, write to them and to Home Assistant."""
     return [
-        *_rules(SUBSCRIBE_PATTERN, SESSIONS, STATUS),
+        *_rules(SUBSCRIBE_PATTERN, SESSIONS, STATUS, VIEWS),
         *_rules(RECEIVE, device_topic("+", "sessions"), STATUS, device_topic("+", "aim")),
         *_rules(SEND, device_topic("+", "acks"), device_topic("+", "commands"), *HOME),
     ]
