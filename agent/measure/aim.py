@@ -48,6 +48,9 @@ OVAL = (
 )  # fmt: skip
 """The landmarks of the face's outline, around the face from the top of the forehead."""
 
+AROUND = [*range(9), *range(15, 8, -1)]
+"""A contour's points in the order around the eye: both halves of a contour begin outside."""
+
 Points = list[list[float]]
 
 
@@ -202,7 +205,7 @@ class Aim:
             points = face.points
             apart, light, turn = apart_px(face), brightness(frame, points), turn_deg(face)
             size = np.array([frame.width, frame.height])
-            lids = [_shares(each, size) for each in face.lids]
+            lids = [_shares(each[AROUND], size) for each in face.lids]
             outline = _shares(points[list(OVAL), :2], size)
         verdict = judge(face, light, self._sharpness, self._others, self._known_fps)
         return View(

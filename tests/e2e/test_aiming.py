@@ -67,7 +67,7 @@ def test_the_page_draws_what_the_device_sees_and_a_session_can_begin(
             if says.count():
                 break
             page.wait_for_timeout(500)
-        expect(says).to_have_text("Good", timeout=30_000)
+        expect(says).to_have_text("Good: the eyes are seen well.", timeout=30_000)
         outline = re.compile(r"^(\S+ ){35}\S+$")
         expect(page.locator("polygon.outline")).to_have_attribute("points", outline)
         expect(page.locator("[data-name=apart_px]")).to_contain_text("pixels")

@@ -1,6 +1,7 @@
 """Aiming: what is said of a face, and that no picture is in it."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +102,17 @@ def test_the_points_are_shares_of_the_frame() -> None:
     assert np.shape(view.lids) == (2, 16, 2)
     for eye in view.lids:
         assert np.all((np.array(eye) >= 0) & (np.array(eye) <= 1))
+
+
+def test_the_points_of_an_eye_go_once_around_it() -> None:
+    """Both halves of a contour begin at the outer corner; a drawing goes back along the second."""
+    lower = [(200 + 8 * k, 240 + 10 * math.sin(math.pi * k / 8)) for k in range(9)]
+    upper = [(200 + 8 * k, 240 - 10 * math.sin(math.pi * k / 8)) for k in range(1, 8)]
+    lids = np.array([lower + upper] * 2, np.float32)
+    x, y = np.array(seen(replace(a_face(), lids=lids)).lids[0]).T
+    assert list(x[:9]) == sorted(x[:9])
+    assert list(x[8:]) == sorted(x[8:], reverse=True)
+    assert y[4] > 0.5 > y[12]
 
 
 def test_no_picture_is_in_a_view() -> None:

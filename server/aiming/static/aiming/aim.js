@@ -57,9 +57,9 @@ function show(view) {
   if (!view.advice) return lost();
   seen = performance.now();
   // The heading is read out, so it changes only if there is something else to do.
-  if (view.advice !== told) say(view.sentence.split(/[:.]/)[0]);
+  if (view.advice !== told) say(view.found == null ? view.sentence : view.sentence.split(/[:.]/)[0]);
   told = view.advice;
-  detail.textContent = view.sentence;
+  detail.textContent = view.found == null ? "" : view.sentence;
   part.toggleAttribute("data-blinked", view.blinked);
   part.dataset.advice = view.advice;
   const aspect = view.aspect || 4 / 3;
@@ -74,7 +74,8 @@ function show(view) {
 function write(cell, value) {
   const { factor = 1, places, unit = "" } = cell.dataset;
   const digits = { minimumFractionDigits: Number(places), maximumFractionDigits: Number(places) };
-  const shown = value == null ? "–" : (value * factor).toLocaleString(language, digits);
+  // "+ 0" because a rounded -0.4 is written as -0.
+  const shown = value == null ? "–" : (Number((value * factor).toFixed(places)) + 0).toLocaleString(language, digits);
   cell.textContent = value == null || !unit ? shown : `${shown} ${unit}`;
 }
 
