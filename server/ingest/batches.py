@@ -74,9 +74,9 @@ def take(messages: Sequence[Message]) -> list[Acceptance | None]:
 
 
 def devices_of(messages: Sequence[Message]) -> set[UUID]:
-    """Return the ids of the devices that sent the messages."""
+    """Return the ids of the devices that sent the messages; views change nothing elsewhere."""
     names = (TOPIC.fullmatch(message.topic) for message in messages)
-    return {UUID(name["device"]) for name in names if name}
+    return {UUID(name["device"]) for name in names if name and name["kind"] != "aim"}
 
 
 def _open(messages: Sequence[Message]) -> list[Delivery]:
