@@ -199,6 +199,56 @@ class Camera(Protocol):
         """Release the device or file for good."""
 
 
+SETTINGS = "settings"
+"""The note in the store with what was set on the server."""
+
+LEAST_BOUND_PER_MIN, MOST_BOUND_PER_MIN = 1.0, 30.0
+"""Bounds of the rate below which a device may remind. At rest, people blink about 17 times a minute
+(Bentivoglio 1997)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """What was set on the server for a device; `version` grows with each change.
+
+    `remind_below_per_min` is the blink rate below which the light asks for blinks; None for never.
+    """
+
+    version: int
+    device: str
+    remind_below_per_min: float | None
+
+    @classmethod
+    def read(cls, told: object) -> DeviceSettings | None:
+        """Read settings in the form of `as_json`, which are untrusted; return None if invalid.
+
+        Unknown keys are ignored: a newer server may send more.
+        """
+        if not isinstance(told, dict) or "reminding" not in told:
+            return None
+        version, device, reminding = told.get("version"), told.get("device"), told["reminding"]
+        if type(version) is not int or not 0 < version < 1 << 53:
+            return None
+        if not isinstance(device, str) or len(device) > 64:
+            return None
+        if reminding is None:
+            return cls(version, device, None)
+        bound: Any = reminding.get("below_per_min") if isinstance(reminding, dict) else None
+        if type(bound) not in (int, float) or not _is_bound(bound):
+            return None
+        return cls(version, device, float(bound))
+
+    def as_json(self) -> Document:
+        """Return the settings as the server sends them."""
+        bound = self.remind_below_per_min
+        reminding = None if bound is None else {"below_per_min": bound}
+        return {"version": self.version, "device": self.device, "reminding": reminding}
+
+
+def _is_bound(per_min: float) -> bool:
+    return LEAST_BOUND_PER_MIN <= per_min <= MOST_BOUND_PER_MIN
+
+
 class Store(Protocol):
     """What `watch` and `sync` need of the store, which is `agent.store.store.Store`.
 

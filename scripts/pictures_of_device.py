@@ -35,6 +35,7 @@ MEANING: dict[LightState, tuple[str, str]] = {
     "fault": ("three flashes", "fault: see blink-agent doctor"),
     "measuring": ("steadily lit", "measuring, or aimed well"),
     "unseen": ("slow blinking", "measuring or aiming: the eyes are not seen"),
+    "blink": ("quick dark winks", "measuring: please blink"),
     "finishing": ("fast flicker", "starting or finishing"),
     "looking": ("one dark wink", "looking for codes: show one to the camera"),
     "read": ("two dark winks", "a code was read: wait, or show the other one"),

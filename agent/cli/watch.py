@@ -59,6 +59,7 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
             ),
             Aiming(camera, tracker, panel, store, clock, views, settings.camera.timeout_s).run,
             _codes(settings),
+            reminds=panel.has_light,
         ).run(stopping)
 
 

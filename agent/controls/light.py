@@ -19,6 +19,7 @@ LightState = Literal[
     "starting",
     "measuring",
     "unseen",
+    "blink",
     "finishing",
     "unsent",
     "fault",
@@ -44,6 +45,7 @@ LIGHT: dict[LightState, Pattern] = {
     "finishing": _BUSY,
     "measuring": (math.inf,),
     "unseen": (0.5, 0.5),  # slow blinking: no face in view
+    "blink": (1 - _GAP, _GAP),  # lit, and dark for a moment each second, like an eye: please blink
     # Codes: mostly lit, with dark winks that are counted, unlike everything above.
     "looking": (3 - _GAP, _GAP),  # one dark wink: show a code
     "read": (2.45 - _GAP, _GAP, 0.4, _GAP),  # two: a code was read

@@ -20,6 +20,8 @@ from agent.errors import ControlsError
 class Controls(Protocol):
     """The button and light, as the loop of `watch` needs them."""
 
+    has_light: bool
+
     def action(self, timeout_s: float) -> Action | None:
         """Return the next action, or None after `timeout_s` seconds."""
 
@@ -32,6 +34,8 @@ class Controls(Protocol):
 
 class NoControls:
     """No button and no light: the device is controlled by commands only."""
+
+    has_light = False
 
     def action(self, timeout_s: float) -> Action | None:
         """Wait `timeout_s` seconds and return None."""
@@ -48,6 +52,8 @@ class NoControls:
 
 class UsbControls:
     """A USB button without a light."""
+
+    has_light = False
 
     def __init__(self, button: Source, long_press_s: float) -> None:
         self._presses = Presses([button], long_press_s)
@@ -70,6 +76,8 @@ class GpioControls:
     `usb` is a second button. With pins `mock`, gpiozero's mock pins are used: SIGUSR1 presses the
     button and SIGUSR2 releases it. Raises ControlsError if the pins can't be used.
     """
+
+    has_light = True
 
     def __init__(self, config: ControlsConfig, usb: Source | None = None) -> None:
         self._button, self._led = _open_pins(config)

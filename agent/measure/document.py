@@ -4,12 +4,13 @@ Pure: the caller passes everything that is not measured (IDs, wall-clock times, 
 All rounding happens here: `DIGITS` says how many decimals a number is worth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from agent.measure.metrics import BlinkColumns, Metrics, Minute, Session
+from agent.measure.reminding import Reminder
 from agent.records import Document
 
 SCHEMA = 1
@@ -40,6 +41,8 @@ DIGITS: Mapping[str, int] = {
     "amplitude": 2,
     "closure_left": 2,
     "closure_right": 2,
+    "rate_before_per_min": 1,
+    "rate_after_per_min": 1,
 }
 """Decimals of each number: about a tenth of the smallest difference that can be measured."""
 
@@ -58,8 +61,10 @@ def session_document(
     clock: Mapping[str, Any],
     camera: Mapping[str, Any],
     agent: Mapping[str, str],
+    reminders: Sequence[Reminder] = (),
 ) -> Document:
-    """Return the document of `session`; it includes `blinks` once the session is finished.
+    """Return the document of `session`; it includes `blinks` once the session is finished, and
+    `reminders` if the light asked for blinks.
 
     `clock`: synchronized, utc_offset_minutes, timezone, boot_id, monotonic_start_s. `camera`:
     source, width, height. `agent`: version, model. Raises ValueError for a naive time, and for an
@@ -82,6 +87,8 @@ def session_document(
     }
     if session.blinks is not None:
         document["blinks"] = _columns(session.blinks)
+    if reminders:
+        document["reminders"] = _reminders(reminders)
     document["agent"] = dict(agent)
     return document
 
@@ -151,6 +158,11 @@ def _rounded_fields(record: Metrics | Minute) -> dict[str, Number]:
 def _columns(blinks: BlinkColumns) -> dict[str, list[Any]]:
     names = [field.name for field in fields(blinks)]
     return {name: [rounded(name, value) for value in getattr(blinks, name)] for name in names}
+
+
+def _reminders(reminders: Sequence[Reminder]) -> dict[str, list[Number]]:
+    names = [field.name for field in fields(Reminder)]
+    return {name: [rounded(name, getattr(each, name)) for each in reminders] for name in names}
 
 
 def _check_end(state: State, ended_at: datetime | None, ended_by: EndedBy | None) -> None:

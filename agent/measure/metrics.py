@@ -21,7 +21,7 @@ class Metrics:
     partial_blink_count: how many of these were partial.
     blink_rate_per_min: blink_count per minute of valid time.
     inter_blink_interval_median_s: median time from one blink's start to the next one's. A pair is
-        skipped if the face was unseen for longer than `session.UNSEEN_S` between them.
+        skipped if the face was unseen for longer than `gaps.UNSEEN_S` between them.
     blink_duration_median_ms, blink_duration_p90_ms: of `Blink.duration_s`, in milliseconds.
     ear_mean: mean EAR over valid time. ear_open: mean open level over valid time.
     perclos: share of valid time with the eyes at least 80 % closed, without looking down.

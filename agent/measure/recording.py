@@ -12,6 +12,7 @@ from agent.errors import CameraError
 from agent.measure.aim import Aimed
 from agent.measure.document import EndedBy, State, session_document
 from agent.measure.metrics import Session
+from agent.measure.reminding import Reminding
 from agent.measure.session import LONGEST_S, SessionBuilder
 from agent.records import Blink, Document, EyeSample, FaceLandmarks, Frame
 
@@ -56,6 +57,7 @@ class Recording:
         self._first_s = self._last_s = 0.0
         self._seen_s = 0.0
         self._aimed = Aimed()
+        self._reminding = Reminding()
         self.session_id = session_id or str(uuid7(self._started_at))
         self.revision = 0
         self.frames = 0
@@ -76,6 +78,15 @@ class Recording:
     def aimed_well(self) -> bool:
         """Whether the eyes were seen well in the last seconds. True before that is known."""
         return self._aimed.verdict.advice == "good"
+
+    @property
+    def asks_for_blinks(self) -> bool:
+        """Whether the light is to ask for blinks now."""
+        return self._reminding.asking
+
+    def remind_below(self, bound_per_min: float | None) -> None:
+        """Ask for blinks below this rate from now on, in blinks a minute; None for never."""
+        self._reminding.remind_below(bound_per_min)
 
     def believe_clock(self) -> None:
         """Correct the session's start date, now that the wall clock is right."""
@@ -102,7 +113,14 @@ class Recording:
             self._builder = SessionBuilder(frame.time_s)
             self._first_s = frame.time_s
         self._last_s = frame.time_s
-        return sample, self._builder.add(sample)
+        blinks = self._builder.add(sample)
+        self._remind(self._builder)
+        return sample, blinks
+
+    def _remind(self, builder: SessionBuilder) -> None:
+        time_s = self._last_s - self._first_s
+        if self._reminding.due(time_s):
+            self._reminding.look(time_s, builder.tally(self._last_s, self.frames_dropped))
 
     def _check_time(self, time_s: float) -> None:
         jump_s = time_s - self._last_s
@@ -138,6 +156,7 @@ class Recording:
             clock=self._boot,
             camera=self._camera,
             agent=self._agent,
+            reminders=self._reminding.reminders,
         )
 
     def _clock_facts(self) -> Document:

@@ -16,16 +16,17 @@ Memory is bounded: sums, one small record per minute and one per blink.
 
 import copy
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from agent.measure.blinks import BlinkDetector
+from agent.measure.gaps import Gaps
 from agent.measure.gaze import Gaze, Kind, Stretch
 from agent.measure.levels import MIN_EAR, Levels, quantile, trusted_ear
 from agent.measure.metrics import PERCLOS_CLOSED, BlinkColumns, Metrics, Minute, Session
 from agent.measure.quality import Blur, Flag, Noise, Picture, flags
+from agent.measure.reminding import Tally, tally
 from agent.records import Blink, EyeSample
 
 MAX_INTERVAL_S = 0.25
@@ -33,9 +34,6 @@ MAX_INTERVAL_S = 0.25
 
 STALL_S = 1.0
 """A longer interval is a stall of the camera, not a slow frame rate."""
-
-UNSEEN_S = 0.5
-"""A longer time without a trustworthy face could hide a blink, which lasts up to 500 ms."""
 
 MIN_COUNT_FPS = 10.0
 MIN_DURATION_FPS = 15.0
@@ -146,28 +144,6 @@ class _Counted:
     after_gap: bool
 
 
-class _Gaps:
-    """The ends of the gaps in which a blink could have been missed."""
-
-    def __init__(self) -> None:
-        self._last_valid_s: float | None = None
-        # A blink is decided within 2 s of its start: at most four gaps can end after it.
-        self._ends: deque[float] = deque(maxlen=4)
-
-    def add(self, time_s: float) -> None:
-        """Note that a trustworthy face was seen."""
-        if self._last_valid_s is not None and time_s - self._last_valid_s > UNSEEN_S:
-            self._ends.append(time_s)
-        self._last_valid_s = time_s
-
-    def forget_until(self, time_s: float) -> bool:
-        """Forget the gaps that ended up to `time_s`; return whether there were any."""
-        passed = [end for end in self._ends if end <= time_s]
-        for _ in passed:
-            self._ends.popleft()
-        return bool(passed)
-
-
 class SessionBuilder:
     """Takes a session's samples in order of time and reports the session so far at any time.
 
@@ -180,7 +156,7 @@ class SessionBuilder:
         self._detector = BlinkDetector()
         self._last: EyeSample | None = None
         self._delivered = _Delivered()
-        self._gaps = _Gaps()
+        self._gaps = Gaps()
         self._noise = Noise()
         self._blur = Blur()
         self._picture = Picture()
@@ -215,6 +191,12 @@ class SessionBuilder:
     def events(self) -> list[Blink]:
         """The blinks, then the long closures without looking down, each in order of time."""
         return [counted.blink for counted in self._blinks] + self._long
+
+    def tally(self, time_s: float, frames_dropped: int) -> Tally:
+        """Return what was counted up to `time_s`: cheap, for once a second."""
+        blinks = len(self._blinks) if self._measured(MIN_COUNT_FPS) else None
+        quality = self._quality(time_s - self._start_s, blinks, frames_dropped)
+        return tally(self._total.valid_s, blinks, quality)
 
     def snapshot(self, end_s: float, frames_dropped: int) -> Session:
         """Return the session up to `end_s`, without undecided events. Changes no state."""
@@ -282,20 +264,22 @@ class SessionBuilder:
         metrics = self._metrics(end_s, frames_dropped)
         return Session(
             metrics=metrics,
-            quality=self._quality(metrics),
+            quality=self._quality(metrics.duration_s, metrics.blink_count, frames_dropped),
             minutes=self._minute_rows(end_s),
             blinks=self._columns() if final else None,
             fps=self._delivered.fps,
         )
 
-    def _quality(self, metrics: Metrics) -> tuple[Flag, ...]:
+    def _quality(
+        self, duration_s: float, blinks: int | None, frames_dropped: int
+    ) -> tuple[Flag, ...]:
         return flags(
-            duration_s=metrics.duration_s,
-            valid_s=metrics.valid_s,
+            duration_s=duration_s,
+            valid_s=self._total.valid_s,
             slow=self._delivered.fps is not None and not self._delivered.reaches(MIN_DURATION_FPS),
-            blinks=metrics.blink_count,
-            frames=metrics.frames,
-            frames_dropped=metrics.frames_dropped,
+            blinks=blinks,
+            frames=self._delivered.frames,
+            frames_dropped=frames_dropped,
             noisy=self._noise.noisy,
             blurred=self._blur.blurred,
             second_face=self._picture.second_face,

@@ -12,6 +12,7 @@ from agent.records import Document, Store
 from agent.system import systemd
 from agent.system.worker import Worker
 from agent.watch.saving import note, save
+from agent.watch.settings import remind_below
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +23,18 @@ FINISH_S = 20.0  # for the last call, which may wait for other processes; less t
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """The result of a call: whether a checkpoint was saved, and the command that was found."""
+    """The result of a call: whether a checkpoint was saved, the command that was found, and the
+    rate below which to remind."""
 
     saved: bool | None = None
     command: Document | None = None
+    remind_below: float | None = None
 
 
 class Checkpoints:
     """Saves the session of `recording` every `checkpoint_s` seconds, and looks for commands.
+
+    If it `reminds`, it also looks for the settings, so that a change counts in the running session.
 
     Only one call to the store is pending at a time. Frames are still measured while it runs. A
     checkpoint that becomes due meanwhile is made when the call returns, so that it contains the
@@ -38,13 +43,19 @@ class Checkpoints:
     """
 
     def __init__(
-        self, recording: Recording, worker: Worker[Store], clock: Clock, checkpoint_s: float
+        self,
+        recording: Recording,
+        worker: Worker[Store],
+        clock: Clock,
+        checkpoint_s: float,
+        reminds: bool = False,
     ) -> None:
         self.saved = True  # whether the newest checkpoint was saved
         self._recording = recording
         self._worker = worker
         self._clock = clock
         self._checkpoint_s = checkpoint_s
+        self._reminds = reminds
         self._late = False
         self._looked_s = self._saved_s = recording.age_s
         self._pending = worker.submit(self._visit)
@@ -65,6 +76,7 @@ class Checkpoints:
         self._looked_s = age_s
         if result.saved is not None:
             self.saved = result.saved
+        self._recording.remind_below(result.remind_below)
         if self._clock.synchronized():
             self._recording.believe_clock()
         if due:
@@ -105,13 +117,14 @@ class Checkpoints:
     ) -> _Result:
         """Take `read`, the command of the last call, look for the next, and save `document`."""
         command = _look(store, read)
+        below = remind_below(store) if self._reminds else None
         if document is None:
-            return _Result(command=command)
+            return _Result(command=command, remind_below=below)
         saved = save(store, document)
         if saved and late:
             session_id = document["session_id"]
             note(store, {"state": "measuring", "session_id": session_id, "keeps_up": False})
-        return _Result(saved=saved, command=command)
+        return _Result(saved=saved, command=command, remind_below=below)
 
 
 def _look(store: Store, read: Document | None) -> Document | None:

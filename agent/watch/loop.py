@@ -66,6 +66,8 @@ class Watch:
     set down beside it, or kept in memory where that can't be written either, and is tried again. A
     store that another program has locked ends nothing and refuses nothing. Before the process
     exits, the light shows a fault: see `showing_faults`.
+
+    `reminds` is whether the light may ask for blinks; a device without a light can't.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class Watch:
         limits: Limits,
         aim: Aimer,
         codes: Codes | None = None,
+        reminds: bool = False,
     ) -> None:
         self._camera = camera
+        self._reminds = reminds
         self._aim = aim
         self._record = record
         self._store = store
@@ -182,7 +186,8 @@ class Watch:
             note(self._store, {"state": "measuring", "session_id": recording.session_id})
         else:
             self._upkeep.spooled()
-        saving = Checkpoints(recording, self._worker, self._clock, self._limits.checkpoint_s)
+        checkpoint_s = self._limits.checkpoint_s
+        saving = Checkpoints(recording, self._worker, self._clock, checkpoint_s, self._reminds)
         try:
             ended_by = self._measure(recording, saving, stopping)
             self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
@@ -205,9 +210,7 @@ class Watch:
                     return "command"
                 recording.frames_dropped = camera.frames_dropped
                 recording.add(frame)
-                is_seen = recording.unseen_s <= UNSEEN_S and recording.aimed_well
-                seen: LightState = "measuring" if is_seen else "unseen"
-                self._controls.show(seen if saving.saved else "fault")
+                self._controls.show(_shown(recording) if saving.saved else "fault")
                 if self._controls.action(0) == "stop":
                     return "button"
                 if recording.age_s >= self._limits.session_s:
@@ -222,6 +225,12 @@ class Watch:
         systemd.watchdog()  # a slow card may have taken most of the watchdog's timeout
         log.info("session %s %s by %s", recording.session_id, state, ended_by)
         systemd.status("ready")
+
+
+def _shown(recording: Recording) -> LightState:
+    if recording.unseen_s > UNSEEN_S or not recording.aimed_well:
+        return "unseen"
+    return "blink" if recording.asks_for_blinks else "measuring"
 
 
 def try_camera(camera: Camera, timeout_s: float) -> None:

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from agent.records import (
+    LEAST_BOUND_PER_MIN,
+    MOST_BOUND_PER_MIN,
     Blink,
+    DeviceSettings,
     EyeSample,
     FaceLandmarks,
     Frame,
@@ -104,3 +107,35 @@ def test_a_blink_is_not_long_unless_it_is_said_to_be() -> None:
     blink = Blink(1.0, 1.2, 0.2, 1.0, complete=True)
     assert blink.long is False
     assert (blink.closure_left, blink.closure_right) == (None, None)
+
+
+# Settings, which are untrusted
+
+VALID = {"version": 7, "device": "a", "reminding": {"below_per_min": 8.5}}
+
+
+@pytest.mark.parametrize("bound", [None, LEAST_BOUND_PER_MIN, 8.5, MOST_BOUND_PER_MIN])
+def test_settings_are_read_as_they_are_written(bound: float | None) -> None:
+    settings = DeviceSettings(7, "a", bound)
+    assert DeviceSettings.read(settings.as_json()) == settings
+    assert DeviceSettings.read({**settings.as_json(), "newer": [1]}) == settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"version": 0}, {"version": True}, {"version": "7"}, {"version": 1 << 53}, {"device": 7},
+        {"device": "a" * 65}, {"reminding": 8}, {"reminding": {}},
+        {"reminding": {"below_per_min": True}}, {"reminding": {"below_per_min": "8"}},
+        {"reminding": {"below_per_min": 0.9}}, {"reminding": {"below_per_min": 30.1}},
+        {"reminding": {"below_per_min": float("nan")}},
+    ],
+)  # fmt: skip
+def test_settings_out_of_bounds_are_none(wrong: dict[str, object]) -> None:
+    assert DeviceSettings.read(VALID) is not None
+    assert DeviceSettings.read({**VALID, **wrong}) is None
+
+
+def test_settings_that_do_not_say_what_they_set_are_none() -> None:
+    for told in (None, [], "8", 8, {"version": 7, "device": "a"}):
+        assert DeviceSettings.read(told) is None

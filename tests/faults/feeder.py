@@ -134,6 +134,8 @@ class Face:
 class Presses:
     """Presses the button for as long as there are sessions to make."""
 
+    has_light = False
+
     def __init__(self, sessions: int, stopping: threading.Event) -> None:
         self._left = sessions
         self._stopping = stopping

@@ -6,6 +6,7 @@ from itertools import accumulate
 
 import pytest
 
+from agent.measure.gaps import UNSEEN_S
 from agent.measure.metrics import PERCLOS_CLOSED
 from agent.measure.session import (
     LATE,
@@ -16,7 +17,6 @@ from agent.measure.session import (
     MIN_DURATION_FPS,
     RATE_TOLERANCE,
     STALL_S,
-    UNSEEN_S,
     Session,
     SessionBuilder,
 )

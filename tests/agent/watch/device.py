@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agent.controls.panel import Action, LightState
 from agent.errors import CameraError
 from agent.measure.document import iso_utc
-from agent.measure.recording import Recording
+from agent.measure.recording import Recording, Tracker
 from agent.records import FaceLandmarks, Frame
 from agent.store.store import Store
 from agent.system.view_file import ViewFile
@@ -70,6 +71,7 @@ class SteppedCamera:
     source: str = "replay"
     width: int = 64
     height: int = 48
+    pixels: NDArray[np.uint8] = field(default_factory=lambda: PIXELS)
 
     def check(self) -> None:
         if self.unplugged:
@@ -84,7 +86,7 @@ class SteppedCamera:
             return None
         self.given += 1
         self.clock.passed_s += 1 / FPS
-        return Frame(self.given / FPS, PIXELS)
+        return Frame(self.given / FPS, self.pixels)
 
     def stop(self) -> None:
         self.running = False
@@ -100,10 +102,12 @@ class Panel:
     presses: list[Action] = field(default_factory=list)
     shown: list[LightState] = field(default_factory=list)
     waits: int = 0
+    most_waits: int = 5000
+    has_light: bool = True
 
     def action(self, timeout_s: float) -> Action | None:
         self.waits += 1
-        assert self.waits < 5000, "nobody stops this device"
+        assert self.waits < self.most_waits, "nobody stops this device"
         time.sleep(timeout_s / 100)
         return self.presses.pop(0) if self.presses else None
 
@@ -162,6 +166,8 @@ class Device:
         self.camera = SteppedCamera(self.clock)
         self.revisions: list[int] = []
         self.views = ViewFile(self.folder / "aim.json")
+        self.tracker: Tracker = NoFace()
+        self.reminds = True
 
     def run(self, **limits: float) -> None:
         bounds: dict[str, Any] = {
@@ -180,6 +186,7 @@ class Device:
             self.clock,
             Limits(**bounds),
             self.aiming().run,
+            self.reminds,
         ).run(self.stopping)
 
     def aiming(self) -> Aiming:
@@ -188,7 +195,7 @@ class Device:
 
     def record(self, session_id: str | None) -> Recording:
         return Recording(
-            NoFace(),
+            self.tracker,
             self.clock,
             camera={"source": "replay", "width": 64, "height": 48},
             agent={"version": "0", "model": "none@0"},
