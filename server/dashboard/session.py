@@ -35,6 +35,7 @@ from server.dashboard.metrics import (
     reading,
     readings,
 )
+from server.dashboard.reminders import reminder_lines
 from server.dashboard.rows import SessionRow
 
 # A minute with less measured time is drawn pale, because its count covers only part of it.
@@ -90,7 +91,10 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         marks=marks_of(row, now),
         heard=clock(row.heard_at, row.zone),
         highlights=[reading(metric, row.values, row.fps, row.active) for metric in HIGHLIGHTS],
-        eye_lines=eye_lines(row.values, document.get("blinks")),
+        eye_lines=[
+            *eye_lines(row.values, document.get("blinks")),
+            *reminder_lines(document),
+        ],
         readings=readings(row.values, row.fps, row.active),
         minute_chart=_minute_chart(minutes),
         ear_chart=_line_chart(minutes, EAR, _("Eye aspect ratio by minute")),

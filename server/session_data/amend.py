@@ -118,8 +118,9 @@ def _merged(old: Document, changes: Document) -> dict[str, Any]:
     merged = dict(old)
     for key, value in changes.items():
         before = merged.get(key)
-        # The columns of blinks belong together: with some stored ones, their length would be told.
-        both = isinstance(value, Mapping) and isinstance(before, Mapping) and key != "blinks"
+        # Columns belong together: with some stored ones, their length would be told.
+        are_columns = key in ("blinks", "reminders")
+        both = isinstance(value, Mapping) and isinstance(before, Mapping) and not are_columns
         merged[key] = {**before, **value} if both else value  # type: ignore[dict-item]
     sent = changes.get("metrics")
     if isinstance(sent, Mapping) and "blink_count" in sent and "partial_blink_count" not in sent:

@@ -42,8 +42,8 @@ READ_ONLY = {
 class OwnChangesSerializer(ChangesSerializer):
     """Part of a session document. A person may send the metrics at the top level, as history does.
 
-    Objects are merged key by key; null is a value. `blinks` is replaced whole, and a `blink_count`
-    replaces `partial_blink_count` too.
+    Objects are merged key by key; null is a value. `blinks` and `reminders` are replaced whole, and
+    a `blink_count` replaces `partial_blink_count` too.
     """
 
     quality = serializers.ListField(child=Text(max_length=64), max_length=100, **OPTIONAL)

@@ -109,6 +109,14 @@ class MinuteSerializer(StrictSerializer):
     perclos = Number(min_value=0, max_value=1, **OPTIONAL)
 
 
+def of_one_length(columns: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns. Raises `ValidationError` if their lengths differ."""
+    lengths = [len(column) for column in columns.values() if column is not None]
+    if len(set(lengths)) > 1:
+        raise ValidationError(f"expected columns of one length, found {lengths}")
+    return columns
+
+
 class BlinksSerializer(StrictSerializer):
     """All blinks, as columns of equal length: time, duration, amplitude (0 to 1), completeness.
 
@@ -133,10 +141,26 @@ class BlinksSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that all columns have the same length."""
-        lengths = [len(column) for column in attrs.values() if column is not None]
-        if len(set(lengths)) > 1:
-            raise ValidationError(f"expected columns of one length, found {lengths}")
-        return attrs
+        return of_one_length(attrs)
+
+
+class RemindersSerializer(StrictSerializer):
+    """When the device's light asked for blinks, as columns of equal length.
+
+    The rates are those of the three valid minutes before and after; null after means unknown.
+    """
+
+    at_s = Column(child=Number(min_value=0, max_value=1e9), max_length=MAX_MINUTES)
+    rate_before_per_min = Column(
+        child=Number(min_value=0, max_value=10_000), max_length=MAX_MINUTES
+    )
+    rate_after_per_min = Column(
+        child=Number(min_value=0, max_value=10_000, allow_null=True), max_length=MAX_MINUTES
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check that all columns have the same length."""
+        return of_one_length(attrs)
 
 
 class AgentSerializer(StrictSerializer):
@@ -161,6 +185,7 @@ class SessionDocumentSerializer(StrictSerializer):
     metrics = MetricsSerializer(**OPTIONAL)
     minutes = Rows(child=MinuteSerializer(), max_length=MAX_MINUTES, **OPTIONAL)
     blinks = BlinksSerializer(**OPTIONAL)
+    reminders = RemindersSerializer(**OPTIONAL)
     agent = AgentSerializer(**OPTIONAL)
 
     def validate_minutes(self, minutes: list[dict[str, Any]] | None) -> Any:
@@ -185,6 +210,7 @@ class SessionDocumentSerializer(StrictSerializer):
         return attrs
 
 
+COLUMNS = (BlinksSerializer, RemindersSerializer)
 # A single instance, because creating the fields takes longer than validating with them.
 _DOCUMENT = SessionDocumentSerializer()
 _ENVELOPE = {"schema", "session_id", "revision", "started_at", "ended_at"}
@@ -236,7 +262,7 @@ def _readable(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _readable_value(field: Any, value: Any) -> Any:
     """Return the value validated by `field`, or `None` if it is invalid; objects key by key."""
-    if isinstance(field, serializers.Serializer) and not isinstance(field, BlinksSerializer):
+    if isinstance(field, serializers.Serializer) and not isinstance(field, COLUMNS):
         if not isinstance(value, Mapping):
             return None
         return {key: _readable_value(part, value.get(key)) for key, part in field.fields.items()}
@@ -301,7 +327,7 @@ class AcceptanceSerializer(serializers.Serializer[Any]):
 class ChangesSerializer(SessionDocumentSerializer):
     """Part of a session document. Objects are merged key by key; null is a value.
 
-    `blinks` is replaced whole, and a `blink_count` replaces `partial_blink_count` too.
+    `blinks` and `reminders` are replaced whole, and a `blink_count` replaces `partial_blink_count`.
     """
 
     def get_fields(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from server.session_data.serializers import (
     ClockSerializer,
     MetricsSerializer,
     MinuteSerializer,
+    RemindersSerializer,
     readable_part,
 )
 
@@ -76,6 +77,7 @@ class SessionDetailSerializer(SessionEntrySerializer):
     )
     minutes = MinuteSerializer(many=True)
     blinks = BlinksSerializer(allow_null=True)
+    reminders = RemindersSerializer(allow_null=True)
 
 
 def entry(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def quality_of(document: Mapping[str, Any]) -> list[str]:
 
 def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> dict[str, Any]:
     """Return a session in the form of `SessionDetailSerializer`."""
-    names = ("clock", "camera", "agent", "minutes", "blinks")
+    names = ("clock", "camera", "agent", "minutes", "blinks", "reminders")
     parts = {name: readable_part(document, name) for name in names}
     parts["minutes"] = parts["minutes"] or []
     parts["quality"] = quality_of(document)

@@ -16,6 +16,7 @@ from server.session_data.export.columns import (
 from server.session_data.export.fhir import COMPONENTS
 from server.session_data.models import METRICS
 from server.session_data.serializers import (
+    MAX_MINUTES,
     MAX_REVISION,
     BlinksSerializer,
     CameraSerializer,
@@ -153,6 +154,24 @@ SESSIONS = Table(
             _("The device"),
             "server",
             _("No device, or a deleted device"),
+        ),
+        Column(
+            "reminders",
+            Kind.INTEGER,
+            _("How often the device's light asked for blinks"),
+            "reminders.at_s",
+            low=0,
+            high=MAX_MINUTES,
+        ),
+        Column(
+            "reminder_rate_after_per_min",
+            Kind.NUMBER,
+            _("Median blink rate in the three valid minutes after the light asked"),
+            "reminders.rate_after_per_min",
+            _("The light did not ask, or the rate after is not known"),
+            "{blink}/min",
+            0,
+            10_000,
         ),
     ),
 )

@@ -6,6 +6,7 @@ Values are typed (ids are text); `None` means "not measured". A row has a key fo
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from statistics import median
 from typing import Any
 
 from server.care.models import Person
@@ -45,8 +46,19 @@ def session_rows(sessions: Iterable[Found]) -> Iterator[TableRow]:
             "device": row["device__label"] or None,
             "quality": quality_of(each.document),
             "user": each.user,
+            **_reminders(each),
             "zone": each.zone,
         }
+
+
+def _reminders(each: Found) -> TableRow:
+    """Return how often the light asked for blinks, and the median of the rates after."""
+    reminders: Mapping[str, Any] = readable_part(each.document, "reminders") or {}
+    after = [rate for rate in reminders.get("rate_after_per_min", ()) if rate is not None]
+    return {
+        "reminders": len(reminders.get("at_s", ())),
+        "reminder_rate_after_per_min": median(after) if after else None,
+    }
 
 
 def minute_rows(sessions: Iterable[Found]) -> Iterator[TableRow]:
