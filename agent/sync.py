@@ -15,6 +15,7 @@ from agent.errors import DeliveryError, StoreError
 from agent.records import Document, Store
 from agent.transport.base import DELETED, Acknowledgement, Command, Transport
 from agent.transport.report import DeliveryReport
+from agent.transport.settings import Settings
 from agent.transport.views import Views
 
 __all__ = ["Acknowledgement", "Backoff", "Sync", "Transport"]
@@ -101,6 +102,8 @@ class Sync:
 
     `view` returns what `watch` sees while it aims the camera, or None.
 
+    `device` is this device's id, whose settings are kept in the store.
+
     `alive` is called between any two waits, to ping a watchdog. The longest wait is a transport's
     own timeout for one document.
     """
@@ -116,8 +119,10 @@ class Sync:
         clock: Callable[[], float] = time.monotonic,
         alive: Callable[[], None] = lambda: None,
         view: Callable[[], Document | None] = lambda: None,
+        device: str | None = None,
     ) -> None:
         self._store = store
+        self._settings = Settings(store, transports, device, clock)
         self._views = Views(view, transports, clock)
         self._lanes: list[Lane] = [(transport, backoff()) for transport in transports]
         self._ack_s = ack_s
@@ -183,6 +188,7 @@ class Sync:
                 for _, backoff in self._lanes:
                     backoff.hurry()
         self._commands.take()
+        self._settings.take()
         lanes = [lane for lane in self._lanes if lane[1].ready()]
         if not lanes:
             return False

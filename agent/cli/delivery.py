@@ -53,14 +53,18 @@ def open_sync(
     store: Store,
     transports: Sequence[Transport],
     view: Callable[[], Document | None] = lambda: None,
+    device: str | None = None,
 ) -> Iterator[Sync]:
-    """Deliver from `store` over `transports` until the block ends. `view` is as in `Sync`.
+    """Deliver from `store` over `transports` until the block ends.
+
+    `view` and `device` are as in `Sync`.
 
     Raises ConfigError if there is no transport.
     """
     if not transports:
         raise ConfigError(NO_TRANSPORT)
-    with contextlib.closing(Sync(store, transports, alive=systemd.watchdog, view=view)) as sync:
+    sync = Sync(store, transports, alive=systemd.watchdog, view=view, device=device)
+    with contextlib.closing(sync):
         yield sync
 
 

@@ -64,7 +64,8 @@ def _deliver_until_stopped(settings: AgentConfig, stopping: threading.Event) -> 
             _wait_for_enrolment(store, stopping)
             return
         views = ViewFile(view_path(settings.store_path))
-        with delivery.open_sync(store, transports, views.read) as sync:
+        device = settings.server.device
+        with delivery.open_sync(store, transports, views.read, device) as sync:
             systemd.ready()
             sync.run(stopping)
             systemd.stopping()

@@ -96,6 +96,13 @@ class Transport(Protocol):
         expires. Raises DeliveryError if there is no answer.
         """
 
+    def settings(self) -> Document | None:
+        """Return the newest settings for this device that arrived since the last call, or None.
+
+        They are a JSON object, not validated. With `ask_s`, ask the server. Raises DeliveryError if
+        there is no answer.
+        """
+
     def show(self, view: Document) -> bool:
         """Send a view while the camera is aimed, without waiting for an answer if that can be.
 

@@ -17,7 +17,8 @@ How each answer to a single document is handled:
 An answer to a batch is handled alike, except that 400, 404, 405, 409, 413 and 422 concern the batch
 and none of its documents: these are then sent one by one.
 
-Commands have to be asked for, which `agent.sync` does while they don't arrive over MQTT.
+Commands and settings have to be asked for, which `agent.sync` does while they don't arrive over
+MQTT.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ START = "/api/session/start/"
 BATCH = "/api/session/batch/"
 COMMANDS = "/api/device/commands/"
 AIM = "/api/device/aim/"
+SETTINGS = "/api/device/settings/"
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 REJECTIONS = (400, 404, 409, 413, 422)
 NO_BATCHES = (*REJECTIONS, 405)
 OLD_SERVER = "the server has no commands for devices over HTTP (404): is it an older release?"
@@ -101,6 +104,7 @@ class HttpTransport:
         self._session.auth = self._authorise
         self._failed = False  # whether the last delivery failed
         self._batches = Batches(clock)
+        self._settings_tag: str | None = None  # the ETag of the settings that were told last
 
     @property
     def at_once(self) -> int:
@@ -154,6 +158,25 @@ class HttpTransport:
         return [
             Command(each, left_s_of(each) - took_s) for each in waiting if isinstance(each, dict)
         ]
+
+    def settings(self) -> Document | None:
+        """Ask the server for this device's settings; None if they are as told last.
+
+        None too if this device asks for no commands, or if the server is an older release. Raises
+        DeliveryError without an answer.
+        """
+        if self.ask_s is None:
+            return None
+        tag = {} if self._settings_tag is None else {"If-None-Match": self._settings_tag}
+        response, body = self._request("GET", SETTINGS, b"", headers=tag)
+        if response.status_code in (304, 404):
+            return None
+        told = json_of(body)
+        if response.status_code != 200 or not isinstance(told, dict):
+            problem = problem_of(response.status_code)
+            raise DeliveryError(problem, seconds_of(response.headers.get("Retry-After")))
+        self._settings_tag = response.headers.get("ETag")
+        return told
 
     def show(self, view: Document) -> bool:
         """Send a view. Return False if this device asks for no commands. Raises DeliveryError."""
@@ -225,6 +248,17 @@ class HttpTransport:
 
         Raises DeliveryError.
         """
+        response, text = self._request(method, path, body, most)
+        return response.status_code, response.headers.get("Retry-After"), text
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        most: int = ANSWER_BYTES,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[requests.Response, bytes]:
         limit_s = self._settings.timeout_s
         try:
             with (
@@ -233,7 +267,7 @@ class HttpTransport:
                     method,
                     self._base + path,
                     data=body,
-                    headers={"Content-Type": "application/json", "Accept": "application/json"},
+                    headers={**JSON, **(headers or {})},
                     timeout=(min(CONNECT_S, limit_s), limit_s),
                     allow_redirects=False,
                     verify=self._verify,
@@ -245,7 +279,7 @@ class HttpTransport:
             raise DeliveryError(self._explained(error)) from error
         if response.status_code == REFUSED:
             raise DeliveryError(refusal(self._base, REFUSED))
-        return response.status_code, response.headers.get("Retry-After"), text
+        return response, text
 
     def _explained(self, error: Exception) -> str:
         """Return why there is no answer, and name the proxy if there is one."""

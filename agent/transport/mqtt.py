@@ -9,6 +9,7 @@ Topics below `blinklog/1/devices/<device>/`:
 | status | device | retained: `{"online": true, …}`, every 5 minutes; the last will says false |
 | aim | device | what it sees of the eyes, while its camera is aimed |
 | commands | server | start and stop, with a message expiry |
+| settings | server | retained: what was set on the server for this device |
 
 The caller decides when to reconnect.
 """
@@ -87,7 +88,7 @@ class MqttTransport:
         will_delay_s: int = WILL_DELAY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
+        self._broker = settings
         self._clock = clock
         self._status_s = 0.0  # when the status was last published on this connection
         self._presence = presence
@@ -103,6 +104,7 @@ class MqttTransport:
         self._shows_none = False  # whether views don't arrive over this connection
         self._refused: dict[Key, str] = {}
         self._commands: list[tuple[Document, float]] = []  # each with the time when it expires
+        self._settings: Document | None = None  # the newest, until it is asked for
         self._ends: deque[float] = deque(maxlen=ENDS)
         self._ends_again_s = -math.inf  # until when another end is no surprise
 
@@ -150,6 +152,11 @@ class MqttTransport:
         now_s = time.monotonic()
         return [Command(document, until_s - now_s) for document, until_s in commands]
 
+    def settings(self) -> Document | None:
+        """Return the newest settings received since the last call. `commands` receives them too."""
+        settings, self._settings = self._settings, None
+        return settings
+
     def show(self, view: Document) -> bool:
         """Publish a view on the lasting connection.
 
@@ -179,7 +186,9 @@ class MqttTransport:
             self._connection = self._new_connection()
             names = ["acks"] if self._presence is None else ["acks", "commands"]
             topics = [f"{self._topic}{name}" for name in names]
-            self._connection.open(self._settings.host, self._settings.port, topics)
+            retained = [] if self._presence is None else [f"{self._topic}settings"]
+            broker = self._broker
+            self._connection.open(broker.host, broker.port, topics, retained)
             self._publish_status(self._connection)
         self._connection.check()
         if self._clock() - self._status_s >= STATUS_S:
@@ -215,8 +224,8 @@ class MqttTransport:
         self._connection_id = secrets.token_hex(8)
         return Connection(
             self._client_id(),
-            username=self._settings.username,
-            password=self._settings.password,
+            username=self._broker.username,
+            password=self._broker.password,
             tls=self._tls,
             lasting=self._presence is not None,
             will=self._status(online=False),
@@ -228,7 +237,7 @@ class MqttTransport:
 
         A broker hands a session over to any client that connects with its ID.
         """
-        device, password = self._settings.device, self._settings.password
+        device, password = self._broker.device, self._broker.password
         if self._presence is None:
             return f"{device}-{secrets.token_hex(8)}"
         return f"{device}-{hashlib.sha256(f'{device} {password}'.encode()).hexdigest()[:16]}"
@@ -280,12 +289,15 @@ class MqttTransport:
             log.warning("the status was not published: %s", refusal)
 
     def _read_message(self, message: Message) -> bool:
-        """Return whether this is an acknowledgement or a command. The payload is untrusted."""
+        """Return whether this is an acknowledgement, a command or settings; all are untrusted."""
         value = _decoded(message.payload)
         if value is None:
             return False
         if message.topic == f"{self._topic}commands":
             self._commands.append((value, message.until_s))
+            return True
+        if message.topic == f"{self._topic}settings":
+            self._settings = value
             return True
         key = self._sent.get(message.correlation)
         if key is None or message.topic != f"{self._topic}acks":

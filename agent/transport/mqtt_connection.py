@@ -114,8 +114,13 @@ class Connection:
         client.on_disconnect = self._on_disconnect
         client.on_log = self._on_log
 
-    def open(self, host: str, port: int, topics: Sequence[str]) -> None:
-        """Connect and subscribe. After a DeliveryError, call `discard`."""
+    def open(
+        self, host: str, port: int, topics: Sequence[str], retained: Sequence[str] = ()
+    ) -> None:
+        """Connect and subscribe, to `retained` with the retained messages if the broker permits it.
+
+        After a DeliveryError, call `discard`.
+        """
         properties = _properties(
             PacketTypes.CONNECT,
             SessionExpiryInterval=SESSION_S if self._lasting else 0,
@@ -131,8 +136,10 @@ class Connection:
         # No retained messages: an old command must not start a session.
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
         self._expect("the connect request")
-        self._client.subscribe([(topic, options) for topic in topics])
-        self._expect("the subscribe request")
+        kept = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
+        wanted = [(topic, options) for topic in topics] + [(topic, kept) for topic in retained]
+        self._client.subscribe(wanted)
+        self._expect("the subscribe request", len(topics))
         self._accepted = True
 
     def publish(
@@ -239,14 +246,15 @@ class Connection:
     def _lost(self) -> DeliveryError:
         return DeliveryError(f"the connection was lost: {self._end or 'no reason given'}")
 
-    def _expect(self, what: str) -> None:
+    def _expect(self, what: str, needed: int = 1) -> None:
+        """Wait for the broker's answer; the first `needed` reasons must not be failures."""
         try:
             reasons = self._answers.get(timeout=CONNECT_S)
         except queue.Empty:
             raise DeliveryError(f"the broker did not answer {what}") from None
         if reasons is None:
             raise DeliveryError(f"the broker closed the connection instead of accepting {what}")
-        for reason in reasons:
+        for reason in reasons[:needed]:
             if reason.is_failure:
                 raise DeliveryError(f"the broker refuses {what}: {reason}")
 

@@ -69,7 +69,7 @@ class Message:
 
 
 def device_topic(device: object, kind: str) -> str:
-    """Return a device's topic of this kind: sessions, acks, status, aim or commands.
+    """Return a device's topic of this kind: sessions, acks, status, aim, commands or settings.
 
     The device "+" matches any device.
     """

@@ -96,9 +96,10 @@ def _role(device: Device) -> str:
 
 def device_rules(name: str) -> list[Json]:
     """Return the access rules of a device: it may only use its own topics."""
-    reads = [device_topic(name, "acks"), device_topic(name, "commands")]
+    reads = [device_topic(name, kind) for kind in ("acks", "commands", "settings")]
+    writes = [device_topic(name, kind) for kind in ("sessions", "status", "aim")]
     return [
-        *_rules(SEND, *(device_topic(name, kind) for kind in ("sessions", "status", "aim"))),
+        *_rules(SEND, *writes),
         *_rules(SUBSCRIBE, *reads),
         *_rules(RECEIVE, *reads),
     ]
@@ -106,10 +107,11 @@ def device_rules(name: str) -> list[Json]:
 
 def server_rules() -> list[Json]:
     """Return the server's access rules: read from devices, write to them and to Home Assistant."""
+    writes = [device_topic("+", kind) for kind in ("acks", "commands", "settings")]
     return [
         *_rules(SUBSCRIBE_PATTERN, SESSIONS, STATUS, VIEWS),
         *_rules(RECEIVE, device_topic("+", "sessions"), STATUS, device_topic("+", "aim")),
-        *_rules(SEND, device_topic("+", "acks"), device_topic("+", "commands"), *HOME),
+        *_rules(SEND, *writes, *HOME),
     ]
 
 

@@ -114,7 +114,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"name": "Start"})
         if (self.command, self.path) == ("GET", "/api/device/commands/"):
             return self.answer(200, {"commands": self.server.api.commands})
+        if (self.command, self.path) == ("GET", "/api/device/settings/"):
+            return self._settings()
         return self._batch() if self.path == BATCH else self._single()
+
+    def _settings(self) -> None:
+        """An older server has none; a newer one says if they are as they were."""
+        settings = self.server.api.settings
+        if settings is None:
+            return self.answer(404, {"detail": "Not found."})
+        tag = f'"{settings["version"]}"'
+        if self.headers["If-None-Match"] == tag:
+            return self.answer(304, b"")
+        return self.answer(200, settings, {"ETag": tag})
 
     def _single(self) -> None:
         """As the real server does with one document."""
@@ -194,6 +206,7 @@ class Api:
         self.next: deque[Behaviour] = deque()
         self.codes: dict[str, dict[str, Any]] = {}
         self.commands: list[dict[str, Any]] = []
+        self.settings: dict[str, Any] | None = None  # as an older server, which has none
         self.batches = True
         self.authorities: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
@@ -295,6 +308,8 @@ class Consumer:
         payload: Any,
         correlation: bytes | None = None,
         expiry_s: int | None = None,
+        *,
+        retain: bool = False,
     ) -> paho.MQTTMessageInfo:
         """Sends JSON, or bytes as they are; the answer can be waited for."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
@@ -303,7 +318,7 @@ class Consumer:
         if correlation is not None:
             properties.CorrelationData = correlation
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        return self._client.publish(topic, data, qos=1, properties=properties)
+        return self._client.publish(topic, data, qos=1, retain=retain, properties=properties)
 
     def behave(self, message: paho.MQTTMessage) -> None:
         """As the real consumer does."""

@@ -80,6 +80,9 @@ class Lonely:
         self.attempts.append(self._clock())
         raise DeliveryError("can't be reached")
 
+    def settings(self) -> None:
+        return None
+
     def commands(self) -> list[Any]:
         return []
 

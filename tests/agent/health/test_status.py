@@ -131,6 +131,9 @@ def test_unsent_sessions_are_reported_with_the_reason_and_the_next_try(
         def deliver(self, *_: object) -> Any:
             raise DeliveryError("can't be reached", 100)
 
+        def settings(self) -> None:
+            return None
+
         def commands(self) -> list[Any]:
             return []
 

@@ -33,6 +33,8 @@ class Way:
         self.clock: Clock | None = None
         self.tries: list[list[tuple[str, int]]] = []
         self.closed = False
+        self.told: Document | None = None  # the settings
+        self.settings_asked_s: list[float] = []
 
     def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
         if documents:
@@ -58,6 +60,16 @@ class Way:
             raise self.error
         return [Command(each, COMMAND_S) for each in self.waiting]  # again at each question
 
+    def settings(self) -> Document | None:
+        if self.ask_s is None:
+            told, self.told = self.told, None
+            return told
+        assert self.clock is not None
+        self.settings_asked_s.append(self.clock.now_s)
+        if self.error is not None:
+            raise self.error
+        return self.told
+
     def close(self) -> None:
         self.closed = True
 
@@ -77,8 +89,8 @@ def longest(low: float, high: float) -> float:
     return high
 
 
-def scripted(store: Store, clock: Clock, *ways: Way) -> Sync:
-    return Sync(store, ways, clock=clock, backoff=lambda: Backoff(clock, longest))
+def scripted(store: Store, clock: Clock, *ways: Way, device: str = "a") -> Sync:
+    return Sync(store, ways, clock=clock, backoff=lambda: Backoff(clock, longest), device=device)
 
 
 def steps(sync: Sync, clock: Clock, seconds: float) -> None:
