@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "server.devices",
     "server.session_data",
     "server.aiming",
+    "server.reminding",
     "server.dashboard",
     "server.alerts",
     "server.retention",

@@ -28,6 +28,7 @@ urlpatterns = [
     path("", include("server.devices.urls")),
     path("", include("server.session_data.urls")),
     path("", include("server.aiming.urls")),
+    path("", include("server.reminding.urls")),
     path("", include("server.home_assistant.urls")),
     path("", include("server.alerts.urls")),
     path("", include("server.retention.urls")),

@@ -48,6 +48,7 @@ from server.home_assistant.publishing import HomeAssistant
 from server.ingest.batches import devices_of, take
 from server.ingest.tallies import Tallies
 from server.monitoring.signs import CONSUMER, Heart
+from server.reminding.publishing import SettingsPublisher
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,9 @@ class Consumer:
             broker.open([SESSIONS, STATUS, VIEWS])
             log.info("consuming from %s:%s", self.broker.host, self.broker.port)
             home = HomeAssistant(broker)
+            told = SettingsPublisher(broker)
             home.look_round()
+            told.look_round()
             while not self.stop.is_set():
                 _ping_watchdog()
                 if messages := broker.next_messages(WAIT_S):
@@ -138,6 +141,7 @@ class Consumer:
                     WATCH.state()  # logs when the disk is nearly full
                     self._tallies.keep()
                     home.look_round()
+                    told.look_round()
         finally:
             broker.close()
 

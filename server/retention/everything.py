@@ -17,6 +17,7 @@ from server.care.audit import entries_of
 from server.care.models import AccessLog, CareLink, Person, PersonToken
 from server.common.fields import instant_text
 from server.devices.models import Command, Device
+from server.reminding.choose import choice_of
 from server.replica.reading import from_replica
 from server.retention.deletion import letters_of
 from server.retention.tidying import days_kept
@@ -31,7 +32,7 @@ CHUNK = 100
 README = """\
 Everything that this Blinklog server stores about {name}, {when}.
 
-person.json              the account, and its notification settings
+person.json              the account, and its settings of notifications and blink reminders
 sessions.csv             a row for each finished session; an empty cell means not measured
 sessions/<id>.json       each session's document, as sent by the device
 links.csv                current and past sharing
@@ -130,6 +131,7 @@ AUDIT = ("at", "last_at", "count", "event", "actor_name", "subject_name", "detai
 
 def _account(person: Person) -> dict[str, Any]:
     receiver = Receiver.objects.filter(person=person).first()
+    reminding = choice_of(person)
     return {
         "username": person.username,
         "first_name": person.first_name,
@@ -140,6 +142,11 @@ def _account(person: Person) -> dict[str, Any]:
         "date_joined": instant_text(person.date_joined),
         "last_login": instant_text(person.last_login) if person.last_login else None,
         "sessions_kept_days": days_kept(person),
+        "reminding": {
+            "mode": reminding.mode,
+            "below_per_min": reminding.below_per_min,
+            "own_per_min": reminding.own_per_min,
+        },
         "told": receiver
         and {
             "by_email": receiver.by_email,

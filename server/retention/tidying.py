@@ -1,5 +1,7 @@
 """`blink-server tidy`: delete expired data, in bounded steps.
 
+It also computes the rates below which devices remind (`server.reminding`).
+
 It deletes sessions and rejected documents past their person's retention time, old alerts and
 notifications, old log entries, and expired codes and failed logins. It is cheap with nothing to do,
 so a timer may run it at any rate.
@@ -24,6 +26,7 @@ from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
 from server.common.batches import batched
 from server.devices.models import DeadLetter
 from server.monitoring.signs import note_sign
+from server.reminding.usual import compute_all
 from server.retention.codes import tidy as tidy_care
 from server.retention.deletion import BATCH, delete_batch, span_of
 from server.retention.models import Retention
@@ -66,6 +69,7 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
         "log-ins": Session.objects.filter(expire_date__lt=now).delete()[0],
         **tidy_care(now),
     }
+    compute_all(now)
     note_sign("tidy")
     return Tidied(sessions, others, sessions >= most or others["log entries"] >= MOST_ENTRIES)
 

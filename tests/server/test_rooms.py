@@ -18,14 +18,16 @@ ROOMS = {
     "session_data": {"common", "care", "devices", "replica"},
     "monitoring": set(),
     "aiming": {"common", "care", "devices", "session_data"},
+    "reminding": {"common", "care", "devices", "session_data"},
     "home_assistant": {"common", "care", "devices", "session_data"},
     "ingest": {
-        "common", "devices", "session_data", "aiming", "home_assistant", "monitoring",
+        "common", "devices", "session_data", "aiming", "reminding", "home_assistant", "monitoring",
     },
     "dashboard": {"common", "care", "devices", "session_data", "aiming", "replica"},
     "alerts": {"common", "care", "devices", "session_data", "monitoring", "dashboard"},
     "retention": {
-        "common", "care", "devices", "session_data", "aiming", "replica", "monitoring", "alerts",
+        "common", "care", "devices", "session_data", "aiming", "reminding", "replica", "monitoring",
+        "alerts",
     },
     "backup": {"common", "care", "devices", "session_data", "monitoring"},
     "operations": {

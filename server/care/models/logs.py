@@ -62,6 +62,7 @@ class AuditEvent(models.TextChoices):
     DEVICE_ROTATED = "device_rotated", _("Device credentials renewed")
     DEVICE_REVOKED = "device_revoked", _("Device blocked")
     DEVICE_REASSIGNED = "device_reassigned", _("Device reassigned")
+    REMINDING_CHANGED = "reminding_changed", _("Blink reminders changed")
     ROLE_CHANGED = "role_changed", _("Role changed")
     ACCOUNT_CHANGED = "account_changed", _("Account changed by an administrator")
     EXPORTED = "exported", _("Data exported")

@@ -111,6 +111,14 @@ MATRIX = {
         | {"device": 200, "other device": 200}
         | UNKNOWN,
     ),
+    "a device's settings": (
+        "/api/device/settings/",
+        "GET",
+        None,
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 403)
+        | {"device": 200, "other device": 200}
+        | UNKNOWN,
+    ),
     "claim": (
         "/api/device/claim/",
         "POST",

@@ -18,10 +18,15 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from server.common.mqtt import BrokerSettings
+from agent.records import DeviceSettings
+from agent.transport.mqtt import MqttSettings, MqttTransport
+from server.common.mqtt import BrokerSettings, connected
 from server.devices.models import DeadLetter, Device
 from server.ingest import consumer
 from server.ingest.consumer import Consumer
+from server.reminding.choose import choose
+from server.reminding.models import Mode
+from server.reminding.publishing import SettingsPublisher
 from server.session_data.models import SessionData
 from tests.broker import needs_mosquitto, running_broker
 from tests.postgres import Postgres, needs_postgres
@@ -437,3 +442,32 @@ def test_a_database_that_crashes_and_comes_back_costs_nothing(tmp_path):
             process.wait()
             box.close()
             postgres.remove()
+
+
+def test_a_device_gets_the_settings_that_the_broker_retains(broker, world):
+    """From the page to the device's store: the agent's own transport reads what is published."""
+    choose(world.anna, world.anna, Mode.FIXED, 8.0)
+    address = BrokerSettings(broker.host, broker.port, None, SERVER, "secret")
+    with connected(address) as line:
+        SettingsPublisher(line).look_round()
+    mine, others = (
+        MqttTransport(
+            MqttSettings(
+                broker.host, broker.port, tls=False, username=str(each.pk), password="secret",
+                device=str(each.pk),
+            ),
+            presence={},
+        )
+        for each in (world.device, world.other_device)
+    )  # fmt: skip
+    with contextlib.closing(mine), contextlib.closing(others):
+        for transport in (mine, others):
+            list(transport.deliver([], 1))
+        deadline = time.monotonic() + PATIENCE_S
+        settings = None
+        while settings is None and time.monotonic() < deadline:
+            mine.commands()
+            settings = mine.settings()
+        assert DeviceSettings.read(settings).remind_below_per_min == 8.0
+        others.commands()
+        assert others.settings() is None
