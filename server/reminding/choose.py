@@ -29,7 +29,7 @@ def choose(viewer: Person, person: Person, mode: Mode, below_per_min: float | No
     if before != (choice.mode, choice.below_per_min):
         detail = mode.value
         if mode == Mode.FIXED:
-            detail = f"below {number_format(below_per_min, use_l10n=False)} a minute"
+            detail = f"below {number_format(choice.below_per_min or 0, use_l10n=False)} a minute"
         institution = acting_for(viewer, person)
         note(viewer, AuditEvent.REMINDING_CHANGED, person, detail, institution=institution)
     return choice

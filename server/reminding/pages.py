@@ -24,7 +24,7 @@ class RemindingForm(forms.Form):
         label=gettext_lazy("When should the light ask for blinks?"),
         choices=[
             (Mode.OFF.value, gettext_lazy("Never")),
-            (Mode.FIXED.value, gettext_lazy("Below this many blinks a minute:")),
+            (Mode.FIXED.value, gettext_lazy("Below a number of blinks a minute")),
             (
                 Mode.OWN.value,
                 gettext_lazy("When the person blinks less often than they nearly always do"),

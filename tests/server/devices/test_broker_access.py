@@ -146,20 +146,20 @@ def topic(device, kind):
 
 
 def test_a_device_reads_and_writes_its_own_topics(device, kitchen, enter):
-    assert device.subscribe(topic(kitchen, "acks")) == GRANTED
-    assert device.subscribe(topic(kitchen, "commands")) == GRANTED
-    assert device.publish(topic(kitchen, "sessions")) == UNHEARD
-    assert device.publish(topic(kitchen, "status")) == UNHEARD
+    for kind in ("acks", "commands", "settings"):
+        assert device.subscribe(topic(kitchen, kind)) == GRANTED
+    for kind in ("sessions", "status", "aim"):
+        assert device.publish(topic(kitchen, kind)) == UNHEARD
     server = enter(SERVER, SECRETS[SERVER])
-    for kind in ("acks", "commands"):
+    for kind in ("acks", "commands", "settings"):
         assert server.publish(topic(kitchen, kind)) == "Success"
         assert device.messages.get(timeout=PATIENCE_S) == topic(kitchen, kind)
 
 
 def test_a_device_writes_nothing_else(device, kitchen, bathroom):
-    for kind in ("sessions", "status", "acks", "commands"):
+    for kind in ("sessions", "status", "aim", "acks", "commands", "settings"):
         assert device.publish(topic(bathroom, kind)) == REFUSED
-    for kind in ("acks", "commands", "else"):
+    for kind in ("acks", "commands", "settings", "else"):
         assert device.publish(topic(kitchen, kind)) == REFUSED
     for other in ("blinklog/1/devices", "else", "$CONTROL/dynamic-security/v1"):
         assert device.publish(other) == REFUSED
@@ -170,7 +170,7 @@ def test_a_device_reads_nothing_else(device, kitchen, bathroom):
         "#", "+/#", "$SYS/#", "blinklog/#", "blinklog/1/devices/+/acks",
         "blinklog/1/devices/+/sessions", "$CONTROL/#", "$share/blinklog/#",
         "$share/blinklog/blinklog/1/devices/+/sessions", topic(bathroom, "acks"),
-        topic(bathroom, "commands"), topic(bathroom, "sessions"), topic(kitchen, "sessions"),
+        topic(bathroom, "commands"), topic(bathroom, "settings"), topic(bathroom, "sessions"), topic(kitchen, "sessions"),
         f"$share/mine/{topic(bathroom, 'acks')}",
     ]  # fmt: skip
     assert {each: device.subscribe(each) for each in topics} == dict.fromkeys(topics, REFUSED)
@@ -180,6 +180,7 @@ def test_the_server_reads_what_devices_say_and_makes_no_identities(enter, kitche
     server = enter(SERVER, SECRETS[SERVER])
     assert server.subscribe("$share/blinklog/blinklog/1/devices/+/sessions") == GRANTED
     assert server.subscribe("blinklog/1/devices/+/status") == GRANTED
+    assert server.subscribe("$share/blinklog/blinklog/1/devices/+/aim") == GRANTED
     for other in ("#", "$CONTROL/#", "blinklog/1/devices/+/acks"):
         assert server.subscribe(other) == REFUSED
     for other in (topic(kitchen, "sessions"), "$CONTROL/dynamic-security/v1"):
