@@ -34,11 +34,13 @@ def test_what_arrives_is_kept_and_an_older_version_changes_nothing(
     store: Store, clock: Clock, push: Way
 ) -> None:
     sync = scripted(store, clock, push)
-    for version, bound, kept in ((5, 8.0, 5), (4, 9.0, 5), (5, 9.0, 5), (6, None, 6)):
-        push.told = told(version, bound)
+    first, last = told(5, 8.0), told(6, None)
+    for settings, kept in (
+        (first, first), (told(4, 9.0), first), (told(5, 9.0), first), (last, last),
+    ):  # fmt: skip
+        push.told = settings
         steps(sync, clock, 0.25)
-        assert store.noted(SETTINGS)["version"] == kept
-    assert store.noted(SETTINGS) == told(6, None)
+        assert store.noted(SETTINGS) == kept
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,8 @@ def test_a_device_reads_nothing_else(device, kitchen, bathroom):
         "#", "+/#", "$SYS/#", "blinklog/#", "blinklog/1/devices/+/acks",
         "blinklog/1/devices/+/sessions", "$CONTROL/#", "$share/blinklog/#",
         "$share/blinklog/blinklog/1/devices/+/sessions", topic(bathroom, "acks"),
-        topic(bathroom, "commands"), topic(bathroom, "settings"), topic(bathroom, "sessions"), topic(kitchen, "sessions"),
+        topic(bathroom, "commands"), topic(bathroom, "settings"), topic(bathroom, "sessions"),
+        topic(kitchen, "sessions"),
         f"$share/mine/{topic(bathroom, 'acks')}",
     ]  # fmt: skip
     assert {each: device.subscribe(each) for each in topics} == dict.fromkeys(topics, REFUSED)
