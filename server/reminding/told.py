@@ -1,7 +1,7 @@
 """What a device is told of its person's settings. Both the API and the broker tell the same.
 
 A change gets a higher version, and devices ignore lower ones. Versions are seconds since 1970
-where that is higher, so that those of a restored database are higher than those before it.
+where that is higher, so that the first change after a restore is not older than what devices know.
 """
 
 from typing import Any
