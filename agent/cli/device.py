@@ -57,6 +57,8 @@ def add_commands(command: AddCommand) -> None:
     aim.add_argument("--json", action="store_true", help="print each view as a line of JSON")
     aim.add_argument("--seconds", type=_seconds, default=600.0, metavar="N", help="default 600")
     command("join", _join, "join a Wi-Fi and enrol, by a code that was read or a file (service)")
+    checking = command("check-counting", _check, "check with a person how well blinks are counted")
+    checking.add_argument("--json", action="store_true", help="print the result as JSON")
     command("self-test", _self_test, "test whether this release works here (used by upgrades)")
     check = command("config", _config, "print the configuration that is in effect")
     check.add_argument("action", choices=["check"])
@@ -140,6 +142,12 @@ def _seconds(text: str) -> float:
     if not 0 < value <= 86400:
         raise argparse.ArgumentTypeError(f"expected seconds, above 0 to 86400, found {text}")
     return value
+
+
+def _check(options: argparse.Namespace) -> int:
+    from agent.cli.check import check
+
+    return check(options)
 
 
 def _aim(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Create the configured camera, tracker and recording, for the commands that measure."""
 
 import math
+from collections.abc import Callable
 
 from agent import __version__
 from agent.capture import Camera, open_camera
@@ -25,7 +26,13 @@ def tracker(settings: AgentConfig) -> FaceTracker:
     return open_tracker(cache, settings.model.threads, upright)
 
 
-def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | None) -> Recording:
+def recording(
+    eyes: Tracker,
+    clock: Clock,
+    source: Camera,
+    session_id: str | None,
+    down: Callable[[float, float], None] | None = None,
+) -> Recording:
     """Begin a recording of a new session."""
     mesh = read_manifest()["face_trunk"]
     return Recording(
@@ -34,4 +41,5 @@ def recording(eyes: Tracker, clock: Clock, source: Camera, session_id: str | Non
         camera={"source": source.source, "width": source.width, "height": source.height},
         agent={"version": __version__, "model": mesh.origin},
         session_id=session_id,
+        down=down,
     )

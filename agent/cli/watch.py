@@ -22,6 +22,7 @@ from agent.system.process_lock import process_lock
 from agent.system.view_file import ViewFile, view_path
 from agent.system.worker import Worker
 from agent.watch.aiming import Aiming
+from agent.watch.checking import Checking
 from agent.watch.codes import Codes, Seen
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
 
@@ -42,8 +43,9 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
     ):
         tracker = measuring.tracker(settings)
         try_camera(camera, settings.camera.timeout_s)
-        views = ViewFile(view_path(settings.store_path))
-        views.remove()  # of a process that was killed
+        views, steps = (ViewFile(view_path(settings.store_path, it)) for it in ("aim", "check"))
+        for each in (views, steps):
+            each.remove()  # of a process that was killed
         Watch(
             camera,
             lambda session_id: measuring.recording(tracker, clock, camera, session_id),
@@ -58,6 +60,17 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
                 keep_sessions=settings.store.keep_sessions,
             ),
             Aiming(camera, tracker, panel, store, clock, views, settings.camera.timeout_s).run,
+            Checking(
+                camera,
+                lambda session_id, down: measuring.recording(
+                    tracker, clock, camera, session_id, down
+                ),
+                panel,
+                store,
+                clock,
+                steps,
+                settings.camera.timeout_s,
+            ).run,
             _codes(settings),
             reminds=panel.has_light,
         ).run(stopping)

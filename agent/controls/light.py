@@ -30,6 +30,9 @@ LightState = Literal[
     "join failed",
     "enrol failed",
     "off",
+    "ask_blink",
+    "ask_down",
+    "ask_shut",
 ]
 Pattern = tuple[float, ...]
 
@@ -54,6 +57,10 @@ LIGHT: dict[LightState, Pattern] = {
     "join failed": (0.15, 0.15) * 3 + (0.15, 1.55),  # four flashes: not in the Wi-Fi
     "enrol failed": (0.15, 0.15) * 4 + (0.15, 1.55),  # five flashes: not enrolled
     "off": (),
+    # One, two or three long flashes in the dark. They are not repeated: a check takes them back.
+    "ask_blink": (0.5, 9.5),
+    "ask_down": (0.3, 0.3, 0.3, 9.1),
+    "ask_shut": (0.3, 0.3, 0.3, 0.3, 0.3, 8.5),
 }
 
 FEEDBACK_S = 0.1  # how long a press inverts the light in any state: long enough to be seen

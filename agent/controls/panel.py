@@ -1,9 +1,9 @@
 """The button and the status light, through gpiozero or, if so configured, its mock pins.
 
-A short press starts a session, a long press ends it, a press of ten seconds asks the camera to look
-for codes; the button is a GPIO contact or a USB button (`presses`). The light shows the device's
-state in patterns, not colours (`light`). It confirms a press by itself, even while the rest of the
-device is busy.
+A short press starts a session, a long press ends it, a double press starts a check, a press of ten
+seconds asks the camera to look for codes; the button is a GPIO contact or a USB button (`presses`).
+The light shows the device's state in patterns, not colours (`light`). It confirms a press by
+itself, even while the rest of the device is busy.
 """
 
 import signal

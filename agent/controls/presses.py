@@ -2,7 +2,8 @@
 
 A long press counts as soon as it is long enough, so that the light can react while the button is
 still down; so does a press of ten seconds, which asks the camera to look for codes. A short press
-counts on release. Unplugging a button is not a press. A stuck button blocks neither the other
+counts once it is clear that no second one follows. A double press counts on its second release.
+Unplugging a button is not a press. A stuck button blocks neither the other
 button nor the light.
 """
 
@@ -22,25 +23,36 @@ from agent.errors import ControlsError
 
 log = logging.getLogger(__name__)
 
-Action = Literal["start", "stop", "codes"]
+Action = Literal["start", "stop", "check", "codes"]
 
 DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more than ten
 QUIET_S = 1.0  # how often to look for a button that was plugged in again
+DOUBLE_S = 0.5  # as on desktops: the second press of a double press begins within this
 HELD_S = 0.05  # how often to poll a pressed button, in case the edge of its release was lost
 CODES_S = 10.0  # since it went down: too long to happen by mistake, and short enough to hold
 LEAST_S = 0.1  # after a long press that is configured to be as long
 STUCK_S = 10.0  # beyond that; nobody presses this long on purpose
 
 
-State = Literal["up", "pressed", "held", "held on", "stuck"]
-Event = Literal["down", "up", "unplugged", "long", "very long", "too long"]
+State = Literal["up", "pressed", "once", "again", "held", "held on", "stuck"]
+Event = Literal["down", "up", "unplugged", "single", "long", "very long", "too long"]
 
 TRANSITIONS: dict[State, dict[Event, tuple[State, Action | None]]] = {
     "up": {
         "down": ("pressed", None),
     },
     "pressed": {
-        "up": ("up", "start"),
+        "up": ("once", None),
+        "unplugged": ("up", None),
+        "long": ("held", "stop"),
+    },
+    "once": {
+        "down": ("again", None),
+        "single": ("up", "start"),
+        "unplugged": ("up", "start"),
+    },
+    "again": {
+        "up": ("up", "check"),
         "unplugged": ("up", None),
         "long": ("held", "stop"),
     },
@@ -61,11 +73,11 @@ TRANSITIONS: dict[State, dict[Event, tuple[State, Action | None]]] = {
 }
 """The next state of a button and the action after each event; any other event changes nothing.
 
-`down` and `up` are stable for DEBOUNCE_S. `long`: pressed for a long press. `very long`: pressed
-for CODES_S. `too long`: held for another STUCK_S.
+`down` and `up` are stable for DEBOUNCE_S. `single`: no second press within DOUBLE_S. `long`:
+pressed for a long press. `very long`: pressed for CODES_S. `too long`: held for another STUCK_S.
 """
 
-FELT: tuple[State, ...] = ("pressed", "held", "held on")
+FELT: tuple[State, ...] = ("pressed", "again", "held", "held on")
 """The states in which a finger is on the button."""
 
 
@@ -184,17 +196,27 @@ class Presses:
 
     def _event(self, button: _Button) -> Event | None:
         """Return what happened to a button, if anything, once it no longer bounces."""
-        if button.state == "up":
-            return "down" if button.source.down() and self._settled(button.source) else None
+        if button.state in ("up", "once"):
+            return self._event_while_up(button)
         down = button.source.down() or self._settled(button.source)
         if not down:
             return "unplugged" if down is None else "up"
         limit_s, event = self._limit(button.state)
         return event if time.monotonic() - button.since_s >= limit_s else None
 
+    def _event_while_up(self, button: _Button) -> Event | None:
+        down = button.source.down()
+        if down and self._settled(button.source):
+            return "down"
+        if button.state == "up":
+            return None
+        if down is None:
+            return "unplugged"
+        return "single" if time.monotonic() - button.since_s >= DOUBLE_S else None
+
     def _due_s(self, button: _Button) -> float:
         """Return in how many seconds to look at a button again if nothing changes."""
-        if button.state not in FELT:
+        if button.state in ("up", "stuck"):
             return QUIET_S
         limit_s, _ = self._limit(button.state)
         return max(0.0, min(HELD_S, button.since_s + limit_s - time.monotonic()))
@@ -203,6 +225,8 @@ class Presses:
         """Return how long a state may last, in seconds, and the event after it."""
         limits: dict[State, tuple[float, Event]] = {
             "pressed": (self._long_press_s, "long"),
+            "once": (DOUBLE_S, "single"),
+            "again": (self._long_press_s, "long"),
             "held": (max(LEAST_S, CODES_S - self._long_press_s), "very long"),
             "held on": (STUCK_S, "too long"),
         }

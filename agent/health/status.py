@@ -18,7 +18,8 @@ from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.errors import AgentError, StoreError
 from agent.face.model_files import read_manifest
-from agent.measure.document import iso_utc
+from agent.measure.check import doubt
+from agent.measure.document import iso_utc, parse_utc
 from agent.records import StoredSession
 from agent.store.store import Store
 from agent.system.handover import read_answer
@@ -27,7 +28,7 @@ from agent.system.systemd import units
 
 NONE = {"sessions": 0, "pending": 0, "parked": 0, "delivered": 0}
 LISTED = 20  # unsent sessions listed by ID; the count includes all
-NOTES = ("watch", "delivery", "store")  # keys of the services' notes
+NOTES = ("watch", "delivery", "store", "check")  # keys of the services' notes
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 BOARD = Path("/proc/device-tree/model")
 
@@ -42,6 +43,7 @@ def report(settings: AgentConfig, open_store: OpenStore, clock: Clock) -> Report
         "version": __version__,
         "doing": _doing(settings.store_path, kept),
         **{key: value for key, value in kept.items() if key != "active"},
+        "check_doubt": _check_doubt(kept["check"], clock),
         "last_contact": (kept["delivery"] or {}).get("contact"),
         "next_try": _next_try(kept["delivery"], clock),
         "device": _device(settings),
@@ -144,6 +146,15 @@ def _next_try(delivery: Report | None, clock: Clock) -> str | None:
     planned = (delivery or {}).get("next_try")
     now = clock.now().isoformat(timespec="seconds")
     return max(str(planned), now) if planned else None
+
+
+def _check_doubt(check: Report | None, clock: Clock) -> str | None:
+    """Return why the last check of the counting does not count any more: see `check.doubt`."""
+    if check is None:
+        return None
+    age = clock.now() - parse_utc(check["started_at"])
+    model_now = read_manifest()["face_trunk"].origin
+    return doubt(check["passed"], age, check["agent"]["model"], model_now)
 
 
 def _device(settings: AgentConfig) -> Report:

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from agent.measure.check import sentence
+
 Report = dict[str, Any]
+
+AGAIN = "check it again: blink-agent check-counting"
+DOUBTS = {
+    "failed": f"; this check FAILED: look at blink-agent aim, then {AGAIN}",
+    "old": f"; that is more than 90 days ago: {AGAIN}",
+    "models": f"; the models are others now: {AGAIN}",
+}
 
 UNKNOWN = "this user may not see it: sudo blink-agent status"
 STATES = {
@@ -27,6 +36,7 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
     yield "delivery", _delivery(report)
     yield "last contact", _contact(report)
     yield "store", _store(report)
+    yield "counting", _check(report)
     yield "device", _device(report["device"])
     if report["setup"]:
         yield "setup", _setup(report["setup"])
@@ -92,6 +102,14 @@ def _store(report: Report) -> str:
         saved = note.get("sessions_saved", "what could be read")
         return f"{place['path']}; a damaged one was set aside: {note['set_aside']}, saved: {saved}"
     return str(place["path"])
+
+
+def _check(report: Report) -> str:
+    check = report["check"]
+    if check is None:
+        return "not checked yet: press the button twice, or blink-agent check-counting"
+    doubt = DOUBTS.get(report["check_doubt"], "")
+    return f"{sentence(check)} ({_local(check['started_at'])}){doubt}"
 
 
 def _device(device: Report) -> str:

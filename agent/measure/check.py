@@ -7,6 +7,7 @@ session found. Times are seconds on the frames' clock.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from agent.records import Blink
@@ -64,6 +65,9 @@ FOUND_LEAST = PROMPTS - 1
 FALSE_MOST = 1
 """People sometimes blink twice: after 3 of 164 blinks of EyeBlink8
 (tests/agent/measure/test_check.py)."""
+
+VALID = timedelta(days=90)
+"""A camera is moved, spectacles and light change. As the server's `checks.VALID`."""
 
 LookDown = Literal["told_apart", "taken_for_shut", "not_found"]
 
@@ -180,6 +184,21 @@ def sentence(check: Mapping[str, Any]) -> str:
     }[check["look_down"]]
     shut = "shut eyes not found" if check["shut_s"] is None else f"shut for {check['shut_s']:g} s"
     return f"{check['found']} of {check['asked']}, {false}, {down}, {shut}"
+
+
+Doubt = Literal["failed", "old", "models"]
+
+
+def doubt(passed: bool, age: timedelta, model: str, model_now: str) -> Doubt | None:
+    """Return why a check does not show how well the device counts now; None if it does.
+
+    failed: it was not passed. old: it is older than `VALID`. models: the models are others now.
+    """
+    if not passed:
+        return "failed"
+    if model != model_now:
+        return "models"
+    return "old" if age > VALID else None
 
 
 def _answer(moment_s: float, ordered: Sequence[Blink]) -> Blink | None:

@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -34,7 +35,8 @@ class Recording:
     """Measures frames and writes the session's documents.
 
     `camera` is the document's `camera` without its fps; `agent` is its `agent`. Session time begins
-    with the first frame. `session_id` is given if a command asked for the session.
+    with the first frame. `session_id` is given if a command asked for the session. `down` is as in
+    `SessionBuilder`.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Recording:
         camera: Document,
         agent: Document,
         session_id: str | None = None,
+        down: Callable[[float, float], None] | None = None,
     ) -> None:
+        self._down = down
         self._tracker = tracker
         self._clock = clock
         self._camera = camera
@@ -88,6 +92,11 @@ class Recording:
         """Ask for blinks below this rate from now on, in blinks a minute; None for never."""
         self._reminding.remind_below(bound_per_min)
 
+    @property
+    def events(self) -> list[Blink]:
+        """The blinks and long closures so far, as `SessionBuilder.events`."""
+        return [] if self._builder is None else self._builder.events
+
     def believe_clock(self) -> None:
         """Correct the session's start date, now that the wall clock is right."""
         if not self._boot["synchronized"]:
@@ -110,7 +119,7 @@ class Recording:
         if self._builder is None or sample.ear is not None:
             self._seen_s = frame.time_s
         if self._builder is None:
-            self._builder = SessionBuilder(frame.time_s)
+            self._builder = SessionBuilder(frame.time_s, self._down)
             self._first_s = frame.time_s
         self._last_s = frame.time_s
         blinks = self._builder.add(sample)

@@ -14,7 +14,7 @@ from typing import Any
 from agent.records import COMMAND_S, Document
 from agent.store.database import Database
 
-NAMES = ("start", "stop", "aim")
+NAMES = ("start", "stop", "aim", "check")
 COMMANDS_KEPT = 200  # IDs remembered to recognise repeated commands, long after they expire
 
 

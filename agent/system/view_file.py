@@ -1,4 +1,4 @@
-"""The newest view while the camera is aimed: a file from `watch` for other processes."""
+"""What `watch` shows while it aims or checks: a file for other processes."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ class ViewFile:
             self.path.unlink()
 
 
-def view_path(store_path: Path) -> Path:
+def view_path(store_path: Path, name: str = "aim") -> Path:
     """Return the file for the views: in memory where systemd gives the service such a folder."""
     folder = os.environ.get("RUNTIME_DIRECTORY", "/run/blinklog").split(":")[0]
-    return Path(folder if Path(folder).is_dir() else store_path.parent) / "aim.json"
+    return Path(folder if Path(folder).is_dir() else store_path.parent) / f"{name}.json"

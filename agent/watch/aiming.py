@@ -90,7 +90,7 @@ class Aiming:
         """Return what a press or a command asks for; None if it is to go on."""
         action = self._controls.action(0)
         if action is not None:
-            return (action, None) if action == "start" else (None, None)
+            return (None if action == "stop" else action), None
         if now_s - self._look_s < COMMANDS_S:
             return None
         self._look_s = now_s
@@ -105,7 +105,7 @@ class Aiming:
             self._until_s = now_s + AIM_S
             return None
         name = command["command"]
-        return (name, command.get("session_id")) if name == "start" else (None, None)
+        return (None, None) if name == "stop" else (name, command.get("session_id"))
 
 
 Aimer = Callable[[threading.Event], Outcome]

@@ -26,6 +26,7 @@ from agent.records import Camera, Store
 from agent.system import systemd
 from agent.system.worker import Worker
 from agent.watch.aiming import Aimer
+from agent.watch.checking import Checker
 from agent.watch.checkpoints import Checkpoints
 from agent.watch.codes import Codes, Look
 from agent.watch.idle import Idle
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 0.5  # how often to look for commands; a press is noticed at once
 UNSEEN_S = 2.0  # longer than any blink, so that blinks don't change the light
+RESULT_S = 5.0  # how long the light shows whether a check was passed
 FAULT_S = 10.0  # how long to show a fault before the process exits; less than any WatchdogSec
 
 DEVICE_FAULTS = (CameraError, ModelError, StoreError, ControlsError)
@@ -80,10 +82,12 @@ class Watch:
         clock: Clock,
         limits: Limits,
         aim: Aimer,
+        check: Checker,
         codes: Codes | None = None,
         reminds: bool = False,
     ) -> None:
         self._camera = camera
+        self._check = check
         self._reminds = reminds
         self._aim = aim
         self._record = record
@@ -110,6 +114,8 @@ class Watch:
                 action, session_id = self._idle_step()
                 if action == "aim":
                     action, session_id = self._aiming(stopping)
+                while action == "check":
+                    action, session_id = self._checking(session_id, stopping)
                 if action == "start":
                     self._session(session_id, stopping)
                 elif action == "codes" and self._codes is not None:
@@ -172,6 +178,24 @@ class Watch:
         except StoreError as error:
             log.debug("the store can't be used: %s", error)
             return False
+
+    def _checking(
+        self, session_id: str | None, stopping: threading.Event
+    ) -> tuple[str | None, str | None]:
+        """Check the counting, and show the result; return what a press asks for meanwhile."""
+        self._controls.show("starting")
+        self._camera.start()
+        systemd.watchdog()
+        with on_exit(self._camera.stop):
+            document = self._check(session_id, stopping)
+        if document is None:
+            return None, None
+        self._upkeep.finished(document)
+        facts = {key: document[key] for key in ("session_id", "started_at", "agent")}
+        note(self._store, {**facts, **document["check"]}, "check")
+        systemd.watchdog()
+        self._controls.show("measuring" if document["check"]["passed"] else "unseen")
+        return self._controls.action(RESULT_S), None
 
     def _session(self, session_id: str | None, stopping: threading.Event) -> None:
         self._controls.show("starting")

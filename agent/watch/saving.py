@@ -46,10 +46,10 @@ def keep(store: Store, document: Document) -> Kept:
     return "stored"  # or the store has a newer revision: there is nothing to add
 
 
-def note(store: Store, state: Document) -> None:
+def note(store: Store, state: Document, key: str = "watch") -> None:
     """Record the state for `status`. Errors are only logged: they must not end a session."""
     try:
-        store.note("watch", state)
+        store.note(key, state)
     except StoreError as error:
         log.warning("can't save the state that `status` shows: %s", error)
 

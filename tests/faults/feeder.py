@@ -179,6 +179,7 @@ def main(arguments: list[str]) -> int:
             keep_sessions=1_000_000,
         ),
         lambda _: (None, None),
+        lambda *_: None,
     )
     watch.run(stopping)
     worker.close()

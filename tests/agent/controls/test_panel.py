@@ -16,7 +16,7 @@ from agent.config import ControlsConfig
 from agent.controls import presses
 from agent.controls.light import LIGHT, LightState, lit_share
 from agent.controls.panel import GpioControls, NoControls, UsbControls, open_controls
-from agent.controls.presses import DEBOUNCE_S, Contact
+from agent.controls.presses import DEBOUNCE_S, DOUBLE_S, Contact
 from agent.errors import ControlsError
 
 LONG_S = 0.5
@@ -107,9 +107,17 @@ def test_a_spike_on_the_wire_is_no_press(panel: Panel) -> None:
 
 def test_two_presses_are_two(panel: Panel) -> None:
     panel.press(0.1)
-    time.sleep(0.1)
+    time.sleep(DOUBLE_S + 0.2)
     panel.press(0.1)
     assert [panel.controls.action(5), panel.controls.action(5)] == ["start", "start"]
+
+
+def test_two_presses_at_once_are_a_double_press(panel: Panel) -> None:
+    panel.press(0.1)
+    time.sleep(0.1)
+    panel.press(0.1)
+    assert panel.controls.action(5) == "check"
+    assert panel.controls.action(DOUBLE_S + 0.2) is None
 
 
 def test_the_mock_button_is_pressed_by_signal(panel: Panel) -> None:

@@ -28,10 +28,14 @@ def test_every_state_and_event_is_spelled_as_declared() -> None:
         assert {after for after, _ in row.values()} <= set(TRANSITIONS) - {state}
 
 
+@pytest.mark.parametrize("state", [state for state in TRANSITIONS if state not in ("up", "once")])
+def test_a_button_that_is_released_is_up_or_waits_for_a_second_press(state: State) -> None:
+    assert TRANSITIONS[state]["up"][0] == ("once" if state == "pressed" else "up")
+
+
 @pytest.mark.parametrize("state", [state for state in TRANSITIONS if state != "up"])
-@pytest.mark.parametrize("event", ["up", "unplugged"])
-def test_a_button_that_is_released_or_unplugged_is_up(state: State, event: Event) -> None:
-    assert TRANSITIONS[state][event][0] == "up"
+def test_a_button_that_is_unplugged_is_up(state: State) -> None:
+    assert TRANSITIONS[state]["unplugged"][0] == "up"
 
 
 @given(st.lists(st.sampled_from(EVENTS)))
@@ -41,12 +45,26 @@ def test_a_press_asks_once_for_a_session_at_most(events: list[Event]) -> None:
     assert asked.count("start") <= events.count("up")
     assert asked.count("stop") <= events.count("long")
     assert asked.count("codes") <= asked.count("stop")
+    assert 2 * asked.count("check") + asked.count("start") <= events.count("down")
+
+
+def test_a_double_press_checks_and_starts_nothing() -> None:
+    assert actions(["down", "up", "down", "up"]) == ("up", ["check"])
+    assert actions(["down", "up", "single", "down", "up", "single"]) == ("up", ["start"] * 2)
+    assert actions(["down", "up", "down", "long", "up"]) == ("up", ["stop"])
+    assert actions(["down", "up", "down", "unplugged"]) == ("up", [])
+
+
+def test_a_pedal_that_is_unplugged_after_a_press_was_pressed() -> None:
+    assert actions(["down", "up", "unplugged"]) == ("up", ["start"])
 
 
 @given(st.lists(st.sampled_from(EVENTS)))
-def test_only_a_finger_on_the_button_can_ask_for_anything(events: list[Event]) -> None:
+def test_only_a_finger_that_is_or_just_was_on_the_button_can_ask_for_anything(
+    events: list[Event],
+) -> None:
     state, _ = actions(events)
     for event in EVENTS:
         _, action = TRANSITIONS[state].get(event, (state, None))
-        assert action is None or state in FELT
-        assert action is None or event in ("up", "long", "very long")
+        assert action is None or state in FELT or state == "once"
+        assert action is None or event in ("up", "long", "very long", "single", "unplugged")

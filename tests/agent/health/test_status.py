@@ -170,6 +170,18 @@ def test_rejected_sessions_are_reported_with_the_servers_reason(path: Path, run:
     assert f"refused      {refused['session_id']}: blinks: expected" in run()[1]
 
 
+def test_the_last_check_of_the_counting_is_reported(path: Path, run: Run) -> None:
+    found = {"asked": 10, "found": 7, "false": 0, "look_down": "told_apart", "shut_s": 3.0}
+    facts = {"started_at": "2026-11-22T10:00:00.000Z", "agent": {"version": "0", "model": "x"}}
+    with store(path) as opened:
+        opened.note("check", {**facts, **found, "passed": False})
+    _, report = run("--json")
+    assert (report["check"]["found"], report["check_doubt"]) == (7, "failed")
+    _, text = run()
+    assert "counting     7 of 10, none false, look down told apart, shut for 3 s" in text
+    assert "this check FAILED" in text
+
+
 def test_a_past_next_try_is_reported_as_now(path: Path, run: Run) -> None:
     with store(path) as opened:
         note = {"ok": False, "problem": "http: no", "next_try": "2020-01-01T00:00:00+00:00"}

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from typing import get_args
 
@@ -19,11 +20,13 @@ from agent.measure.check import (
     SHUT_SURE_S,
     TRANSITIONS,
     TWIN_S,
+    VALID,
     Asked,
     Check,
     Event,
     Step,
     Steps,
+    doubt,
     judge,
     sentence,
 )
@@ -182,6 +185,26 @@ def test_chance_does_not_pass(rate: float, most: float) -> None:
     assert hit**10 + 10 * hit**9 * (1 - hit) < most
 
 
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("passed", "age", "model_now", "expected"),
+    [
+        (True, VALID, "a", None),
+        (True, VALID + DAY, "a", "old"),
+        (True, DAY, "b", "models"),
+        (False, DAY, "a", "failed"),
+        (False, VALID + DAY, "b", "failed"),
+        (True, -DAY, "a", None),  # the clock was set back
+    ],
+)
+def test_a_check_counts_until_it_is_old_or_the_models_are_others(
+    passed: bool, age: timedelta, model_now: str, expected: str | None
+) -> None:
+    assert doubt(passed, age, "a", model_now) == expected
+
+
 # With what a session finds
 
 
@@ -233,7 +256,7 @@ def test_labelled_blinks_of_real_people_are_found_at_their_moments(recording: Re
             moments.append(at_s)
     end_s = times[-1] + 100.0
     asked = [Asked("blink", at) for at in moments]
-    asked += [Asked(step, end_s) for step in ("down", "up", "shut", "open")]  # type: ignore[arg-type]
+    asked += [Asked(step, end_s) for step in ("down", "up", "shut", "open")]
     check = checked(recording.samples, asked)
     assert check.asked >= 15
     assert check.found >= 0.9 * check.asked

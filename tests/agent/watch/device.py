@@ -24,6 +24,7 @@ from agent.store.store import Store
 from agent.system.view_file import ViewFile
 from agent.system.worker import Worker
 from agent.watch.aiming import Aiming
+from agent.watch.checking import Checking, Down
 from agent.watch.loop import Limits, Watch
 
 T = TypeVar("T")
@@ -168,6 +169,7 @@ class Device:
         self.views = ViewFile(self.folder / "aim.json")
         self.tracker: Tracker = NoFace()
         self.reminds = True
+        self.steps = ViewFile(self.folder / "check.json")
 
     def run(self, **limits: float) -> None:
         bounds: dict[str, Any] = {
@@ -186,20 +188,26 @@ class Device:
             self.clock,
             Limits(**bounds),
             self.aiming().run,
-            self.reminds,
+            self.checking().run,
+            reminds=self.reminds,
         ).run(self.stopping)
 
     def aiming(self) -> Aiming:
         camera, panel, store = self.camera, self.panel, self.store
         return Aiming(camera, NoFace(), panel, store, self.clock, self.views, 3.0)  # type: ignore[arg-type]
 
-    def record(self, session_id: str | None) -> Recording:
+    def checking(self) -> Checking:
+        camera, panel, store = self.camera, self.panel, self.store
+        return Checking(camera, self.record, panel, store, self.clock, self.steps, 3.0)  # type: ignore[arg-type]
+
+    def record(self, session_id: str | None, down: Down | None = None) -> Recording:
         return Recording(
             self.tracker,
             self.clock,
             camera={"source": "replay", "width": 64, "height": 48},
             agent={"version": "0", "model": "none@0"},
             session_id=session_id,
+            down=down,
         )
 
     def at(self, second: float, event: Callable[[], None]) -> None:
