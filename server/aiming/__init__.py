@@ -1,4 +1,4 @@
-"""Aiming a device's camera: what the device says of the eyes it sees, shown on a page.
+"""Aiming a device's camera, and checking its counting: what the device says, shown on pages.
 
-Start with kept.py. A view has numbers and points, and never a picture.
+Start with kept.py and checking.py. A view has numbers and points, and never a picture.
 """

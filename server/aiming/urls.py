@@ -2,10 +2,11 @@
 
 from django.urls import include, path
 
-from server.aiming import pages, views
+from server.aiming import checking, pages, views
 
 page_patterns = [
     path("devices/<uuid:device_id>/aim/", pages.aim, name="aim"),
+    path("devices/<uuid:device_id>/check/", checking.check, name="check"),
     path("devices/<uuid:device_id>/aim/view/", pages.view, name="view"),
 ]
 urlpatterns = [

@@ -254,6 +254,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": TAGS,
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "server.session_data.models.State",
+        "DocumentStateEnum": "server.session_data.models.DOCUMENT_STATES",
         "OutcomeEnum": "server.common.problems.OUTCOMES",
         "ProblemTypeEnum": "server.common.problems.TYPES",
         "CommandOutcomeEnum": "server.session_data.commands.views.OUTCOMES",

@@ -23,6 +23,7 @@ TABLES = (
     ("days", gettext_lazy("Days")),
     ("minutes", gettext_lazy("Minutes")),
     ("blinks", gettext_lazy("Blinks")),
+    ("checks", gettext_lazy("Checks of the counting")),
 )
 FORMS = (
     (Form.EXCEL, gettext_lazy("CSV for Excel: local time, decimal sign of your region")),

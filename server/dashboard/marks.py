@@ -20,6 +20,9 @@ class Mark:
 
 def marks_of(row: SessionRow, now: datetime) -> list[Mark]:
     """Return the marks of one session, the most important first."""
+    if row.state == "check":
+        about = _("A check of the counting. It counts in no figure.")
+        return [Mark("short", _("check"), about)]
     found = [_live(row, now), _uncertain(row), _interrupted(row), _short(row)]
     return [mark for mark in found if mark]
 

@@ -173,7 +173,7 @@ def since_words(row: SessionRow, today: date) -> str:
 def _asked(person: Person, zone: tzinfo, now: datetime) -> Asked | None:
     """Return the newest recent command to one of the person's devices."""
     lately = Command.objects.filter(person=person, asked_at__gt=now - ASKED_LATELY)
-    lately = lately.exclude(command=CommandName.AIM)
+    lately = lately.exclude(command__in=(CommandName.AIM, CommandName.CHECK))
     command = lately.select_related("device").first()
     if command is None:
         return None

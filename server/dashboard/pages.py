@@ -45,6 +45,7 @@ from server.dashboard.today import today_of
 from server.devices.models import CommandName, Device
 from server.replica.reading import from_replica
 from server.session_data.amend import new_session_id
+from server.session_data.checks import last_checks
 from server.session_data.commands.ask import (
     AlreadyAskedError,
     BrokerAwayError,
@@ -175,6 +176,7 @@ def _past(
     if count <= MOST_POINTS:
         shown = read.rows_between(subject, period.first, period.last)
     return {
+        "checks": last_checks(subject, now),
         "period": period,
         "ranges": [history.Period(days, period.last, period.today) for days in history.RANGES],
         "figures": figures(measured, shown, period),

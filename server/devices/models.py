@@ -182,12 +182,14 @@ class CommandName(models.TextChoices):
     START = "start"
     STOP = "stop"
     AIM = "aim"
+    CHECK = "check"
 
 
 class Command(models.Model):
-    """A command to a device to start or stop a session, or to aim. Rows are kept as a record.
+    """A command to a device to start or stop a session, to aim or to check the counting.
 
-    `session_id` is the session to start or to stop, or a new id for aiming, `person` the device's
+    Rows are kept as a record. `session_id` is the session to start or to stop, that of the check,
+    or a new id for aiming, `person` the device's
     person at that time, and `problem` why the command could not be sent.
     """
 

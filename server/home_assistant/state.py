@@ -34,6 +34,7 @@ def shown_devices(rows: Collection[Shown]) -> list[Device]:
     """Return the devices to show, with the ids of their person's newest sessions."""
     wanted = {row.device_id: row.person_pk for row in rows if row.wanted}
     own = SessionData.objects.filter(user=OuterRef("person"), device=OuterRef("pk"))
+    own = own.exclude(state=State.CHECK)
     newest = own.order_by("-placed_at", "-id").values("pk")[:1]
     ended = own.filter(state__in=OVER).order_by("-placed_at", "-id").values("pk")[:1]
     found = (

@@ -25,7 +25,7 @@ from server.common.parsing import UnreadableError, document_text
 from server.common.problems import sentence
 from server.devices.models import Command, CommandName, Device
 from server.session_data.changes.numbers import next_changes
-from server.session_data.models import METRICS, SessionData
+from server.session_data.models import METRICS, SessionData, State
 from server.session_data.quotas import ROW_BYTES, Room, room_for
 from server.session_data.serializers import expect_numbers, validated
 from server.session_data.tombstones import DELETED, Owned, buried_among
@@ -198,6 +198,8 @@ def _read(writer: Writer, document: Document, now: datetime) -> _Entry | Accepta
         return rejected(document, str(error))
     zone = _zone(known, writer.person.timezone)
     columns = _columns(known, zone, now) | {"document_json": text, "document_bytes": len(text)}
+    if writer.device and known.get("check"):
+        columns["state"] = State.CHECK
     return _Entry(writer, known["session_id"], known["revision"], zone, columns)
 
 
@@ -274,10 +276,11 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
 
 
 def _reserved(sessions: Collection[UUID]) -> dict[UUID, Kept]:
-    """Return those ids that a start command has given to a device."""
+    """Return those ids that a command to start or to check has given to a device."""
     if not sessions:
         return {}
-    starts = Command.objects.filter(command=CommandName.START, session_id__in=sessions).order_by()
+    named = (CommandName.START, CommandName.CHECK)
+    starts = Command.objects.filter(command__in=named, session_id__in=sessions).order_by()
     rows = starts.values_list("session_id", "person_id", "device_id")
     return {session_id: (0, (person, device)) for session_id, person, device in rows}
 

@@ -12,15 +12,23 @@ from server.devices.models import Device
 
 
 class State(models.TextChoices):
-    """A session's state. `interrupted` is over too, but was not ended deliberately."""
+    """A session's state. `interrupted` is over too, but was not ended deliberately.
+
+    `check` is the state of a stored check of the counting, whatever its document says. So a check
+    is in none of the figures, ranges and alerts, which are made of the states `OVER` and `active`.
+    """
 
     ACTIVE = "active"
     ENDED = "ended"
     INTERRUPTED = "interrupted"
+    CHECK = "check"
 
 
 # The states of a session that is over.
 OVER = (State.ENDED, State.INTERRUPTED)
+
+# The states in a document.
+DOCUMENT_STATES = [each.value for each in State if each != State.CHECK]
 
 # The columns that a summary reads, besides the person and the day.
 SUMMARY_COLUMNS = (

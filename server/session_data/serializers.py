@@ -27,7 +27,7 @@ from server.common.fields import (
     refuse,
 )
 from server.common.problems import OUTCOMES
-from server.session_data.models import State
+from server.session_data.models import DOCUMENT_STATES, State
 
 SCHEMA = 1
 NEWEST_SCHEMA = 32767  # the maximum of the column
@@ -170,13 +170,28 @@ class AgentSerializer(StrictSerializer):
     model = Text(max_length=128, **OPTIONAL)
 
 
+class CheckSerializer(StrictSerializer):
+    """A check of the counting: how many of the blinks that were `asked` for were `found`.
+
+    `false`: blinks that cannot have been. `look_down`: `told_apart`, `taken_for_shut` or
+    `not_found`. `shut_s`: how long the eyes were found shut; null if they were not.
+    """
+
+    asked = Count(max_value=1000)
+    found = Count(max_value=1000)
+    false = Count(max_value=1000)
+    look_down = Text(max_length=32)
+    shut_s = Number(min_value=0, max_value=1e6, **OPTIONAL)
+    passed = Flag()
+
+
 class SessionDocumentSerializer(StrictSerializer):
     """A session document. Each revision is complete. Unknown keys are stored unchanged."""
 
     schema = Count(min_value=1, max_value=NEWEST_SCHEMA)
     session_id = SessionId()
     revision = Count(min_value=1, max_value=MAX_REVISION)
-    state = Choice(choices=State.choices)
+    state = Choice(choices=DOCUMENT_STATES)
     started_at = Instant()
     ended_at = Instant(**OPTIONAL)
     ended_by = Choice(choices=ENDED_BY, **OPTIONAL)
@@ -187,6 +202,7 @@ class SessionDocumentSerializer(StrictSerializer):
     blinks = BlinksSerializer(**OPTIONAL)
     reminders = RemindersSerializer(**OPTIONAL)
     agent = AgentSerializer(**OPTIONAL)
+    check = CheckSerializer(**OPTIONAL)
 
     def validate_minutes(self, minutes: list[dict[str, Any]] | None) -> Any:
         """Check that each minute occurs once and in order."""

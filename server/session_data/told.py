@@ -13,6 +13,7 @@ from server.session_data.serializers import (
     AgentSerializer,
     BlinksSerializer,
     CameraSerializer,
+    CheckSerializer,
     ClockSerializer,
     MetricsSerializer,
     MinuteSerializer,
@@ -33,7 +34,8 @@ class SessionEntrySerializer(serializers.Serializer[Any]):
 
     `local_day` is the local day on which it ended (or started, while active); `placed_at` is its
     start. If `date_uncertain` is true, the device's clock can't be trusted and both are those of
-    its arrival. `received_at` and `updated_at` are by the server's clock.
+    its arrival. `state` is `check` for a check of the counting, which is no ordinary session.
+    `received_at` and `updated_at` are by the server's clock.
     """
 
     id = serializers.UUIDField()
@@ -78,6 +80,7 @@ class SessionDetailSerializer(SessionEntrySerializer):
     minutes = MinuteSerializer(many=True)
     blinks = BlinksSerializer(allow_null=True)
     reminders = RemindersSerializer(allow_null=True)
+    check = CheckSerializer(allow_null=True)
 
 
 def entry(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,8 +106,9 @@ def quality_of(document: Mapping[str, Any]) -> list[str]:
 
 def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> dict[str, Any]:
     """Return a session in the form of `SessionDetailSerializer`."""
-    names = ("clock", "camera", "agent", "minutes", "blinks", "reminders")
+    names = ("clock", "camera", "agent", "minutes", "blinks", "reminders", "check")
     parts = {name: readable_part(document, name) for name in names}
+    parts["check"] = parts["check"] if row["state"] == State.CHECK else None
     parts["minutes"] = parts["minutes"] or []
     parts["quality"] = quality_of(document)
     return {**entry(row), "user": user, "schema": document["schema"], **parts}

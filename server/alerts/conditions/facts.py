@@ -80,6 +80,7 @@ def _measured_days(people: Mapping[int, Person], now: datetime) -> set[tuple[int
     """Return (person, day) pairs with a session; one with an uncertain date counts on arrival."""
     since = now.date() - timedelta(days=1)  # in some time zones it is still yesterday
     recent = SessionData.objects.filter(user__in=people, local_day__gte=since)
+    recent = recent.exclude(state=State.CHECK)
     return set(recent.values_list("user_id", "local_day").distinct())
 
 

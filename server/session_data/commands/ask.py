@@ -111,7 +111,8 @@ def _record(
         Device.objects.select_for_update().get(pk=device.pk)  # lock: one command at a time
         lately = Command.objects.filter(device=device, person=device.person, command=name)
         last = lately.filter(expires_at__gt=now).first()
-        same = last is not None and (name == CommandName.START or last.session_id == session_id)
+        begins = name in (CommandName.START, CommandName.CHECK)
+        same = last is not None and (begins or last.session_id == session_id)
         if last is not None and same and outcome(last) == "sent":
             if name == CommandName.START and last.asked_by_id != asker.pk:
                 raise AlreadyAskedError("somebody else has just asked the device to start")

@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from server.session_data.export.columns import (
     DATE_UNCERTAIN,
+    NOT_FOUND,
     NOT_MEASURED,
     OLDER_DEVICE,
     UNKNOWN,
@@ -20,6 +21,7 @@ from server.session_data.serializers import (
     MAX_REVISION,
     BlinksSerializer,
     CameraSerializer,
+    CheckSerializer,
     ClockSerializer,
     MetricsSerializer,
     MinuteSerializer,
@@ -296,4 +298,33 @@ DAYS = Table(
     ),
 )
 
-TABLES = {table.name: table for table in (SESSIONS, DAYS, MINUTES, BLINKS)}
+_check = CheckSerializer()
+CHECKS = Table(
+    "checks",
+    _("One check of the counting"),
+    (
+        Column("session_id", Kind.ID, _("The check"), "session_id"),
+        USER,
+        Column("local_day", Kind.DAY, _("Local day on which the check ended"), "server"),
+        *(column for column in SESSIONS.columns if column.name in ("started_at", "date_uncertain")),
+        metric("asked", _("Blinks that the person was asked for"), "", _check, "check", "blinks"),
+        metric("found", _("Those of them that were found"), "", _check, "check", "blinks"),
+        metric("false", _("Counted blinks that cannot have been"), "", _check, "check", "blinks"),
+        Column(
+            "look_down",
+            Kind.TEXT,
+            _("A look down was told_apart from shut eyes, taken_for_shut, or not_found"),
+            "check.look_down",
+        ),
+        metric("shut_s", _("How long the eyes were found shut"), NOT_FOUND, _check, "check", "s"),
+        metric("passed", _("Whether the check was passed"), "", _check, "check"),
+        Column("model", Kind.TEXT, _("Model of the face"), "agent.model", UNKNOWN),
+        *(
+            column
+            for column in SESSIONS.columns
+            if column.name in ("agent_version", "device", "device_id")
+        ),
+    ),
+)
+
+TABLES = {table.name: table for table in (SESSIONS, DAYS, MINUTES, BLINKS, CHECKS)}

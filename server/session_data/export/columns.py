@@ -20,6 +20,7 @@ Text = str | Promise
 NEVER: Text = ""
 NOT_MEASURED = _("Not measured")
 OLDER_DEVICE = _("Not measured, or an older device")
+NOT_FOUND = _("Not found")
 UNKNOWN = _("Not known")
 DATE_UNCERTAIN = _("The date is uncertain")
 

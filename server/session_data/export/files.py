@@ -19,15 +19,22 @@ from server.session_data.export.reading import Found, found, still_visible, with
 from server.session_data.export.rows import (
     TableRow,
     blink_rows,
+    check_rows,
     day_row,
     days,
     minute_rows,
     session_rows,
 )
+from server.session_data.models import OVER, State
 from server.session_data.summary.statistics import DaySummary
 from server.session_data.summary.views import day_answer
 
-ROWS = {"sessions": session_rows, "minutes": minute_rows, "blinks": blink_rows}
+ROWS = {
+    "sessions": session_rows,
+    "minutes": minute_rows,
+    "blinks": blink_rows,
+    "checks": check_rows,
+}
 # A file of days without `from` and `to` has this many.
 USUAL_DAYS = 90
 
@@ -54,7 +61,8 @@ def content(export: Export, definitions: str) -> Iterator[bytes]:
 def _sessions(export: Export) -> Iterator[Found]:
     """Yield the sessions without their documents, person by person."""
     for person in still_visible(export.viewer, export.people):
-        yield from found(person, export.wanted)
+        states = (State.CHECK,) if export.part == "checks" else OVER
+        yield from found(person, export.wanted, states)
 
 
 def _documents(export: Export) -> Iterator[Found]:

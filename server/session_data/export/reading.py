@@ -5,7 +5,7 @@ timeout, and memory doesn't grow with the length of the history.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import partial
@@ -19,7 +19,7 @@ from server.common.batches import batched
 from server.common.days import zone_of
 from server.replica.reading import from_replica
 from server.session_data.history import Row, page_of, sessions_of
-from server.session_data.models import OVER, SessionData
+from server.session_data.models import OVER, SessionData, State
 from server.session_data.summary.statistics import is_short
 from server.session_data.summary.views import Brief
 
@@ -54,20 +54,27 @@ class Found:
         return is_short(Brief(row["local_day"], row["state"], row["date_uncertain"], values))
 
 
-def over(person: Person, sessions: QuerySet[SessionData]) -> Iterator[Row]:
-    """Yield the rows of the person's `sessions` that are over, newest first, `CHUNK` at a time."""
+def over(
+    person: Person, sessions: QuerySet[SessionData], states: Sequence[State] = OVER
+) -> Iterator[Row]:
+    """Yield the rows of the person's `sessions` in these states, newest first.
+
+    Reads `CHUNK` at a time.
+    """
     cursor = None
     while True:
-        page = from_replica([person], partial(page_of, sessions, OVER, cursor, CHUNK))
+        page = from_replica([person], partial(page_of, sessions, states, cursor, CHUNK))
         yield from page.rows
         if page.older is None:
             return
         cursor = page.older
 
 
-def found(person: Person, wanted: Q | None = None) -> Iterator[Found]:
+def found(
+    person: Person, wanted: Q | None = None, states: Sequence[State] = OVER
+) -> Iterator[Found]:
     """Yield the person's finished sessions within `wanted`, without documents, newest first."""
-    for row in over(person, sessions_of(person).filter(wanted or Q())):
+    for row in over(person, sessions_of(person).filter(wanted or Q()), states):
         yield Found(person.username, person.timezone, row)
 
 

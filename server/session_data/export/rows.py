@@ -85,6 +85,21 @@ def blink_rows(sessions: Iterable[Found]) -> Iterator[TableRow]:
             yield {**common, "blink": number, **told, "at": _moment(each, told["at_s"])}
 
 
+def check_rows(sessions: Iterable[Found]) -> Iterator[TableRow]:
+    """Yield a row for each check of the counting. `sessions` have their documents."""
+    for each in sessions:
+        row = each.row
+        yield {
+            **_common(each),
+            **(readable_part(each.document, "check") or {}),
+            **{name: row[name] for name in ("local_day", "started_at", "date_uncertain")},
+            "agent_version": row["agent_version"] or None,
+            "model": (readable_part(each.document, "agent") or {}).get("model"),
+            "device": row["device__label"] or None,
+            "device_id": row["device_id"] and str(row["device_id"]),
+        }
+
+
 def _common(each: Found) -> TableRow:
     return {
         "session_id": str(each.row["id"]),

@@ -67,6 +67,7 @@ class ExportSerializer(serializers.Serializer[Any]):
     days = ExportedDaySerializer(many=True, required=False)
     minutes = serializers.ListField(child=serializers.DictField(), required=False)
     blinks = serializers.ListField(child=serializers.DictField(), required=False)
+    checks = serializers.ListField(child=serializers.DictField(), required=False)
 
 
 class AsAsked(BaseContentNegotiation):
@@ -131,7 +132,7 @@ class ExportView(APIView):
         },
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """Export finished sessions, newest first, or their days, minutes or blinks, as a file."""
+        """Export finished sessions, or their days, minutes or blinks, or checks, as a file."""
         export = read_export(person_of(request), request.query_params)
         pieces = content(export, request.build_absolute_uri(reverse("dashboard:definitions")))
         _note(export)

@@ -9,7 +9,8 @@ from server.session_data.accept import accept_own
 from server.session_data.export import parquet
 from server.session_data.export.codebook import TABLES
 from tests.server.dashboard.browsing import measured, words_of
-from tests.server.session_data.exports import lines_of, session
+from tests.server.session_data.exports import lines_of, session, store
+from tests.server.session_data.test_checks import check
 
 PAGE = "/export/"
 CHOSEN = {
@@ -44,6 +45,7 @@ def test_every_format_can_be_chosen(world, browser, form, begins):
 @pytest.mark.parametrize("part", TABLES)
 def test_every_table_can_be_chosen(world, browser, part):
     measured(world.device)
+    store(world.anna, world.device, check())
     file, _ = file_of(browser("carl"), of=part, form="csv")
     assert len(lines_of(file)) > 0
 

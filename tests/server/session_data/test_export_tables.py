@@ -24,13 +24,15 @@ from tests.server.session_data.exports import (
     store,
     table_of,
 )
+from tests.server.session_data.test_checks import check
 
 GOLDEN = ("final", "final_eyes", "final_one_eye", "no_face", "interrupted")
 
 
 @pytest.fixture
 def anna(world, api):
-    """One session of each kind, of a device; one without a device; one under way."""
+    """One session of each kind, of a device; one without; one under way; and a check."""
+    store(world.anna, world.device, check(10))
     store(world.anna, world.device, *(session(n, name) for n, name in enumerate(GOLDEN, 1)))
     store(world.anna, world.device, session(0, "checkpoint"))
     accept_own(world.anna, session(9))
