@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from server.care.models import Person
+from server.common.words import long_day
 from server.devices.models import Device
 from server.session_data.history import Row
 from server.session_data.models import SessionData, State
@@ -34,6 +35,11 @@ class LastCheck:
     day: date
     found: Mapping[str, Any]
     doubt: Doubt | None
+
+    @property
+    def when(self) -> str:
+        """Its day, in the reader's language."""
+        return long_day(self.day)
 
     @property
     def words(self) -> str:

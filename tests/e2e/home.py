@@ -30,7 +30,7 @@ START_S = 40
 
 @dataclass(frozen=True)
 class Home:
-    """Where the server is, what was seeded, and the devices' tokens by person.
+    """Where the server is, what was seeded, and the devices' tokens and ids by person.
 
     With `environment` a command reaches the same database.
     """
@@ -38,6 +38,7 @@ class Home:
     url: str
     tokens: dict[str, str]
     sessions: dict[str, list[str]]
+    devices: dict[str, str]
     environment: dict[str, str] = field(default_factory=dict)
 
 

@@ -47,6 +47,22 @@ def of_today(life: Life, now: datetime) -> list[Document]:
     return [first, session(random, life, now - timedelta(minutes=70), minutes=6, gaps=())]
 
 
+def checked(life: Life, now: datetime) -> Document:
+    """A check of the counting, five days ago; Jonas's was not passed."""
+    document = session(Random(f"check {life.username}"), life, now - timedelta(days=5), minutes=1)
+    found = 6 if life is JONAS else 10
+    return document | {
+        "check": {
+            "asked": 10,
+            "found": found,
+            "false": 0,
+            "look_down": "told_apart",
+            "shut_s": 3.1,
+            "passed": found == 10,
+        }
+    }
+
+
 def under_way(life: Life, now: datetime, minutes: int = 7) -> Document:
     """A session that began some minutes ago and goes on."""
     started_at = now - timedelta(minutes=minutes)
@@ -91,7 +107,7 @@ def _faceless(document: Document) -> Document:
 def seed(now: datetime) -> dict[str, Any]:
     """A caregiver who sees three people, and somebody who sees nobody; in Django's database.
 
-    Answers the devices' tokens and the ids of the sessions, oldest first, both by person.
+    Answers the devices' tokens and ids, and the ids of the sessions, oldest first, all by person.
     """
     from server.care.models import CareLink, Institution, Membership
     from server.devices.models import Device, DeviceToken
@@ -99,12 +115,13 @@ def seed(now: datetime) -> dict[str, Any]:
 
     caregiver = _person("ines", "Ines", "Baumann", "Europe/Berlin")
     _person("tom", "Tom", "Novak", "Europe/Berlin")
-    told: dict[str, Any] = {"tokens": {}, "sessions": {}}
+    told: dict[str, Any] = {"tokens": {}, "sessions": {}, "devices": {}}
     for life in LIVES:
         person = _person(life.username, life.first_name, life.last_name, life.zone)
         CareLink.objects.create(caregiver=caregiver, person=person, may_control=True)
         device = Device.objects.create(person=person, label="Living room", **presence(life, now))
         told["tokens"][life.username] = DeviceToken.issue(device)
+        told["devices"][life.username] = str(device.pk)
         sent = everything(life, now)
         answers = accept_many([(Writer(person, device), document) for document in sent])
         assert {answer.outcome for answer in answers} == {"stored"}, answers
@@ -138,6 +155,8 @@ def everything(life: Life, now: datetime) -> list[Document]:
     found = documents(life, now)
     if life is JONAS:
         found += oddities(life, now)
+    if life is not AMAL:
+        found.append(checked(life, now))
     found += [under_way(life, now)] if life is AMAL else of_today(life, now)
     return sorted(found, key=lambda document: str(document["started_at"]))
 

@@ -106,6 +106,7 @@ def addresses(home: Home) -> dict[str, str]:
         "nothing yet": "/people/ines/",
         "session": f"/sessions/{home.sessions['marta'][-2]}/",
         "session under way": f"/sessions/{home.sessions['amal'][-1]}/",
+        "check": f"/devices/{home.devices['jonas']}/check/",
         "no such page": "/people/nobody/",
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone, translation
 
+from agent.measure import check as on_device
 from server.alerts.conditions.facts import _measured_days
 from server.devices.models import Command, CommandName, Device
 from server.session_data.checks import VALID, doubt, last_checks, sentence
@@ -118,6 +119,16 @@ def test_an_id_that_a_command_gave_to_a_device_is_that_devices(world):
     other = Api(world.tokens["other device"])("POST", "/api/session/start/", document)
     assert other.status_code == 404
     assert Api(world.tokens["device"])("POST", "/api/session/start/", document).status_code == 201
+
+
+def test_both_sides_mean_the_same(world):
+    """The server reads what the device writes, and both doubt a check after the same time."""
+    assert on_device.Check(10, 10, 0, "told_apart", 3.14).as_json() == FOUND
+    nothing = on_device.Check(10, 0, 0, "not_found", None).as_json()
+    store(world.anna, world.device, check() | {"check": nothing})
+    (last,) = last_checks(world.anna, timezone.now())
+    assert (dict(last.found), last.doubt) == (nothing, "failed")
+    assert on_device.VALID == VALID
 
 
 # The last one

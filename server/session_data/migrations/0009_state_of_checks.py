@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('session_data', '0001_squashed_0007_quotas'),
+        ("session_data", "0008_changes"),
     ]
 
     operations = [
