@@ -153,6 +153,12 @@ def test_a_blink_of_shut_eyes_is_false() -> None:
     assert judge(ASKED, [*as_asked(), blink(BEGUN["shut"] + 3.0)], DOWNS).false == 1
 
 
+def test_eyes_that_are_shut_late_are_not_false() -> None:
+    late = blink(BEGUN["shut"] + SHUT_SURE_S[0] + 0.1, 3.0, long=True)
+    check = judge(ASKED, [*as_asked()[:-1], late], DOWNS)
+    assert (check.false, check.shut_s) == (0, 3.0)
+
+
 def test_a_look_down_that_is_taken_for_shut_eyes_fails() -> None:
     taken = blink(BEGUN["down"] + 1.0, 3.0, long=True)
     check = judge(ASKED, [*as_asked(), taken], [])

@@ -75,6 +75,15 @@ def test_of_nobody_nothing_is_found_and_the_light_says_so(device: Device) -> Non
     assert device.panel.shown[-2] == "unseen"
 
 
+def test_where_a_session_does_not_count_nothing_is_found(
+    device: Device, person: list[EyeSample]
+) -> None:
+    person[:] = [replace(each, sharpness=0.05) for each in person]  # blurred
+    document = checked(device)
+    assert document["metrics"]["blink_count"] is None
+    assert (document["check"]["found"], document["check"]["passed"]) == (0, False)
+
+
 def test_status_knows_the_last_one(device: Device, person: object) -> None:
     document = checked(device)
     noted = device.store.noted("check")
