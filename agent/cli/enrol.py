@@ -1,6 +1,7 @@
 """`blink-agent enrol`: register the device, report the result, and restart delivery."""
 
 import argparse
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from agent.cli import delivery
 from agent.cli.doctor import network_checks
 from agent.config import DEFAULT_FILE, AgentConfig
 from agent.enrol.enrol import Enrolled, EnrolRequest, enrol
+from agent.errors import StoreError
 from agent.health.doctor import examine
 from agent.system import systemd
 
@@ -38,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     _print_transport(done)
     _print_clock(done)
     settings = config.load(options.config)
+    if options.again and not options.same_person:
+        _forget_check(settings)
     for result in examine(network_checks(settings)):
         if result.finding.state == "off":
             continue
@@ -66,6 +70,14 @@ def undelivered(settings: AgentConfig) -> int:
     with delivery.open_store(settings) as store:
         counts = store.counts()
     return counts["pending"] + counts["parked"]
+
+
+def _forget_check(settings: AgentConfig) -> None:
+    """Forget the last check of the counting: it is of the former person."""
+    with contextlib.suppress(StoreError):  # the device is enrolled, whatever its store does
+        if settings.store_path.exists():
+            with delivery.open_store(settings) as store:
+                store.note("check", None)
 
 
 def _print_transport(done: Enrolled) -> None:

@@ -1,5 +1,6 @@
 """`blink-agent enrol` against a real HTTP server: files, messages, no damage on failure."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 
 from agent.enrol.claim import checked_code, checked_url
 from agent.errors import ConfigError
+from agent.store.store import Store
 from agent.system import systemd
 from tests.agent.documents import document
 from tests.agent.enrol.box import CODE, DEVICE, PERSONS_OWN, Box, identity, keep, mode
@@ -216,6 +218,17 @@ def test_unsent_sessions_never_go_to_another_person_by_accident(box: Box, api: A
     assert "WXYZ6789" in api.codes
 
     assert box.run("enrol", api.url, "WXYZ6789", "--again", "--same-person")[0] == 0
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_a_check_of_the_counting_is_of_one_person(box: Box, api: Api, same: bool) -> None:
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    with contextlib.closing(Store(Path(os.environ["BLINKLOG_AGENT_STORE_PATH"]))) as store:
+        store.note("check", {"found": 10})
+        api.codes["WXYZ6789"] = identity()
+        again = ["--again", "--same-person"] if same else ["--again"]
+        assert box.run("enrol", api.url, "WXYZ6789", *again)[0] == 0
+        assert store.noted("check") == ({"found": 10} if same else None)
 
 
 # systemd
