@@ -193,7 +193,7 @@ def test_a_command_keeps_the_session_it_is_for_and_nothing_unknown(store: Store)
         ({"id": None}, "id: expected a UUID, found None"),
         ({"id": "1; DROP TABLE"}, "id: expected a UUID"),
         ({"id": ["x"] * 1000}, "id: expected a UUID"),
-        ({"command": "reboot"}, "command: expected one of start, stop, found 'reboot'"),
+        ({"command": "reboot"}, "command: expected one of start, stop, aim, check, found 'reboot'"),
         ({"command": {}}, "command: expected one of start, stop"),
         ({"expires_at": "soon"}, "expires_at: expected a time with its zone, found 'soon'"),
         ({"expires_at": "2026-11-22T10:00:00"}, "expires_at: expected a time with its zone"),
