@@ -58,7 +58,7 @@ def rhythm(pattern: Pattern) -> tuple[int, float]:
     gaps in the light as flashes of their own kind.
     """
     if len(pattern) < 2 or math.inf in pattern:
-        return (len(pattern) - 1, 1.0)  # steadily dark or lit
+        return (2000 + len(pattern), 1.0)  # steadily dark or lit
     if max(pattern[::2]) > 3 * max(pattern[1::2]):
         return (-len(pattern) // 2, sum(pattern))
     lit, dark = pattern[0], max(pattern[1::2])

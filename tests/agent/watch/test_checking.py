@@ -63,7 +63,7 @@ def test_the_light_asks_and_then_says_whether_it_was_passed(device: Device, pers
     beats: list[str] = ["off", "ask_blink"] * 10
     assert device.panel.shown == [
         "ready", "starting", "measuring", *beats[1:], "off", "ask_down", "off", "ask_shut", "off",
-        "finishing", "aimed", "off",
+        "finishing", "measuring", "off",
     ]  # fmt: skip
     assert not device.camera.running
 

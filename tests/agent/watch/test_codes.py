@@ -282,6 +282,8 @@ def run(room: Room, has_owner: bool) -> None:
         room.panel,
         device.clock,  # type: ignore[arg-type]
         limits,
+        lambda _: (None, None),
+        lambda *_: None,
         room.codes,
     ).run(device.stopping)
 

@@ -119,6 +119,21 @@ MATRIX = {
         | {"device": 200, "other device": 200}
         | UNKNOWN,
     ),
+    "a device's view": (
+        "/api/device/aim/",
+        "POST",
+        {},
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 403)
+        | {"device": 400, "other device": 400}
+        | UNKNOWN,
+    ),
+    "batch": ("/api/session/batch/", "POST", [], EVERYBODY | UNKNOWN),
+    "authority": (
+        f"/api/device/authorities/{uuid.uuid4()}/",
+        "GET",
+        None,
+        dict.fromkeys(CALLERS, 404),
+    ),
     "claim": (
         "/api/device/claim/",
         "POST",
