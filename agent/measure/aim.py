@@ -278,7 +278,7 @@ SENTENCES: dict[Advice, Callable[[View], str]] = {
     ),
     "blurred": lambda view: (
         f"Blurred or reflecting: the sharpness is {view.found:.2f}, {view.needed:.2f} is needed."
-        " Focus the lens, clean it, or turn a lamp away from the spectacles."
+        " Focus the lens, clean it, or keep reflections off the spectacles."
     ),
     "slow": lambda view: (
         f"Too slow: {view.found:.0f} frames a second, {view.needed:.0f} are needed. More light"

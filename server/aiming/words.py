@@ -18,7 +18,7 @@ PHRASES = {
     ),
     "blurred": _(
         "Blurred or reflecting: the sharpness is %(found)s, %(needed)s is needed. Focus the lens, "
-        "clean it, or turn a lamp away from the spectacles."
+        "clean it, or keep reflections off the spectacles."
     ),
     "slow": _("Too slow: %(found)s pictures a second, %(needed)s are needed. More light helps."),
     "second_face": _("A second face is in the picture: let only one person be in it."),

@@ -60,7 +60,7 @@ class ExportForm(forms.Form):
         label=gettext_lazy("Format"), choices=FORMS, widget=forms.RadioSelect, initial=Form.EXCEL
     )
     decimal = forms.ChoiceField(
-        label=gettext_lazy("Decimal sign in Excel"), choices=DECIMALS, required=False
+        label=gettext_lazy("Decimal mark in Excel"), choices=DECIMALS, required=False
     )
     first = _day(
         label=gettext_lazy("From"),
