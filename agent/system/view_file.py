@@ -45,5 +45,5 @@ class ViewFile:
 
 def view_path(store_path: Path, name: str = "aim") -> Path:
     """Return the file for the views: in memory where systemd gives the service such a folder."""
-    folder = os.environ.get("RUNTIME_DIRECTORY", "/run/blinklog").split(":")[0]
+    folder = os.environ.get("RUNTIME_DIRECTORY", "/run/blinklog-watch").split(":")[0]
     return Path(folder if Path(folder).is_dir() else store_path.parent) / f"{name}.json"
