@@ -66,7 +66,3 @@ def main() -> None:
         shares = (share_inside(person, days, 10_000) for days in spans)
         name = person.__name__.replace("_", " ")
         print(f"{name:38}", *(f"{share:5.1%}" for share in shares))
-
-
-if __name__ == "__main__":
-    main()
