@@ -60,6 +60,13 @@ def note_reading(reader: Person, alerts: Iterable[Alert]) -> None:
             note_look(reader, person, "alerts")
 
 
+def people_told_about(person: Person) -> QuerySet[Person]:
+    """Return the people who may get alerts about a person, including themselves."""
+    links = CareLink.objects.filter(person=person, ended_at=None, may_get_alerts=True)
+    everybody = Q(pk=person.pk) | Q(pk__in=links.values("caregiver"))
+    return Person.objects.filter(everybody, is_active=True).order_by("username")
+
+
 def people_to_watch(receiver: Person) -> QuerySet[Person]:
     """Return the people about whom the receiver may make rules, including themselves."""
     return visible_people(receiver, Permission.ALERTS)

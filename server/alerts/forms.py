@@ -1,6 +1,6 @@
 """Forms for rules and for notification settings."""
 
-from datetime import time
+from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -8,15 +8,22 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from server.alerts.delivery.webhook import check_url
+from server.alerts.audience import people_told_about
+from server.alerts.delivery import apprise
+from server.alerts.delivery.ntfy import check_topic
+from server.alerts.delivery.outgoing import check_url
 from server.alerts.models import Kind, Receiver, Rule
 from server.alerts.words import day_names
+from server.care.models import Person
+from server.common.words import roughly
 
 if TYPE_CHECKING:  # only the type checker needs the generics
     RuleBase = forms.ModelForm[Rule]
     ReceiverBase = forms.ModelForm[Receiver]
+    PersonField = forms.ModelChoiceField[Person]
 else:
     RuleBase = ReceiverBase = forms.ModelForm
+    PersonField = forms.ModelChoiceField
 
 FIELDS = {
     Kind.DEVICE_SILENT: ("minutes",),
@@ -32,6 +39,38 @@ FIRST: dict[str, dict[str, Any]] = {
     Kind.BLINK_RATE: {"spread": 1},
     Kind.PERCLOS: {"spread": 1},
 }
+
+
+# The part of the form that is the same for all kinds.
+UNATTENDED = ("remind_minutes", "escalate_minutes", "escalate_to")
+UNATTENDED_MINUTES = (5, 10, 15, 30, 60, 120, 240, 480)
+
+
+def _spans() -> list[tuple[str, str]]:
+    after = [(str(each), roughly(timedelta(minutes=each))) for each in UNATTENDED_MINUTES]
+    return [("", str(_("Never"))), *after]
+
+
+class SpanField(forms.TypedChoiceField):
+    """A number of minutes, or never."""
+
+    def __init__(self, label: Any, help_text: Any) -> None:
+        super().__init__(
+            label=label,
+            help_text=help_text,
+            choices=_spans,
+            coerce=int,
+            empty_value=None,
+            required=False,
+        )
+
+
+class PersonChoice(PersonField):
+    """One person out of a list, by user name, shown by their label."""
+
+    def label_from_instance(self, obj: Person) -> str:
+        """Return the name to show."""
+        return obj.label
 
 
 class Weekdays(forms.MultipleChoiceField):
@@ -57,6 +96,22 @@ class RuleForm(RuleBase):
     """A form with only the fields that the rule's kind needs."""
 
     weekdays = Weekdays()
+    remind_minutes = SpanField(
+        gettext_lazy("Remind me again every"),
+        gettext_lazy("While the alert is open and nobody is looking after it."),
+    )
+    escalate_minutes = SpanField(
+        gettext_lazy("Notify another person after"),
+        gettext_lazy("If nobody is looking after it by then. Their quiet hours apply."),
+    )
+    escalate_to = PersonChoice(
+        queryset=Person.objects.none(),
+        to_field_name="username",
+        required=False,
+        label=gettext_lazy("Person to notify"),
+        empty_label=gettext_lazy("Nobody"),
+        help_text=gettext_lazy("People who may get alerts about the same person."),
+    )
     spread = forms.TypedChoiceField(
         label=gettext_lazy("Sensitivity"),
         coerce=float,
@@ -73,7 +128,7 @@ class RuleForm(RuleBase):
 
     class Meta:
         model = Rule
-        fields = ["minutes", "by", "weekdays", "closures", "closure_s", "spread"]
+        fields = ["minutes", "by", "weekdays", "closures", "closure_s", "spread", *UNATTENDED]
         labels = {
             "minutes": gettext_lazy("Minutes offline"),
             "by": gettext_lazy("No session by"),
@@ -93,12 +148,22 @@ class RuleForm(RuleBase):
             kwargs["initial"] = FIRST[kind]
         super().__init__(*args, **kwargs)
         for name in list(self.fields):
-            if name not in FIELDS[kind]:
+            if name not in (*FIELDS[kind], *UNATTENDED):
                 del self.fields[name]
         self.kind = kind
         if kind != Kind.LONG_CLOSURES:
-            for field in self.fields.values():
-                field.required = True
+            for name in FIELDS[kind]:
+                self.fields[name].required = True
+        others = people_told_about(self.instance.person).exclude(pk=self.instance.receiver_id)
+        self.fields["escalate_to"].queryset = others  # type: ignore[attr-defined]
+
+    def of_kind(self) -> list[forms.BoundField]:
+        """Return the fields that only this kind of rule has."""
+        return [field for field in self if field.name not in UNATTENDED]
+
+    def unattended(self) -> list[forms.BoundField]:
+        """Return the fields about alerts that nobody looks after."""
+        return [self[name] for name in UNATTENDED]
 
     def clean(self) -> dict[str, Any]:
         """Require at least one limit for long closures."""
@@ -106,6 +171,8 @@ class RuleForm(RuleBase):
         limits = [data.get("closures"), data.get("closure_s")]
         if self.kind == Kind.LONG_CLOSURES and not self.errors and limits == [None, None]:
             raise ValidationError(_("Enter a number of closures, a duration, or both."))
+        if not self.errors and bool(data["escalate_minutes"]) != bool(data["escalate_to"]):
+            self.add_error("escalate_to", _("Choose both a time and a person, or neither."))
         return data
 
 
@@ -126,9 +193,20 @@ class ReceiverForm(ReceiverBase):
 
     class Meta:
         model = Receiver
-        fields = ["email", "webhook_url", "quiet_from", "quiet_until"]
+        fields = [
+            "email",
+            "ntfy_url",
+            "ntfy_token",
+            "apprise_url",
+            "webhook_url",
+            "quiet_from",
+            "quiet_until",
+        ]
         labels = {
             "email": gettext_lazy("Notify me by e-mail at"),
+            "ntfy_url": gettext_lazy("Push to my phone by ntfy"),
+            "ntfy_token": gettext_lazy("Access token of this ntfy server"),
+            "apprise_url": gettext_lazy("Other services, by Apprise"),
             "webhook_url": gettext_lazy("Webhook"),
             "quiet_from": gettext_lazy("Quiet hours from"),
             "quiet_until": gettext_lazy("Quiet hours until"),
@@ -137,6 +215,14 @@ class ReceiverForm(ReceiverBase):
             "email": gettext_lazy(
                 "Leave empty for no e-mail. A new address must be confirmed first with a link that "
                 "is sent to it."
+            ),
+            "ntfy_url": gettext_lazy(
+                "Address of a topic, such as https://ntfy.sh/a-name-that-nobody-guesses. Install "
+                "the ntfy app on the phone and subscribe to the same topic."
+            ),
+            "ntfy_token": gettext_lazy("Only if the topic is protected."),
+            "apprise_url": gettext_lazy(
+                "For Signal, Telegram, Matrix, text messages and others: an Apprise URL."
             ),
             "webhook_url": gettext_lazy(
                 "For programs: each notification is sent to this address as JSON (HTTP POST)."
@@ -150,12 +236,17 @@ class ReceiverForm(ReceiverBase):
             "quiet_from": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
             "quiet_until": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
             "webhook_url": forms.URLInput(),
+            "ntfy_url": forms.URLInput(),
+            "ntfy_token": forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+            "apprise_url": forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.instance.by_email:  # turned off: don't turn it on when the form is saved
             self.initial["email"] = ""
+        if not apprise.available():
+            del self.fields["apprise_url"]
 
     @property
     def is_new(self) -> bool:
@@ -172,6 +263,27 @@ class ReceiverForm(ReceiverBase):
         address: str = self.cleaned_data["webhook_url"]
         if address:
             check_url(address)
+        return address
+
+    def clean_ntfy_url(self) -> str:
+        """Reject what is no topic, and addresses that the server must not call."""
+        address: str = self.cleaned_data["ntfy_url"]
+        if address:
+            check_topic(address)
+        return address
+
+    def clean_ntfy_token(self) -> str:
+        """Reject what can't be in a header."""
+        token: str = self.cleaned_data["ntfy_token"]
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise ValidationError(_("Enter a token of letters and digits."))
+        return token
+
+    def clean_apprise_url(self) -> str:
+        """Reject what Apprise does not know."""
+        address: str = self.cleaned_data["apprise_url"]
+        if address and "apprise_url" in self.changed_data:
+            apprise.check_address(address)
         return address
 
     def clean(self) -> dict[str, Any]:

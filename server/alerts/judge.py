@@ -16,8 +16,10 @@ from django.utils import timezone
 from server.alerts.audience import ended_rules, live_rules
 from server.alerts.conditions.facts import METRIC, gather, today_of
 from server.alerts.conditions.findings import Finding, findings
-from server.alerts.delivery.outbox import put_opened, put_resolved
-from server.alerts.models import Alert, Kind, Pass, Rule, Why
+from server.alerts.delivery.outbox import put, put_resolved
+from server.alerts.handling.acts import end_without_alerts
+from server.alerts.handling.follow_ups import follow_up
+from server.alerts.models import Alert, Kind, Notice, Pass, Rule, Why
 from server.common.logs import place_of
 from server.monitoring.models import Sign
 from server.monitoring.signs import ALIVE, CONSUMER
@@ -54,6 +56,7 @@ def judge(now: datetime | None = None) -> Judged:
         if held.at > now:
             return Judged(len(rules), 0, withdrawn)
         opened, resolved = _apply(rules, found, failed, now)
+        follow_up(now)
         Pass.objects.filter(pk=ONLY).update(
             at=now, since=last.since, consuming_since=last.consuming_since
         )
@@ -99,7 +102,9 @@ def _apply(
     """Open and resolve alerts, and return how many of each. Those of `failed` rules stay as is."""
     open_now = {
         (alert.rule_id or -alert.pk, alert.cause): alert
-        for alert in Alert.objects.filter(resolved_at=None).select_related("person", "device")
+        for alert in Alert.objects.filter(resolved_at=None, origin=None).select_related(
+            "person", "device"
+        )
     }
     by_key = _of_unchanged_rules(found)
     live = {rule.pk for rule in rules}
@@ -114,7 +119,7 @@ def _apply(
         if alert.rule_id not in failed
         if (why := _why_over(alert, by_key.get(key), live, now))
     }
-    put_opened(Alert.objects.bulk_create(fresh), now)
+    put(Alert.objects.bulk_create(fresh), Notice.OPENED, now)
     _resolve(over, now)
     return len(fresh), len(over)
 
@@ -144,6 +149,7 @@ def _alert(finding: Finding, now: datetime) -> Alert:
         session_id=finding.session_id,
         measured=finding.measured,
         opened_at=now,
+        waiting_since=now,
     )
 
 
@@ -178,10 +184,15 @@ def _still_theirs(alert: Alert) -> bool:
 
 
 def _resolve(over: Mapping[Alert, Why], now: datetime) -> None:
-    for alert, why in over.items():
-        alert.resolved_at, alert.why = now, why
-    Alert.objects.bulk_update(list(over), ["resolved_at", "why"], batch_size=500)
-    put_resolved(list(over), now)
+    """Resolve alerts, and those that were passed on from them to other receivers."""
+    whys = {alert.pk: why for alert, why in over.items()}
+    passed_on = Alert.objects.filter(origin__in=whys, resolved_at=None).select_related("person")
+    alerts = [*over, *passed_on]
+    for alert in alerts:
+        alert.resolved_at, alert.why = now, whys[alert.origin_id or alert.pk]
+    Alert.objects.bulk_update(alerts, ["resolved_at", "why"], batch_size=500)
+    put_resolved(alerts, now)
+    end_without_alerts(alerts, now)
 
 
 def _end_rules(now: datetime) -> int:
@@ -200,7 +211,7 @@ def _end_rules(now: datetime) -> int:
             resolved += len(alerts)
             _resolve(dict.fromkeys(alerts, Why.WITHDRAWN), now)
             told.append(_told_of_end(rules, now))
-        put_opened(Alert.objects.bulk_create(told), now)
+        put(Alert.objects.bulk_create(told), Notice.OPENED, now)
         Rule.objects.filter(pk__in=[rule.pk for each in ended.values() for rule in each]).delete()
     return resolved
 

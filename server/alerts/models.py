@@ -56,6 +56,17 @@ class Rule(models.Model):
     spread = models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(10)]
     )
+    # While nobody looks after an open alert: remind `receiver` again after each `remind_minutes`,
+    # and notify `escalate_to` after `escalate_minutes`.
+    remind_minutes = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(5), MaxValueValidator(24 * 60)]
+    )
+    escalate_minutes = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(5), MaxValueValidator(24 * 60)]
+    )
+    escalate_to = models.ForeignKey(
+        PERSON, models.SET_NULL, null=True, blank=True, related_name="alerts_passed_to"
+    )
     created_at = models.DateTimeField(default=now, editable=False)
     changed_at = models.DateTimeField(default=now, editable=False)
 
@@ -82,7 +93,8 @@ class Alert(models.Model):
 
     `cause` identifies its subject (a device, a day, a session). Each rule has at most one open
     alert per cause. `measured` has the values for the text, so that each reader gets the text in
-    their own language.
+    their own language. `origin` is the alert of another receiver that was escalated or handed over
+    to this one; both end together.
     """
 
     rule = models.ForeignKey(Rule, models.SET_NULL, null=True, related_name="alerts")
@@ -98,6 +110,15 @@ class Alert(models.Model):
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
     why = models.CharField(max_length=16, choices=Why.choices, blank=True)
+    origin = models.ForeignKey(
+        "self", models.CASCADE, null=True, related_name="passed_on", editable=False
+    )
+    snoozed_until = models.DateTimeField(null=True, editable=False)
+    # Nobody looks after it since: the opening, the end of a snooze, or when it was given back.
+    waiting_since = models.DateTimeField(default=now, editable=False)
+    reminded_at = models.DateTimeField(null=True, editable=False)
+    reminders = models.PositiveSmallIntegerField(default=0, editable=False)
+    escalated_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["-opened_at", "-id"]
@@ -106,7 +127,10 @@ class Alert(models.Model):
                 fields=["rule", "cause"],
                 condition=models.Q(resolved_at=None),
                 name="one_open_alert_per_cause",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["origin", "receiver"], name="one_alert_per_origin_and_receiver"
+            ),
         ]
         indexes = [
             models.Index(fields=["receiver", "-opened_at", "-id"], name="alerts_of_a_receiver"),
@@ -124,11 +148,43 @@ class Alert(models.Model):
         return f"{self.kind} of {self.person}"
 
 
+class Acknowledgement(models.Model):
+    """Somebody looks after a condition: `by` has acknowledged the alerts about it.
+
+    It is shared: everybody with an alert of this person, kind and cause sees it, and gets no more
+    reminders. It holds until `ended_at`: they gave it back, somebody else took over, or the last
+    of the alerts was resolved. `asked` is the person to whom `by` wants to hand it over.
+    """
+
+    person = models.ForeignKey(PERSON, models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    cause = models.CharField(max_length=64)
+    by = models.ForeignKey(PERSON, models.CASCADE, related_name="alerts_looked_after")
+    asked = models.ForeignKey(PERSON, models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person", "kind", "cause"],
+                condition=models.Q(ended_at=None),
+                name="one_looks_after_it",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.kind} of {self.person}"
+
+
 class Way(models.TextChoices):
     """A channel for notifications, in addition to the page."""
 
     EMAIL = "email", _("E-mail")
     WEBHOOK = "webhook", _("Webhook")
+    NTFY = "ntfy", _("Push (ntfy)")
+    APPRISE = "apprise", _("Other services (Apprise)")
 
 
 class Notice(models.TextChoices):
@@ -136,17 +192,23 @@ class Notice(models.TextChoices):
 
     OPENED = "opened"
     RESOLVED = "resolved"
+    REMINDER = "reminder"  # still open, and nobody looks after it
+    ESCALATED = "escalated"  # to the next person: nobody looks after it
+    ASKED = "asked"  # another receiver wants to hand it over
+    TAKEN = "taken"  # somebody else looks after it
 
 
 class Delivery(models.Model):
     """The outbox: one notification on one channel, written in the alert's transaction.
 
     It is done when `sent_at` or `dropped_at` is set. `claimed_until` is a lease: if a process dies
-    while sending, the next pass sends again.
+    while sending, the next pass sends again. `number` tells repeated notices apart. `acted_at` is
+    when the link in the message was used.
     """
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries")
-    notice = models.CharField(max_length=8, choices=Notice.choices)
+    notice = models.CharField(max_length=16, choices=Notice.choices)
+    number = models.PositiveIntegerField(default=0)
     way = models.CharField(max_length=8, choices=Way.choices)
     created_at = models.DateTimeField(default=now)
     due_at = models.DateTimeField(default=now)
@@ -154,13 +216,15 @@ class Delivery(models.Model):
     claimed_until = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     dropped_at = models.DateTimeField(null=True)
+    acted_at = models.DateTimeField(null=True)
     problem = models.CharField(max_length=200, blank=True)
 
     class Meta:
         verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(
-                fields=["alert", "notice", "way"], name="one_delivery_per_notice_and_way"
+                fields=["alert", "notice", "number", "way"],
+                name="one_delivery_per_notice_and_way",
             )
         ]
         indexes = [
@@ -194,6 +258,9 @@ class Receiver(models.Model):
     confirmed_email = models.EmailField(blank=True, editable=False)
     webhook_url = models.CharField(max_length=500, blank=True)
     webhook_secret = models.CharField(max_length=64, default=new_secret, editable=False)
+    ntfy_url = models.CharField(max_length=500, blank=True)
+    ntfy_token = models.CharField(max_length=200, blank=True)
+    apprise_url = models.CharField(max_length=500, blank=True)
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_until = models.TimeField(null=True, blank=True)
 
@@ -203,7 +270,12 @@ class Receiver(models.Model):
     def ways(self) -> list[Way]:
         """Return the channels that can reach the person."""
         by_email = self.by_email and self.confirmed_email and self.confirmed_email == self.email
-        found = {Way.EMAIL: bool(by_email), Way.WEBHOOK: bool(self.webhook_url)}
+        found = {
+            Way.EMAIL: bool(by_email),
+            Way.WEBHOOK: bool(self.webhook_url),
+            Way.NTFY: bool(self.ntfy_url),
+            Way.APPRISE: bool(self.apprise_url),
+        }
         return [way for way, reachable in found.items() if reachable]
 
 

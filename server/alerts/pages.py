@@ -13,12 +13,13 @@ from django.utils.translation import gettext as _
 
 from server.alerts.audience import alerts_of, note_reading, people_to_watch, rules_of
 from server.alerts.delivery import mail
+from server.alerts.delivery.troubles import troubles
 from server.alerts.forms import FIELDS, RuleForm
+from server.alerts.handling.pages import snoozes
 from server.alerts.judge import forget
 from server.alerts.listing import alert_rows, rule_rows
-from server.alerts.models import Delivery, Kind, Receiver, Rule
+from server.alerts.models import Kind, Receiver, Rule
 from server.alerts.receiving import save_told, told_form
-from server.care.models import Person
 from server.care.pages.base import action, form_page, read_page, viewer_of
 
 NEWEST = 50
@@ -40,15 +41,10 @@ def alerts(request: HttpRequest) -> HttpResponse:
         "rules": rule_rows(rules_of(viewer), viewer),
         "ways": [way.label for way in receiver.ways()] if receiver else [],
         "receiver": receiver,
-        "failing": _failing(viewer),
+        "failing": troubles(viewer),
+        "snoozes": snoozes(),
     }
     return render(request, "alerts/alerts.html", context)
-
-
-def _failing(viewer: Person) -> list[str]:
-    """Return the channels on which unsent notifications have failed."""
-    troubled = Delivery.objects.filter(alert__receiver=viewer, sent_at=None, attempts__gt=0)
-    return sorted(set(troubled.values_list("way", flat=True)[:NEWEST]))
 
 
 @read_page

@@ -1,5 +1,6 @@
 """How a person is notified: the form, on its own page and on a rule's, and a test message."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from server.alerts.delivery import mail, webhook
+from server.alerts.delivery import apprise, mail, ntfy, webhook
 from server.alerts.delivery.outbox import SendError, reschedule
 from server.alerts.forms import ReceiverForm
 from server.alerts.models import Receiver, Way
@@ -37,7 +38,7 @@ def ways(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "receiver": receiver,
-        "ways": [way.label for way in receiver.ways()] if receiver else [],
+        "ways": [(way.value, way.label) for way in receiver.ways()] if receiver else [],
         "mail_configured": mail.configured(),
     }
     return render(request, "alerts/ways.html", context, status=400 if form.errors else 200)
@@ -119,9 +120,11 @@ def confirm(request: HttpRequest) -> HttpResponse:
 
 @action
 def send_test(request: HttpRequest) -> HttpResponse:
-    """Send a test message now on each of the viewer's channels, whatever the quiet hours."""
+    """Send a test message now, whatever the quiet hours: on the channel `way`, or on each."""
     receiver = Receiver.objects.filter(person=viewer_of(request)).first()
-    if receiver is None or not receiver.ways():
+    chosen = request.POST.get("way")
+    ways = [way for way in receiver.ways() if chosen in (None, way)] if receiver else []
+    if receiver is None or not ways:
         messages.error(request, _("There is no channel to test yet."))
         return redirect("alerts:ways")
     try:
@@ -129,17 +132,22 @@ def send_test(request: HttpRequest) -> HttpResponse:
     except guesses.TooManyError:
         messages.error(request, _("Too many test messages. Please wait 15 minutes."))
         return redirect("alerts:ways")
-    for way in receiver.ways():
+    for way in ways:
         _test(request, receiver, way)
     return redirect("alerts:ways")
 
 
+TESTS: dict[Way, Callable[[Receiver], None]] = {
+    Way.EMAIL: mail.send_test,
+    Way.WEBHOOK: webhook.post_test,
+    Way.NTFY: ntfy.push_test,
+    Way.APPRISE: apprise.send_test,
+}
+
+
 def _test(request: HttpRequest, receiver: Receiver, way: Way) -> None:
     try:
-        if way == Way.EMAIL:
-            mail.send_test(receiver)
-        else:
-            webhook.post_test(receiver)
+        TESTS[way](receiver)
     except SendError as error:
         text = _("%(way)s: the test message failed: %(reason)s")
         messages.error(request, text % {"way": way.label, "reason": error})

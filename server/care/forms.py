@@ -15,7 +15,7 @@ PERMISSION_WORDS = {
     Permission.HISTORY: _("See past sessions"),
     Permission.LIVE: _("See running sessions and whether the device is online"),
     Permission.CONTROL: _("Start and stop sessions"),
-    Permission.ALERTS: _("Get alerts when something is unusual"),
+    Permission.ALERTS: _("Get alerts, and see who else gets them"),
 }
 ZONE_HELP = _("It determines when your days begin and end, and your quiet hours.")
 CHOICES = [(each.value, words) for each, words in PERMISSION_WORDS.items()]

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max, Min, Q, QuerySet
 
-from server.alerts.models import Alert
+from server.alerts.models import Acknowledgement, Alert
 from server.care.audit import note
 from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonToken
 from server.common.days import zone_of
@@ -121,6 +121,7 @@ def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
         note_deletions(owned)
         bury(owned)
         alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
+        Acknowledgement.objects.filter(person=person, cause__in=map(str, batch)).delete()
         letters = _delete_letters(person, set(batch))
         AccessLog.objects.filter(session_id__in=batch).update(session_id=None)
         sessions, _ = doomed.delete()

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from server.alerts.models import Alert, Receiver, Rule
+from server.alerts.models import Acknowledgement, Alert, Receiver, Rule
 from server.care.audit import entries_of
 from server.care.models import AccessLog, CareLink, Person, PersonToken
 from server.common.fields import instant_text
@@ -40,6 +40,7 @@ devices.csv              devices, and when each was last seen
 tokens.csv               apps that were given access (the tokens themselves are not stored)
 rules.csv                alert rules that this person made, or that are about them
 alerts.csv               alerts about this person
+acknowledged.csv         who looked after alerts about this person, and which this person did
 commands.csv             who asked a device to start or stop
 looks.csv                who viewed this person's data, and when
 looked.csv               whose data this person viewed, and when
@@ -97,6 +98,8 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
     either = Q(person=person) | Q(receiver=person)
     yield "rules.csv", _table(RULES, Rule.objects.filter(either).values(*RULES))
     yield "alerts.csv", _table(ALERTS, Alert.objects.filter(person=person).values(*ALERTS))
+    held = Acknowledgement.objects.filter(Q(person=person) | Q(by=person))
+    yield "acknowledged.csv", _table(HELD, held.values(*HELD))
     commands = Command.objects.filter(Q(person=person) | Q(asked_by=person))
     yield "commands.csv", _table(COMMANDS, commands.values(*COMMANDS))
     looks = AccessLog.objects.filter(person=person)
@@ -117,12 +120,14 @@ TOKENS = (
 )  # fmt: skip
 RULES = (
     "receiver__username", "person__username", "kind", "minutes", "by", "weekdays", "closures",
-    "closure_s", "spread", "created_at",
+    "closure_s", "spread", "remind_minutes", "escalate_minutes", "escalate_to__username",
+    "created_at",
 )  # fmt: skip
 ALERTS = (
     "receiver__username", "person__username", "kind", "session_id", "measured", "opened_at",
-    "resolved_at", "why",
+    "resolved_at", "why", "snoozed_until", "escalated_at", "reminders",
 )  # fmt: skip
+HELD = ("person__username", "by__username", "asked__username", "kind", "cause", "at", "ended_at")
 COMMANDS = ("device__label", "asked_by_name", "command", "session_id", "asked_at", "problem")
 LOOKS = ("viewer_name", "what", "session_id", "first_at", "last_at", "views")
 LOOKED = ("person__username", "what", "session_id", "first_at", "last_at", "views")

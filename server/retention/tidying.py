@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from server.aiming.kept import forget
 from server.alerts.delivery.outbox import KEPT as NOTICES_KEPT
-from server.alerts.models import Alert, Delivery
+from server.alerts.models import Acknowledgement, Alert, Delivery
 from server.care.audit import note
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
 from server.common.batches import batched
@@ -57,11 +57,12 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     by_days = _people_by_days(now)
     sessions = tidy_sessions(now, most, by_days)
     over = Alert.objects.filter(resolved_at__lt=now - ALERTS_KEPT)
+    looked_after = Acknowledgement.objects.filter(ended_at__lt=now - ALERTS_KEPT)
     sent = Delivery.objects.filter(sent_at__lt=now - NOTICES_KEPT)
     dropped = Delivery.objects.filter(dropped_at__lt=now - NOTICES_KEPT)
     others = {
         "refused documents": tidy_letters(now, by_days),
-        "alerts": over.delete()[0],
+        "alerts": over.delete()[0] + looked_after.delete()[0],
         "log entries": tidy_logs(now),
         "notices": sent.delete()[0] + dropped.delete()[0],
         "views while aiming": forget(now),

@@ -10,7 +10,9 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from server.alerts.delivery.outbox import SendError
-from server.alerts.models import Alert, Delivery, Kind, Notice, Receiver
+from server.alerts.handling.links import link_of
+from server.alerts.handling.words import reason_told, title
+from server.alerts.models import Delivery, Kind, Notice, Receiver
 from server.alerts.words import advice, ending, heading, sentence
 from server.care.models import Person
 
@@ -24,7 +26,7 @@ class Mailer:
     def __call__(self, delivery: Delivery, receiver: Receiver) -> None:
         """Send one notification. Raises `SendError`."""
         with translation.override(receiver.person.mail_language):
-            message = notice(delivery.alert, Notice(delivery.notice), receiver.confirmed_email)
+            message = notice(delivery, receiver.confirmed_email)
         message.extra_headers["Message-ID"] = f"<notice-{delivery.pk}@{domain()}>"
         _bounded(lambda: self._send(message))
 
@@ -42,17 +44,13 @@ class Mailer:
         message.send()
 
 
-def notice(alert: Alert, told: Notice, address: str) -> EmailMessage:
+def notice(delivery: Delivery, address: str) -> EmailMessage:
     """Return the e-mail in the active language. Its subject has the name, but no measurement."""
-    over = told == Notice.RESOLVED
-    ended = alert.kind == Kind.RULES_ENDED
-    subject = (
-        _("Blinklog: alert resolved for %(name)s") if over else _("Blinklog: alert for %(name)s")
-    )
-    if ended:
-        subject = _("Blinklog: your rules about %(name)s have ended")
+    alert, ended = delivery.alert, delivery.alert.kind == Kind.RULES_ENDED
     lines = [heading(alert), "", sentence(alert)]
-    if over:
+    if reason := reason_told(delivery):
+        lines = [reason, "", *lines]
+    if delivery.notice == Notice.RESOLVED:
         lines += ["", ending(alert)]
     if steps := advice(alert):
         lines += ["", steps]
@@ -60,10 +58,12 @@ def notice(alert: Alert, told: Notice, address: str) -> EmailMessage:
             lines += [_("With pictures: %(link)s") % {"link": help_link}]
     if not ended:
         lines += ["", _("This is a measurement, not a diagnosis.")]
+    if link := link_of(delivery):
+        lines += ["", _("I am looking after it: %(link)s") % {"link": link}]
     if link := page_address():
         lines += ["", _("View alerts and change notifications: %(link)s") % {"link": link}]
-    name = " ".join(alert.person.label.split())  # headers must not contain line breaks
-    return EmailMessage(subject % {"name": name}, "\n".join(lines) + "\n", to=[address])
+    subject = " ".join(title(delivery).split())  # headers must not contain line breaks
+    return EmailMessage(subject, "\n".join(lines) + "\n", to=[address])
 
 
 def send_confirmation(address: str, link: str) -> None:

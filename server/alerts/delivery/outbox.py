@@ -53,15 +53,21 @@ class SendError(Exception):
 # Writing
 
 
-def put_opened(alerts: Iterable[Alert], now: datetime) -> None:
-    """Queue notifications of new alerts, in the caller's transaction."""
+def put(alerts: Iterable[Alert], notice: Notice, now: datetime, number: int = 0) -> None:
+    """Queue a notice of each alert on its receiver's channels, in the caller's transaction.
+
+    `number` tells repetitions apart; the same one is queued once.
+    """
     alerts = list(alerts)
     receivers = _receivers(alerts)
     Delivery.objects.bulk_create(
-        Delivery(alert=alert, notice=Notice.OPENED, way=way, created_at=now, due_at=now)
-        for alert in alerts
-        if alert.receiver_id in receivers
-        for way in receivers[alert.receiver_id].ways()
+        (
+            Delivery(alert=alert, notice=notice, number=number, way=way, created_at=now, due_at=now)
+            for alert in alerts
+            if alert.receiver_id in receivers
+            for way in receivers[alert.receiver_id].ways()
+        ),
+        ignore_conflicts=True,
     )
 
 
@@ -70,15 +76,15 @@ def put_resolved(alerts: Sequence[Alert], now: datetime) -> None:
 
     A delivery that was tried counts as sent: the process may have died just after sending.
     """
-    opened = Delivery.objects.filter(alert__in=alerts, notice=Notice.OPENED)
-    opened.filter(sent_at=None, dropped_at=None, attempts=0).update(
+    earlier = Delivery.objects.filter(alert__in=alerts).exclude(notice=Notice.RESOLVED)
+    earlier.filter(sent_at=None, dropped_at=None, attempts=0).update(
         dropped_at=now, problem="resolved before it was sent"
     )
-    sent = opened.filter(Q(attempts__gt=0), Q(dropped_at=None))
+    sent = earlier.filter(Q(attempts__gt=0), Q(dropped_at=None))
     silent = {alert.pk for alert in alerts if alert.why in (Why.WITHDRAWN, Why.CHANGED)}
     Delivery.objects.bulk_create(
         Delivery(alert_id=alert, notice=Notice.RESOLVED, way=way, created_at=now, due_at=now)
-        for alert, way in sent.values_list("alert_id", "way")
+        for alert, way in sent.order_by("alert_id", "way").values_list("alert_id", "way").distinct()
         if alert not in silent
     )
 
@@ -183,7 +189,7 @@ def _reason_to_drop(delivery: Delivery, receiver: Receiver) -> str | None:
     if not may_be_told(alert):
         return "the receiver no longer has permission"
     over = alert.resolved_at is not None and alert.kind != Kind.RULES_ENDED
-    if delivery.notice == Notice.OPENED and over:
+    if delivery.notice != Notice.RESOLVED and over:
         return "resolved before it was sent"
     return None
 

@@ -1,15 +1,21 @@
 """Connect the outbox to its senders, one per channel."""
 
-from server.alerts.delivery import webhook
+from server.alerts.delivery import apprise, ntfy, webhook
 from server.alerts.delivery.mail import Mailer
-from server.alerts.delivery.outbox import deliver
+from server.alerts.delivery.outbox import Send, deliver
 from server.alerts.models import Way
 
 
 def deliver_all() -> tuple[int, int]:
     """Send due deliveries. Return how many were sent and how many failed."""
     mailer = Mailer()
+    senders: dict[str, Send] = {
+        Way.EMAIL: mailer,
+        Way.WEBHOOK: webhook.post,
+        Way.NTFY: ntfy.push,
+        Way.APPRISE: apprise.send,
+    }
     try:
-        return deliver({Way.EMAIL: mailer, Way.WEBHOOK: webhook.post})
+        return deliver(senders)
     finally:
         mailer.close()

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from server.alerts.delivery import outbox, webhook
+from server.alerts.delivery import outbox, outgoing, webhook
 from server.alerts.delivery.outbox import SendError, reschedule
 from server.alerts.delivery.quiet import quiet_until
 from server.alerts.delivery.sending import deliver_all
@@ -218,11 +218,11 @@ def test_redirects_are_not_followed(silent, hook):
 
 def test_what_drips_in_for_ever_is_cut_off(monkeypatch, settings):
     settings.WEBHOOK_PRIVATE = True
-    monkeypatch.setattr(webhook, "WHOLE_S", 0.3)
+    monkeypatch.setattr(outgoing, "WHOLE_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
         with pytest.raises(SendError, match="can't be reached"):
-            webhook.exchange(address, b"{}", {})
+            outgoing.exchange(address, b"{}", {})
 
 
 @pytest.mark.parametrize(
@@ -247,13 +247,13 @@ def test_a_webhook_leads_nowhere_but_outside(address, monkeypatch):
     monkeypatch.setattr(socket, "create_connection", no_connection)
     host = f"[{address}]" if ":" in address else address
     with pytest.raises(ValidationError):
-        webhook.check_url(f"http://{host}/")
+        outgoing.check_url(f"http://{host}/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # A public name that stands for it, or for it and a good one.
     found = [(family, 1, 6, "", ("93.184.215.14", 80)), (family, 1, 6, "", (address, 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with pytest.raises(SendError, match="does not call"):
-        webhook.exchange("http://innocent.example/", b"{}", {})
+        outgoing.exchange("http://innocent.example/", b"{}", {})
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_webhook_leads_nowhere_but_outside(address, monkeypatch):
 )  # fmt: skip
 def test_a_public_address_is_allowed(address):
     host = f"[{address}]" if ":" in address else address
-    webhook.check_url(f"http://{host}/")
+    outgoing.check_url(f"http://{host}/")
 
 
 @pytest.mark.parametrize(
@@ -274,10 +274,10 @@ def test_a_public_address_is_allowed(address):
 def test_private_webhooks_reach_local_networks_and_no_other_special_ones(address, settings):
     settings.WEBHOOK_PRIVATE = True
     for local in ("127.0.0.1", "192.168.1.2", "[fd00::2]"):
-        webhook.check_url(f"http://{local}/")
+        outgoing.check_url(f"http://{local}/")
     host = f"[{address}]" if ":" in address else address
     with pytest.raises(ValidationError):
-        webhook.check_url(f"http://{host}/")
+        outgoing.check_url(f"http://{host}/")
 
 
 def test_the_connection_goes_to_the_address_that_was_looked_at(hook, settings, monkeypatch):
@@ -288,28 +288,28 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(hook, settings, m
         return real("127.0.0.1", port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    status = webhook.exchange(f"http://no.such.name.example:{hook.port}/", b"{}", {})
+    status = outgoing.exchange(f"http://no.such.name.example:{hook.port}/", b"{}", {})
     assert status == 204
     assert hook.taken[0][0]["Host"].startswith("no.such.name.example")
     assert asked.count("no.such.name.example") == 1
 
 
 def test_a_name_that_is_not_resolved_in_time_has_no_address(monkeypatch):
-    monkeypatch.setattr(webhook, "RESOLVE_S", 0.05)
+    monkeypatch.setattr(outgoing, "RESOLVE_S", 0.05)
     done = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: done.wait(30))
     try:
         with pytest.raises(SendError, match="no address"):
-            webhook.exchange("http://slow.example/", b"{}", {})
+            outgoing.exchange("http://slow.example/", b"{}", {})
         assert not done.is_set()
     finally:
         done.set()
 
 
 def test_an_address_that_no_connection_can_be_made_to_is_a_failure_to_send(monkeypatch):
-    monkeypatch.setattr(webhook, "check_url", lambda _: None)  # one that nobody thought of
+    monkeypatch.setattr(outgoing, "check_url", lambda _: None)  # one that nobody thought of
     with pytest.raises(SendError, match="can't be reached: InvalidURL"):
-        webhook.exchange("https://exa\x7fmple.org/", b"{}", {})
+        outgoing.exchange("https://exa\x7fmple.org/", b"{}", {})
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_an_address_that_no_connection_can_be_made_to_is_a_failure_to_send(monke
 )  # fmt: skip
 def test_what_is_no_address_of_a_webhook_is_refused(address):
     with pytest.raises(ValidationError):
-        webhook.check_url(address)
+        outgoing.check_url(address)
 
 
 # The outbox
