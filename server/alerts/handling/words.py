@@ -89,6 +89,9 @@ def unattended_sentence(rule: Rule) -> str:
         parts.append(text % {"span": roughly(timedelta(minutes=rule.remind_minutes))})
     if rule.escalate_minutes and rule.escalate_to:
         text = _("Notifies %(name)s after %(span)s.")
-        told = {"name": rule.escalate_to.label, "span": roughly(timedelta(minutes=rule.escalate_minutes))}
+        told = {
+            "name": rule.escalate_to.label,
+            "span": roughly(timedelta(minutes=rule.escalate_minutes)),
+        }
         parts.append(text % told)
     return " ".join(parts)
