@@ -23,6 +23,9 @@ def marks_of(row: SessionRow, now: datetime) -> list[Mark]:
     if row.state == "check":
         about = _("A check of the counting. It counts in no figure.")
         return [Mark("short", _("check"), about)]
+    if row.state == "somebody_else":
+        about = _("Somebody else was measured here. The session counts in no figure and no alert.")
+        return [Mark("short", _("somebody else"), about)]
     found = [_live(row, now), _uncertain(row), _interrupted(row), _short(row)]
     return [mark for mark in found if mark]
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import (
     Http404,
@@ -26,6 +27,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import parse_etags, quote_etag
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
@@ -56,7 +58,8 @@ from server.session_data.commands.ask import (
     session_to_stop,
 )
 from server.session_data.export.codebook import TABLES
-from server.session_data.models import SessionData, State
+from server.session_data.models import OVER, SessionData, State
+from server.session_data.whose.mark import NotPossibleError, mark, may_mark
 
 # The rest of a longer search text is ignored.
 LONGEST_SEARCH = 150
@@ -241,6 +244,20 @@ def session_live(request: HttpRequest, session_id: UUID) -> HttpResponse:
     return render(request, "dashboard/parts/session.html", _session(viewer, found, row, now))
 
 
+@action
+def whose(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Mark a session as somebody else's, or take that back."""
+    somebody_else = request.POST.get("somebody_else") == "1"
+    try:
+        mark(viewer_of(request), session_id, somebody_else=somebody_else)
+    except NotPossibleError:
+        messages.error(request, _("Only a session that is over can be marked."))
+    else:
+        told = _("Marked. The session counts in no figure and no alert.")
+        messages.success(request, told if somebody_else else _("The session counts again."))
+    return redirect("dashboard:session", session_id)
+
+
 def _session_seen(viewer: Person, session_id: UUID) -> tuple[SessionData, SessionRow]:
     """Return a session and note the look. Raises `Http404` if the viewer may not see it."""
     found = read.session_for(viewer, session_id)
@@ -253,7 +270,7 @@ def _session_seen(viewer: Person, session_id: UUID) -> tuple[SessionData, Sessio
 def _session_version(row: SessionRow, found: SessionData, now: datetime) -> str:
     """Return the version of a session's page: of its revision, and of what depends on the time."""
     silent = (row.silent_for(now) or timedelta()) // timedelta(minutes=1)
-    return _version(f"{found.revision}{f'-silent-{silent}' if silent else ''}")
+    return _version(f"{found.revision}-{found.state}{f'-silent-{silent}' if silent else ''}")
 
 
 def _session(viewer: Person, found: SessionData, row: SessionRow, now: datetime) -> dict[str, Any]:
@@ -261,6 +278,7 @@ def _session(viewer: Person, found: SessionData, row: SessionRow, now: datetime)
     return {
         "person": found.user,
         "is_you": found.user == viewer,
+        "may_mark": row.state in (*OVER, State.SOMEBODY_ELSE) and may_mark(viewer, found.user),
         "session": session_page(row, read.document_of(found), now),
         "zone": zone_words(row.zone, row.started_at),
         "version": _session_version(row, found, now),

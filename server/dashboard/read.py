@@ -67,7 +67,8 @@ def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
         place = Cursor.read(cursor) if cursor else None
     except ValueError:
         place = None
-    page = page_of(sessions_of(person).filter(_within(first, last)), OVER, place, PAGE)
+    sessions = sessions_of(person).filter(_within(first, last))
+    page = page_of(sessions, (*OVER, State.SOMEBODY_ELSE), place, PAGE)
     return Listed(
         rows=[_row(values, person.timezone) for values in page.rows],
         newer=page.newer.text() if page.newer else None,

@@ -11,7 +11,7 @@ from server.common.fields import instant_text
 from server.devices.models import Device
 from server.home_assistant.discovery import IDLE, MEASURING
 from server.home_assistant.models import Shown
-from server.session_data.models import OVER, SessionData, State
+from server.session_data.models import OVER, SET_ASIDE, SessionData, State
 
 # As on the pages: a running session is updated every few seconds.
 UNDER_WAY = timedelta(seconds=90)
@@ -34,7 +34,7 @@ def shown_devices(rows: Collection[Shown]) -> list[Device]:
     """Return the devices to show, with the ids of their person's newest sessions."""
     wanted = {row.device_id: row.person_pk for row in rows if row.wanted}
     own = SessionData.objects.filter(user=OuterRef("person"), device=OuterRef("pk"))
-    own = own.exclude(state=State.CHECK)
+    own = own.exclude(state__in=SET_ASIDE)
     newest = own.order_by("-placed_at", "-id").values("pk")[:1]
     ended = own.filter(state__in=OVER).order_by("-placed_at", "-id").values("pk")[:1]
     found = (

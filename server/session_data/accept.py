@@ -15,6 +15,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Case, Value, When
 from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
@@ -324,6 +325,12 @@ def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:
     return Acceptance(session_id, revision, "stale", reason)
 
 
+def _unless_set_aside(state: str) -> Case:
+    """Return the state to store: a session marked as somebody else's stays marked."""
+    marked = When(state=State.SOMEBODY_ELSE, then=Value(State.SOMEBODY_ELSE))
+    return Case(marked, default=Value(state))
+
+
 def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: datetime) -> None:
     """Write the entries. `known`: id -> when the session was first received, for stored ones."""
     if not newest:
@@ -334,7 +341,9 @@ def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: d
         person, device = entry.writer.person, entry.writer.device
         entry.columns["change"] = numbers[person.pk]
         if pk in known:
-            SessionData.objects.filter(pk=pk).update(**entry.received(known[pk]))
+            columns = entry.received(known[pk])
+            columns["state"] = _unless_set_aside(columns["state"])
+            SessionData.objects.filter(pk=pk).update(**columns)
         else:
             owner = {"user": person, "device": device, "from_device": device is not None}
             fresh.append(SessionData(id=pk, received_at=now, **owner, **entry.received(now)))

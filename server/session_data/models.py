@@ -16,19 +16,24 @@ class State(models.TextChoices):
 
     `check` is the state of a stored check of the counting, whatever its document says. So a check
     is in none of the figures, ranges and alerts, which are made of the states `OVER` and `active`.
+    So is a session that somebody marked as `somebody_else`: see whose/mark.py.
     """
 
     ACTIVE = "active"
     ENDED = "ended"
     INTERRUPTED = "interrupted"
     CHECK = "check"
+    SOMEBODY_ELSE = "somebody_else"
 
 
 # The states of a session that is over.
 OVER = (State.ENDED, State.INTERRUPTED)
 
+# States that only the server gives. Such sessions count in nothing.
+SET_ASIDE = (State.CHECK, State.SOMEBODY_ELSE)
+
 # The states in a document.
-DOCUMENT_STATES = [each.value for each in State if each != State.CHECK]
+DOCUMENT_STATES = [each.value for each in State if each not in SET_ASIDE]
 
 # The columns that a summary reads, besides the person and the day.
 SUMMARY_COLUMNS = (

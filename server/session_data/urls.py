@@ -7,6 +7,7 @@ from server.session_data.commands.views import CommandView, DeviceCommandsView
 from server.session_data.export.views import CodebookView, ExportView
 from server.session_data.summary.views import SummaryView
 from server.session_data.views import EndView, HistoryView, SessionView, StartView
+from server.session_data.whose.views import SomebodyElseView
 
 urlpatterns = [
     path("api/session/start/", StartView.as_view(), name="session-start"),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("api/session/export/codebook/", CodebookView.as_view(), name="session-codebook"),
     path("api/session/<uuid:session_id>/", SessionView.as_view(), name="session"),
     path("api/session/<uuid:session_id>/end/", EndView.as_view(), name="session-end"),
+    path("api/session/<uuid:session_id>/somebody-else/", SomebodyElseView.as_view()),
     path("api/device/commands/", DeviceCommandsView.as_view(), name="device-commands"),
     path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
 ]

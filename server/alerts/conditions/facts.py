@@ -13,7 +13,7 @@ from server.alerts.models import Kind, Pass, Rule
 from server.care.models import Person
 from server.common.days import LONGEST_SESSION
 from server.devices.models import Device
-from server.session_data.models import OVER, SessionData, State
+from server.session_data.models import OVER, SET_ASIDE, SessionData, State
 from server.session_data.summary.statistics import value_of
 from server.session_data.summary.usual import USUAL_DAYS, Usual, usual
 from server.session_data.summary.views import Brief
@@ -80,7 +80,7 @@ def _measured_days(people: Mapping[int, Person], now: datetime) -> set[tuple[int
     """Return (person, day) pairs with a session; one with an uncertain date counts on arrival."""
     since = now.date() - timedelta(days=1)  # in some time zones it is still yesterday
     recent = SessionData.objects.filter(user__in=people, local_day__gte=since)
-    recent = recent.exclude(state=State.CHECK)
+    recent = recent.exclude(state__in=SET_ASIDE)
     return set(recent.values_list("user_id", "local_day").distinct())
 
 

@@ -68,6 +68,8 @@ class AuditEvent(models.TextChoices):
     ALERT_SNOOZED = "alert_snoozed", _("Alert snoozed")
     ALERT_HANDED_OVER = "alert_handed_over", _("Alert handed over")
     ALERT_ESCALATED = "alert_escalated", _("Alert escalated")
+    NOT_THEIRS = "not_theirs", _("Session marked as somebody else's")
+    THEIRS_AGAIN = "theirs_again", _("Mark as somebody else's removed")
     ROLE_CHANGED = "role_changed", _("Role changed")
     ACCOUNT_CHANGED = "account_changed", _("Account changed by an administrator")
     EXPORTED = "exported", _("Data exported")
