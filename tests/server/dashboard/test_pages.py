@@ -123,7 +123,7 @@ def test_a_long_history_asks_the_database_no_more_than_a_short_one(world, browse
     for n in range(60):
         measured(world.device, timedelta(days=1 + n % 80, hours=n % 9))
     assert [queries_of(client, address) for address in addresses] == few
-    assert max(few) <= 17
+    assert max(few) <= 18
 
 
 def test_no_list_reads_documents(world, browser):
