@@ -105,6 +105,17 @@ def note_looks(viewer: Person, people: Iterable[Person], what: str) -> None:
         )
 
 
+def note_link_look(person: Person, what: str, name: str) -> None:
+    """Record in `person`'s access log that somebody looked by a link, made for `name`."""
+    now = timezone.now()
+    told = f"link for {name}"[:150] if name else "link"
+    looks = AccessLog.objects.filter(person=person, viewer=None, viewer_name=told, what=what)
+    if not looks.filter(last_at__gt=now - ONE_LOOK).update(last_at=now, views=F("views") + 1):
+        AccessLog.objects.create(
+            person=person, viewer_name=told, what=what, first_at=now, last_at=now
+        )
+
+
 def note_look(viewer: Person, person: Person, what: str, session_id: UUID | None = None) -> None:
     """Record in `person`'s access log that `viewer` looked.
 

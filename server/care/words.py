@@ -22,6 +22,7 @@ LOOKS = {
     "export": gettext_lazy("An export of your history"),
     "start command": gettext_lazy("Start request to your device"),
     "stop command": gettext_lazy("Stop request to your device"),
+    "sheet": gettext_lazy("Your page for the doctor"),
     "devices": gettext_lazy("Your devices"),
     "alerts": gettext_lazy("Alerts about you"),
     "notice": gettext_lazy("Received an alert about you"),

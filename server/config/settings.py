@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "server.reminding",
     "server.dashboard",
     "server.alerts",
+    "server.visit",
     "server.retention",
     "server.backup",
     "server.monitoring",

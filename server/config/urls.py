@@ -32,6 +32,7 @@ urlpatterns = [
     path("", include("server.home_assistant.urls")),
     path("", include("server.alerts.urls")),
     path("", include("server.retention.urls")),
+    path("", include("server.visit.urls")),
     path("", include("server.dashboard.urls")),
 ]
 handler400 = "server.config.errors.bad_request"

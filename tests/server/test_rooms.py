@@ -25,6 +25,7 @@ ROOMS = {
     },
     "dashboard": {"common", "care", "devices", "session_data", "aiming", "replica"},
     "alerts": {"common", "care", "devices", "session_data", "monitoring", "dashboard"},
+    "visit": {"common", "care", "session_data", "dashboard"},
     "retention": {
         "common", "care", "devices", "session_data", "aiming", "reminding", "replica", "monitoring",
         "alerts",

@@ -29,6 +29,7 @@ TEMPLATES = {
     "token": "care/app_token.html",
     "recovery codes": "care/recovery_codes.html",
     "credentials": "devices/credentials.html",
+    "sheet link": "visit/made.html",
 }
 
 
