@@ -4,15 +4,16 @@ from django.urls import URLPattern, URLResolver, path
 
 from server.care.pages import language
 from server.care.pages.login import LogIn, LogOut
-from server.dashboard import installed, pages
+from server.dashboard import pages
+from server.dashboard.installable import pages as installable
 
 app_name = "dashboard"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.people, name="people"),
     path("favicon.ico", pages.favicon, name="favicon"),
-    path("app.webmanifest", installed.manifest, name="manifest"),
-    path("service-worker.js", installed.service_worker, name="service-worker"),
-    path("offline/", installed.offline, name="offline"),
+    path("app.webmanifest", installable.manifest, name="manifest"),
+    path("service-worker.js", installable.service_worker, name="service-worker"),
+    path("offline/", installable.offline, name="offline"),
     path("help/", pages.help_page, name="help"),
     path("live/", pages.people_live, name="people_live"),
     path("people/<str:username>/", pages.person, name="person"),
