@@ -34,6 +34,12 @@ def quick_passwords(settings):
 
 
 @pytest.fixture(autouse=True)
+def static_files_when_asked_for(settings):
+    """Each client loads the middleware, and would list all static files when it does."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
 def fresh_limits(monkeypatch):
     """Limits are counted in memory, by keys that the next test's people and devices have again."""
     for share in (
