@@ -67,6 +67,7 @@ class Recorder(Operations):
         self._tickets = itertools.count(1)
         self._new(stat.S_IFDIR | 0o755)
         self._marks = Inode(0, stat.S_IFREG | 0o666, links=1)
+        self._half_line = b""
 
     def fill(self, content: Path) -> None:
         """Copy a folder, and have it on the disk."""
@@ -205,7 +206,7 @@ class Recorder(Operations):
     def write(self, path: str | None, data: bytes, offset: int, fh: int) -> int:
         inode = self._at(path, fh)
         if inode is self._marks:
-            self.log.append(Mark(data.decode().rstrip("\n")))
+            self._mark(data)
             return len(data)
         if offset > len(inode.content):
             inode.content.extend(bytes(offset - len(inode.content)))
@@ -213,6 +214,11 @@ class Recorder(Operations):
         inode.changed_ns = time.time_ns()
         self.log.append(Write(inode.number, offset, data))
         return len(data)
+
+    def _mark(self, data: bytes) -> None:
+        """Take in whole lines: the kernel cuts a write in two where a page ends."""
+        *lines, self._half_line = (self._half_line + data).split(b"\n")
+        self.log += [Mark(line.decode()) for line in lines]
 
     def _resize(self, inode: Inode, size: int) -> None:
         if inode is self._marks or size == len(inode.content):

@@ -15,7 +15,7 @@ prefix=$mount/opt state=$mount/state
 unproven=$prefix/unproven store=$state/agent.sqlite3 system_python=$prefix/../python
 services=(watch) plan=''
 
-mark() { printf '%s' "$*" > "$mount/marks"; }
+mark() { printf '%s\n' "$*" > "$mount/marks"; }
 # FUSE passes no syncfs on. The prefix and the state are as on two file systems: neither syncs the other.
 sync() {
   local top

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 ROOT = 1
 MARKS = "marks"
-"""A name in the root that is not recorded: writing to it puts a mark into the log."""
+"""A name in the root that is not recorded: each line that is written to it is a mark in the log."""
 
 Name = tuple[int, str]
 

@@ -63,7 +63,7 @@ def record(drive: Callable[[Path, Marker], None], content: Path | None = None) -
 
 
 def _mark(file: int, text: str) -> None:
-    os.write(file, text.encode())
+    os.write(file, f"{text}\n".encode())
 
 
 def _await_mount(mountpoint: Path, process: "subprocess.Popen[bytes]") -> None:

@@ -92,3 +92,13 @@ def _tree(folder: Path) -> dict[str, object]:
         else:
             found[name] = None
     return found
+
+
+def test_each_mark_is_whole_however_many_there_are() -> None:
+    marks = [f"mark {number}" for number in range(2000)]
+
+    def drive(_: Path, mark: Marker) -> None:
+        for each in marks:
+            mark(each)
+
+    assert [each for each in record(drive) if isinstance(each, Mark)] == [Mark(m) for m in marks]
