@@ -2,16 +2,19 @@
 
     python receiver.py PORT FILE
 
-Each record's id is a line of FILE, once for each time that it arrives. Written with one `write`
-each: no kill leaves half a line. It answers session documents, one or a batch, as Blinklog's server
-does, and a list of telemetry with 200.
+Each record is a line of FILE, as in the journal, once for each time that it arrives. Written with
+one `write` each: no kill leaves half a line. It answers session documents, one or a batch, as
+Blinklog's server does, and a list of telemetry with 200.
 """
 
 import json
 import os
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from journal import line, opened
 
 TELEMETRY = "/telemetry"
 
@@ -27,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == TELEMETRY:
             for record in content:
-                self.server.take(record["values"]["id"])
+                self.server.take(record["values"]["id"], record["values"])
             self._answer({})
         elif isinstance(content, list):
             self._answer({"results": [self._take(document) for document in content]})
@@ -39,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer({})
 
     def _take(self, document: dict[str, Any]) -> dict[str, Any]:
-        self.server.take(document["session_id"])
+        self.server.take(document["session_id"], document)
         named = {key: document[key] for key in ("session_id", "revision")}
         return {**named, "outcome": "stored"}
 
@@ -61,12 +64,12 @@ class Receiver(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, port: int, file: str) -> None:
-        self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = opened(Path(file))
         super().__init__(("127.0.0.1", port), Handler)
 
-    def take(self, record: str) -> None:
-        """Write down a record's id."""
-        os.write(self._file, f"{record}\n".encode())
+    def take(self, record: str, content: dict[str, Any]) -> None:
+        """Write down that a record has arrived."""
+        os.write(self._file, line("arrived", record, content))
 
 
 if __name__ == "__main__":

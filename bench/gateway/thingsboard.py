@@ -1,6 +1,7 @@
 """The SQLite storage of thingsboard-gateway, as a process to be killed, in its own environment.
 
-    python thingsboard.py FOLDER PORT PACE_S
+    python thingsboard.py CONTROL DATA PORT PACE_S
+    python thingsboard.py read DATA...
 
 As `bench.gateway.blinklog`. The storage is the package's own class with the settings that its
 documentation recommends. A thread sends as the gateway's own does: it reads a pack, sends all of
@@ -10,6 +11,7 @@ pack again.
 
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -18,7 +20,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from journal import Journal, enough, tell_idle
+from journal import Journal, checksum, enough, tell_idle
 from thingsboard_gateway.storage.sqlite.sqlite_event_storage import SQLiteEventStorage
 
 DOCUMENTED = {
@@ -34,22 +36,55 @@ DOCUMENTED = {
 SEND_DELAY_S = 0.05  # its `minPackSendDelayMS`, as documented
 RETRY_S = 1.0  # its wait while there is no connection
 ANSWER_S = 3.0
+GOES_ON_S = 20.0  # a record that is put can be read some tenths of a second later
 
 
-def main(folder: Path, port: int, pace_s: float) -> None:
+def main(control: Path, data: Path, port: int, pace_s: float) -> None:
     """Deliver for ever, and make records for ever."""
-    storage = SQLiteEventStorage(
-        {**DOCUMENTED, "data_file_path": f"{folder}/data/"}, _log(), threading.Event()
-    )
-    threading.Thread(target=_deliver, args=(storage, port), daemon=True).start()
-    journal = Journal(folder)
+    storage = _storage(data)
+    journal = Journal(control)
+    threading.Thread(target=_deliver, args=(storage, port, journal), daemon=True).start()
     while True:
-        if not enough(folder):
+        if not enough(control):
             record = str(uuid.uuid4())
-            if storage.put(json.dumps(_event(record))):
-                journal.accepted(record)
-        tell_idle(folder, storage.len() == 0)
+            event = _event(record)
+            if storage.put(json.dumps(event)):
+                journal.accepted(record, event["telemetry"][0]["values"])
+        tell_idle(control, storage.len() == 0)
         time.sleep(pace_s)
+
+
+def read(data: Path) -> dict[str, Any]:
+    """Return what a storage would send, and whether it goes on."""
+    storage = _storage(data)
+    waiting = _taken(storage)
+    record = str(uuid.uuid4())
+    storage.put(json.dumps(_event(record)))
+    until_s = time.monotonic() + GOES_ON_S
+    found: dict[str, str] = {}
+    while record not in found and time.monotonic() < until_s:
+        time.sleep(SEND_DELAY_S)
+        found.update(_taken(storage))
+    storage.stop()
+    return {"waiting": waiting, "goes_on": record in found}
+
+
+def _taken(storage: Any) -> dict[str, str]:
+    """Return the records that are stored, with their checksums, and have them removed."""
+    found = {}
+    while events := storage.get_event_pack():
+        found.update({each["id"]: checksum(each) for each in _values(events)})
+        storage.event_pack_processing_done()
+    return found
+
+
+def _values(events: list[str]) -> list[dict[str, Any]]:
+    return [item["values"] for event in events for item in json.loads(event)["telemetry"]]
+
+
+def _storage(data: Path) -> Any:
+    settings = {**DOCUMENTED, "data_file_path": f"{data}/data/"}
+    return SQLiteEventStorage(settings, _log(), threading.Event())
 
 
 def _event(record: str) -> dict[str, Any]:
@@ -62,7 +97,7 @@ def _event(record: str) -> dict[str, Any]:
     }
 
 
-def _deliver(storage: Any, port: int) -> None:
+def _deliver(storage: Any, port: int, journal: Journal) -> None:
     while True:
         events = storage.get_event_pack()
         if not events:
@@ -71,6 +106,8 @@ def _deliver(storage: Any, port: int) -> None:
         pack = [item for event in events for item in json.loads(event)["telemetry"]]
         if _sent(pack, port):
             storage.event_pack_processing_done()
+            for each in _values(events):
+                journal.delivered(each["id"])
         else:
             time.sleep(RETRY_S)
 
@@ -94,4 +131,8 @@ def _log() -> logging.Logger:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    if sys.argv[1] == "read":
+        for folder in sys.argv[2:]:
+            print(json.dumps(read(Path(folder))), flush=True)
+        os._exit(0)  # without waiting for its threads
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
