@@ -1,6 +1,6 @@
 """Mutation testing: small mistakes, made one at a time, and how many of them the tests notice.
 
-    python -m bench.mutants [--module PATH]... [--sample N] [--seed S] [--json]
+    python -m bench.mutants [--part NAME] [--module PATH]... [--sample N] [--seed S] [--json]
 
 A mutant is the project with one mistake in a module listed in `mutants.toml`: `<` for `<=`, + for
 -, a constant off by one, a negated condition, a wrong comparison of revisions. Cosmic Ray makes
@@ -13,11 +13,11 @@ Tests marked slow are left out: two of a hundred would take most of the time.
 """
 
 import argparse
+import difflib
 import json
 import os
 import random
 import re
-import shlex
 import shutil
 import sys
 import tempfile
@@ -30,13 +30,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from cosmic_ray import plugins
 from cosmic_ray.commands.init import init
-from cosmic_ray.mutating import mutate_and_test
-from cosmic_ray.testing import run_tests
+from cosmic_ray.mutating import use_mutation
 from cosmic_ray.work_db import use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome
+from cosmic_ray.work_item import MutationSpec
 
 from bench.mutants import sql as mutants_sql
+from bench.mutants.forked import Forks, Run, forks
+from bench.powercuts.recording import scratch_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTED = Path(__file__).with_suffix(".toml")
@@ -61,10 +63,11 @@ SHARE = 0.9
 TIMES_LONGER, SPARE_S = 4.0, 20.0
 """A mutant runs for so many times as long as the tests alone, and so long in addition, at most."""
 
-PYTEST = (
-    "-m pytest -x -q --no-header -m 'not slow'"
-    " -p no:cacheprovider -p pytest_timeout -p pytest_django.plugin"
-)
+ALONE_S = 3600.0
+"""For the tests alone, at most."""
+
+PYTEST = ("-x", "-q", "--no-header", "-m", "not slow", "-p", "no:cacheprovider")
+PLUGINS = ("-p", "pytest_timeout", "-p", "pytest_django.plugin")
 
 Fate = Literal["killed", "timeout", "survived", "equivalent"]
 
@@ -118,19 +121,19 @@ class Module:
     """A module to mutate, and the files with its tests.
 
     `within`: only these of its functions, and its SQL; all if empty. `chosen`: which of the tests,
-    as pytest's -k has it; all if empty.
+    as pytest's -k has it; all if empty. `part`: of the project.
     """
 
     path: str
     tests: tuple[str, ...]
     within: tuple[str, ...] = ()
     chosen: str = ""
+    part: str = ""
 
     @property
-    def command(self) -> str:
-        """What runs its tests."""
-        chosen = f" -k {shlex.quote(self.chosen)}" if self.chosen else ""
-        return f"{shlex.quote(sys.executable)} {PYTEST}{chosen} {' '.join(self.tests)}"
+    def arguments(self) -> list[str]:
+        """What pytest needs to run its tests."""
+        return [*PYTEST, *PLUGINS, *(("-k", self.chosen) if self.chosen else ()), *self.tests]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,11 @@ def read_plan(path: Path = LISTED) -> Plan:
     content = tomllib.loads(path.read_text())
     modules = {
         name: Module(
-            name, tuple(table["tests"]), tuple(table.get("within", ())), table.get("chosen", "")
+            name,
+            tuple(table["tests"]),
+            tuple(table.get("within", ())),
+            table.get("chosen", ""),
+            table["part"],
         )
         for name, table in content["modules"].items()
     }
@@ -163,12 +170,14 @@ def read_plan(path: Path = LISTED) -> Plan:
 def copy_of(root: Path) -> Iterator[Path]:
     """Work in a copy of the project, so that no mistake is ever made in the project itself."""
     before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copy = Path(folder) / "project"
+    with tempfile.TemporaryDirectory(prefix="mutants-", dir=scratch_folder()) as folder:
+        copy, scratch = Path(folder) / "project", Path(folder) / "scratch"
+        scratch.mkdir()
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
         os.environ.setdefault("BLINKLOG_DATA", str(root.parent / "shared" / "data"))
         # Each plugin costs every mutant its import.
         os.environ.update(PYTHONPATH=str(copy), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+        os.environ["TMPDIR"] = str(scratch)  # in memory: no test waits for a slow disk
         os.environ.pop("HYPOTHESIS_PROFILE", None)  # the same examples for each mutant
         try:
             with chdir(copy):
@@ -225,34 +234,40 @@ def drawn(specs: Sequence[MutationSpec], module: str, number: int, seed: int) ->
 def judge(module: Module, plan: Plan, number: int, seed: int) -> Result:
     """Try mutants of a module of the current folder. Exits if its tests fail without any."""
     began = time.monotonic()
-    outcome, output = run_tests(module.command, 3600)
-    if outcome is not TestOutcome.SURVIVED:
-        sys.exit(f"{module.path}: its tests fail without any mutant\n{output}")
-    limit_s = TIMES_LONGER * (time.monotonic() - began) + SPARE_S
-    specs = mistakes(module)
-    skipped = re.search(r"(\d+) skipped", output)
-    result = Result(module.path, len(specs), int(skipped[1]) if skipped else 0)
-    for spec in drawn(specs, module.path, number, seed):
-        mutant = _tried(spec, module.command, limit_s, plan)
-        print(
-            f"{mutant.fate:>10}  {mutant.line}  ->  {mutant.becomes}", file=sys.stderr, flush=True
-        )
-        result.mutants.append(mutant)
+    with forks(with_server=module.path.startswith("agent/")) as tests:
+        alone = tests.run(module.arguments, ALONE_S, keep=True)
+        if alone.status != 0:
+            sys.exit(f"{module.path}: its tests fail without any mutant\n{alone.output}")
+        limit_s = TIMES_LONGER * (time.monotonic() - began) + SPARE_S
+        specs = mistakes(module)
+        skipped = re.search(r"(\d+) skipped", alone.output)
+        result = Result(module.path, len(specs), int(skipped[1]) if skipped else 0)
+        for spec in drawn(specs, module.path, number, seed):
+            mutant = _tried(spec, tests, module, limit_s, plan)
+            told = f"{mutant.fate:>10}  {mutant.line}  ->  {mutant.becomes}"
+            print(told, file=sys.stderr, flush=True)
+            result.mutants.append(mutant)
     result.took_s = time.monotonic() - began
     return result
 
 
-def _tried(spec: MutationSpec, command: str, limit_s: float, plan: Plan) -> Mutant:
-    done = mutate_and_test([spec], command, limit_s)
-    if done.diff is None or done.test_outcome is TestOutcome.INCOMPETENT:
-        raise RuntimeError(f"{spec}: {done.output}")
-    line, becomes = changed(done.diff)
-    mutant = Mutant(str(spec.module_path), line, becomes, "killed")
-    if done.test_outcome is TestOutcome.KILLED:
-        fate: Fate = "timeout" if done.output == "timeout" else "killed"
-    else:
-        fate = "equivalent" if mutant.key in plan.equivalent else "survived"
-    return Mutant(*mutant.key, fate)
+def _tried(spec: MutationSpec, tests: Forks, module: Module, limit_s: float, plan: Plan) -> Mutant:
+    operator = plugins.get_operator(spec.operator_name)(**spec.operator_args)
+    with use_mutation(Path(spec.module_path), operator, spec.occurrence) as (before, after):
+        if after is None:
+            raise RuntimeError(f"{spec}: there is no such mutation")
+        run = tests.run(module.arguments, limit_s)
+    diff = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="")
+    key = (module.path, *changed("\n".join(diff)))
+    return Mutant(*key, _fate(run, known=key in plan.equivalent))
+
+
+def _fate(run: Run, *, known: bool) -> Fate:
+    if run.status is None:
+        return "timeout"
+    if run.status:
+        return "killed"
+    return "equivalent" if known else "survived"
 
 
 def changed(diff: str) -> tuple[str, str]:
@@ -317,6 +332,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = read_plan()
     parser = argparse.ArgumentParser(prog="bench.mutants", description=__doc__.splitlines()[0])
     parser.add_argument(
+        "--part", choices=sorted({each.part for each in plan.modules.values()}),
+        help="only the modules of this part",
+    )  # fmt: skip
+    parser.add_argument(
         "--module", action="append", choices=plan.modules, metavar="PATH",
         help="only this module, such as agent/measure/gaze.py; can be repeated",
     )  # fmt: skip
@@ -330,6 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = [
             judge(plan.modules[name], plan, options.sample, options.seed)
             for name in options.module or plan.modules
+            if options.part in (None, plan.modules[name].part)
         ]
     told: dict[str, Any] = {"sample": options.sample, "seed": options.seed, "died": share(results)}
     told["modules"] = [asdict(result) for result in results]
