@@ -1,10 +1,9 @@
 """The files beside the store: their names, and what happens to them when it is damaged."""
 
+import itertools
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-
-from agent.errors import StoreError
 
 SET_ASIDE_KEPT = 5  # damaged files kept for inspection; a failing card makes many
 PAGE_BYTES = 4096
@@ -19,12 +18,9 @@ def sibling(path: Path, suffix: str) -> Path:
 def aside_name(path: Path) -> Path:
     """Return an unused name with the date, such as agent.damaged-20261122T101530Z.sqlite3."""
     date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for count in range(1000):
-        again = f"-{count}" if count else ""
-        name = path.with_name(f"{path.stem}.damaged-{date}{again}{path.suffix}")
-        if not name.exists():
-            return name
-    raise StoreError(f"{path}: a thousand damaged stores within a second")
+    again = itertools.chain([""], (f"-{count}" for count in itertools.count(1)))
+    names = (path.with_name(f"{path.stem}.damaged-{date}{each}{path.suffix}") for each in again)
+    return next(name for name in names if not name.exists())
 
 
 def restore_length(path: Path) -> None:

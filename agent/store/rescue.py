@@ -50,8 +50,7 @@ def _copy(new: Database, number: int, document: Document, acked: int) -> int:
     values = {"number": number, "now": timestamp()}
     with contextlib.suppress(ValueError, sqlite3.IntegrityError):  # undamaged but invalid
         copied = new.execute(PUT, {**row_of(document), **values}).rowcount
-        if copied and acked:
-            new.execute(_ACKED, {"session_id": document["session_id"], "acked": acked})
+        new.execute(_ACKED, {"session_id": document["session_id"], "acked": acked})
         return copied
     return 0
 

@@ -33,7 +33,7 @@ class Reserve:
                 os.close(file)
         except OSError:
             with contextlib.suppress(OSError):
-                self._file.unlink(missing_ok=True)
+                self._file.unlink()
             return False
         return True
 

@@ -45,7 +45,7 @@ class Settings:
         self._device = device
         self._clock = clock
         self._ask_s = clock() + FIRST_S
-        self._waiting: list[Document] = []  # until the store has taken them
+        self._waiting: Document | None = None  # the newest, until the store has taken it
         self._checked = False  # whether the kept settings are this device's
         self._problem = ""
 
@@ -59,9 +59,9 @@ class Settings:
                 self._receive(transport)
         if self._clock() >= self._ask_s:
             self._ask()
-        while self._waiting:
-            self._keep(self._waiting[0])
-            del self._waiting[0]
+        if self._waiting is not None:
+            self._keep(self._waiting)
+            self._waiting = None
 
     def _ask(self) -> None:
         listening = any(transport.listening for transport in self._transports)
@@ -81,7 +81,7 @@ class Settings:
 
     def _receive(self, transport: Transport) -> None:
         if (told := transport.settings()) is not None:
-            self._waiting = [told]  # the newest counts
+            self._waiting = told
 
     def _end_others(self) -> None:
         kept = DeviceSettings.read(self._store.noted(SETTINGS))

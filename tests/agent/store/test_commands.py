@@ -1,6 +1,7 @@
 """The store gives each command out once, in order, and only until it expires."""
 
 import contextlib
+import json
 import math
 import sqlite3
 import uuid
@@ -171,6 +172,32 @@ def test_a_damaged_command_is_dropped(path: Path, store: Store, damaged: str) ->
     with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE commands SET command = ? WHERE number = 1", [damaged])
     assert store.next_command() == store.take_command() == another
+
+
+VALID = {"boot_id": "a", "until_s": 5020.0, "command": "start", "id": "x"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_given"),
+    [
+        ({}, True),
+        ({"command": "dance"}, False),
+        ({"command": None}, False),
+        ({"id": 7}, False),
+        ({"id": None}, False),
+        ({"boot_id": "b"}, False),
+        ({"until_s": 5000.0}, False),
+        ({"until_s": 5031.0}, False),
+    ],
+)
+def test_a_command_that_another_release_or_damage_left_is_given_out_only_if_it_is_one(
+    path: Path, store: Store, changes: dict[str, Any], is_given: bool
+) -> None:
+    store.add_command(command())
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE commands SET command = ?", [json.dumps(VALID | changes)])
+    assert (store.next_command() is not None) is is_given
+    assert (store.take_command() is not None) is is_given
 
 
 def test_commands_are_taken_in_order_of_arrival(store: Store) -> None:

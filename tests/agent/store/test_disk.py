@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import StoreError
-from agent.store.reserve import RESERVE_BYTES
+from agent.store.reserve import RESERVE_BYTES, Reserve
 from agent.store.store import Store
 from tests.agent.disks import fill, small_disk
 from tests.agent.documents import document
@@ -88,7 +88,7 @@ def test_an_empty_reserve_reserves_nothing(path: Path) -> None:
     reserve = path.with_name("agent.sqlite3.reserve")
     reserve.write_bytes(b"")
     store = Store(path)
-    assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES, "and it is made up for"
+    assert reserve.stat().st_blocks * 512 >= 1 << 20, "and it is made up for"
     reserve.write_bytes(b"")
     assert store.problem() is None
     assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES
@@ -104,6 +104,20 @@ def test_no_session_begins_on_a_full_disk_with_an_empty_reserve(tmp_path: Path) 
         with pytest.raises(StoreError, match="the disk is full: no new session"):
             store.put(document(1, state="active"))
         store.close()
+
+
+def test_the_log_says_when_the_reserve_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reserve = Reserve(tmp_path / "agent.sqlite3")
+    assert not reserve.use(), "there is none"
+    assert reserve.held()
+    assert "using the reserved space" not in caplog.text
+    assert reserve.use()
+    assert caplog.text.count("using the reserved space") == 1
+    (tmp_path / "agent.sqlite3.reserve").touch()
+    assert not reserve.use(), "an empty one reserves nothing"
+    assert caplog.text.count("using the reserved space") == 1
 
 
 # Kills

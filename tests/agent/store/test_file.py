@@ -1,6 +1,8 @@
 """The store's file: private, synced, of a known schema, shared by threads and processes."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -36,6 +38,16 @@ def test_data_version_changes_only_when_another_connection_writes(path: Path, st
 
 
 # The file
+
+
+def test_opening_the_store_loads_no_numpy_and_does_not_hide_it_from_others() -> None:
+    """`sync` does without its 15 MB; `watch` needs it."""
+    program = (
+        "import sys, agent.store.store\n"
+        "assert 'numpy' not in sys.modules and 'pandas' not in sys.modules\n"
+        "import numpy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=100)
 
 
 def test_only_the_owner_can_read_the_file(path: Path, store: Store) -> None:

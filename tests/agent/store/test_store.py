@@ -58,6 +58,12 @@ def test_an_invalid_document_is_refused(store: Store, key: str, value: Any, expe
     assert store.counts()["sessions"] == 0
 
 
+def test_the_highest_revision_that_sqlite_can_hold_is_one(store: Store) -> None:
+    highest = document((1 << 63) - 1)
+    assert store.put(highest)
+    assert store.document(highest["session_id"]) == highest
+
+
 class RevisionRule(RuleBasedStateMachine):
     """The store against a dictionary: session -> (document, acked revision, parked)."""
 

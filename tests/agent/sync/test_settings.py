@@ -7,7 +7,6 @@ import pytest
 from agent.errors import DeliveryError, StoreError
 from agent.records import SETTINGS, DeviceSettings
 from agent.store.store import Store
-from agent.transport.settings import AFTER_FAILURE_S, ASK_S, CHECK_S
 from tests.agent.servers import History
 from tests.agent.sync.scripted import Clock, Way, scripted, steps
 
@@ -86,14 +85,24 @@ def test_the_server_is_asked_seldom_and_hardly_ever_while_a_broker_is_there(
 ) -> None:
     push.listening = False
     begin_s = clock.now_s
-    steps(scripted(store, clock, push, asked), clock, ASK_S + 10)
-    assert asked.settings_asked_s == [begin_s + 1, begin_s + 1 + ASK_S]
+    steps(scripted(store, clock, push, asked), clock, 610)
+    assert asked.settings_asked_s == [begin_s + 1, begin_s + 601], "every ten minutes"
     push.listening = True
     asked.settings_asked_s.clear()
     begin_s = clock.now_s
-    steps(scripted(store, clock, push, asked), clock, ASK_S + 10)
-    assert asked.settings_asked_s == [begin_s + 1]
-    assert CHECK_S > ASK_S
+    steps(scripted(store, clock, push, asked), clock, 3610)
+    assert asked.settings_asked_s == [begin_s + 1, begin_s + 3601], "every hour"
+
+
+def test_settings_that_stay_cost_no_reading(
+    store: Store, clock: Clock, push: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop comes by four times a second."""
+    read: list[str] = []
+    noted = store.noted
+    monkeypatch.setattr(store, "noted", lambda key: (read.append(key), noted(key))[1])
+    steps(scripted(store, clock, push), clock, 60)
+    assert read.count(SETTINGS) == 1
 
 
 def test_a_failure_is_logged_once_and_tried_again_later(
@@ -101,10 +110,25 @@ def test_a_failure_is_logged_once_and_tried_again_later(
 ) -> None:
     asked.error = DeliveryError("no answer", retry_after_s=400)
     begin_s = clock.now_s
-    steps(scripted(store, clock, asked), clock, 500)
+    sync = scripted(store, clock, asked)
+    for seconds, times in ((300, 1), (200, 2)):
+        steps(sync, clock, seconds)
+        assert len(asked.settings_asked_s) == times
+        assert caplog.text.count("can't ask for settings over asked: no answer") == 1
     assert asked.settings_asked_s == [begin_s + 1, begin_s + 401]
-    assert AFTER_FAILURE_S < 400
-    assert caplog.text.count("can't ask for settings over asked: no answer") == 1
+    asked.error = DeliveryError("refused")
+    steps(sync, clock, 700)
+    assert asked.settings_asked_s[2:] == [begin_s + 801, begin_s + 1101], "five minutes at least"
+    assert caplog.text.count("can't ask for settings over asked: refused") == 1
+
+
+def test_a_server_may_not_put_off_the_next_question_for_longer_than_an_hour(
+    store: Store, clock: Clock, asked: Way
+) -> None:
+    asked.error = DeliveryError("no answer", retry_after_s=86_400)
+    begin_s = clock.now_s
+    steps(scripted(store, clock, asked), clock, 3610)
+    assert asked.settings_asked_s == [begin_s + 1, begin_s + 3601]
 
 
 def test_what_the_store_could_not_take_is_kept_until_it_can(

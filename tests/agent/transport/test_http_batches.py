@@ -7,7 +7,13 @@ import pytest
 
 from agent.errors import DeliveryError
 from agent.transport.base import Acknowledgement
-from agent.transport.batches import BATCH_BYTES, FIRST_AT_ONCE, MOST_AT_ONCE, SINGLE_S
+from agent.transport.batches import (
+    BATCH_BYTES,
+    FIRST_AT_ONCE,
+    MOST_AT_ONCE,
+    Batches,
+    body_of,
+)
 from agent.transport.http import HttpSettings, HttpTransport
 from tests.agent.documents import document
 from tests.agent.servers import BATCH, TOKEN, Api, Behaviour, Handler, History
@@ -90,6 +96,25 @@ def test_a_batch_has_a_bound_in_bytes_too(api: Api, transport: HttpTransport) ->
     assert transport.at_once == 4, "no more are read from the store than may be sent"
 
 
+def sized(size: int) -> dict[str, Any]:
+    return {"note": "x" * (size - len(body_of({"note": ""})))}
+
+
+@pytest.mark.parametrize(("more", "count"), [(0, 2), (1, 1)])
+def test_that_bound_is_met_and_not_exceeded(more: int, count: int, clock: Clock) -> None:
+    documents = [sized(1000), sized(BATCH_BYTES - 1000 + more), sized(10)]
+    assert len(Batches(clock).next(documents)) == count
+    brackets_and_commas = 2 + MOST_AT_ONCE
+    assert BATCH_BYTES + brackets_and_commas < 1 << 20, "the server's own bound"
+    assert MOST_AT_ONCE <= 100, "and that of documents"
+
+
+def test_what_is_no_number_is_never_sent() -> None:
+    """JSON has none: the server would refuse all of the batch."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        body_of({"ear_mean": float("nan")})
+
+
 def test_after_a_failure_it_starts_again_with_one(api: Api, transport: HttpTransport) -> None:
     """A slow network, or one bad document, must not hold up all."""
     documents = some(8)
@@ -110,12 +135,12 @@ def test_a_server_or_proxy_without_batches_gets_single_documents_for_an_hour(
     api.next.append(answered(number, {"outcome": "rejected", "reason": "not like this"}))
     assert deliver(transport, documents) == stored(documents), "nothing is rejected by that"
     assert [method for method, _ in api.requests] == ["POST", "PUT", "PUT", "PUT"]
-    clock.now_s += SINGLE_S - 1
+    clock.now_s += 3600 - 0.5
     api.requests.clear()
     deliver(transport, some(2))
     assert transport.at_once == FIRST_AT_ONCE
     assert POST not in api.requests
-    clock.now_s += 2
+    clock.now_s += 0.5
     api.requests.clear()
     deliver(transport, some(2))
     assert api.requests == [POST]

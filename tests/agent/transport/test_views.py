@@ -1,5 +1,6 @@
 """Views while the camera is aimed: only the newest is sent, over the first way that works."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -64,6 +65,18 @@ def test_the_second_way_is_used_if_the_first_can_not() -> None:
     aimed.view = {"number": 1}
     aimed.views.send()
     assert http.shown == [{"number": 1}]
+
+
+def test_a_view_that_no_way_can_send_leaves_one_line_for_who_looks_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    works, not_now = Way(), Way(works=False)
+    for way, lines in ((works, 0), (not_now, 1)):
+        aimed = Aimed(way)
+        aimed.view = {"number": 1}
+        aimed.views.send()
+        assert caplog.text.count("no transport can send views now") == lines
 
 
 def test_after_a_failure_views_rest() -> None:
