@@ -52,7 +52,7 @@ class Backoff:
         self._draw = draw
         self._until_s = clock()
         self._failures = 0
-        self._may_hurry = True
+        self._may_hurry = False  # nothing is delayed yet
         self._hurried = False
 
     def ready(self) -> bool:
@@ -85,13 +85,13 @@ class Backoff:
         """Reset the delay, so that the next failure counts as the first."""
         self._until_s = self._clock()
         self._failures = 0
-        self._may_hurry, self._hurried = True, False
+        self._hurried = False
 
     def hurry(self) -> None:
         """End the delay because there is something new to send, but not twice in a row."""
         if self._may_hurry and not self.ready():
             self._until_s = self._clock()
-            self._may_hurry, self._hurried = False, True
+            self._hurried = True  # what comes of it decides whether it may again
 
 
 Lane = tuple[Transport, Backoff]

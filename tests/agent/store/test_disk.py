@@ -72,11 +72,16 @@ def test_no_session_begins_without_reserved_space_for_its_end(
     def full(file: int, offset: int, length: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    with contextlib.closing(Store(path)) as earlier:
+        earlier.put(running := document(1, state="active"))
+    path.with_name("agent.sqlite3.reserve").unlink()
     monkeypatch.setattr("os.posix_fallocate", full)
     store = Store(path)
     with pytest.raises(StoreError, match="the disk is full: no new session"):
         store.put(document(1, state="active"))
+    assert store.put(document(2, running["session_id"], state="active")), "what runs goes on"
     assert store.put(document(7)), "what is finished is kept as long as it goes"
+    assert store.put(document(1, state="ended")), "however short it was"
     monkeypatch.undo()
     assert store.put(document(1, state="active")), "and once there is room, it begins"
     store.close()

@@ -216,6 +216,15 @@ def test_a_refusal_of_an_older_revision_does_not_park_the_newer(store: Store) ->
     assert ids(store.pending(10)) == [session_id]
 
 
+def test_a_refusal_of_what_was_delivered_changes_nothing(store: Store) -> None:
+    """Two transports may answer the same document."""
+    store.put(final := document(7))
+    store.acknowledge(final["session_id"], 7)
+    assert not store.park(final["session_id"], 7, "no")
+    assert store.sessions(1)[0].parked_reason is None
+    assert store.counts() == {"sessions": 1, "pending": 0, "parked": 0, "delivered": 1}
+
+
 def test_unfinished_returns_interrupted_sessions(store: Store) -> None:
     store.put(document(7))
     store.put(running := document(3, state="active"))

@@ -35,6 +35,7 @@ class Way:
         self.closed = False
         self.told: Document | None = None  # the settings
         self.settings_asked_s: list[float] = []
+        self.shown: list[Document] = []  # the views
 
     def deliver(self, documents: Sequence[Document], timeout_s: float) -> Iterable[Acknowledgement]:
         if documents:
@@ -69,6 +70,10 @@ class Way:
         if self.error is not None:
             raise self.error
         return self.told
+
+    def show(self, view: Document) -> bool:
+        self.shown.append(view)
+        return True
 
     def close(self) -> None:
         self.closed = True

@@ -1,6 +1,6 @@
 """How long delivery waits after a failure."""
 
-from agent.sync import CAP_S, RETRY_AFTER_CAP_S, Backoff
+from agent.sync import CAP_S, Backoff
 from tests.agent.sync.scripted import Clock, longest
 
 
@@ -14,7 +14,7 @@ def test_each_failure_in_a_row_doubles_the_ceiling_up_to_the_cap(clock: Clock) -
         while not backoff.ready():
             clock.now_s += 0.5
         delays.append(clock.now_s - begun_s)
-    assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, CAP_S, CAP_S, CAP_S]
+    assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
 
 
 def test_the_delay_is_drawn_from_the_whole_range_so_that_a_fleet_spreads(clock: Clock) -> None:
@@ -47,8 +47,43 @@ def test_the_server_s_wish_is_the_least_of_the_delay_within_reason(clock: Clock)
     clock.now_s += 1
     assert backoff.ready()
     backoff.failed(retry_after_s=1e9)
-    clock.now_s += RETRY_AFTER_CAP_S + 2
-    assert backoff.ready()
+    assert backoff.wait_s == 3600 + 2
+    backoff.failed(retry_after_s=-5)
+    assert backoff.wait_s == 4
+    clock.now_s += 10
+    assert backoff.wait_s == 0
+
+
+def test_a_failure_within_five_minutes_of_the_last_delay_is_of_the_same_outage(
+    clock: Clock,
+) -> None:
+    backoff = Backoff(clock, longest)
+    for later_s, delay_s in ((0, 1), (300, 2), (300.5, 1), (0, 2)):
+        clock.now_s += backoff.wait_s + later_s
+        backoff.failed()
+        assert backoff.wait_s == delay_s
+
+
+def test_after_a_hurried_attempt_that_succeeds_delays_are_as_at_first(clock: Clock) -> None:
+    backoff = Backoff(clock, longest)
+    for _ in range(3):
+        backoff.failed()
+        backoff.hurry()
+        backoff.succeeded()
+        for delay_s in (1, 2, 4):
+            backoff.failed()
+            assert backoff.wait_s == delay_s
+            clock.now_s += delay_s
+        backoff.succeeded()
+
+
+def test_news_while_nothing_is_delayed_changes_nothing(clock: Clock) -> None:
+    backoff = Backoff(clock, longest)
+    for delay_s in (1, 2, 4):
+        backoff.hurry()
+        backoff.failed()
+        assert backoff.wait_s == delay_s
+        clock.now_s += delay_s
 
 
 def test_news_ends_a_delay_but_not_two_in_a_row(clock: Clock) -> None:
