@@ -2,11 +2,11 @@
 
     python -m bench.mutants [--part NAME] [--module PATH]... [--sample N] [--seed S] [--json]
 
-A mutant is the project with one mistake in a module listed in `mutants.toml`: `<` for `<=`, + for
--, a constant off by one, a negated condition, a wrong comparison of revisions. Cosmic Ray makes
-them in a copy of the project. A mutant is killed if a test of its module fails, or if the tests run
-much too long. A mutant without any observable change is equivalent: the known ones are listed in
-`mutants.toml`, each with its reason, and are not counted.
+A mutant is the project with one mistake in a module of `core.toml` or `delivery.toml`, the parts:
+`<` for `<=`, + for -, a constant off by one, a negated condition, a wrong comparison of revisions.
+Cosmic Ray makes them in a copy of the project. A mutant is killed if a test of its module fails, or
+if the tests run much too long. A mutant without any observable change is equivalent: the known ones
+are listed in these files, each with its reason, and are not counted.
 
 N mutants of each module are drawn at random; the same seed draws the same ones. N = 0 takes all.
 Tests marked slow are left out: two of a hundred would take most of the time.
@@ -41,7 +41,7 @@ from bench.mutants.forked import Forks, Run, forks
 from bench.powercuts.recording import scratch_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTED = Path(__file__).with_suffix(".toml")
+PARTS = tuple(sorted(Path(__file__).parent.glob("*.toml")))
 
 OPERATORS = re.compile(
     r"""core/(
@@ -83,7 +83,7 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """As `mutants.toml` lists it."""
+        """As the plan lists it."""
         return self.module, self.line, self.becomes
 
 
@@ -138,14 +138,33 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `mutants.toml` says: the modules, and the known equivalent mutants."""
+    """What the parts say: the modules, and the known equivalent mutants.
+
+    `choices`: names of constants of a module. A mutant of such a number is equivalent, too.
+    """
 
     modules: dict[str, Module]
     equivalent: frozenset[tuple[str, str, str]]
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def knows(self, key: tuple[str, str, str], operator: str) -> bool:
+        """Return whether nobody can see this mutant of `operator`."""
+        chosen = "|".join(self.choices.get(key[0], ())) or "(?!)"
+        is_choice = re.match(rf"(\w+, )*({chosen})\b[^=]* = ", key[1]) is not None
+        return key in self.equivalent or (is_choice and operator == "core/NumberReplacer")
 
 
-def read_plan(path: Path = LISTED) -> Plan:
+def read_plan(parts: Sequence[Path] = PARTS) -> Plan:
     """Raises KeyError for an equivalent mutant that lacks its reason."""
+    plans = [_read(path) for path in parts]
+    return Plan(
+        {name: module for plan in plans for name, module in plan.modules.items()},
+        frozenset().union(*(plan.equivalent for plan in plans)),
+        {name: names for plan in plans for name, names in plan.choices.items()},
+    )
+
+
+def _read(path: Path) -> Plan:
     content = tomllib.loads(path.read_text())
     modules = {
         name: Module(
@@ -153,7 +172,7 @@ def read_plan(path: Path = LISTED) -> Plan:
             tuple(table["tests"]),
             tuple(table.get("within", ())),
             table.get("chosen", ""),
-            table["part"],
+            path.stem,
         )
         for name, table in content["modules"].items()
     }
@@ -163,7 +182,8 @@ def read_plan(path: Path = LISTED) -> Plan:
         if each["why"]
         for becomes in each["becomes"]
     ]
-    return Plan(modules, frozenset(listed))
+    choices = {name: tuple(names) for name, names in content.get("choices", {}).items()}
+    return Plan(modules, frozenset(listed), choices)
 
 
 @contextmanager
@@ -259,7 +279,7 @@ def _tried(spec: MutationSpec, tests: Forks, module: Module, limit_s: float, pla
         run = tests.run(module.arguments, limit_s)
     diff = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="")
     key = (module.path, *changed("\n".join(diff)))
-    return Mutant(*key, _fate(run, known=key in plan.equivalent))
+    return Mutant(*key, _fate(run, known=plan.knows(key, spec.operator_name)))
 
 
 def _fate(run: Run, *, known: bool) -> Fate:

@@ -1,5 +1,6 @@
 """bench.mutants: mistakes are made in a copy, and noticed or not; the known ones still exist."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,9 +154,37 @@ def test_revisions_are_compared_the_wrong_way_in_strings_only() -> None:
     ]
 
 
-# The list of this project
+def test_a_choice_is_a_number_under_its_name_and_nothing_else() -> None:
+    plan = Plan({}, frozenset(), {"a.py": ("LIMIT_S", "FEW")})
+
+    def known(line: str, operator: str = "NumberReplacer", module: str = "a.py") -> bool:
+        return plan.knows((module, line, "x"), f"core/{operator}")
+
+    assert known("LIMIT_S = 3.0")
+    assert known("OTHER, LIMIT_S = 3, 60.0")
+    assert known("FEW: int = 3  # or four")
+    assert not known("LIMITS = 3")
+    assert not known("if left_s == LIMIT_S = 3")
+    assert not known("LIMIT_S = not 3.0", "ReplaceUnaryOperator_Delete_Not")
+    assert not known("LIMIT_S = 3.0", module="b.py")
+
+
+# The lists of this project
 
 PLAN = mutants.read_plan()
+
+
+def test_each_part_is_a_list_of_its_own() -> None:
+    assert {module.part for module in PLAN.modules.values()} == {"core", "delivery"}
+    sizes = [len(mutants.read_plan([part]).modules) for part in mutants.PARTS]
+    assert sum(sizes) == len(PLAN.modules), "no module is in two"
+
+
+def test_each_choice_is_a_constant_that_is_there() -> None:
+    for module, names in PLAN.choices.items():
+        assert module in PLAN.modules
+        text = (mutants.ROOT / module).read_text()
+        assert [name for name in names if not re.search(rf"\b{name}\b[^=\n]* = ", text)] == []
 
 
 @pytest.mark.parametrize("module", PLAN.modules.values(), ids=lambda module: module.path)

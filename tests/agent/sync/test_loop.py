@@ -117,6 +117,22 @@ def test_a_store_that_can_t_be_written_delays_and_does_not_end_the_loop(
     assert [said[2] for said in history.said[:2]] == ["stored", "duplicate"]
 
 
+def test_a_store_that_fails_is_not_tried_at_full_speed(
+    store: Store, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def fails() -> object:
+        tries.append(1)
+        assert len(tries) < 10, "it is tried without a pause"
+        raise StoreError("the disk gave an input/output error")
+
+    monkeypatch.setattr(store, "data_version", fails)
+    stop: Any = Stop(3)
+    Sync(store, [way]).run(stop)
+    assert stop.waits_s == [0.25] * 3
+
+
 def test_a_store_that_fails_for_good_is_said_once_and_starves_the_watchdog(
     path: Path, way: Way, caplog: pytest.LogCaptureFixture
 ) -> None:
