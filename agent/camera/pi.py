@@ -10,6 +10,10 @@ from agent.calls import CallThread, OverdueError
 from agent.errors import CameraError
 from agent.records import Frame
 
+FORMAT = "YUV420"
+"""What every camera at the Pi's connector delivers. libcamera gives others where a camera has none,
+such as a USB camera."""
+
 OPEN_TIMEOUT_S = 15.0
 """A cold sensor, like a USB camera, takes seconds to start; OpenCV gives up on USB cameras after
 ten."""
@@ -44,8 +48,15 @@ class PiCamera:
         self._camera = self._calls.bounded(
             lambda: _open_picamera(width, height, fps), OPEN_TIMEOUT_S, "open"
         )
-        # The actual size: libcamera rounds it to what the hardware supports.
-        self.width, self.height = self._camera.camera_configuration()["lores"]["size"]
+        # The actual values: libcamera adjusts them to what the hardware supports.
+        stream = self._camera.camera_configuration()["lores"]
+        if stream["format"] != FORMAT:
+            self.close()
+            raise CameraError(
+                f"the Pi's camera: expected pictures in {FORMAT}, found {stream['format']}: set"
+                " source = \"usb\" for a USB camera"
+            )
+        self.width, self.height = stream["size"]
 
     def check(self) -> None:
         """Do nothing: a ribbon cable is not unplugged while the power is on."""
@@ -117,8 +128,8 @@ def _open_picamera(width: int, height: int, fps: float) -> Any:
         # makes libcamera choose a sensor mode with the full field of view, not a cropped one.
         twice = 2 if width <= 800 else 1
         configuration = camera.create_video_configuration(
-            main={"size": (twice * width, twice * height), "format": "YUV420"},
-            lores={"size": (width, height), "format": "YUV420"},
+            main={"size": (twice * width, twice * height), "format": FORMAT},
+            lores={"size": (width, height), "format": FORMAT},
             controls={"FrameDurationLimits": _durations_us(fps)},
         )
         camera.configure(configuration)

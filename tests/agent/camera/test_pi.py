@@ -69,6 +69,15 @@ def test_a_stride_that_is_rounded_up_is_cropped_in_every_plane(
     assert cropped.flags.c_contiguous
 
 
+def test_a_camera_that_has_no_i420_is_refused_and_released(
+    pi: type[Picamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pi, "pixel_format", "NV12")
+    with pytest.raises(CameraError, match="expected pictures in YUV420, found NV12"):
+        PiCamera(640, 480, 30)
+    assert pi.instances[0].calls == ["close"]
+
+
 def test_gaps_in_the_sensor_s_time_are_dropped_frames(pi: type[Picamera2]) -> None:
     camera = PiCamera(64, 48, 30)
     camera.start()

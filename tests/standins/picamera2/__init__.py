@@ -55,13 +55,14 @@ class CompletedRequest:
 class Picamera2:
     """A camera. `stamps_s` are the times of the frames to come, or None for frames as they come.
 
-    `stride` is libcamera's choice. A call in `hangs` waits for `gate`; `faulty` ones fail.
+    `stride` and `pixel_format` are libcamera's choice. A call in `hangs` waits for `gate`; `faulty` ones fail.
     """
 
     instances: list["Picamera2"] = []
     hangs: frozenset[str] = frozenset()
     gate = threading.Event()
     stride = 0
+    pixel_format = "YUV420"
 
     def __init__(
         self,
@@ -109,7 +110,8 @@ class Picamera2:
         width, height = camera_config["lores"]["size"]
         self.configuration = camera_config
         self.controls = dict(camera_config["controls"])
-        camera_config["lores"] |= {"size": (width - width % 2, height - height % 2)}
+        size = (width - width % 2, height - height % 2)
+        camera_config["lores"] |= {"size": size, "format": self.pixel_format}
 
     def camera_configuration(self) -> dict[str, Any]:
         return self.configuration
