@@ -1,6 +1,7 @@
 """The device's disk, kernel, initrd and device tree: made once, kept by a hash of their inputs."""
 
 import hashlib
+import json
 import lzma
 import re
 import shutil
@@ -13,6 +14,13 @@ from tests.device import host, packages, rootfs
 
 HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest"
+STANDIN = HERE.parent / "standins" / "nmcli"
+NMCLI = (
+    "usr/local/lib/test-nmcli"  # guest/etc/tmpfiles.d copies it to where blinklog-join may write
+)
+NETWORKS = {"Anna;s home": "correct horse battery"}  # the Wi-Fi in the device's air
+# With the packages that they need. `virtual` is libcamera's camera without hardware.
+LIBCAMERA = ["python3-libcamera", "python3-prctl"]
 OLD_S = 24 * 3600
 DISK_SIZE = "6G"  # sparse; what is written of it is what it takes
 BOARD, REVISION = "Raspberry Pi 4 Model B Rev 1.4", 0xC03114
@@ -123,10 +131,10 @@ def _forget_old(cache: Path) -> None:
 
 def _key(packed: Path) -> str:
     found = hashlib.sha256(packed.name.encode())
-    inputs = [HERE / "image.py", HERE / "packages.py", *sorted(GUEST.rglob("*"))]
+    inputs = [HERE / "image.py", HERE / "packages.py", STANDIN, *sorted(GUEST.rglob("*"))]
     for each in inputs:
         if each.is_file():
-            found.update(str(each.relative_to(HERE)).encode() + each.read_bytes())
+            found.update(str(each.relative_to(HERE.parent)).encode() + each.read_bytes())
     return found.hexdigest()[:16]
 
 
@@ -138,7 +146,7 @@ def _build(packed: Path, folder: Path) -> None:
     host.run("tar", "--extract", "--file", packed, "-C", root)
     wanted = ["linux-image-arm64", "busybox-static", "libpython3.13-dev"]
     kernel, busybox, headers = packages.fetch(wanted, folder / "debs")
-    _install_stand_ins(root, folder, packages.unpack(headers, folder / "headers"))
+    _install_extras(root, folder, packages.unpack(headers, folder / "headers"))
     modules = _install_kernel(packages.unpack(kernel, folder / "kernel"), root, made)
     _configure(root)
     _write_initrd(made / "initrd.img", packages.unpack(busybox, folder / "busybox"), modules)
@@ -147,17 +155,24 @@ def _build(packed: Path, folder: Path) -> None:
     host.run("mkfs.ext4", "-q", "-d", root, made / "disk.img")
 
 
-def _install_stand_ins(root: Path, folder: Path, headers: Path) -> None:
-    """What Raspberry Pi OS has and Debian hasn't: lgpio for real, picamera2 in name only."""
-    built = folder / "built"
-    built.mkdir()
+def _install_extras(root: Path, folder: Path, headers: Path) -> None:
+    """What Raspberry Pi OS has beyond Debian: lgpio, picamera2, and a stand-in of nmcli."""
+    built, libcamera = folder / "built", folder / "libcamera"
+    for each in (built, libcamera):
+        each.mkdir()
     found = [
         packages.build_lgpio(headers, built),
-        packages.package(built / "python3-picamera2", "python3-picamera2", "0.3.31-1"),
+        packages.build_picamera2(built),
+        *packages.fetch_missing(LIBCAMERA, root, libcamera),
     ]
-    for each in found:
-        shutil.copy(each, root / "root")
+    for package in found:
+        shutil.copy(package, root / "root")
     host.run("chroot", root, "sh", "-c", "dpkg --install /root/*.deb && rm /root/*.deb")
+    network = root / NMCLI
+    (network / "disk").mkdir(parents=True)
+    shutil.copy(STANDIN, network / "nmcli")
+    (network / "networks.json").write_text(json.dumps(NETWORKS))
+    (root / "usr/local/bin/nmcli").symlink_to("/run/NetworkManager/stand-in/nmcli")
 
 
 def _install_kernel(unpacked: Path, root: Path, made: Path) -> list[Path]:

@@ -22,7 +22,7 @@ ASK_S = 0.5
 
 
 class Server(Installation):
-    """An installation whose devices come from the emulated network; Anna has one, and Berta."""
+    """An installation whose devices come from the emulated network: Anna's, Berta's and Dora's."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -30,6 +30,7 @@ class Server(Installation):
         self._environment |= {
             "BLINKLOG_ALLOWED_HOSTS": f"127.0.0.1,{HOST}",
             "BLINKLOG_DEVICE_MQTT_URL": f"mqtts://{HOST}:{self.broker.port}",
+            "BLINKLOG_DEVICE_CA_FILE": str(self.broker.ca_file),
         }
         _name_broker(folder, ["127.0.0.1", HOST])
 
@@ -37,8 +38,9 @@ class Server(Installation):
         """Everything but the devices."""
         super().start()
         password = str(self.file("password", PASSWORD))
-        self.server("create-person", "berta", "--password-file", password)
-        self.server("link", "carl", "berta")
+        for person in ("berta", "dora"):
+            self.server("create-person", person, "--password-file", password)
+            self.server("link", "carl", person)
 
     def claim_code(self, person: str, label: str) -> str:
         """What makes a device hers."""

@@ -41,6 +41,19 @@ class Machine:
         """A copy of it becomes this device's."""
         host.run("cp", "--sparse=always", disk, self.disk)
 
+    def put(self, files: dict[str, Path]) -> None:
+        """Writes files of this host onto the disk, while the power is off."""
+        assert self._process is None
+        for there, here in files.items():
+            folders = [str(each) for each in reversed(Path(there).parents)][1:]
+            lines = [*(f"mkdir {each}" for each in folders), f"rm {there}", f"write {here} {there}"]
+            commands = self._folder / "debugfs"
+            commands.write_text("".join(f"{line}\n" for line in lines))
+            host.run("debugfs", "-w", "-f", commands, self.disk)  # what is there already is said
+            size = host.run("debugfs", "-R", f"stat {there}", self.disk)
+            if f"Size: {here.stat().st_size}" not in size:
+                raise DeviceError(f"{there} can't be written onto the disk: {size}")
+
     def boot(self, *, clock: str = "utc", network: bool = True, timeout_s: float = BOOT_S) -> float:
         """Returns when it takes commands; the seconds that took.
 

@@ -1,4 +1,8 @@
-"""Parts of the device that come as files: Debian's arm64 packages, and lgpio built for it."""
+"""Parts of the device that come as files: Debian's arm64 packages, and what is built from PyPI's.
+
+Raspberry Pi OS has picamera2 and lgpio as packages, Debian hasn't: they are made from what their
+authors published on PyPI.
+"""
 
 import os
 import shutil
@@ -12,6 +16,18 @@ from tests.device.rootfs import SUITE
 LGPIO = "lgpio==0.2.2.0"  # Debian has none; on a Pi, Raspberry Pi OS brings it as a package
 BUILDERS = ["ziglang==0.13.0.post1", "swig==4.2.1"]  # swig 4.5 breaks lgpio
 GLIBC = "2.34"
+PICAMERA2 = "picamera2==0.3.31"  # what Raspberry Pi OS had in 2025, on Debian's libcamera 0.4
+# What it imports, as far as there are wheels for arm64.
+ITS_NEEDS = [
+    "av==19.0.2",
+    "simplejpeg==1.9.0",
+    "pillow==13.0.0",
+    "piexif==1.1.3",
+    "videodev2==0.0.4",
+]
+PLATFORMS = ["manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64"]
+# There is no wheel of PiDNG, which writes raw pictures: it can be imported, and no more.
+PIDNG = {"core": "PICAM2DNG", "camdefs": "Picamera2Camera"}
 
 
 def fetch(names: list[str], folder: Path) -> list[Path]:
@@ -27,6 +43,16 @@ def fetch(names: list[str], folder: Path) -> list[Path]:
         host.run("apt-get", *options, "-qq", "download", package, cwd=folder)
         found.append(next(folder.glob(f"{package}_*.deb")))
     return found
+
+
+def fetch_missing(names: list[str], root: Path, folder: Path) -> list[Path]:
+    """The packages, and those that they need and the tree at `root` doesn't have yet."""
+    options = _apt_options(folder)
+    shutil.copy(root / "var/lib/dpkg/status", folder / "status")
+    host.run("apt-get", *options, "-qq", "update")
+    install = ["install", "--yes", "-qq", "--download-only", "--no-install-recommends"]
+    host.run("apt-get", *options, *install, *names)
+    return sorted((folder / "archives").glob("*.deb"))
 
 
 def unpack(package: Path, folder: Path) -> Path:
@@ -67,6 +93,20 @@ def build_lgpio(headers: Path, folder: Path) -> Path:
     return package(content, "python3-lgpio", "0.2.2-1~rpt1", "arm64")
 
 
+def build_picamera2(folder: Path) -> Path:
+    """A package python3-picamera2 with picamera2 itself, for Python 3.13 on arm64."""
+    content = folder / "python3-picamera2"
+    library = content / "usr/lib/python3/dist-packages"
+    library.mkdir(parents=True)
+    system = [part for each in PLATFORMS for part in ("--platform", each)]
+    system += ["--python-version", "3.13", "--implementation", "cp", "--only-binary", ":all:"]
+    _pip("install", "--no-deps", "--target", library, *system, PICAMERA2, *ITS_NEEDS)
+    (library / "pidng").mkdir()
+    for module, name in {"__init__": "", **PIDNG}.items():
+        (library / "pidng" / f"{module}.py").write_text(f"class {name}: pass\n" if name else "")
+    return package(content, "python3-picamera2", "0.3.31-1", "arm64")
+
+
 def package(content: Path, name: str, version: str, architecture: str = "all") -> Path:
     """A Debian package of the files in `content`."""
     (content / "DEBIAN").mkdir(parents=True)
@@ -79,7 +119,7 @@ def package(content: Path, name: str, version: str, architecture: str = "all") -
     }
     text = "".join(f"{key}: {value}\n" for key, value in fields.items())
     (content / "DEBIAN" / "control").write_text(text)
-    host.run("dpkg-deb", "--root-owner-group", "--build", content)
+    host.run("dpkg-deb", "--root-owner-group", "-Znone", "--build", content)
     return content.with_name(f"{content.name}.deb")
 
 

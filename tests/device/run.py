@@ -10,12 +10,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.device import host, steps_care, steps_everyday, steps_power
+from tests.device import host, steps_care, steps_everyday, steps_new, steps_power
 from tests.device.image import Image, image
 from tests.device.installation import running_server
 from tests.device.machine import Machine, machine, pack
@@ -49,16 +50,23 @@ DAY = [
     Shown("uninstall", "uninstalled", steps_care.uninstall),
 ]
 NIGHT = [
+    *PREPARED,
     Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts),
     Shown("hung-watch", "a hung watch is restarted", steps_care.hung_watch),
     Shown("wrong-clock", "wrong clock, no network: the right day", steps_care.wrong_clock),
     Shown("usb-camera", "a USB camera, unplugged and back again", steps_care.usb_camera),
     Shown("hung-sync", "a hung sync is restarted", steps_care.hung_sync),
 ]
-# Whose device, where it hangs, and what it shows: both at once. The first one is installed, and the
-# other one's disk is a copy of its own. A third would only take the others' share of two cores.
-PLAYS = [("anna", "Kitchen", DAY), ("berta", "Hall", NIGHT)]
-NAMES = dict.fromkeys(each.name for each in (INSTALL, *DAY, *NIGHT))
+NEW = [
+    Shown("codes", "new, two codes shown to it: somebody's", steps_new.shown_codes),
+    Shown("boot-file", "new, a file on the boot partition", steps_new.boot_file),
+    Shown("picamera2", "picamera2 and libcamera themselves", steps_new.picamera2),
+]
+# Whose device, where it hangs, and what it shows. The first one is installed, and the others' disks
+# are copies of its own. Two at a time: more would only take the others' share of two cores.
+PLAYS = [("anna", "Kitchen", DAY), ("berta", "Hall", NIGHT), ("dora", "Bedroom", NEW)]
+AT_ONCE = 2
+NAMES = dict.fromkeys(each.name for each in (INSTALL, *DAY, *NIGHT, *NEW))
 Made = TypeVar("Made")
 
 
@@ -132,6 +140,7 @@ def _scenes(folder: Path, cuts: int) -> Iterator[tuple[list[Scene], Path]]:
         ca_file = server.broker.ca_file
         payload = _timed("wheel houses and films", lambda: gather(folder / "payload", ca_file))
         pack(payload, disk := folder / "payload.img")
+        installed = cache() / f"installed-{_installed_from(made, payload)}.img"
         scenes = [
             Scene(
                 stack.enter_context(machine(made, folder / label, disk)),
@@ -140,11 +149,12 @@ def _scenes(folder: Path, cuts: int) -> Iterator[tuple[list[Scene], Path]]:
                 payload,
                 person,
                 label,
+                installed,
                 cuts,
             )
             for person, label, _ in PLAYS
         ]
-        yield scenes, cache() / f"installed-{_installed_from(made, payload)}.img"
+        yield scenes, installed
 
 
 def _installed_from(made: Image, payload: Path) -> str:
@@ -176,12 +186,19 @@ def _install(scene: Scene, installed: Path, only: list[str]) -> Iterator[bool]:
 def _wanted(shown: list[Shown], only: list[str]) -> list[Shown]:
     """Those that are wanted, after what makes the device ready for them; nothing where none is."""
     wanted = [each for each in shown if not only or each.name in only]
-    return [*PREPARED, *(each for each in wanted if each not in PREPARED)] if wanted else []
+    ready = [each for each in PREPARED if each in shown]
+    return [*ready, *(each for each in wanted if each not in ready)] if wanted else []
 
 
 def _at_once(scenes: list[Scene], wanted: list[list[Shown]], installed: Path) -> list[bool]:
-    """Each scene in a thread of its own; whoever ends us need not wait for them."""
+    """Plays them in threads, each of which takes the next one; who ends us need not wait."""
     results: list[bool] = []
+    waiting = deque(zip(scenes, wanted, strict=True))
+
+    def work() -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                play(*waiting.popleft())
 
     def play(scene: Scene, shown: list[Shown]) -> None:
         try:
@@ -191,11 +208,9 @@ def _at_once(scenes: list[Scene], wanted: list[list[Shown]], installed: Path) ->
         except Exception as error:  # what ends a scene early must not pass for all of it shown
             say(f"FAILED  {scene.label}: ended early: {type(error).__name__}: {error}")
             results.append(False)
+        scene.machine.cut()  # its share of the processor is the others'
 
-    threads = [
-        threading.Thread(target=play, args=each, daemon=True)
-        for each in zip(scenes, wanted, strict=True)
-    ]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(AT_ONCE)]
     for each in threads:
         each.start()
     for each in threads:

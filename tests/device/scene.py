@@ -26,6 +26,7 @@ class Scene:
     payload: Path
     person: str  # whose device it is
     label: str  # where it hangs
+    installed: Path  # the disk of a device that was just installed
     cuts: int = 10  # of the power, while sessions end
     random: Random = field(default_factory=lambda: Random(5))
 

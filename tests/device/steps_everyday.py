@@ -2,10 +2,14 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from typing import Any
 
+import yaml
+
+from tests.device import host
 from tests.device.scene import CONFIG, PATIENCE_S, READY, Scene
 from tests.device.sockets import DeviceError
 from tests.e2e.installation import ROOT
@@ -25,15 +29,25 @@ CLOSE = {
 
 
 def install(scene: Scene) -> str:
-    """The real installer, from the wheel house alone: the device has no way to the internet."""
-    machine = scene.machine
+    """The real installer, from the wheel house alone: the device has no way to the internet.
+
+    As a card does that installs by itself: by the commands of `deploy/image/user-data`, which
+    cloud-init runs on a Pi.
+    """
+    machine, house = scene.machine, scene.folder / "blinklog-device.tar"
+    host.run("tar", "--create", "--file", house, "-C", scene.payload, "first")
+    machine.put({f"/boot/firmware/{house.name}": house})
+    house.unlink()
     machine.boot()
     machine.run("mount -o ro /dev/vdb /mnt")
     # What a person with this hardware would configure: a film as camera, and where the pins are.
     machine.run(f"mkdir -p /srv /etc/blinklog && cp /mnt/*.avi /srv && cp /mnt/agent.toml {CONFIG}")
-    said = machine.run("cd /mnt/first && BLINKLOG_START_S=300 ./install.sh", INSTALL_S)
+    said = ""
+    for command in yaml.safe_load((ROOT / "deploy/image/user-data").read_text())["runcmd"]:
+        said += machine.run(f"BLINKLOG_START_S=300 {shlex.join(command)}", INSTALL_S)
     (scene.folder / "install.log").write_text(said)
     machine.until(READY, "blinklog-watch is ready", PATIENCE_S)
+    machine.run(f"rm /boot/firmware/{house.name}")
     version = scene.agent("--version").strip()
     machine.shut_down()
     return version

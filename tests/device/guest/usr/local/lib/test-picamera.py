@@ -1,0 +1,173 @@
+"""The agent's PiCamera on the real picamera2 and libcamera. Prints what it found as JSON.
+
+    test-picamera.py PORTRAIT.jpg          frames, a start after a stop, frames that stay away
+    test-picamera.py PORTRAIT.jpg --hang   libcamera itself hangs
+
+libcamera's camera without hardware, `virtual`, has NV12 alone, which PiCamera refuses. The portrait
+is grey, and a grey picture has the same bytes in NV12 and in I420: so its streams are called I420.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from picamera2 import Picamera2
+
+from agent import ear
+from agent.camera import pi
+from agent.errors import CameraError
+from agent.face import landmarks, models
+from agent.records import Frame
+
+WIDTH, HEIGHT, FPS = 640, 480, 10.0
+WAIT_S = 20.0  # for a frame that comes; the emulation is slow
+AWAY_S = 3.0  # for one that doesn't
+STRIDE = 704
+# Stops the threads as a debugger does, until its own input ends. See ptrace(2): seize, interrupt.
+FREEZER = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for thread in map(int, sys.argv[1:]):
+    for request in (0x4206, 0x4207):
+        if libc.ptrace(request, thread, 0, 0):
+            sys.exit(f"ptrace: {ctypes.get_errno()}")
+print("frozen", flush=True)
+sys.stdin.read()
+"""
+
+
+def refusal(call: Any) -> str:
+    """What CameraError says."""
+    try:
+        call()
+    except CameraError as error:
+        return str(error)
+    raise SystemExit("expected a CameraError")
+
+
+def call_it_i420() -> None:
+    """From here on, libcamera's NV12 is called I420."""
+    configure = Picamera2.configure
+
+    def relabelled(self: Any, camera_config: Any = "preview") -> Any:
+        configured = configure(self, camera_config)
+        for name in ("main", "lores"):
+            self.camera_config[name]["format"] = pi.FORMAT
+        return configured
+
+    Picamera2.configure = relabelled
+
+
+def threads() -> set[str]:
+    return {each.name for each in Path("/proc/self/task").iterdir()}
+
+
+def frames(camera: pi.PiCamera, count: int) -> list[Frame]:
+    found = [each for each in (camera.read(WAIT_S) for _ in range(count)) if each is not None]
+    assert len(found) == count
+    times = [each.time_s for each in found]
+    assert times == sorted(set(times)), times
+    assert all(abs(each - time.monotonic()) < 300 for each in times), "the clock of the sensor"
+    return found
+
+
+def ear_of(frame: Frame) -> float | None:
+    tracker = landmarks.open_tracker(models.default_cache(), 2)
+    return ear.eye_sample(frame.time_s, tracker.find(frame)).ear
+
+
+def unpadded_as_picamera2_hands_it_out(camera: pi.PiCamera) -> bool:
+    """A row longer than the picture, which only hardware makes: by picamera2's own code."""
+    rng = np.random.default_rng(3)
+    wanted = rng.integers(0, 256, (HEIGHT * 3 // 2, WIDTH), np.uint8)
+    luma = np.full((HEIGHT, STRIDE), 255, np.uint8)
+    luma[:, :WIDTH] = wanted[:HEIGHT]
+    chroma = np.full((HEIGHT, STRIDE // 2), 255, np.uint8)
+    chroma[:, : WIDTH // 2] = wanted[HEIGHT:].reshape(HEIGHT, WIDTH // 2)
+    buffer = np.concatenate([luma.ravel(), chroma.ravel()])
+    stream = {"format": pi.FORMAT, "size": (WIDTH, HEIGHT), "stride": STRIDE}
+    array = camera._camera.helpers.make_array(buffer, stream)
+    return bool(np.array_equal(pi._unpadded(array, WIDTH, HEIGHT), wanted))
+
+
+def no_frames(camera: pi.PiCamera) -> str:
+    """All buffers are taken, as if the sensor delivered nothing; libcamera itself answers."""
+    held = []
+    while True:
+        try:
+            held.append(camera._camera.capture_request(wait=AWAY_S))
+        except TimeoutError:
+            break
+    camera._camera.cancel_all_and_flush()
+    said = refusal(lambda: camera.read(AWAY_S))
+    for each in held:
+        each.release()
+    return said
+
+
+def watched(portrait: Path) -> dict[str, Any]:
+    """Everything but the hang."""
+    found: dict[str, Any] = {"refused": refusal(lambda: pi.PiCamera(WIDTH, HEIGHT, FPS))}
+    call_it_i420()
+    camera = pi.PiCamera(WIDTH, HEIGHT, FPS)
+    camera.start()
+    first = frames(camera, 5)[-1]
+    grey = cv2.imread(str(portrait), cv2.IMREAD_GRAYSCALE)
+    found["size"] = [first.width, first.height]
+    found["off"] = float(np.abs(first.pixels[:HEIGHT].astype(int) - grey).max())
+    found["chroma"] = sorted({int(each) for each in np.unique(first.pixels[HEIGHT:])})
+    found["ear"] = ear_of(first)
+    camera.stop()
+    camera.start()
+    frames(camera, 2)
+    found["unpadded"] = unpadded_as_picamera2_hands_it_out(camera)
+    found["no frames"] = no_frames(camera)
+    camera.stop()
+    camera.start()
+    frames(camera, 2)
+    camera.stop()
+    camera.close()
+    return found
+
+
+def hanging() -> dict[str, Any]:
+    """The threads of libcamera are stopped: reading, stopping and closing give up, each in time."""
+    before = threads()
+    call_it_i420()
+    camera = pi.PiCamera(WIDTH, HEIGHT, FPS)
+    camera.start()
+    frames(camera, 2)
+    ours = {str(each.native_id) for each in threading.enumerate()}
+    theirs = sorted(threads() - before - ours)
+    names = [Path(f"/proc/self/task/{each}/comm").read_text().strip() for each in theirs]
+    freezer = subprocess.Popen(
+        [sys.executable, "-c", FREEZER, *theirs],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert freezer.stdout is not None
+    assert freezer.stdout.readline() == "frozen\n"
+    found: dict[str, Any] = {"threads": names}
+
+    def read_on() -> None:
+        for _ in range(20):  # some frames were ready before
+            camera.read(AWAY_S)
+
+    for name, call in (("read", read_on), ("stop", camera.stop), ("close", camera.close)):
+        begun = time.monotonic()
+        found[name] = refusal(call)
+        found[f"{name} took"] = round(time.monotonic() - begun, 1)
+    return found
+
+
+if __name__ == "__main__":
+    said = hanging() if sys.argv[2:] else watched(Path(sys.argv[1]))
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
