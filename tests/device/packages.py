@@ -26,8 +26,14 @@ ITS_NEEDS = [
     "videodev2==0.0.4",
 ]
 PLATFORMS = ["manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64"]
-# There is no wheel of PiDNG, which writes raw pictures: it can be imported, and no more.
-PIDNG = {"core": "PICAM2DNG", "camdefs": "Picamera2Camera"}
+# What picamera2 imports in vain, and here in name only: PiDNG, which writes raw pictures and has no
+# wheel, and kms++, which draws on a display and is in Raspberry Pi OS alone.
+IN_NAME_ONLY = {
+    "pidng/__init__.py": "",
+    "pidng/core.py": "class PICAM2DNG:\n    pass\n",
+    "pidng/camdefs.py": "class Picamera2Camera:\n    pass\n",
+    "kms.py": "class PixelFormat:\n    RGB888 = BGR888 = XRGB8888 = XBGR8888 = YUV420 = YVU420 = 0",
+}
 
 
 def fetch(names: list[str], folder: Path) -> list[Path]:
@@ -102,8 +108,8 @@ def build_picamera2(folder: Path) -> Path:
     system += ["--python-version", "3.13", "--implementation", "cp", "--only-binary", ":all:"]
     _pip("install", "--no-deps", "--target", library, *system, PICAMERA2, *ITS_NEEDS)
     (library / "pidng").mkdir()
-    for module, name in {"__init__": "", **PIDNG}.items():
-        (library / "pidng" / f"{module}.py").write_text(f"class {name}: pass\n" if name else "")
+    for name, text in IN_NAME_ONLY.items():
+        (library / name).write_text(text)
     return package(content, "python3-picamera2", "0.3.31-1", "arm64")
 
 

@@ -1,10 +1,12 @@
 """The agent's PiCamera on the real picamera2 and libcamera. Prints what it found as JSON.
 
-    test-picamera.py PORTRAIT.jpg          frames, a start after a stop, frames that stay away
-    test-picamera.py PORTRAIT.jpg --hang   libcamera itself hangs
+    picamera_program.py PORTRAIT.jpg          frames, another start, frames that stay away
+    picamera_program.py PORTRAIT.jpg --hang   libcamera itself hangs
 
-libcamera's camera without hardware, `virtual`, has NV12 alone, which PiCamera refuses. The portrait
-is grey, and a grey picture has the same bytes in NV12 and in I420: so its streams are called I420.
+Three things are not as on a Pi. libcamera's camera without hardware, `virtual`, has no raw stream,
+whose modes picamera2 asks for: it gets one made up. Debian's kernel has no dma_heap for picamera2's
+buffers: libcamera allocates them. And `virtual` has NV12 alone, which PiCamera refuses; the
+portrait is grey, and a grey picture has the same bytes in NV12 and I420: it is called I420.
 """
 
 import json
@@ -17,7 +19,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import picamera2.picamera2
 from picamera2 import Picamera2
+from picamera2.allocators import LibcameraAllocator
 
 from agent import ear
 from agent.camera import pi
@@ -111,6 +115,20 @@ def no_frames(camera: pi.PiCamera) -> str:
     return said
 
 
+def without_a_pi() -> None:
+    """From here on, picamera2 needs neither a sensor's raw modes nor dma_heap."""
+    modes = [{"format": "NV12", "size": (2 * WIDTH, 2 * HEIGHT)}]
+    Picamera2._get_raw_modes = lambda _camera: modes
+    picamera2.picamera2.DmaAllocator = lambda: None
+    configure = Picamera2.configure
+
+    def allocated(self: Any, camera_config: Any = "preview") -> Any:
+        self.allocator = LibcameraAllocator(self.camera)
+        return configure(self, camera_config)
+
+    Picamera2.configure = allocated
+
+
 def watched(portrait: Path) -> dict[str, Any]:
     """Everything but the hang."""
     found: dict[str, Any] = {"refused": refusal(lambda: pi.PiCamera(WIDTH, HEIGHT, FPS))}
@@ -168,6 +186,7 @@ def hanging() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    without_a_pi()
     said = hanging() if sys.argv[2:] else watched(Path(sys.argv[1]))
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
