@@ -14,6 +14,8 @@ from tests.device.sockets import Channel, DeviceError, Lever, Monitor
 
 BOOT_S = 600  # 20 s on an idle host of two cores, 170 s on one with thirteen jobs
 NETWORK = "n0"
+HERE = Path(__file__).resolve().parent
+SLOW = [f"/etc/systemd/system/blinklog-{each}.service.d" for each in ("watch", "sync")]
 ASK_S = 1  # asking systemd takes an emulated machine a tenth of a second
 
 
@@ -30,16 +32,17 @@ class Machine:
     def __init__(self, image: Image, folder: Path, payload: Path) -> None:
         self._image = image
         self._folder = folder
-        self.disk = folder / "disk.img"
-        self.take_disk(image.disk)
         self._payload = payload
         self._process: subprocess.Popen[bytes] | None = None
+        self.disk = folder / "disk.img"
+        self.take_disk(image.disk)
         self._put_away = False
         self.boots = 0
 
     def take_disk(self, disk: Path) -> None:
         """A copy of it becomes this device's."""
         host.run("cp", "--sparse=always", disk, self.disk)
+        self.put(dict.fromkeys((f"{folder}/emulated.conf" for folder in SLOW), HERE / "slow.conf"))
 
     def put(self, files: dict[str, Path]) -> None:
         """Writes files of this host onto the disk, while the power is off."""

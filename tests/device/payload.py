@@ -25,8 +25,8 @@ NEXT, BROKEN = "98.0.0", "99.0.0"
 HOUSE_S = 900
 
 
-def gather(folder: Path, ca_file: Path) -> Path:
-    """All of it, in `folder`."""
+def gather(folder: Path, ca_file: Path, *, upgrades: bool) -> Path:
+    """All of it, in `folder`; the two next releases only if there will be `upgrades`."""
     portrait = load_portrait()
     for name, seconds, fps in (("face", FACE_S, FACE_FPS), ("loop", LOOP_S, LOOP_FPS)):
         schedule = demo_schedule(seconds)
@@ -34,6 +34,8 @@ def gather(folder: Path, ca_file: Path) -> Path:
     shutil.copy(ca_file, folder / "ca.crt")
     (folder / "agent.toml").write_text(configuration())
     house(ROOT, folder / "first")
+    if not upgrades:
+        return folder
     with_tree = folder.with_name("trees")
     house(_tree(with_tree / "next", NEXT), folder / "next")
     house(broken_tree(with_tree / "broken"), folder / "broken")

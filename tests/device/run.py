@@ -66,6 +66,7 @@ NEW = [
 # are copies of its own. Two at a time: more would only take the others' share of two cores.
 PLAYS = [("anna", "Kitchen", DAY), ("berta", "Hall", NIGHT), ("dora", "Bedroom", NEW)]
 AT_ONCE = 2
+UPGRADES = {"upgrade", "failing-upgrade"}
 NAMES = dict.fromkeys(each.name for each in (INSTALL, *DAY, *NIGHT, *NEW))
 Made = TypeVar("Made")
 
@@ -80,7 +81,7 @@ def main() -> int:
     begun = time.monotonic()
     with _folder(options.keep) as folder:
         try:
-            with _scenes(folder, options.cuts) as (scenes, installed):
+            with _scenes(folder, options) as (scenes, installed):
                 results = list(_install(scenes[0], installed, options.only))
                 if all(results):
                     wanted = [_wanted(shown, options.only) for _, _, shown in PLAYS]
@@ -129,7 +130,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _scenes(folder: Path, cuts: int) -> Iterator[tuple[list[Scene], Path]]:
+def _scenes(folder: Path, options: argparse.Namespace) -> Iterator[tuple[list[Scene], Path]]:
     """The devices, not switched on yet, and where the disk of an installed one is or will be."""
     host.prepare()
     made = _timed("the device's image", lambda: image(cache()))
@@ -138,7 +139,11 @@ def _scenes(folder: Path, cuts: int) -> Iterator[tuple[list[Scene], Path]]:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(running_server(folder / "server"))
         ca_file = server.broker.ca_file
-        payload = _timed("wheel houses and films", lambda: gather(folder / "payload", ca_file))
+        upgrades = not options.only or bool(set(options.only) & UPGRADES)
+        payload = _timed(
+            "wheel houses and films",
+            lambda: gather(folder / "payload", ca_file, upgrades=upgrades),
+        )
         pack(payload, disk := folder / "payload.img")
         installed = cache() / f"installed-{_installed_from(made, payload)}.img"
         scenes = [
@@ -150,7 +155,7 @@ def _scenes(folder: Path, cuts: int) -> Iterator[tuple[list[Scene], Path]]:
                 person,
                 label,
                 installed,
-                cuts,
+                options.cuts,
             )
             for person, label, _ in PLAYS
         ]
