@@ -1,9 +1,11 @@
 """Fetch a private authority's certificates, known by their fingerprint, from the server.
 
 The connection can't be checked yet: what it brings is used only if it has the fingerprint, which
-came from the server's page by another way.
+came from the server's page by another way. Only the bytes that were hashed are kept, written anew:
+the text around and inside them could mean something else to whoever reads it next.
 """
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -11,8 +13,7 @@ import json
 import re
 import ssl
 import tempfile
-from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agent.enrol.codes import FINGERPRINT_LENGTH
@@ -22,7 +23,7 @@ from agent.transport.request import ANSWER_BYTES, Answer, UnreachedError, ask
 PATH = "/api/device/authorities/"
 FINGERPRINT_BYTES = 16
 
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _FINGERPRINT = re.compile(rf"[A-Za-z0-9_-]{{{FINGERPRINT_LENGTH}}}")
 
 
@@ -35,11 +36,20 @@ def fingerprint(certificates: str) -> str:
 
     Raises ValueError if there is none.
     """
-    found = [ssl.PEM_cert_to_DER_cert(each) for each in _PEM.findall(certificates)]
+    return _fingerprint(_in_der(certificates))
+
+
+def _in_der(certificates: str) -> list[bytes]:
+    """Return the certificates of a text in PEM. Raises ValueError if there is none."""
+    found = ["".join(each.split()) for each in _PEM.findall(certificates)]
     if not found:
         raise ValueError("expected certificates in PEM")
-    digest = hashlib.sha256(b"".join(found)).digest()[:FINGERPRINT_BYTES]
-    return urlsafe_b64encode(digest).decode().rstrip("=")
+    return [base64.b64decode(each, validate=True) for each in found]
+
+
+def _fingerprint(certificates: Sequence[bytes]) -> str:
+    digest = hashlib.sha256(b"".join(certificates)).digest()[:FINGERPRINT_BYTES]
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 @contextlib.contextmanager
@@ -67,22 +77,23 @@ def _certificates(url: str, wanted: str) -> str:
         answer = ask("GET", f"{url}{PATH}{wanted}/", checked=False)
     except UnreachedError as error:
         raise UnreachedError(f"{url}: {error}", sent=False) from error
-    certificates = _text(answer)
-    if certificates is None:
+    text = _text(answer)
+    if text is None:
         raise AuthorityError(
             f"{url} has no authority with this fingerprint: was its certificate renewed? Make a new"
             " code"
         )
     try:
-        found = fingerprint(certificates)
+        certificates = _in_der(text)
+        found = _fingerprint(certificates)
     except ValueError:
-        found = "none"
+        certificates, found = [], "none"
     if not hmac.compare_digest(found, wanted):
         raise AuthorityError(
             f"{url}: the authority's fingerprint: expected {wanted}, found {found}: somebody may"
             " be answering in the server's place"
         )
-    return "\n".join(_PEM.findall(certificates)) + "\n"
+    return "".join(map(ssl.DER_cert_to_PEM_cert, certificates))
 
 
 def _text(answer: Answer) -> str | None:

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import re
 import ssl
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 12 * 1024
 # Half of SHA-256: a smaller code is easier to read, and nobody can find certificates to match.
 FINGERPRINT_BYTES = 16
-PEM = re.compile(r"-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----")
+PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,16 @@ def fingerprint(certificates: str) -> str:
     For one certificate that is the beginning of what `openssl x509 -fingerprint -sha256` shows.
     Raises ValueError if there is none.
     """
-    found = [ssl.PEM_cert_to_DER_cert(each) for each in PEM.findall(certificates)]
+    digest = hashlib.sha256(b"".join(_in_der(certificates))).digest()[:FINGERPRINT_BYTES]
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _in_der(certificates: str) -> list[bytes]:
+    """Return the certificates of a text in PEM. Raises ValueError if there is none."""
+    found = ["".join(each.split()) for each in PEM.findall(certificates)]
     if not found:
         raise ValueError("expected certificates in PEM, found none")
-    digest = hashlib.sha256(b"".join(found)).digest()[:FINGERPRINT_BYTES]
-    return urlsafe_b64encode(digest).decode().rstrip("=")
+    return [b64decode(each, validate=True) for each in found]
 
 
 def server_authority() -> Authority | None:
@@ -77,7 +82,8 @@ def _authority(setting: str, file: str) -> Authority | None:
             text = opened.read(MOST_BYTES + 1)
         if len(text) > MOST_BYTES:
             return None
-        return Authority("\n".join(PEM.findall(text)) + "\n", fingerprint(text))
+        told = "".join(map(ssl.DER_cert_to_PEM_cert, _in_der(text)))
+        return Authority(told, fingerprint(told))
     except (OSError, ValueError) as error:
         log.error("%s: expected certificates in PEM, found: %s", setting, error)
         return None

@@ -1,5 +1,7 @@
 """A private authority is trusted by its fingerprint, and by nothing that the network says."""
 
+import base64
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,3 +95,39 @@ def test_a_server_that_is_away_is_said(box: Box) -> None:
     status, said = box.run("enrol", "https://127.0.0.1:9", CODE, "--ca-fingerprint", wanted)
     assert status == 1
     assert "https://127.0.0.1:9: Connection refused" in said
+
+
+def test_certificates_that_hide_behind_the_right_ones_are_not_trusted(
+    tls: Api, box: Box, authority: str, tmp_path: Path
+) -> None:
+    """Who answers knows the right certificates, and hides their own among them.
+
+    OpenSSL begins where a line says BEGIN, and lenient base64 ends at its padding. So a text can
+    have the fingerprint of one certificate and be another one to OpenSSL.
+    """
+    right = another_certificate(tmp_path)
+    hidden = authority.replace("CERTIFICATE", "X509 CERTIFICATE")
+    der = ssl.PEM_cert_to_DER_cert(right)
+    parts = [base64.b64encode(each).decode() for each in (der[:100], der[100:])]
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    wanted = fingerprint(right)
+    tls.authorities[wanted] = f"{begin}{parts[0]}\n{hidden}{end}\n{begin}{parts[1]}\n{end}\n"
+    status, said = box.run("enrol", tls.url, CODE, "--ca-fingerprint", wanted)
+    assert CLAIM not in tls.requests
+    assert status == 1
+    assert "somebody may be answering in the server's place" in said
+    assert box.files() == {"agent.toml": PERSONS_OWN}
+
+
+def test_only_the_certificates_that_were_hashed_are_kept(
+    tls: Api, box: Box, authority: str, tmp_path: Path
+) -> None:
+    hidden = another_certificate(tmp_path).replace("CERTIFICATE", "TRUSTED CERTIFICATE")
+    tls.authorities[fingerprint(authority)] = hidden + authority.replace("\n", "  \n")
+    box.run("enrol", tls.url, CODE, "--ca-fingerprint", fingerprint(authority))
+    assert (box.folder / "ca.crt").read_text() == authority
+
+
+def another_certificate(folder: Path) -> str:
+    (folder / "another").mkdir()
+    return certificate(folder / "another")[0].read_text()

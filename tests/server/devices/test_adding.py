@@ -19,7 +19,7 @@ from agent.enrol.authority import fingerprint as fingerprint_by_the_device
 from agent.enrol.codes import ServerCode, parse
 from server.care.models import Person
 from server.devices import adding
-from server.devices.authorities import fingerprint
+from server.devices.authorities import fingerprint, server_authority
 from server.devices.models import ClaimCode, Device
 from tests.server.conftest import PASSWORD, Api
 
@@ -132,6 +132,14 @@ def test_a_key_beside_the_certificates_is_never_told(settings, authorities, tmp_
     told = fingerprint((authorities / "server").read_text())
     answer = Api()("GET", f"/api/device/authorities/{told}/")
     assert "PRIVATE" not in answer.json()["certificates"]
+
+
+def test_nor_is_one_inside_a_certificate_that_was_cut_off(settings, authorities, tmp_path, db):
+    key, certificate = ((authorities / name).read_text() for name in ("key", "server"))
+    both = tmp_path / "both.pem"
+    both.write_text(f"{certificate[:200]}\n{key}{certificate}")
+    settings.DEVICE_CA_FILE = str(both)
+    assert "PRIVATE" not in server_authority().certificates
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificates", "x" * 300_000])
