@@ -1,11 +1,11 @@
 """Decide who may see whom, in this one place, and write the access log."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
@@ -75,6 +75,17 @@ def people_seen(viewer: Person) -> tuple[list[Person], dict[int, frozenset[Permi
 def open_links(caregiver: Person) -> QuerySet[CareLink]:
     """Return the caregiver's links that have not ended."""
     return CareLink.objects.filter(caregiver=caregiver, ended_at=None)
+
+
+def shared_since(viewer: Person, person: Person) -> datetime | None:
+    """Return when the person first shared with the viewer, though sharing may have paused since.
+
+    Returns `None` for oneself.
+    """
+    if viewer.pk == person.pk:
+        return None
+    links = CareLink.objects.filter(caregiver=viewer, person=person)
+    return links.aggregate(first=Min("created_at"))["first"]
 
 
 def note_looks(viewer: Person, people: Iterable[Person], what: str) -> None:

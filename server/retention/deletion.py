@@ -21,7 +21,7 @@ from server.devices.credentials import revoke
 from server.devices.models import DeadLetter, Device
 from server.session_data.changes.numbers import note_deletions
 from server.session_data.dead_letters import session_named
-from server.session_data.models import SessionData
+from server.session_data.models import SessionData, State
 from server.session_data.tombstones import bury
 
 BATCH = 200
@@ -117,8 +117,9 @@ def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
     with transaction.atomic():
         doomed = SessionData.objects.filter(pk__in=batch)
         locked = doomed.select_for_update().order_by("pk")
-        owned = list(locked.values_list("pk", "user_id", "device_id"))
-        note_deletions(owned)
+        found = list(locked.values_list("pk", "user_id", "device_id", "state"))
+        owned = [(pk, user, device) for pk, user, device, _ in found]
+        note_deletions(owned, {pk for pk, *_, state in found if state == State.ACTIVE})
         bury(owned)
         alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
         Acknowledgement.objects.filter(person=person, cause__in=map(str, batch)).delete()

@@ -182,7 +182,10 @@ class ChangeSeries(models.Model):
 
 
 class Deletion(models.Model):
-    """A deleted session, until clients with a copy of it have been told."""
+    """A deleted session, until clients with a copy of it have been told.
+
+    If it `was_active`, only those who may see active sessions can have one.
+    """
 
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
@@ -190,6 +193,7 @@ class Deletion(models.Model):
     session_id = models.UUIDField()
     change = models.PositiveBigIntegerField()
     at = models.DateTimeField(default=now, db_index=True)
+    was_active = models.BooleanField(default=False)
 
     class Meta:
         indexes = [models.Index(fields=["person", "change", "session_id"], name="deletions")]

@@ -10,12 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from server.care.access import note_look, permissions, person_for
+from server.care.access import note_look, permissions, person_for, shared_since
 from server.care.models import Permission, Person
 from server.common.days import zone_of
 from server.common.fields import instant_text, refuse
 from server.common.paging import check_names, read_limit, read_parameter
-from server.session_data.changes.feed import Position, changes_since
+from server.session_data.changes.feed import Position, Sight, changes_since
 from server.session_data.filters import DEFAULT_LIMIT
 from server.session_data.history import Row
 from server.session_data.told import SessionEntrySerializer, entry
@@ -73,7 +73,7 @@ def answer(request: Request, viewer: Person) -> Response:
     since = read_parameter(query, "updated_since", lambda text: _since(text, person.timezone))
     limit = read_parameter(query, "limit", read_limit) or DEFAULT_LIMIT
     live = Permission.LIVE in permissions(viewer, person)
-    found = changes_since(person, since, limit, live=live)
+    found = changes_since(Sight(person, live, shared_since(viewer, person)), since, limit)
     if found.rows:  # a poll that tells nothing is no look
         note_look(viewer, person, "history")
     cursor = found.after.text()

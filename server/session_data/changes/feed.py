@@ -2,6 +2,8 @@
 
 Each session is told once, at its newest revision; one that changes meanwhile moves to the end. A
 page only has changes up to the last number that was committed when the page was begun.
+
+Neither entries nor the numbers in cursors tell a viewer of what they may not see.
 """
 
 import base64
@@ -69,27 +71,63 @@ class Changes:
     more: bool
 
 
-def changes_since(person: Person, since: Position | datetime, limit: int, *, live: bool) -> Changes:
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a viewer may see of a person's changes.
+
+    Without `live`, active sessions are left out; they are told once they are over. Deletions from
+    before `since` are left out: the viewer had no copy then.
+    """
+
+    person: Person
+    live: bool = True
+    since: datetime | None = None
+
+    @property
+    def sessions(self) -> QuerySet[SessionData]:
+        """The sessions."""
+        rows = SessionData.objects.filter(user=self.person)
+        return rows if self.live else rows.exclude(state=State.ACTIVE)
+
+    @property
+    def deletions(self) -> QuerySet[Deletion]:
+        """The deletions."""
+        rows = Deletion.objects.filter(person=self.person)
+        if self.since is not None:
+            rows = rows.filter(at__gte=self.since)
+        return rows if self.live else rows.filter(was_active=False)
+
+    def series(self) -> tuple[UUID, int, int]:
+        """Return `series_of` the person, as if there were only the changes that may be seen."""
+        series, last, forgotten = series_of(self.person.pk)
+        if self.live or not last:
+            return series, last, forgotten
+        newest = [
+            rows.filter(change__lte=last).order_by("-change").values_list("change", flat=True)[:1]
+            for rows in (self.sessions, self.deletions)
+        ]
+        seen = max((n for rows in newest for n in rows), default=0)
+        known = max(seen, forgotten)
+        return (series if known else FIRST), known, forgotten
+
+
+def changes_since(sight: Sight, since: Position | datetime, limit: int) -> Changes:
     """Return at most `limit` changes after a position, or since a time by the server's clock.
 
-    Without `live`, active sessions are left out; they are told once they are over. Raises
-    `CursorExpired`.
+    Raises `CursorExpired`.
     """
-    series, last, forgotten = series_of(person.pk)  # first: what is read later has it all
+    series, last, forgotten = sight.series()  # first: what is read later has it all
     if isinstance(since, datetime):
-        since = Position(series, _first_change(person, since, last), FIRST)
+        since = Position(series, _first_change(sight, since, last), FIRST)
     elif _is_expired(since, series, last, forgotten):
         raise CursorExpired
     end = Position(series, last, LAST)
     if since == end:
         return Changes([], end, more=False)
-    sessions = SessionData.objects.filter(user=person)
-    if not live:
-        sessions = sessions.exclude(state=State.ACTIVE)
-    deleted = Deletion.objects.filter(person=person)
+    deleted = _between(sight.deletions, "session_id", since, last, limit)
     rows = [
-        *_between(sessions, "id", since, last, limit).values("change", *COLUMNS),
-        *_between(deleted, "session_id", since, last, limit).values("change", "session_id", "at"),
+        *_between(sight.sessions, "id", since, last, limit).values("change", *COLUMNS),
+        *deleted.values("change", "session_id", "at"),
     ]
     rows.sort(key=_place)
     if len(rows) <= limit:
@@ -104,10 +142,10 @@ def _is_expired(since: Position, series: UUID, last: int, forgotten: int) -> boo
     return incomplete or since.change > last
 
 
-def _first_change(person: Person, since: datetime, last: int) -> int:
+def _first_change(sight: Sight, since: datetime, last: int) -> int:
     """Return the lowest number since a time; a clock that was set back costs no change."""
-    sessions = SessionData.objects.filter(user=person, updated_at__gte=since).order_by()
-    deleted = Deletion.objects.filter(person=person, at__gte=since).order_by()
+    sessions = sight.sessions.filter(updated_at__gte=since).order_by()
+    deleted = sight.deletions.filter(at__gte=since).order_by()
     # Adding 0 keeps the databases from walking all numbers in order to find the lowest.
     lowest = Min(F("change") + 0)
     found = [rows.aggregate(n=lowest)["n"] for rows in (sessions, deleted)]

@@ -37,11 +37,19 @@ def next_changes(people: Collection[int]) -> dict[int, int]:
     return {pk: last + 1 for pk, last in found.items()}
 
 
-def note_deletions(sessions: Collection[Owned]) -> None:
-    """Store that these sessions are deleted. Call this in the transaction that deletes them."""
+def note_deletions(sessions: Collection[Owned], active: Collection[UUID] = ()) -> None:
+    """Store that these sessions are deleted; those in `active` were not over yet.
+
+    Call this in the transaction that deletes them.
+    """
     numbers = next_changes({person for _, person, _ in sessions})
     Deletion.objects.bulk_create(
-        Deletion(person_id=person, session_id=session_id, change=numbers[person])
+        Deletion(
+            person_id=person,
+            session_id=session_id,
+            change=numbers[person],
+            was_active=session_id in active,
+        )
         for session_id, person, _ in sessions
     )
 

@@ -15,6 +15,7 @@ from server.common.fields import instant_text
 from server.retention.deletion import Scope, delete_sessions
 from server.retention.tidying import tidy
 from server.session_data.accept import accept_session
+from server.session_data.changes.feed import LAST, Position
 from server.session_data.changes.numbers import DELETIONS_KEPT, begin_new_series
 from server.session_data.models import Deletion, SessionData
 from tests.server.conftest import Api, golden, make_world
@@ -249,6 +250,67 @@ def test_who_is_let_in_later_reads_from_the_beginning_and_goes_on_after_a_pause(
     assert refused.status_code == 404
     CareLink.objects.create(caregiver=world.otto, person=world.anna)
     assert copy.catch_up() == [("session", meanwhile), ("deletion", old)]
+
+
+def test_a_cursor_does_not_tell_that_a_session_is_running(world, api, everybody):
+    """Who may see the past alone gets the same answers while checkpoints arrive as without them."""
+    person = Copy(api("anna"))
+    empty = hidden_asked(api)
+    running = stored(world, "started")
+    assert hidden_asked(api) == empty, "not even that there has been a first change"
+    copy = Copy(api("hana"))
+    assert copy.catch_up() == []
+    for old in (True, False):
+        if old:
+            stored(world)
+        copy.catch_up()
+        before = copy.page(), hidden_asked(api)
+        for revision in (2 + 3 * old, 3 + 3 * old):
+            accept_session(
+                world.device, golden("checkpoint", session_id=running, revision=revision)
+            )
+            assert (copy.page(), hidden_asked(api)) == before
+        person.catch_up()
+    accept_session(world.device, golden("final", session_id=running, revision=99))
+    assert copy.catch_up() == [("session", running)]
+
+
+def hidden_asked(api):
+    """What Hana is answered who asks from a time on, and with cursors that she made up."""
+    asked = {"user": "anna", "limit": "1"}
+    now = api("hana").get(HISTORY, updated_since=instant_text(timezone.now()), **asked).json()
+    told = api("hana").get(HISTORY, updated_since=EVER, **asked).json()
+    series = Position.read(told["cursor"]).series
+    made_up = [Position(series, number, LAST).text() for number in range(12)]
+    statuses = [
+        api("hana").get(HISTORY, updated_since=each, **asked).status_code for each in made_up
+    ]
+    return now["cursor"], told, statuses
+
+
+def test_who_is_let_in_later_is_not_told_what_was_deleted_before(world, api, copy):
+    gone, kept = stored(world), stored(world)
+    copy.catch_up()
+    delete(world, gone)
+    CareLink.objects.create(caregiver=world.otto, person=world.anna)
+    others = Copy(api("otto"))
+    assert others.catch_up() == [("session", kept)]
+    answer = api("otto").get(HISTORY, user="anna", updated_since=copy.cursor)
+    assert answer.status_code == 200
+    assert gone not in answer.text
+    assert copy.catch_up() == [("deletion", gone)]
+    delete(world, kept)
+    assert others.catch_up() == [("deletion", kept)]
+
+
+def test_a_session_that_is_deleted_while_it_runs_was_only_for_those_who_see_live(
+    world, api, everybody
+):
+    copy, live = Copy(api("hana")), Copy(api("carl"))
+    running = stored(world, "started")
+    assert (copy.catch_up(), live.catch_up()) == ([], [("session", running)])
+    delete(world, running)
+    assert (copy.catch_up(), live.catch_up()) == ([], [("deletion", running)])
 
 
 def test_a_look_is_noted_if_something_is_told(world, api):
