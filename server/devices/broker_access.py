@@ -23,6 +23,7 @@ from server.common.mqtt import (
     BrokerError,
     BrokerSettings,
     admin_settings,
+    broker_settings,
     connected,
     device_topic,
 )
@@ -85,6 +86,13 @@ def delete_broker_account(device: Device) -> None:
                 {"command": "deleteRole", "rolename": _role(device)},
             ],
         )
+
+
+def forget_settings(device: Device) -> None:
+    """Delete the settings that the broker retains for the device. Raises `BrokerError`."""
+    if admin_settings() is not None:
+        with connected(broker_settings()) as connection:
+            connection.publish(device_topic(device.pk, "settings"), b"", retain=True)
 
 
 def _role(device: Device) -> str:

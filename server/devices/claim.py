@@ -67,7 +67,7 @@ def claim(text: str, agent_version: str) -> dict[str, Any]:
     expect_room(code.person)
     device = Device(person=code.person, label=code.label, agent_version=agent_version)
     with code.held():
-        told = issue(device, code)
+        told = issue(device, code, by=code.made_by)
     note(code.made_by, AuditEvent.DEVICE_CLAIMED, code.person, code.label)
     return {
         "device": told["device"],

@@ -12,7 +12,11 @@ from django.utils.translation import gettext as _
 
 from server.care.models import Person
 from server.common.mqtt import BrokerError
-from server.devices.broker_access import create_broker_account, delete_broker_account
+from server.devices.broker_access import (
+    create_broker_account,
+    delete_broker_account,
+    forget_settings,
+)
 from server.devices.models import ClaimCode, Device, DeviceToken
 
 log = logging.getLogger(__name__)
@@ -41,8 +45,12 @@ def expect_room(person: Person) -> None:
             raise ValidationError(text, "too_many_devices")
 
 
-def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
+def issue(
+    device: Device, code: ClaimCode | None = None, *, by: Person | None = None
+) -> dict[str, str]:
     """Issue new credentials; save the device if it is new, and use up its claim code.
+
+    `by` is who can learn them, `None` for the server's operator.
 
     The previous token stays valid. `mqtt_password` is only set if the server manages broker
     accounts, and replaces the previous one. Raises `BrokerError`; then no token was issued. The
@@ -50,6 +58,7 @@ def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
     database. Raises `ValidationError` if the device was reassigned or revoked in the meantime, or
     if the code's person has too many devices.
     """
+    _hide_settings(device, by)
     password = create_broker_account(device)
     try:
         with transaction.atomic():
@@ -67,6 +76,20 @@ def issue(device: Device, code: ClaimCode | None = None) -> dict[str, str]:
             delete_broker_account(device)
         raise
     return told | ({"mqtt_password": password} if password else {})
+
+
+def _hide_settings(device: Device, by: Person | None) -> None:
+    """Keep what was set for the device's person, or the one before, from who gets credentials now.
+
+    Call this before they exist: the broker retains the last settings. Raises `BrokerError`.
+    """
+    is_others = by is not None and by.pk != device.person_id
+    if is_others:
+        device.others_credentials_at = timezone.now()
+    if device._state.adding or not (is_others or device.credentials_ended):
+        return
+    Device.objects.filter(pk=device.pk).update(others_credentials_at=device.others_credentials_at)
+    forget_settings(device)
 
 
 def _lock_unchanged(device: Device) -> None:

@@ -21,7 +21,14 @@ from server.devices.claim import checked_label, valid_code
 from server.devices.models import ClaimCode, Device, FormerPerson
 
 # What changes with the owner of a device.
-OF_OWNER = ("person", "reassigned_at", "credentials_ended", "online", "pending_sessions")
+OF_OWNER = (
+    "person",
+    "reassigned_at",
+    "credentials_ended",
+    "others_credentials_at",
+    "online",
+    "pending_sessions",
+)
 
 
 def managed_by(viewer: Person) -> QuerySet[Device]:
@@ -76,7 +83,7 @@ def rotate(viewer: Person, device: Device) -> dict[str, str]:
     """
     if device.revoked_at:
         raise ValidationError(_("This device is blocked."), "device_blocked")
-    told = credentials.issue(device)
+    told = credentials.issue(device, by=viewer)
     _note(viewer, AuditEvent.DEVICE_ROTATED, device, device.label)
     return told
 
@@ -110,7 +117,7 @@ def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | N
             code.use(device=device)
         FormerPerson.objects.create(device=device, person=before, until=now)
         device.person, device.reassigned_at = person, now
-        device.online = device.pending_sessions = None
+        device.online = device.pending_sessions = device.others_credentials_at = None
         credentials.end_tokens(device)
         device.save(update_fields=[*OF_OWNER])
         _note(viewer, AuditEvent.DEVICE_REASSIGNED, device, f"{device.label}: {before.username}")

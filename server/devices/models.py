@@ -50,6 +50,9 @@ class Device(models.Model):
     # After a change of owner, until new credentials are issued. The broker may be unreachable then
     # and keep the device's account, so the server ignores the device by MQTT too.
     credentials_ended = models.BooleanField(default=False, editable=False)
+    # When somebody other than its person last issued credentials. Whoever has them can read the
+    # device's settings.
+    others_credentials_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     # REST framework needs these attributes of `request.user`.
     is_authenticated = True

@@ -23,6 +23,8 @@ def choose(viewer: Person, person: Person, mode: Mode, below_per_min: float | No
     if mode == Mode.FIXED:
         choice.below_per_min = below_per_min
     choice.changed_at = timezone.now()
+    if viewer.pk == person.pk:
+        choice.agreed_at = choice.changed_at
     choice.save()
     if mode == Mode.OWN:
         compute(choice, timezone.now())

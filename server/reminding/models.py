@@ -22,7 +22,8 @@ class Reminding(models.Model):
     """A person's choice. It holds for all devices that measure them.
 
     `below_per_min` is the number that was set, in blinks a minute. `own_per_min` is computed from
-    the person's sessions (usual.py); it is null before, and if there are too few.
+    the person's sessions (usual.py); it is null before, and if there are too few. `agreed_at` is
+    when the person themselves last saved their choice.
     """
 
     person = models.OneToOneField(
@@ -33,6 +34,7 @@ class Reminding(models.Model):
     own_per_min = models.FloatField(null=True, blank=True, editable=False)
     computed_at = models.DateTimeField(null=True, blank=True, editable=False)
     changed_at = models.DateTimeField(default=now)
+    agreed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = "reminders of a person"
@@ -41,12 +43,20 @@ class Reminding(models.Model):
     def __str__(self) -> str:
         return f"{self.person}: {self.mode}"
 
-    @property
-    def bound_per_min(self) -> float | None:
-        """The blink rate below which the light asks for blinks; `None` for never."""
+    def bound_for(self, device: Device) -> float | None:
+        """Return the blink rate below which the device's light asks for blinks; `None` for never.
+
+        The person's own rate is a measurement. Whoever has issued the device's credentials could
+        read it with them: it is told only if the person has saved their choice since.
+        """
         if self.mode == Mode.FIXED:
             return self.below_per_min
-        return self.own_per_min if self.mode == Mode.OWN else None
+        return self.own_per_min if self.mode == Mode.OWN and self.may_read(device) else None
+
+    def may_read(self, device: Device) -> bool:
+        """Return whether the device may be told the person's own rate."""
+        others_at = device.others_credentials_at
+        return others_at is None or (self.agreed_at is not None and self.agreed_at > others_at)
 
 
 class DeviceSettings(models.Model):

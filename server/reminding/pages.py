@@ -70,7 +70,16 @@ def reminding(request: HttpRequest, device_id: UUID) -> HttpResponse:
         return redirect("reminding:device", device.pk)
     is_own = viewer.pk == device.person_id
     context = {"device": device, "choice": choice, "form": form, "is_own": is_own}
+    context |= _readers(choice) if is_own else {}
     return render(request, "reminding/device.html", context)
+
+
+def _readers(choice: Reminding) -> dict[str, Any]:
+    """Name the devices with which somebody else could read the person's own rate."""
+    devices = choice.person.devices.filter(revoked_at=None)
+    others = list(devices.exclude(others_credentials_at=None))
+    labels = ", ".join(each.label for each in others)
+    return {"others": labels, "is_told": all(choice.may_read(each) for each in others)}
 
 
 def _initial(choice: Reminding) -> dict[str, Any]:

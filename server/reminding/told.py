@@ -39,5 +39,5 @@ def message_of(row: DeviceSettings) -> Json:
 def _wanted(device: Device) -> Json:
     """Return what the device is to do now; nothing while only its former owner could read it."""
     choice = None if device.credentials_ended else getattr(device.person, "reminding", None)
-    bound = None if choice is None else choice.bound_per_min
+    bound = None if choice is None else choice.bound_for(device)
     return {"reminding": None if bound is None else {"below_per_min": bound}}

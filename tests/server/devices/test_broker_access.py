@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from server.care.models import Person
 from server.common.mqtt import BrokerError, broker_settings, connected
+from server.devices import manage
 from server.devices.broker_access import _answers
 from server.devices.claim import make_code
 from server.devices.models import Device, DeviceToken
@@ -286,6 +287,29 @@ def test_who_gave_a_device_away_is_cut_off_and_overhears_nothing(
     server.publish(topic(kitchen, "commands"))
     assert again.messages.get(timeout=PATIENCE_S) == topic(kitchen, "commands")
     assert device.messages.empty()
+
+
+@pytest.mark.parametrize("who", ["the next owner", "an admin", "the person"])
+def test_what_was_set_for_a_person_is_not_retained_for_who_gets_credentials(
+    run, kitchen, enter, who
+):
+    """The consumer is not running, so what it published last stays until it runs again."""
+    device = Device.objects.select_related("person").get(pk=kitchen["device"])
+    otto = Person.objects.get(username="otto")
+    server = enter(SERVER, SECRETS[SERVER])
+    server.client.publish(topic(kitchen, "settings"), b"{}", 1, retain=True)
+    assert server.word() == UNHEARD
+    if who == "the next owner":
+        manage.give_away(device.person, device, make_code(otto, "Otto's second", otto)[1])
+        device.refresh_from_db()
+    viewer = device.person if who == "the person" else otto
+    new = manage.rotate(viewer, device)
+    guest = enter(kitchen["device"], new["mqtt_password"])
+    for kind in ("settings", "commands"):
+        assert guest.subscribe(topic(kitchen, kind)) == GRANTED
+    server.publish(topic(kitchen, "commands"))
+    first = guest.messages.get(timeout=PATIENCE_S)
+    assert first == topic(kitchen, "settings" if who == "the person" else "commands")
 
 
 def test_what_was_made_survives_the_brokers_death(broker, kitchen, bathroom, enter):

@@ -10,6 +10,7 @@ from agent.records import DeviceSettings as OfAgent
 from server.care.models import AuditEntry, Person
 from server.common.mqtt import BrokerError
 from server.devices import manage
+from server.devices.claim import claim, make_code
 from server.devices.models import Device
 from server.reminding import publishing
 from server.reminding.choose import choose
@@ -129,6 +130,46 @@ def test_a_device_is_told_its_persons_choice_until_that_changes(world, api):
     assert second["version"] > first.json()["version"]
     assert api("other device").get(PATH).json()["reminding"] is None
     assert OfAgent.read(second).remind_below_per_min == 8.0
+
+
+@pytest.mark.parametrize("way", ["renewed", "added"])
+def test_an_admin_with_a_devices_credentials_does_not_read_what_is_usual(everybody, way):
+    """Unless the person, who is told so, has agreed since."""
+    anna, irma = everybody.anna, Person.objects.get(username="irma")
+    Reminding.objects.create(person=anna, mode=Mode.OWN, own_per_min=9.7, agreed_at=timezone.now())
+    if way == "renewed":
+        token = manage.rotate(irma, fresh(everybody.device))["token"]
+    else:
+        _made, code = make_code(anna, "Shadow", irma)
+        token = claim(code, "0")["token"]
+    irmas = Api(token)
+    assert irmas.get(PATH).json()["reminding"] is None
+    choose(irma, anna, Mode.OWN, None)
+    Reminding.objects.update(own_per_min=9.7)
+    assert irmas.get(PATH).json()["reminding"] is None, "she can't agree for Anna"
+    shown = browser("anna").get(page(everybody.device)).content.decode()
+    label = "Kitchen" if way == "renewed" else "Shadow"
+    assert f"An administrator has issued the credentials of {label}." in shown
+    assert "save this form again if you agree" in shown
+    assert "An administrator" not in browser("irma").get(page(everybody.device)).content.decode()
+    choose(anna, anna, Mode.OWN, None)
+    Reminding.objects.update(own_per_min=9.7)
+    assert irmas.get(PATH).json()["reminding"] == {"below_per_min": 9.7}
+    shown = browser("anna").get(page(everybody.device)).content.decode()
+    assert "save this form again" not in shown
+
+
+def test_ones_own_devices_and_the_next_persons_are_told(everybody):
+    anna, irma = everybody.anna, Person.objects.get(username="irma")
+    Reminding.objects.create(person=anna, mode=Mode.OWN, own_per_min=9.7)
+    manage.rotate(anna, fresh(everybody.device))
+    assert told(everybody.device) == {"below_per_min": 9.7}
+    manage.rotate(irma, fresh(everybody.device))
+    assert told(everybody.device) is None
+    manage.reassign(irma, fresh(everybody.device), everybody.carl)
+    manage.rotate(everybody.carl, fresh(everybody.device))
+    Reminding.objects.create(person=everybody.carl, mode=Mode.OWN, own_per_min=7.5)
+    assert told(everybody.device) == {"below_per_min": 7.5}
 
 
 @pytest.mark.parametrize(
