@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +17,11 @@ from server.alerts.delivery.outbox import SendError, reschedule
 from server.alerts.forms import ReceiverForm
 from server.alerts.models import Receiver, Way
 from server.care import guesses
-from server.care.pages.base import action, form_page, read_page, viewer_of
+from server.care.audit import note
+from server.care.forms import PasswordForm
+from server.care.models import AuditEvent, Person
+from server.care.pages.base import action, form_page, viewer_of
+from server.care.pages.passwords import knows_password
 
 CONFIRM_S = 24 * 3600
 SALT = "blinklog.alerts.email"
@@ -91,7 +96,9 @@ def _limits(request: HttpRequest, receiver: Receiver) -> guesses.Limits:
 
 def _send_link(request: HttpRequest, receiver: Receiver) -> None:
     token = signing.dumps({"person": receiver.person_id, "email": receiver.email}, salt=SALT)
-    link = request.build_absolute_uri(f"{reverse('alerts:confirm')}?{urlencode({'t': token})}")
+    # Not the host that the request names, where there is another: it is in somebody's e-mail.
+    site = settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
+    link = f"{site}{reverse('alerts:confirm')}?{urlencode({'t': token})}"
     try:
         mail.send_confirmation(receiver.email, link)
     except SendError:
@@ -101,21 +108,36 @@ def _send_link(request: HttpRequest, receiver: Receiver) -> None:
         messages.success(request, told % {"email": receiver.email})
 
 
-@read_page
+@form_page
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Confirm an address: opening the link that was sent there, logged in, proves ownership."""
+    """Confirm an address: opening the link that was sent there, logged in, proves ownership.
+
+    It asks for the password, because the address can replace a forgotten one: who finds a browser
+    logged in must not be able to take over the account.
+    """
     viewer = viewer_of(request)
+    mine = Receiver.objects.filter(person=viewer, email=_proven(request, viewer))
+    receiver = mine.first()
+    if receiver is None:
+        messages.error(request, _("This link is invalid or has expired. Request a new one below."))
+        return redirect("alerts:ways")
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
+        mine.update(confirmed_email=receiver.email)
+        note(viewer, AuditEvent.ADDRESS_CONFIRMED, viewer, receiver.email)
+        messages.success(request, _("E-mail address confirmed."))
+        return redirect("alerts:ways")
+    context = {"form": form, "email": receiver.email}
+    return render(request, "alerts/confirm.html", context, status=400 if form.errors else 200)
+
+
+def _proven(request: HttpRequest, viewer: Person) -> str | None:
+    """Return the viewer's address that the link was sent to; `None` without a valid link."""
     try:
         told: dict[str, Any] = signing.loads(request.GET.get("t", ""), salt=SALT, max_age=CONFIRM_S)
     except signing.BadSignature:
-        told = {}
-    mine = Receiver.objects.filter(person=viewer, email=told.get("email", ""))
-    good = bool(told) and told.get("person") == viewer.pk
-    if good and mine.update(confirmed_email=told["email"]):
-        messages.success(request, _("E-mail address confirmed."))
-    else:
-        messages.error(request, _("This link is invalid or has expired. Request a new one below."))
-    return redirect("alerts:ways")
+        return None
+    return told["email"] if told["person"] == viewer.pk else None
 
 
 @action

@@ -47,6 +47,7 @@ class AuditEvent(models.TextChoices):
     LOGOUT = "logout", _("Logged out")
     SIGN_UP = "sign_up", _("Account created")
     PASSWORD_CHANGED = "password_changed", _("Password changed")
+    ADDRESS_CONFIRMED = "address_confirmed", _("E-mail address confirmed")
     SECOND_FACTOR_ON = "second_factor_on", _("Two-factor authentication turned on")
     SECOND_FACTOR_OFF = "second_factor_off", _("Two-factor authentication turned off")
     TOKEN_ISSUED = "token_issued", _("App access granted")

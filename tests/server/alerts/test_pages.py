@@ -14,10 +14,11 @@ from django.utils import timezone
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Receiver, Rule
 from server.alerts.receiving import MOST_LINKS
-from server.care.models import AccessLog, CareLink
+from server.care.models import AccessLog, AuditEntry, CareLink
 from server.devices.models import Device
 from tests import receivers
 from tests.server.alerts.test_usual import measured
+from tests.server.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -157,9 +158,16 @@ def test_an_address_is_used_once_its_owner_has_opened_the_link_that_went_there(t
     assert carl.get(link + "x").status_code == 302
     receiver.refresh_from_db()
     assert receiver.ways() == []
-    carl.get(link)
+    assert "carl@example.org" in carl.get(link).content.decode()
+    assert carl.post(link, {"password": "wrong"}).status_code == 400
+    receiver.refresh_from_db()
+    assert receiver.ways() == [], "an unattended browser is not enough"
+    assert not AuditEntry.objects.filter(event="address_confirmed").exists()
+    assert carl.post(link, {"password": PASSWORD}).status_code == 302
     receiver.refresh_from_db()
     assert receiver.ways() == ["email"]
+    entry = AuditEntry.objects.get(event="address_confirmed")
+    assert (entry.actor, entry.detail) == (told.carl, "carl@example.org")
     carl.post("/alerts/ways/", given | {"email": "other@example.org"})
     receiver.refresh_from_db()
     assert receiver.ways() == []
