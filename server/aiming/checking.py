@@ -20,6 +20,7 @@ from server.common.fields import CANONICAL_UUID
 from server.devices.models import Command, CommandName, Device
 from server.session_data.checks import last_checks
 from server.session_data.commands.ask import (
+    AlreadyAskedError,
     BrokerAwayError,
     NotConnectedError,
     ask,
@@ -67,6 +68,8 @@ def _ask(request: HttpRequest, viewer: Person, device: Device) -> HttpResponse:
         return redirect(here)
     try:
         command = ask(viewer, device, CommandName.CHECK, uuid4())
+    except AlreadyAskedError:
+        messages.error(request, _("Somebody else has just asked for a check. Wait a minute."))
     except NotConnectedError:
         messages.error(request, _("The device is not connected."))
     except BrokerAwayError:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from server.aiming.kept import view_of
 from server.aiming.words import PHRASES, sentence
-from server.care.access import note_look, visible_people
+from server.care.access import note_look, note_often, visible_people
 from server.care.models import Permission, Person
 from server.care.pages.base import form_page, read_page, viewer_of
 from server.devices.models import CommandName, Device
@@ -37,7 +37,11 @@ def aim(request: HttpRequest, device_id: UUID) -> HttpResponse:
 @read_page
 def view(request: HttpRequest, device_id: UUID) -> HttpResponse:
     """Return the newest view as JSON, with its sentence in the viewer's language; `{}` if none."""
-    told = view_of(_device(viewer_of(request), device_id))
+    viewer = viewer_of(request)
+    device = _device(viewer, device_id)
+    told = view_of(device)
+    if told is not None:
+        note_often(viewer, device.person, "aim")
     return JsonResponse({} if told is None else {**told, "sentence": sentence(told)})
 
 

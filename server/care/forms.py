@@ -13,7 +13,7 @@ from server.common.days import zone_choices
 LONGEST_PASSWORD = 4096
 PERMISSION_WORDS = {
     Permission.HISTORY: _("See past sessions"),
-    Permission.LIVE: _("See running sessions and whether the device is online"),
+    Permission.LIVE: _("See running sessions and whether the device is online, and aim the camera"),
     Permission.CONTROL: _("Start and stop sessions"),
     Permission.ALERTS: _("Get alerts, and see who else gets them"),
 }

@@ -188,12 +188,16 @@ class CommandName(models.TextChoices):
     CHECK = "check"
 
 
+# These begin a session, whose id they reserve for the device.
+BEGINNING = (CommandName.START, CommandName.CHECK)
+
+
 class Command(models.Model):
     """A command to a device to start or stop a session, to aim or to check the counting.
 
-    Rows are kept as a record. `session_id` is the session to start or to stop, that of the check,
-    or a new id for aiming, `person` the device's
-    person at that time, and `problem` why the command could not be sent.
+    Rows are kept as a record, as long as logs: see `server/retention/tidying.py`. `session_id` is
+    the session to start or to stop, that of the check, or a new id for aiming, `person` the
+    device's person at that time, and `problem` why the command could not be sent.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -219,6 +223,7 @@ class Command(models.Model):
             models.Index(fields=["device", "-asked_at"], name="commands_of_a_device"),
             # Every new session is looked up here: a start reserves its id for one device.
             models.Index(fields=["session_id"], name="commands_of_a_session"),
+            models.Index(fields=["asked_at"], name="commands_by_age"),
         ]
 
     def __str__(self) -> str:

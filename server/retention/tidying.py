@@ -3,8 +3,8 @@
 It also computes the rates below which devices remind (`server.reminding`).
 
 It deletes sessions and rejected documents past their person's retention time, old alerts and
-notifications, old log entries, and expired codes and failed logins. It is cheap with nothing to do,
-so a timer may run it at any rate.
+notifications, old log entries and commands, and expired codes and failed logins. It is cheap with
+nothing to do, so a timer may run it at any rate.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ from server.alerts.models import Acknowledgement, Alert, Delivery
 from server.care.audit import note
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
 from server.common.batches import batched
-from server.devices.models import DeadLetter
+from server.devices.models import Command, CommandName, DeadLetter
 from server.monitoring.signs import note_sign
 from server.reminding.usual import compute_all
 from server.retention.codes import tidy as tidy_care
@@ -37,6 +37,7 @@ from server.session_data.models import SessionData
 MOST_SESSIONS = 10_000
 MOST_ENTRIES = 10_000  # of each log
 ALERTS_KEPT = timedelta(days=365)
+COMMANDS_KEPT = timedelta(days=1)
 
 # Retention time in days, and the people it applies to by their keys.
 ByDays = dict[int, dict[int, Person]]
@@ -64,6 +65,7 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
         "refused documents": tidy_letters(now, by_days),
         "alerts": over.delete()[0] + looked_after.delete()[0],
         "log entries": tidy_logs(now),
+        "commands": tidy_commands(now),
         "notices": sent.delete()[0] + dropped.delete()[0],
         "views while aiming": forget(now),
         "told deletions": forget_deletions(now),
@@ -72,7 +74,8 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     }
     compute_all(now)
     note_sign("tidy")
-    return Tidied(sessions, others, sessions >= most or others["log entries"] >= MOST_ENTRIES)
+    most_rows = max(others["log entries"], others["commands"])
+    return Tidied(sessions, others, sessions >= most or most_rows >= MOST_ENTRIES)
 
 
 def tidy_sessions(now: datetime, most: int, by_days: ByDays) -> int:
@@ -113,6 +116,22 @@ def tidy_logs(now: datetime) -> int:
         return 0
     oldest = now - timedelta(days=settings.LOG_DAYS)
     return _delete_old(AuditEntry, oldest) + _delete_old(AccessLog, oldest)
+
+
+def tidy_commands(now: datetime) -> int:
+    """Delete old commands and return how many.
+
+    Those to aim, and those that could not be sent, say nothing after a day. The others are kept as
+    long as the logs.
+    """
+    passing = Q(command=CommandName.AIM) | ~Q(problem="")
+    old = passing & Q(asked_at__lt=now - COMMANDS_KEPT)
+    if settings.LOG_DAYS:
+        old |= Q(asked_at__lt=now - timedelta(days=settings.LOG_DAYS))
+    # The first condition is for the index.
+    rows = Command.objects.filter(old, asked_at__lt=now - COMMANDS_KEPT).order_by("asked_at")
+    found = list(rows.values_list("pk", flat=True)[:MOST_ENTRIES])
+    return sum(Command.objects.filter(pk__in=some).delete()[0] for some in batched(found, BATCH))
 
 
 def _delete_old(model: type[AuditEntry] | type[AccessLog], oldest: datetime) -> int:

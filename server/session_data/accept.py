@@ -24,7 +24,7 @@ from server.common.days import is_uncertain, local_day, zone_of
 from server.common.fields import CANONICAL_UUID
 from server.common.parsing import UnreadableError, document_text
 from server.common.problems import sentence
-from server.devices.models import Command, CommandName, Device
+from server.devices.models import BEGINNING, Command, Device
 from server.session_data.changes.numbers import next_changes
 from server.session_data.models import METRICS, SessionData, State
 from server.session_data.quotas import ROW_BYTES, Room, room_for
@@ -280,9 +280,8 @@ def _reserved(sessions: Collection[UUID]) -> dict[UUID, Kept]:
     """Return those ids that a command to start or to check has given to a device."""
     if not sessions:
         return {}
-    named = (CommandName.START, CommandName.CHECK)
-    starts = Command.objects.filter(command__in=named, session_id__in=sessions).order_by()
-    rows = starts.values_list("session_id", "person_id", "device_id")
+    begun = Command.objects.filter(command__in=BEGINNING, session_id__in=sessions).order_by()
+    rows = begun.values_list("session_id", "person_id", "device_id")
     return {session_id: (0, (person, device)) for session_id, person, device in rows}
 
 

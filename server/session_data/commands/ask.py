@@ -15,7 +15,7 @@ that no other answer can get lost or contradict them.
 import json
 import logging
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from server.care.access import note_look, visible_people
 from server.care.models import Permission, Person
 from server.common.fields import instant_text
 from server.common.mqtt import BrokerError, broker_settings, connected, device_topic
-from server.devices.models import Command, CommandName, Device
+from server.devices.models import BEGINNING, Command, CommandName, Device
 from server.session_data.models import SessionData, State
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ Outcome = Literal["sent", "obeyed", "expired", "failed"]
 
 # Commands expire: a session that starts later than this would surprise people.
 LIFE = timedelta(seconds=30)
+# A device aims for a minute. Whoever looks at the page repeats the command every 20 s.
+AIM_AGAIN = timedelta(seconds=10)
 # Maximum number of threads per process that wait for the broker, so that the others can still
 # answer requests while it hangs.
 MOST_WAITING = 2
@@ -54,7 +56,7 @@ class NotConnectedError(Exception):
 
 
 class AlreadyAskedError(Exception):
-    """Somebody else has asked the device to start, and it hasn't answered yet."""
+    """Somebody else has asked for the same, and the device hasn't answered yet."""
 
 
 def device_to_start(asker: Person, device_id: UUID) -> Device | None:
@@ -86,13 +88,15 @@ def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> C
 
     The caller has checked the permission. If the same command by `asker` is still pending, return
     that one, so that two clicks start one session. Raises `AlreadyAskedError` if somebody else's
-    start is pending: its session id is theirs. If the device does not ask for commands over HTTP
-    either, raises `BrokerAwayError` or `NotConnectedError`, and stores the reason in the command.
+    start or check is pending: its session id is theirs. If the device does not ask for commands
+    over HTTP either, raises `BrokerAwayError` or `NotConnectedError`, and stores the reason in the
+    command.
     """
     command, is_new = _record(asker, device, name, session_id)
     if not is_new:
         return command
-    note_look(asker, device.person, f"{name} command", command.session_id)
+    about = None if name == CommandName.AIM else command.session_id  # it makes no session
+    note_look(asker, device.person, f"{name} command", about)
     try:
         _send(command)
     except (BrokerAwayError, NotConnectedError) as error:
@@ -111,11 +115,9 @@ def _record(
         Device.objects.select_for_update().get(pk=device.pk)  # lock: one command at a time
         lately = Command.objects.filter(device=device, person=device.person, command=name)
         last = lately.filter(expires_at__gt=now).first()
-        begins = name in (CommandName.START, CommandName.CHECK)
-        same = last is not None and (begins or last.session_id == session_id)
-        if last is not None and same and outcome(last) == "sent":
-            if name == CommandName.START and last.asked_by_id != asker.pk:
-                raise AlreadyAskedError("somebody else has just asked the device to start")
+        if last is not None and _is_same(last, session_id, now) and outcome(last) == "sent":
+            if name in BEGINNING and last.asked_by_id != asker.pk:
+                raise AlreadyAskedError("somebody else has just asked the device for it")
             return last, False
         return Command.objects.create(
             device=device,
@@ -127,6 +129,13 @@ def _record(
             asked_at=now,
             expires_at=now + LIFE,
         ), True
+
+
+def _is_same(last: Command, session_id: UUID, now: datetime) -> bool:
+    """Return whether a pending command would be repeated by one of its name for that session."""
+    if last.command == CommandName.AIM:
+        return now - last.asked_at < AIM_AGAIN
+    return last.command in BEGINNING or last.session_id == session_id
 
 
 def _send(command: Command) -> None:

@@ -9,12 +9,23 @@ from django.utils import timezone, translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.aiming.kept import FRESH, KEPT, MAX_BYTES, checked, forget, note_view, view_of
+from server.aiming.kept import (
+    FRESH,
+    KEPT,
+    MAX_BYTES,
+    checked,
+    forget,
+    keep_view,
+    note_view,
+    view_of,
+)
 from server.aiming.models import Aimed
 from server.aiming.words import PHRASES, sentence
+from server.care.models import AccessLog, Person
 from server.common.mqtt import Message
 from server.devices.models import Command, Device
 from server.ingest.batches import take
+from server.session_data.commands import ask
 from tests.server.conftest import Api, golden
 
 VIEW = {
@@ -46,11 +57,15 @@ def page_of(name: str, person=None) -> Client:
     return browser
 
 
-def test_a_view_over_mqtt_is_shown_to_who_may_see_live(everybody):
+@pytest.fixture
+def on_a_slow_machine(monkeypatch):
+    """A view stays fresh for as long as the test takes."""
+    monkeypatch.setattr("server.aiming.kept.FRESH", timedelta(hours=1))
+
+
+def test_a_view_over_mqtt_is_shown_to_who_may_see_live(everybody, on_a_slow_machine):
     topic = f"blinklog/1/devices/{everybody.device.pk}/aim"
     assert take([Message(topic, json.dumps(VIEW).encode())]) == [None]
-    from server.care.models import Person
-
     where = f"/devices/{everybody.device.pk}/aim/view/"
     for name, sees in {
         "anna": True, "liv": True, "hana": False, "alma": False, "conny": False, "otto": False,
@@ -166,10 +181,31 @@ def test_a_device_that_asks_over_http_is_told_to_aim(world):
 
 
 def test_who_looked_is_in_the_log(everybody):
-    from server.care.models import AccessLog, Person
-
     page_of("liv", Person.objects.get(username="liv")).get(f"/devices/{everybody.device.pk}/aim/")
     assert AccessLog.objects.filter(person=everybody.anna, viewer__username="liv", what="aim")
+
+
+def test_who_only_reads_what_others_asked_for_is_in_the_log_too(everybody, on_a_slow_machine):
+    assert keep_view(everybody.device, VIEW)
+    browser = page_of("liv", Person.objects.get(username="liv"))
+    for _ in range(5):
+        assert browser.get(f"/devices/{everybody.device.pk}/aim/view/").json()["advice"]
+    look = AccessLog.objects.get(person=everybody.anna, viewer__username="liv", what="aim")
+    assert look.views == 1, "not five a second"
+
+
+def test_who_aims_all_day_fills_no_table_and_buries_no_session(everybody, monkeypatch):
+    monkeypatch.setattr(ask, "AIM_AGAIN", ask.LIFE)  # on a slow machine
+    everybody.device.note_poll()
+    browser = page_of("liv", Person.objects.get(username="liv"))
+    for _ in range(5):
+        browser.post(f"/devices/{everybody.device.pk}/aim/")
+    assert Command.objects.count() == 1
+    Command.objects.update(asked_at=timezone.now() - ask.LIFE)
+    browser.post(f"/devices/{everybody.device.pk}/aim/")
+    assert Command.objects.count() == 2, "the device goes on aiming"
+    looks = AccessLog.objects.filter(person=everybody.anna, what="aim command")
+    assert [(each.views, each.session_id) for each in looks] == [(2, None)]
 
 
 @pytest.mark.parametrize(

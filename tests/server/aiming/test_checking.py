@@ -69,6 +69,16 @@ def test_two_clicks_are_one_check(world):
     assert Command.objects.count() == 1
 
 
+def test_a_second_asker_is_not_told_the_first_ones_check(everybody):
+    """Whoever knows the id of a session that begins could send it from a device of their own."""
+    everybody.device.note_poll()
+    first = page_of(everybody.anna).post(where(everybody)).headers["Location"]
+    answer = page_of(everybody.carl).post(where(everybody), follow=True)
+    assert "Somebody else has just asked for a check." in answer.text
+    assert first.partition("asked=")[2] not in answer.redirect_chain[0][0]
+    assert Command.objects.count() == 1
+
+
 def test_a_result_that_does_not_come_is_said(world):
     world.device.note_poll()
     browser = page_of(world.anna)

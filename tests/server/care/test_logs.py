@@ -1,13 +1,19 @@
 """The audit log and the access log are bounded, and nothing in them can be buried."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+import server
 from server.care import access, audit, guesses
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
+from server.care.words import LOOKS
+from server.devices.models import Command, CommandName
 from server.retention.tidying import tidy
 from server.session_data.accept import accept_session
 from tests.server.conftest import PASSWORD, Api, golden
@@ -176,6 +182,36 @@ def test_old_entries_go_and_newer_ones_stay(world, settings):
     assert tidy(now + timedelta(days=29)).others["log entries"] == 0
     assert tidy(now + timedelta(days=31)).others["log entries"] == 2
     assert (AuditEntry.objects.count(), AccessLog.objects.count()) == (0, 0)
+
+
+def test_old_commands_go_and_what_says_nothing_after_a_day_goes_then(world, settings):
+    now = timezone.now()
+
+    def commanded(name, **more):
+        Command.objects.create(
+            device=world.device, person=world.anna, asked_by=world.carl, command=name,
+            session_id=uuid4(), asked_at=now, expires_at=now, **more,
+        )  # fmt: skip
+
+    for name in CommandName:
+        commanded(name)
+    commanded("start", problem="the broker can't be reached")
+    assert tidy(now + timedelta(hours=23)).others["commands"] == 0
+    assert tidy(now + timedelta(hours=25)).others["commands"] == 2
+    assert set(Command.objects.values_list("command", flat=True)) == {"start", "stop", "check"}
+    settings.LOG_DAYS = 0
+    assert tidy(now + timedelta(days=9999)).others["commands"] == 0
+    settings.LOG_DAYS = 30
+    assert tidy(now + timedelta(days=31)).others["commands"] == 3
+
+
+def test_whatever_is_looked_at_has_words():
+    """Otherwise the log shows a name of the code, and in English alone."""
+    code = "".join(path.read_text() for path in Path(server.__file__).parent.rglob("*.py"))
+    calls = re.findall(r"note_(?:look|looks|often)\(([^()]*(?:\([^()]*\)[^()]*)*)\)", code)
+    names = {name for call in calls for name in re.findall(r'"([a-z ]+)"', call)}
+    assert {"history", "live", "aim", "check", "session"} <= names
+    assert names | {f"{each} command" for each in CommandName} <= LOOKS.keys()
 
 
 def test_a_first_cleanup_is_spread_over_several_runs(world, settings, monkeypatch):
