@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     _print_clock(done)
     settings = config.load(options.config)
     if options.again and not options.same_person:
-        _forget_check(settings)
+        forget_check(settings)
     for result in examine(network_checks(settings)):
         if result.finding.state == "off":
             continue
@@ -72,7 +72,7 @@ def undelivered(settings: AgentConfig) -> int:
     return counts["pending"] + counts["parked"]
 
 
-def _forget_check(settings: AgentConfig) -> None:
+def forget_check(settings: AgentConfig) -> None:
     """Forget the last check of the counting: it is of the former person."""
     with contextlib.suppress(StoreError):  # the device is enrolled, whatever its store does
         if settings.store_path.exists():

@@ -3,9 +3,10 @@
 import argparse
 import signal
 import sys
+from pathlib import Path
 
 from agent import config
-from agent.cli.enrol import config_file, undelivered
+from agent.cli.enrol import config_file, forget_check, undelivered
 from agent.enrol.join import Joining
 from agent.system import systemd
 
@@ -17,5 +18,11 @@ def run(options: argparse.Namespace) -> None:
     Joining(
         file,
         count_unsent=lambda: undelivered(config.load(file)),
-        enrolled=lambda: print(systemd.restart(systemd.SYNC)),
+        enrolled=lambda: _enrolled(file),
     ).run()
+
+
+def _enrolled(file: Path) -> None:
+    """Forget what is of the former person, and restart delivery."""
+    forget_check(config.load(file))
+    print(systemd.restart(systemd.SYNC))

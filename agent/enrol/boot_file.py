@@ -9,6 +9,9 @@
     code = "blinklog:1;U:https://blinklog.example.org;C:ABCD2345"
 
 In place of the code's whole text, `address` and an eight-character `code` do as well.
+
+The file must be root's, and nobody else's to write, as on every mounted boot partition: whoever can
+write it chooses the device's network and owner. Links are not followed.
 """
 
 import contextlib
@@ -16,9 +19,10 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from agent.enrol.codes import (
     SCHEME,
@@ -55,13 +59,15 @@ class BootFile:
 
 def find(folders: tuple[Path, ...] = FOLDERS) -> Path | None:
     """Return the path of the file, or None if there is none."""
-    return next((each / NAME for each in folders if (each / NAME).is_file()), None)
+    paths = (each / NAME for each in folders)
+    return next((each for each in paths if each.is_symlink() or each.is_file()), None)
 
 
 def read(path: Path) -> BootFile:
     """Read the file. Raises ConfigError with the key; a password is never quoted."""
     try:
-        content = path.read_bytes()[: LONGEST + 1]
+        with _opened(path, os.O_RDONLY) as file:
+            content = file.read(LONGEST + 1)
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
     if len(content) > LONGEST:
@@ -83,14 +89,30 @@ def read(path: Path) -> BootFile:
 
 def remove(path: Path) -> None:
     """Overwrite the file and delete it: it holds a password. Raises OSError."""
-    with contextlib.suppress(OSError), path.open("r+b") as file:
+    with contextlib.suppress(OSError, ConfigError), _opened(path, os.O_RDWR) as file:
         size = os.fstat(file.fileno()).st_size
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and size <= LONGEST:
+        if size <= LONGEST:
             file.write(bytes(size))
             file.flush()
             os.fsync(file.fileno())
     path.unlink(missing_ok=True)
     sync_path(path.parent)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[BinaryIO]:
+    """Open the file if only this user, who is root, can write it. Raises OSError, ConfigError."""
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise ConfigError(f"{path}: expected a file with one name")
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise ConfigError(f"{path}: expected a file that only root can write")
+        with os.fdopen(file, "rb" if flags == os.O_RDONLY else "r+b", closefd=False) as opened:
+            yield opened
+    finally:
+        os.close(file)
 
 
 def _checked(values: dict[str, Any]) -> BootFile:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,12 +105,20 @@ def take_request(folder: Path = REQUESTS) -> Request | None:
     path = folder / REQUEST
     with acting_as_owner(path):
         found = _object(_read(path, LONGEST_REQUEST))
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
+        _remove(path)
     request_id, text = found.get("id"), found.get("text")
     if not isinstance(request_id, str) or not isinstance(text, str) or len(request_id) > 64:
         return None
     return Request(request_id, text)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except IsADirectoryError:  # otherwise it would start the service again and again
+        shutil.rmtree(path, ignore_errors=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return
 
 
 def write_answer(answer: Answer, folder: Path = ANSWERS) -> None:
@@ -133,11 +142,13 @@ def _read(path: Path, most: int) -> bytes:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
-    with os.fdopen(file, "rb") as opened:
+    try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
             return b""
-        return opened.read(most)
+        return os.read(file, most)
+    finally:
+        os.close(file)
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A device to enrol and a server to enrol it with."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,14 @@ import pytest
 
 from tests.agent.enrol.box import CODE, Box, identity
 from tests.agent.servers import Api, History, running_api
+
+
+@pytest.fixture(autouse=True)
+def files_are_ones_own() -> Iterator[None]:
+    """A file on the boot partition is nobody else's to write, as on every mounted one."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`blinklog.toml` on the boot partition: taken at the next start, removed, faults named."""
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from agent.enrol import boot_file
 from agent.enrol.codes import ServerCode, WifiCode
 from agent.errors import ConfigError
 from agent.health import status_text
+from agent.system.handover import read_answer
 from tests.agent.enrol.box import CODE
 from tests.agent.enrol.network import Device, Network, device, network
 from tests.agent.servers import Api
@@ -128,6 +130,44 @@ def test_a_card_that_can_t_be_written_is_said(
     monkeypatch.setattr(boot_file, "remove", read_only)
     assert device.start(WIFI).outcome == "joined"
     assert "holds a password and can't be removed: Read-only file system" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["link", "second name", "fifo"])
+def test_what_is_no_file_of_its_own_is_neither_read_nor_overwritten(
+    device: Device, network: Network, tmp_path: Path, kind: str
+) -> None:
+    other = tmp_path / "other"
+    other.write_text(WIFI)
+    path = device.boot / boot_file.NAME
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind == "second name":
+        path.hardlink_to(other)
+    else:
+        os.mkfifo(path)
+    device.joining().run()
+    assert network.joined() == []
+    assert other.read_text() == WIFI
+    assert kind == "fifo" or list(device.boot.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "uid"), [(0o646, 0), (0o664, 0), (0o644, 1)])
+def test_a_file_that_others_can_write_chooses_nothing(
+    device: Device, network: Network, mode: int, uid: int
+) -> None:
+    path = device.boot / boot_file.NAME
+    path.write_text(WIFI)
+    path.chmod(mode)
+    if uid:
+        if os.geteuid() != 0:
+            pytest.skip("only root gives a file away")
+        os.chown(path, uid, uid)
+    device.joining().run()
+    answer = read_answer(device.answers)
+    assert answer is not None
+    assert "expected a file that only root can write" in str(answer.problem)
+    assert network.joined() == []
+    assert list(device.boot.iterdir()) == []
 
 
 def test_status_says_what_became_of_it() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agent.cli import join
 from agent.enrol.claim import checked_code, checked_url
 from agent.errors import ConfigError
 from agent.store.store import Store
@@ -229,6 +230,14 @@ def test_a_check_of_the_counting_is_of_one_person(box: Box, api: Api, same: bool
         again = ["--again", "--same-person"] if same else ["--again"]
         assert box.run("enrol", api.url, "WXYZ6789", *again)[0] == 0
         assert store.noted("check") == ({"found": 10} if same else None)
+
+
+def test_nor_is_it_the_next_one_s_after_a_code(box: Box, api: Api) -> None:
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    with contextlib.closing(Store(Path(os.environ["BLINKLOG_AGENT_STORE_PATH"]))) as store:
+        store.note("check", {"found": 10})
+        join._enrolled(box.file)
+        assert store.noted("check") is None
 
 
 # systemd

@@ -69,6 +69,9 @@ def test_root_follows_no_link_and_waits_for_no_fifo(folder: Path, tmp_path: Path
     assert take_request(folder) is None
     os.mkfifo(folder / REQUEST)
     assert take_request(folder) is None
+    (folder / REQUEST / "deeper").mkdir(parents=True)
+    (folder / REQUEST / "deeper" / "link").symlink_to(secret.parent)
+    assert take_request(folder) is None, "what stays would start the service again and again"
     assert list(folder.iterdir()) == []
     assert secret.exists()
 
