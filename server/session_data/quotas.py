@@ -57,9 +57,12 @@ _SIZE = Coalesce(Sum("document_bytes"), 0) + Count("pk") * ROW_BYTES
 
 
 # The sums are read every few seconds, because that takes a while for a person with many sessions,
-# and kept up to date in between. Other processes store, too: after so many bytes, read again.
+# and kept up to date in between. Other processes store, too: after so many bytes, read again, or
+# after this part of what is left, if that is more. So this many processes don't exceed a quota by
+# that.
 READ_EVERY_S = 10.0
 READ_EVERY_BYTES = 2 * MB
+PROCESSES = 16
 MOST_KNOWN = 10_000
 Key = tuple[str, UUID | int, datetime | None]
 
@@ -72,9 +75,9 @@ class _Sum:
     read_s: float
     added: int = 0
 
-    @property
-    def is_fresh(self) -> bool:
-        return time.monotonic() - self.read_s <= READ_EVERY_S and self.added < READ_EVERY_BYTES
+    def is_fresh(self, most: float) -> bool:
+        bytes_ = max(READ_EVERY_BYTES, (most - self.used) / PROCESSES)
+        return time.monotonic() - self.read_s <= READ_EVERY_S and self.added < bytes_
 
 
 _sums: dict[Key, _Sum] = {}
@@ -120,9 +123,9 @@ def room_for(devices: Collection[UUID], people: Collection[int], now: datetime) 
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if WATCH.state() == "full":
         return Room(midnight, full=True)
-    _read_sums("device_id", devices, midnight)
-    _read_sums("user_id", people, midnight)
-    _read_sums("user_id", people, None)
+    _read_sums("device_id", devices, midnight, _limit(settings.DEVICE_MB_PER_DAY))
+    _read_sums("user_id", people, midnight, _limit(settings.PERSON_MB_PER_DAY))
+    _read_sums("user_id", people, None, _limit(settings.PERSON_MB))
     return Room(midnight)
 
 
@@ -130,10 +133,14 @@ def _limit(megabytes: int) -> float:
     return megabytes * MB or math.inf
 
 
-def _read_sums(column: str, keys: Collection[UUID | int], since: datetime | None) -> None:
-    """Read the sums that are unknown or too old."""
+def _read_sums(
+    column: str, keys: Collection[UUID | int], since: datetime | None, most: float
+) -> None:
+    """Read the sums that are unknown or too old, unless there is no limit."""
+    if most == math.inf:
+        return
     known = {key: _sums.get((column, key, since)) for key in keys}
-    stale = [key for key, each in known.items() if each is None or not each.is_fresh]
+    stale = [key for key, each in known.items() if each is None or not each.is_fresh(most)]
     if not stale:
         return
     if len(_sums) > MOST_KNOWN:

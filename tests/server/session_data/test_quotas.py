@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from server.common import disk
 from server.common.mqtt import Message
@@ -96,6 +97,33 @@ def test_several_processes_together_exceed_a_quota_by_little(world, settings, mo
         stored += sent(world, large(254)).status_code == 201
     most = 6 * disk.MB + len(processes) * quotas.READ_EVERY_BYTES
     assert 6 * disk.MB <= stored * 256 * 1024 <= most < 90 * 256 * 1024
+
+
+def room_after(world, growth):
+    """The answer for so many bytes of the device."""
+    room = quotas.room_for({world.device.pk}, {world.anna.pk}, timezone.now())
+    return room.take(growth, world.device.pk, world.anna.pk)
+
+
+def test_what_is_used_is_read_more_often_as_a_quota_fills(
+    world, settings, django_assert_num_queries
+):
+    settings.DEVICE_MB_PER_DAY = 640
+    settings.PERSON_MB_PER_DAY = settings.PERSON_MB = 0
+    most = settings.DEVICE_MB_PER_DAY // quotas.PROCESSES * disk.MB
+    for expected in (1, 0, 1):  # the third time, others may have stored as much
+        with django_assert_num_queries(expected):
+            assert room_after(world, most // 2) is None
+    settings.DEVICE_MB_PER_DAY = 8
+    for _ in range(2):
+        with django_assert_num_queries(1):
+            assert room_after(world, quotas.READ_EVERY_BYTES) is None
+
+
+def test_without_a_quota_nothing_is_read(world, settings, django_assert_num_queries):
+    settings.DEVICE_MB_PER_DAY = settings.PERSON_MB_PER_DAY = settings.PERSON_MB = 0
+    with django_assert_num_queries(0):
+        assert room_after(world, 1000 * disk.MB) is None
 
 
 @pytest.mark.usefixtures("small")
