@@ -152,10 +152,11 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
         self._broker = broker
         self._keepalive_s = keepalive_s
+        # One object for all answers: making one takes longer than sending an answer.
+        self._correlated = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
 
     def open(self, topics: Sequence[str]) -> None:
         """Connect and subscribe at QoS 1."""
@@ -190,8 +191,9 @@ class Connection:
 
     def answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         """Publish an acknowledgement at QoS 0. If it is lost, the device sends again."""
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties = None
         if correlation is not None:
+            properties = self._correlated
             properties.CorrelationData = correlation
         self._client.publish(topic, payload, qos=0, properties=properties)
 
@@ -207,9 +209,12 @@ class Connection:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if expiry_s is not None:
             properties.MessageExpiryInterval = expiry_s
+        # Only now, because paho would make two objects for each answer in order to call it.
+        self._client.on_publish = self._on_publish
         sent = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         self._awaited[sent.mid] = None
         self._wait_until(lambda: self._awaited[sent.mid] is not None)
+        self._client.on_publish = None
         reason = self._awaited.pop(sent.mid)
         if reason.is_failure:
             raise BrokerError(f"refused a message: {reason}")
