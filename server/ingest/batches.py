@@ -27,9 +27,6 @@ class Status(Delivery):
 
     retained: bool = False
 
-    def parse(self) -> None:
-        """Leave the payload to `note_status`."""
-
     def is_document(self) -> bool:
         """Return False."""
         return False
@@ -46,9 +43,6 @@ class Status(Delivery):
 @dataclass(slots=True)
 class View(Delivery):
     """A device's view while it is aimed: it has no document and gets no answer."""
-
-    def parse(self) -> None:
-        """Leave the payload to `note_view`."""
 
     def is_document(self) -> bool:
         """Return False."""

@@ -15,16 +15,17 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, Value, When
 from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from server.care.models import Person
 from server.common.days import is_uncertain, local_day, zone_of
 from server.common.fields import CANONICAL_UUID
-from server.common.parsing import UnreadableError, document_text
+from server.common.parsing import UnreadableError, document_text, parse_document
 from server.common.problems import sentence
 from server.devices.models import BEGINNING, Command, Device
+from server.session_data.bulk.typed import usual
+from server.session_data.bulk.writing import insert_sessions, update_sessions
 from server.session_data.changes.numbers import next_changes
 from server.session_data.models import METRICS, SessionData, State
 from server.session_data.quotas import ROW_BYTES, Room, room_for
@@ -97,6 +98,7 @@ class _Entry:
     """A valid document that is ready to be stored."""
 
     writer: Writer
+    owner: Owner
     id: UUID
     revision: int
     zone: tzinfo
@@ -105,7 +107,7 @@ class _Entry:
     @property
     def owned(self) -> Owned:
         """The session's id with its writer's keys."""
-        return self.id, *self.writer.owns
+        return self.id, *self.owner
 
     def is_measured(self) -> bool:
         """Return whether the device was the writer's when the session started.
@@ -115,7 +117,7 @@ class _Entry:
         device = self.writer.device
         if device is None or self.columns["date_uncertain"]:
             return True
-        return device.person_at(self.columns["started_at"]) == self.writer.person.pk
+        return device.person_at(self.columns["started_at"]) == self.owner[0]
 
     def received(self, at: datetime) -> dict[str, Any]:
         """Return the columns of a session first received `at` that time.
@@ -145,10 +147,13 @@ def accept_many(documents: Sequence[tuple[Writer, Document]]) -> list[Acceptance
     return store_many(read_many(documents))
 
 
-def read_many(documents: Sequence[tuple[Writer, Document]]) -> "list[_Entry | Acceptance]":
+def read_many(
+    documents: Sequence[tuple[Writer, Document | bytes]],
+) -> "list[_Entry | Acceptance]":
     """Validate documents; return an entry for each valid one and a rejection for each invalid one.
 
-    This takes most of the time, and needs no database.
+    A document that has not been parsed is read in one pass, if it is a usual one. Needs no
+    database.
     """
     now = timezone.now()
     return [_read(writer, document, now) for writer, document in documents]
@@ -187,7 +192,18 @@ def rejected(document: object, reason: str, errors: Any = None) -> Acceptance:
     )
 
 
-def _read(writer: Writer, document: Document, now: datetime) -> _Entry | Acceptance:
+def _read(writer: Writer, received: Document | bytes, now: datetime) -> _Entry | Acceptance:
+    if isinstance(received, bytes):
+        if known := usual(received, from_device=writer.device is not None):
+            return _entry(writer, known, received.decode(), now)
+        try:
+            received = parse_document(received)
+        except UnreadableError as error:
+            return rejected(None, str(error))
+    return _read_slowly(writer, received, now)
+
+
+def _read_slowly(writer: Writer, document: Document, now: datetime) -> _Entry | Acceptance:
     try:
         known = validated(document)
         if writer.device:
@@ -197,11 +213,15 @@ def _read(writer: Writer, document: Document, now: datetime) -> _Entry | Accepta
         return rejected(document, sentence(error.detail), error.detail)
     except UnreadableError as error:
         return rejected(document, str(error))
+    return _entry(writer, known, text, now)
+
+
+def _entry(writer: Writer, known: dict[str, Any], text: str, now: datetime) -> _Entry:
     zone = _zone(known, writer.person.timezone)
     columns = _columns(known, zone, now) | {"document_json": text, "document_bytes": len(text)}
     if writer.device and known.get("check"):
         columns["state"] = State.CHECK
-    return _Entry(writer, known["session_id"], known["revision"], zone, columns)
+    return _Entry(writer, writer.owns, known["session_id"], known["revision"], zone, columns)
 
 
 def _zone(known: dict[str, Any], home_zone: str) -> tzinfo:
@@ -256,7 +276,7 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
     known = {pk: received_at for pk, _, received_at, *_ in found}
     sizes = {pk: size + ROW_BYTES for pk, *_, size in found}
     reserved = _reserved({entry.id for entry in entries} - set(kept))
-    strange = {each.owned for each in entries if kept.get(each.id, NOBODYS)[1] != each.writer.owns}
+    strange = {each.owned for each in entries if kept.get(each.id, NOBODYS)[1] != each.owner}
     buried = buried_among(strange)
     room = room_for(*_keys(entries), now)
     newest: dict[UUID, _Entry] = {}
@@ -270,7 +290,7 @@ def _store(entries: Sequence[_Entry], now: datetime) -> list[Acceptance]:
             answer = Acceptance(answer.session_id, answer.revision, "deferred", why)
         answers.append(answer)
         if answer.outcome == "stored":
-            kept[entry.id] = (entry.revision, entry.writer.owns)
+            kept[entry.id] = (entry.revision, entry.owner)
             newest[entry.id] = entry
     _write(newest, known, now)
     return answers
@@ -287,9 +307,8 @@ def _reserved(sessions: Collection[UUID]) -> dict[UUID, Kept]:
 
 def _keys(entries: Sequence[_Entry]) -> tuple[set[UUID], set[int]]:
     """Return the keys of the devices and people who wrote the entries."""
-    writers = [entry.writer for entry in entries]
-    devices = {writer.device.pk for writer in writers if writer.device}
-    return devices, {writer.person.pk for writer in writers}
+    owners = {entry.owner for entry in entries}
+    return {device for _, device in owners if device}, {person for person, _ in owners}
 
 
 def _no_room(room: Room, entry: _Entry, sizes: dict[UUID, int]) -> str | None:
@@ -297,10 +316,9 @@ def _no_room(room: Room, entry: _Entry, sizes: dict[UUID, int]) -> str | None:
 
     `sizes` are those of the stored sessions by id, with their rows; the entry's is added.
     """
-    writer = entry.writer
+    person, device = entry.owner
     size: int = entry.columns["document_bytes"] + ROW_BYTES
-    growth = size - sizes.get(entry.id, 0)
-    why = room.take(growth, writer.device.pk if writer.device else None, writer.person.pk)
+    why = room.take(size - sizes.get(entry.id, 0), device, person)
     if why is None:
         sizes[entry.id] = size
     return why
@@ -308,8 +326,8 @@ def _no_room(room: Room, entry: _Entry, sizes: dict[UUID, int]) -> str | None:
 
 def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:
     session_id, revision = str(entry.id), entry.revision
-    newest, owner = kept or (0, entry.writer.owns)
-    if owner != entry.writer.owns:
+    newest, owner = kept or (0, entry.owner)
+    if owner != entry.owner:
         return Acceptance(session_id, revision, "rejected", NOT_YOURS)
     if newest == 0 and not entry.is_measured():
         errors = [ErrorDetail(NOT_MEASURED, "not_measured_for_you")]
@@ -324,26 +342,19 @@ def _outcome(entry: _Entry, kept: Kept | None) -> Acceptance:
     return Acceptance(session_id, revision, "stale", reason)
 
 
-def _unless_set_aside(state: str) -> Case:
-    """Return the state to store: a session marked as somebody else's stays marked."""
-    marked = When(state=State.SOMEBODY_ELSE, then=Value(State.SOMEBODY_ELSE))
-    return Case(marked, default=Value(state))
-
-
 def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: datetime) -> None:
     """Write the entries. `known`: id -> when the session was first received, for stored ones."""
     if not newest:
         return
-    fresh = []
-    numbers = next_changes({entry.writer.person.pk for entry in newest.values()})
+    fresh, changed = [], []
+    numbers = next_changes({entry.owner[0] for entry in newest.values()})
     for pk, entry in sorted(newest.items()):
-        person, device = entry.writer.person, entry.writer.device
-        entry.columns["change"] = numbers[person.pk]
+        person, device = entry.owner
+        entry.columns["change"] = numbers[person]
         if pk in known:
-            columns = entry.received(known[pk])
-            columns["state"] = _unless_set_aside(columns["state"])
-            SessionData.objects.filter(pk=pk).update(**columns)
+            changed.append({"id": pk, **entry.received(known[pk])})
         else:
-            owner = {"user": person, "device": device, "from_device": device is not None}
-            fresh.append(SessionData(id=pk, received_at=now, **owner, **entry.received(now)))
-    SessionData.objects.bulk_create(fresh)
+            owner = {"user_id": person, "device_id": device, "from_device": device is not None}
+            fresh.append({"id": pk, "received_at": now, **owner, **entry.received(now)})
+    update_sessions(changed)
+    insert_sessions(fresh)

@@ -40,7 +40,7 @@ class Delivery:
     """A payload as received, its writer, and its outcome.
 
     `sender` is the claimed device id. `writer` is `None` if there is no such device. `document` is
-    `None` until the payload is parsed, and after that if it is refused before it is validated.
+    `None` unless the payload was parsed before it is validated.
     """
 
     door: str
@@ -73,6 +73,11 @@ class Delivery:
             except UnreadableError as error:
                 self.acceptance = rejected(None, str(error))
 
+    def content(self) -> tuple[Writer, Document | bytes]:
+        """Return the writer and the document, or the payload if it was not parsed."""
+        assert self.writer is not None
+        return self.writer, self.payload if self.document is None else self.document
+
     def is_document(self) -> bool:
         """Return whether this is a session document of a known device or person."""
         return self.writer is not None
@@ -104,19 +109,18 @@ def receive(deliveries: Sequence[Delivery]) -> list[Acceptance | None]:
     An unknown or revoked device gets no answer by MQTT, so that it keeps its data; by HTTP it gets
     a 401.
     """
-    for each in deliveries:
-        each.parse()
-    documents = [
-        (each, each.writer, each.document)
-        for each in deliveries
-        if each.writer is not None and each.document is not None
-    ]
+    waiting = [each for each in deliveries if each.is_document() and each.acceptance is None]
     # Validate before the transaction: while it is open, SQLite blocks all other writers.
-    read = read_many([(writer, document) for _, writer, document in documents])
-    with transaction.atomic():
-        for (each, *_), acceptance in zip(documents, store_many(read), strict=True):
-            each.acceptance = acceptance
-        _conclude(deliveries)
+    read = read_many([each.content() for each in waiting])
+    try:
+        with transaction.atomic():
+            for each, acceptance in zip(waiting, store_many(read), strict=True):
+                each.acceptance = acceptance
+            _conclude(deliveries)
+    except BaseException:
+        for each in waiting:  # nothing was committed
+            each.acceptance = None
+        raise
     return [each.acceptance for each in deliveries]
 
 
@@ -161,6 +165,7 @@ def receive_changes(
 
 def refuse(delivery: Delivery, reason: str, errors: Any = None) -> Acceptance:
     """Reject a delivery that can never be stored, and keep it as a dead letter."""
+    delivery.parse()
     acceptance = delivery.acceptance = rejected(delivery.document, reason, errors)
     with transaction.atomic():
         _conclude([delivery])

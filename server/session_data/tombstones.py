@@ -35,10 +35,15 @@ def bury(sessions: Iterable[Owned]) -> None:
 
 def mark_of(session_id: UUID, whose: int | UUID) -> UUID:
     """Return the mark for a person's primary key or a device's."""
-    text = f"{session_id} {whose}".encode()
-    return UUID(bytes=hashlib.sha256(text).digest()[:16])
+    return _mark(str(session_id), whose)
 
 
 def _marks(session: Owned) -> list[UUID]:
     session_id, person, device = session
-    return [mark_of(session_id, whose) for whose in (person, device) if whose is not None]
+    name = str(session_id)
+    return [_mark(name, whose) for whose in (person, device) if whose is not None]
+
+
+def _mark(session_id: str, whose: int | UUID) -> UUID:
+    text = f"{session_id} {whose}".encode()
+    return UUID(bytes=hashlib.sha256(text).digest()[:16])

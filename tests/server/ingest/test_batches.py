@@ -115,7 +115,7 @@ def spoil(monkeypatch, document, error):
     real = receive.read_many
 
     def read_many(documents):
-        if document is None or any(each == document for _, each in documents):
+        if document is None or any(json.loads(payload) == document for _, payload in documents):
             raise error
         return real(documents)
 
