@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "server.session_data",
     "server.aiming",
     "server.reminding",
+    "server.releases",
     "server.dashboard",
     "server.alerts",
     "server.visit",
@@ -333,3 +334,5 @@ DEVICE_MQTT_URL = broker_address("BLINKLOG_DEVICE_MQTT_URL")
 # Optional. The certificates of the private authority that signed this server's own certificate.
 # Devices are given them, and those of MQTT_CA_FILE, when they are added.
 DEVICE_CA_FILE = text("BLINKLOG_DEVICE_CA_FILE")
+# The releases that devices are offered, and the public key that signs them.
+RELEASES_DIR = Path(text("BLINKLOG_RELEASES_DIR") or DATA_DIR / "releases")

@@ -29,6 +29,7 @@ urlpatterns = [
     path("", include("server.session_data.urls")),
     path("", include("server.aiming.urls")),
     path("", include("server.reminding.urls")),
+    path("", include("server.releases.urls")),
     path("", include("server.home_assistant.urls")),
     path("", include("server.alerts.urls")),
     path("", include("server.retention.urls")),

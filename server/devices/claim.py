@@ -14,6 +14,7 @@ from server.common.codes import NotACodeError
 from server.common.fields import instant_text
 from server.devices.credentials import expect_room, issue
 from server.devices.models import ClaimCode, Device
+from server.devices.release_key import release_key
 
 
 def checked_label(text: str) -> str:
@@ -75,5 +76,6 @@ def claim(text: str, agent_version: str) -> dict[str, Any]:
         "mqtt_password": told.get("mqtt_password"),
         "mqtt_url": settings.DEVICE_MQTT_URL or None,
         "label": device.label,
+        "release_key": release_key(),
         "server_time": instant_text(timezone.now()),
     }

@@ -136,3 +136,6 @@ class ClaimedSerializer(serializers.Serializer[Any]):
     mqtt_url = serializers.CharField(allow_null=True, help_text="null if there is no broker")
     label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not its own
     server_time = serializers.DateTimeField(help_text="For devices without a clock")
+    release_key = serializers.CharField(
+        allow_null=True, help_text="The public key of releases; null if none are offered"
+    )

@@ -34,6 +34,7 @@ COMMANDS = {
     "revoke-device": "devices",
     "set-up-broker": "devices",
     "devices": "devices",
+    "release": "releases",
     "dead-letters": "session_data",
     "judge": "alerts",
     "admit-home-assistant": "home_assistant",

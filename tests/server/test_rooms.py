@@ -19,6 +19,7 @@ ROOMS = {
     "monitoring": set(),
     "aiming": {"common", "care", "devices", "session_data"},
     "reminding": {"common", "care", "devices", "session_data"},
+    "releases": {"common", "care", "devices"},
     "home_assistant": {"common", "care", "devices", "session_data"},
     "ingest": {
         "common", "devices", "session_data", "aiming", "reminding", "home_assistant", "monitoring",

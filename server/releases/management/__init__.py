@@ -1,0 +1,1 @@
+"""Commands of `blink-server` about releases."""

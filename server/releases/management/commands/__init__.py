@@ -1,0 +1,1 @@
+"""Commands of `blink-server`, one file each. They import models only when they run."""

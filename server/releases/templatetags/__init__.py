@@ -1,0 +1,1 @@
+"""Template tags for the software of devices on other pages."""
