@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     print(f"Written: {', '.join(map(str, done.files))}")
     _print_transport(done)
     _print_clock(done)
+    if done.key_problem is not None:
+        print(f"Updates: {done.key_problem}.")
     settings = config.load(options.config)
     if options.again and not options.same_person:
         forget_check(settings)

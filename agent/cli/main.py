@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from agent import __version__, config
-from agent.cli import device, offline, services, sessions
+from agent.cli import device, offline, release, services, sessions
 from agent.cli.delivery import Run
 from agent.errors import AgentError
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for group in (services, sessions, device, offline):
+    for group in (services, sessions, device, release, offline):
         group.add_commands(command)
     return parser
 

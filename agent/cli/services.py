@@ -58,6 +58,8 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _deliver_until_stopped(settings: AgentConfig, stopping: threading.Event) -> None:
+    from agent.cli.release import taking_updates
+
     transports = delivery.transports(settings, lasting=True)
     with delivery.open_store(settings) as store, process_lock(settings.store_path, "sync"):
         if not transports:
@@ -65,7 +67,10 @@ def _deliver_until_stopped(settings: AgentConfig, stopping: threading.Event) -> 
             return
         views = ViewFile(view_path(settings.store_path))
         device = settings.server.device
-        with delivery.open_sync(store, transports, views.read, device) as sync:
+        with (
+            taking_updates(settings),
+            delivery.open_sync(store, transports, views.read, device) as sync,
+        ):
             systemd.ready()
             sync.run(stopping)
             systemd.stopping()

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from agent.errors import AgentError, ConfigError
+from agent.release.signature import ReleaseKeyError, checked_key
 from agent.transport.request import Answer, UnreachedError, ask, is_loopback, printable
 
 PATH = "/api/device/claim/"
@@ -36,7 +37,10 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The server's answer to the code. `server_time` is its clock when it answered."""
+    """The server's answer to the code. `server_time` is its clock when it answered.
+
+    `release_key` is the public key that signs its releases.
+    """
 
     device: str
     token: str
@@ -44,6 +48,7 @@ class Identity:
     mqtt_password: str | None
     mqtt_url: str | None
     server_time: datetime | None
+    release_key: str | None = None
 
 
 class ClaimError(AgentError):
@@ -155,6 +160,7 @@ def _identity(body: bytes) -> Identity:
             mqtt_password=None if password is None else _secret(password),
             mqtt_url=answer.get("mqtt_url"),
             server_time=_moment(answer.get("server_time")),
+            release_key=_key(answer.get("release_key")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ClaimError("the server's answer is not an identity", spent=True) from error
@@ -164,6 +170,14 @@ def _secret(value: object) -> str:
     if not isinstance(value, str) or not SECRET.fullmatch(value):
         raise ValueError("a secret")
     return value
+
+
+def _key(value: object) -> str | None:
+    """Return the key of releases; None if the server has none, or none that can be used."""
+    try:
+        return checked_key(value)
+    except ReleaseKeyError:
+        return None
 
 
 def _moment(value: object) -> datetime | None:

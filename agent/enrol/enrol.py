@@ -19,8 +19,13 @@ from agent.enrol.claim import Broker, Identity, broker_of, checked_code, checked
 from agent.enrol.toml_edit import Value, with_keys
 from agent.errors import AgentError, ConfigError
 from agent.files import FileTransaction
+from agent.release.signature import KEY_NAME, pinned_key
 
 PUBLIC, PRIVATE = 0o644, 0o600
+KEY_STAYS = (
+    "the server has another key for releases than this device trusts: if its operator has changed"
+    " it, run blink-agent release trust"
+)
 CA_NAME, MQTT_CA_NAME = "ca.crt", "mqtt-ca.crt"
 
 
@@ -45,12 +50,15 @@ class EnrolRequest:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The result. `broker_problem` is why a broker that the server named is not used."""
+    """The result. `broker_problem` is why a broker that the server named is not used, and
+    `key_problem` why its key for releases is not trusted.
+    """
 
     identity: Identity
     broker: Broker | None
     broker_problem: str | None
     files: tuple[Path, ...]
+    key_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,8 @@ def _enrol(url: str, code: str, request: EnrolRequest, count_unsent: Callable[[]
     _check_editable(place, url, request)
     token = place.path("server", "token_file", "api-token")
     password = place.path("mqtt", "password_file", "mqtt-password")
-    modes = {token: PRIVATE, password: PRIVATE}
+    key = place.sibling(KEY_NAME)
+    modes = {token: PRIVATE, password: PRIVATE, key: PUBLIC}
     modes |= {place.sibling(name): PUBLIC for name in authorities}
     modes[place.file] = place.file.stat().st_mode & 0o777 if place.file.exists() else PUBLIC
     with FileTransaction(modes) as files:
@@ -111,8 +120,30 @@ def _enrol(url: str, code: str, request: EnrolRequest, count_unsent: Callable[[]
             files.remove(password)
         else:
             files.write(password, f"{identity.mqtt_password}\n".encode())
+        key_problem = _pin(files, key, identity.release_key, is_new=_is_new_server(place, url))
         files.write(place.file, _edited(place, url, identity, broker, request).encode())
-    return Enrolled(identity, broker, problem, tuple(path for path in modes if path.exists()))
+    written = tuple(path for path in modes if path.exists())
+    return Enrolled(identity, broker, problem, written, key_problem)
+
+
+def _is_new_server(place: _Place, url: str) -> bool:
+    return bool(place.get("server", "url") != url)
+
+
+def _pin(files: FileTransaction, file: Path, key: str | None, *, is_new: bool) -> str | None:
+    """Pin the key of the server's releases. Return why another one stays.
+
+    The server that the device belonged to before can't replace the key: whoever has broken into it
+    could then install software here by having the device enrolled again.
+    """
+    known = None if is_new else pinned_key(file)
+    if known is not None:
+        return None if key == known else KEY_STAYS
+    if key is None:
+        files.remove(file)
+    else:
+        files.write(file, key.encode())
+    return None
 
 
 def _place(file: Path) -> _Place:

@@ -42,7 +42,7 @@ _NAME, _ADDRESS = 62, 64
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The server's answer, not validated. `body` is cut at `ANSWER_BYTES`."""
+    """The server's answer, not validated. `body` is cut at the size that was asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -66,6 +66,8 @@ def ask(
     body: Mapping[str, Any] | None = None,
     answer_s: float = 10.0,
     checked: bool = True,
+    most: int = ANSWER_BYTES,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Send one request and return the answer, whatever its status. Redirects aren't followed.
 
@@ -87,7 +89,7 @@ def ask(
                 method,
                 url,
                 json=body,
-                headers={"Accept": "application/json"},
+                headers={"Accept": "application/json", **(headers or {})},
                 auth=authorise,
                 timeout=(CONNECT_S, answer_s),
                 verify=trusted,
@@ -97,7 +99,7 @@ def ask(
         ):
             if response.status_code == REFUSED:
                 raise UnreachedError(refusal(url, REFUSED), sent=False)
-            read = response.raw.read(ANSWER_BYTES, decode_content=True)
+            read = response.raw.read(most, decode_content=True)
             return Answer(response.status_code, response.headers, read)
 
     try:

@@ -32,7 +32,8 @@ ROOMS = {
     "transport": {"records", "errors", "calls", "config"},
     "system": {"records", "errors", "calls", "config"},
     "watch": {"records", "errors", "clock", "measure", "controls", "system"},
-    "enrol": {"errors", "files", "config", "system", "transport"},
+    "release": {"errors", "files", "system"},
+    "enrol": {"errors", "files", "config", "system", "transport", "release"},
     "health": {
         "records", "errors", "clock", "config", "capture", "face", "measure", "store", "sync",
         "system", "transport",

@@ -119,6 +119,29 @@ MATRIX = {
         | {"device": 200, "other device": 200}
         | UNKNOWN,
     ),
+    "a device's report": (
+        "/api/device/release/",
+        "POST",
+        {},
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 403)
+        | {"device": 400, "other device": 400}
+        | UNKNOWN,
+    ),
+    "an archive": (
+        f"/api/device/release/{'0' * 64}/",
+        "GET",
+        None,
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 403)
+        | {"device": 404, "other device": 404}
+        | UNKNOWN,
+    ),
+    "key of releases": ("/api/device/release/key/", "GET", None, dict.fromkeys(CALLERS, 404)),
+    "a device's software": (
+        "/api/device/{device}/release/",
+        "GET",
+        None,
+        {"anna": 200} | dict.fromkeys(["carl", "ella", "otto"], 404) | DENIED | UNKNOWN,
+    ),
     "a device's view": (
         "/api/device/aim/",
         "POST",
