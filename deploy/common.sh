@@ -13,6 +13,8 @@ note() { printf '   %s\n' "$*" || true; }
 warn() { printf '\033[1;33m!! %s\033[0m\n' "$*" >&2 || true; }
 die() { printf '\033[1;31m!! %s\033[0m\n' "$*" >&2 || true; exit 1; }
 
+taken_back=3 try_later=4  # exit statuses; 1 is that of die
+
 prefix=${prefix:-} unit_folder=${unit_folder:-} scratch=${scratch:-} user=${user:-}
 system_python=/usr/bin/python3  # Debian's own: apt's packages (picamera2, lgpio) are for no other
 
@@ -61,7 +63,7 @@ require_space() {
 apt_install() {
   local each missing=()
   for each; do
-    case $(dpkg-query -W -f '${Status}' "$each" 2>/dev/null) in *'ok installed'*) ;; *) missing+=("$each") ;; esac
+    is_installed "$each" || missing+=("$each")
   done
   if [ ${#missing[@]} = 0 ]; then return; fi
   say "Debian's packages: ${missing[*]}"
@@ -71,6 +73,8 @@ apt_install() {
     "${missing[@]}" >/dev/null ||
     die "apt could not install ${missing[*]}: without internet, bring Debian's packages first (dpkg --install)"
 }
+
+is_installed() { case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in *'ok installed'*) ;; *) return 1 ;; esac; }
 
 apt_updated=''
 apt_update() {
@@ -285,5 +289,5 @@ last_words() {
 take_lock() {
   install -d -m 0700 "/run/$1"
   exec 9> "/run/$1/lock"
-  flock --nonblock 9 || die "another installation is under way"
+  flock --nonblock 9 || { (die "another installation is under way") || exit "$try_later"; }
 }

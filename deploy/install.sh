@@ -7,9 +7,11 @@
 #
 #   --no-camera-packages   without picamera2: for a USB camera, or where apt does not know it
 #   --now                  even while a session is being measured, which that ends
+#   --unattended           nobody asked for Debian's packages: without picamera2 unless it is there (blinklog-upgrade)
 #
 # An upgrade is tried before it becomes current, and watched until its services stand; one that fails goes back by
-# itself, says so, and ends with an exit status that is not 0. Running it twice is running it once.
+# itself, says so, and ends with an exit status that is not 0: 3 if it went back, 4 if it is to be tried later, because a
+# session is being measured or another installation is under way, and 1 for all else. Running it twice is running it once.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR
@@ -18,14 +20,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=/opt/blinklog unit_folder=systemd user=blinklog
 config=/etc/blinklog state=/var/lib/blinklog cache=/var/cache/blinklog models=$prefix/models
 services=(blinklog-watch.service blinklog-sync.service)
-enabled=("${services[@]}" blinklog-undo.service blinklog-last-resort.timer blinklog-join.path blinklog-join.service)
-units=("${enabled[@]}" blinklog-last-resort.service)
+beside=(blinklog-last-resort.timer blinklog-join.path blinklog-join.service blinklog-release.path)
+enabled=("${services[@]}" "${beside[@]}" blinklog-undo.service blinklog-release.service)
+units=("${enabled[@]}" blinklog-last-resort.service blinklog-upgrade.service)
 settings=(journald.conf.d/blinklog.conf system.conf.d/blinklog.conf)  # below /etc/systemd
 unproven=$prefix/unproven  # as long as it is there, the next boot goes back to the release that it names
 store=$state/agent.sqlite3
 self_test_s=${BLINKLOG_SELF_TEST_S:-300} settle_s=${BLINKLOG_SETTLE_S:-5}
 
-action=install data='' camera=yes now='' scratch='' stopped=''
+action=install data='' camera=yes now='' unattended='' scratch='' stopped=''
 
 read_options() {
   while [ $# -gt 0 ]; do
@@ -36,6 +39,7 @@ read_options() {
       --keep-data | --delete-data) data=${1#--} ;;
       --no-camera-packages) camera='' ;;
       --now) now=yes ;;
+      --unattended) unattended=yes ;;
       --help | -h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; exit 0 ;;
       *) die "unknown option $1: see $0 --help" ;;
     esac
@@ -58,15 +62,18 @@ check_machine() {
   [ "$(uname -m)" = aarch64 ] || note "this is no Raspberry Pi ($(uname -m)): going on"
 }
 
+# later WHAT: nothing was changed, and the same can succeed later.
+later() { (die "$1") || exit "$try_later"; }
+
 # A session that is being measured would end: whoever is measured did not ask for that. What can't be asked is not idle.
 check_idle() {
   local found
   if [ -n "$now" ] || ! watch_runs; then return; fi
-  found=$(doing) || die "blink-agent status fails (see above): a session may be being measured; --now goes on all the same"
+  found=$(doing) || later "blink-agent status fails (see above): a session may be being measured; --now goes on all the same"
   case $found in
     starting | ready | looking | fault | stopped | 'not running') ;;
-    measuring | finishing) die "a session is being measured: end it first, or say --now" ;;
-    *) die "blink-agent status calls the device ${found@Q}: a session may be being measured; --now goes on all the same" ;;
+    measuring | finishing) later "a session is being measured: end it first, or say --now" ;;
+    *) later "blink-agent status calls the device ${found@Q}: a session may be being measured; --now goes on all the same" ;;
   esac
 }
 
@@ -92,6 +99,7 @@ install_packages() {
   else
     warn "apt knows no python3-lgpio: button and light at GPIO pins will not work; a USB button will"
   fi
+  if [ -n "$unattended" ] && ! is_installed python3-picamera2; then camera=''; fi
   if [ -n "$camera" ]; then
     if apt_knows python3-picamera2; then
       wanted+=(python3-picamera2)
@@ -244,6 +252,9 @@ install_release() {
   if [ -c /dev/gpiochip0 ] && ! getent group gpio >/dev/null; then
     warn "there is no group gpio, which Raspberry Pi OS gives /dev/gpiochip*: button and light there need a udev rule"
   fi
+  if ! command -v openssl >/dev/null; then
+    warn "there is no openssl, which Raspberry Pi OS has: the device can't take updates from its server's page"
+  fi
   if ! command -v nmcli >/dev/null; then
     warn "there is no NetworkManager, which Raspberry Pi OS has: the camera can't be shown a Wi-Fi's code; a cable will do"
   fi
@@ -293,7 +304,7 @@ upgrade() {
   if [ -n "$ran" ]; then mapfile -t wanted <<< "$ran"; fi
   if start_units "${wanted[@]}"; then
     prove
-    systemctl --no-block start "${services[@]}" blinklog-last-resort.timer blinklog-join.path blinklog-join.service
+    systemctl --no-block start "${services[@]}" "${beside[@]}"
     say "$(basename "$release") runs"
     return
   fi
@@ -302,7 +313,7 @@ upgrade() {
     die "$(basename "$release") is installed and its services go on trying; blink-agent doctor says what is missing"
   fi
   go_back_to_before
-  die "$version failed, and was taken back: $(basename "$before") runs again"
+  (die "$version failed, and was taken back: $(basename "$before") runs again") || exit "$taken_back"
 }
 
 # What belongs to the current release outside of it.
@@ -401,7 +412,7 @@ uninstall() {
   rm -f /usr/local/bin/blink-agent "${settings[@]/#//etc/systemd/}"
   rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d /etc/systemd/system.conf.d 2>/dev/null || true
   take_settings
-  rm -rf "$prefix" "$cache" /var/lib/blinklog-last-resort /run/blinklog-join /run/blinklog-watch
+  rm -rf "$prefix" "$cache" /var/lib/blinklog-last-resort /var/lib/blinklog-release /run/blinklog-join /run/blinklog-watch
   if [ "$data" = keep-data ]; then
     say "Blinklog is gone; $state and $config are kept, and so is their owner, the user $user"
     return
