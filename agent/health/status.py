@@ -21,6 +21,8 @@ from agent.face.model_files import read_manifest
 from agent.measure.check import doubt
 from agent.measure.document import iso_utc, parse_utc
 from agent.records import StoredSession
+from agent.release.handover import read_outcome
+from agent.release.signature import KEY_NAME, fingerprint, pinned_key
 from agent.store.store import Store
 from agent.system.handover import read_answer
 from agent.system.process_lock import lock_owner
@@ -48,6 +50,7 @@ def report(settings: AgentConfig, open_store: OpenStore, clock: Clock) -> Report
         "next_try": _next_try(kept["delivery"], clock),
         "device": _device(settings),
         "setup": _setup(),
+        "update": _update(settings),
         "clock": {
             "now": iso_utc(clock.now()),
             "synchronized": clock.synchronized(),
@@ -177,6 +180,16 @@ def _setup() -> Report | None:
         "outcome": found.outcome,
         "problem": found.problem,
         "at": found.at,
+    }
+
+
+def _update(settings: AgentConfig) -> Report:
+    """Return the key that this device trusts for releases, and what became of the last one."""
+    key, outcome = pinned_key(settings.file.with_name(KEY_NAME)), read_outcome()
+    return {
+        "key": key and fingerprint(key),
+        "state": outcome and outcome.state,
+        "problem": outcome and outcome.problem,
     }
 
 

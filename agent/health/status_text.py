@@ -40,10 +40,19 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
     yield "device", _device(report["device"])
     if report["setup"]:
         yield "setup", _setup(report["setup"])
+    yield "updates", _update(report["update"])
     yield "clock", _clock(report["clock"])
     yield "versions", _versions(report["versions"])
     for name, text in (report["units"] or {}).items():
         yield "unit", f"{name}: {text}"
+
+
+def _update(update: Report) -> str:
+    if update["key"] is None:
+        return "this device trusts no key for releases: sudo blink-agent release trust"
+    last = f"; the last one: {update['state'].replace('_', ' ')}" if update["state"] else ""
+    problem = f": {update['problem']}" if update["problem"] else ""
+    return f"signed by {update['key']}{last}{problem}"
 
 
 def _doing(report: Report) -> str:

@@ -122,7 +122,7 @@ def write_outcome(progress: Progress, office: Path) -> None:
         new.chmod(0o644)
 
 
-def read_outcome(office: Path) -> Progress | None:
+def read_outcome(office: Path = OFFICE) -> Progress | None:
     """Return the outcome, or None if there is none that can be read."""
     found = _object(_read(office / OUTCOME, MOST_OUTCOME))
     if found.get("state") not in get_args(State) or not isinstance(found.get("request"), str):

@@ -36,7 +36,7 @@ ROOMS = {
     "enrol": {"errors", "files", "config", "system", "transport", "release"},
     "health": {
         "records", "errors", "clock", "config", "capture", "face", "measure", "store", "sync",
-        "system", "transport",
+        "system", "transport", "release",
     },
     "offline": {"records", "errors", "ear", "camera", "files", "measure", "system"},
 }  # fmt: skip

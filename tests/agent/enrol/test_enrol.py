@@ -20,6 +20,7 @@ from tests.agent.documents import document
 from tests.agent.enrol.box import CODE, DEVICE, PERSONS_OWN, Box, identity, keep, mode
 from tests.agent.folders import let_everybody_in
 from tests.agent.servers import TOKEN, Api
+from tests.releases import key_pair
 
 # What is written
 
@@ -238,6 +239,48 @@ def test_nor_is_it_the_next_one_s_after_a_code(box: Box, api: Api) -> None:
         store.note("check", {"found": 10})
         join._enrolled(box.file)
         assert store.noted("check") is None
+
+
+# The key of releases
+
+
+def test_the_key_of_releases_is_pinned_with_the_identity(
+    box: Box, api: Api, tmp_path: Path
+) -> None:
+    _, key = key_pair(tmp_path)
+    api.codes[CODE] = identity(release_key=key)
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    assert box.files()["release-key.pem"] == key
+    assert mode(box.folder / "release-key.pem") == 0o644
+
+
+@pytest.mark.parametrize("key", [None, "nonsense", 5])
+def test_without_a_usable_key_none_is_pinned(box: Box, api: Api, key: object) -> None:
+    api.codes[CODE] = identity(release_key=key)
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    assert "release-key.pem" not in box.files()
+
+
+def test_the_same_server_can_t_replace_the_key_and_another_one_brings_its_own(
+    box: Box, api: Api, tmp_path: Path
+) -> None:
+    _, key = key_pair(tmp_path)
+    _, other = key_pair(tmp_path, "other")
+    api.codes[CODE] = identity(release_key=key)
+    assert box.run("enrol", api.url, CODE)[0] == 0
+    for told in (other, None):
+        api.codes["WXYZ6789"] = identity(release_key=told)
+        status, said = box.run("enrol", api.url, "WXYZ6789", "--again")
+        assert status == 0
+        assert "another key for releases than this device trusts" in said
+        assert box.files()["release-key.pem"] == key
+    elsewhere = api.url.replace("127.0.0.1", "localhost")
+    api.codes["WXYZ6789"] = identity(release_key=other)
+    assert box.run("enrol", elsewhere, "WXYZ6789", "--again")[0] == 0
+    assert box.files()["release-key.pem"] == other
+    api.codes["WXYZ6789"] = identity()
+    assert box.run("enrol", api.url, "WXYZ6789", "--again")[0] == 0
+    assert "release-key.pem" not in box.files(), "the key of a former server"
 
 
 # systemd
