@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from agent import __version__
-from agent.release.signature import pinned_key
+from agent.release.signature import fingerprint, pinned_key
 from agent.transport.releases import ReleaseClient, key_of
 from tests.broker import needs_mosquitto
 from tests.e2e.home import CHROMIUM, ROOT, browsing
@@ -49,7 +49,7 @@ def test_what_is_asked_for_on_the_page_is_downloaded_and_handed_over(
     pinned = config.with_name("release-key.pem")
     pinned.write_text(public)
     assert pinned_key(pinned) == public
-    installed.process("agent.cli.main", "--config", str(config), "sync")
+    report(installed, device, fingerprint(public))  # sync asks again after ten minutes only
     inbox = installed.folder / "release"
     with browsing() as chromium:
         page = chromium.new_context(
@@ -58,20 +58,20 @@ def test_what_is_asked_for_on_the_page_is_downloaded_and_handed_over(
         log_in(page)
         page.goto(f"/devices/{device['device']}/")
         software = page.get_by_role("region", name="Software")
-        expect(software).to_contain_text(
-            f"Version {__version__}; 0.9.0 is available.", timeout=60_000
-        )
+        expect(software).to_contain_text(f"Version {__version__}; 0.9.0 is available.")
         looks_right(page, "offered")
         software.get_by_role("button", name="Install between sessions").click()
         expect(software).to_contain_text("Version 0.9.0 is going to be installed.")
-        until(lambda: (inbox / "request.json").exists(), "the release is handed over")
+        installed.process("agent.cli.main", "--config", str(config), "sync")
+        until((inbox / "request.json").exists, "the release is handed over")
         sha256 = json.loads((inbox / "request.json").read_text())["release"]["text"]
         (downloaded,) = inbox.glob("*.tar")
         assert downloaded.stem in sha256
         assert downloaded.read_bytes() == made.read_bytes()
         expect(software).to_contain_text("Installing version 0.9.0.", timeout=60_000)
         looks_right(page, "installing")
-        went_back(installed, device, json.loads((inbox / "request.json").read_text())["id"])
+        request = json.loads((inbox / "request.json").read_text())["id"]
+        report(installed, device, fingerprint(public), went_back(request))
         expect(software).to_contain_text("The device went back", timeout=60_000)
         expect(software).to_contain_text("0.9.0 failed, and was taken back")
         looks_right(page, "went-back")
@@ -79,13 +79,19 @@ def test_what_is_asked_for_on_the_page_is_downloaded_and_handed_over(
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
-def went_back(installed: Installation, device: dict[str, str], request: str) -> None:
-    """What sync reports once the root service has said so."""
-    told = {"version": __version__, "machine": platform.machine(), "python": PYTHON, "key": None}
-    update = {"request": request, "state": "went_back", "code": "installer"}
-    update["problem"] = "0.9.0 failed, and was taken back: 0.1.0 runs again"
+def report(
+    installed: Installation, device: dict[str, str], key: str, update: dict[str, str] | None = None
+) -> None:
+    """What sync tells the server."""
+    told = {"version": __version__, "machine": platform.machine(), "python": PYTHON, "key": key}
     client = ReleaseClient(installed.url, device["token"])
     assert client.report({**told, "update": update}) is None
+
+
+def went_back(request: str) -> dict[str, str]:
+    """The same, once the root service has said so."""
+    said = "0.9.0 failed, and was taken back: 0.1.0 runs again"
+    return {"request": request, "state": "went_back", "code": "installer", "problem": said}
 
 
 def looks_right(page: Page, name: str) -> None:
