@@ -9,7 +9,6 @@ PROBLEMS = {
     "signature": gettext_lazy("The signature is not valid. Nothing was changed."),
     "manifest": gettext_lazy("The device can't read what was signed. Nothing was changed."),
     "archive": gettext_lazy("The archive is damaged or was changed. Nothing was changed."),
-    "download": gettext_lazy("The archive could not be downloaded. Nothing was changed."),
     "room": gettext_lazy("There is too little space on the device. Nothing was changed."),
     "no_key": gettext_lazy("The device trusts no key for releases. Nothing was changed."),
     "older": gettext_lazy("The device already has this version or a newer one."),
@@ -23,7 +22,7 @@ PROBLEMS = {
     "not_handed_on": gettext_lazy(
         "The device's update service did not answer. Nothing was changed."
     ),
-    "self_test": gettext_lazy("The release does not work on this device. Nothing was changed."),
+    "installer": gettext_lazy("The installer of the release gave up."),
     "removed": gettext_lazy("The server does not offer this release any more."),
 }
 

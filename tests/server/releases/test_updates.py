@@ -351,7 +351,7 @@ def test_old_devices_are_marked_where_devices_are_listed(everybody, keys, releas
 @pytest.mark.parametrize("state", UpdateState.values)
 def test_every_state_has_its_sentence_in_both_languages(world, keys, release, state):
     asked(world, keys, release)
-    Update.objects.update(state=state, percent=7, code="self_test")
+    Update.objects.update(state=state, percent=7, code="installer")
     texts = set()
     for language in ("en", "de"):
         answer = browser("anna").get(

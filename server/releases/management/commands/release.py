@@ -41,6 +41,9 @@ class Command(ServerCommand):
         )
         for each in (listed, removed, key):
             each.add_argument("--json", action="store_true")
+        # Else the help of the command would show no option of its actions.
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.epilog = "".join(each.format_usage() for each in actions.choices.values())
 
     def _add_signing(self, actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         for name, text in {
