@@ -1,8 +1,10 @@
-"""Template tags of the pages: the main navigation."""
+"""Template tags and filters of the pages."""
 
 from typing import Any
 
 from django import template
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from server.dashboard.navigation import Link, links
 
@@ -15,3 +17,12 @@ def places(context: dict[str, Any]) -> list[Link]:
     request = context.get("request")
     user = getattr(request, "user", None)
     return links(request.path) if request and user and user.is_authenticated else []
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """Let a name such as `blink_count` break after its underscores, where it is too long."""
+    parts = name.split("_")
+    return format_html_join("_", "{}", ((part,) for part in parts[:1])) + format_html_join(
+        "", "_<wbr>{}", ((part,) for part in parts[1:])
+    )
