@@ -4,6 +4,7 @@ The result is a session in the state `check`, which arrives like every other ses
 """
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib import messages
@@ -11,11 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from server.care.access import note_look, permissions
 from server.care.models import Permission, Person
-from server.care.pages.base import form_page, viewer_of
+from server.care.pages.base import form_page, read_page, viewer_of
 from server.common.fields import CANONICAL_UUID
 from server.devices.models import Command, CommandName, Device
 from server.session_data.checks import last_checks
@@ -37,26 +39,44 @@ REFRESH_S = 5
 
 @form_page
 def check(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """Show the page; the button asks the device to check. Without scripts, it refreshes itself."""
-    viewer = viewer_of(request)
+    """Show the page; the button asks the device to check."""
+    device = _device(viewer_of(request), device_id)
+    if request.method == "POST":
+        return _ask(request, viewer_of(request), device)
+    return render(request, "aiming/check.html", _context(request, device))
+
+
+@read_page
+def check_live(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """Return the part of that page that refreshes itself while a result is awaited."""
+    device = _device(viewer_of(request), device_id)
+    return render(request, "aiming/parts/check.html", _context(request, device))
+
+
+def _device(viewer: Person, device_id: UUID) -> Device:
     device = device_to_start(viewer, device_id)
     if device is None:
         raise Http404
-    if request.method == "POST":
-        return _ask(request, viewer, device)
-    now = timezone.now()
+    return device
+
+
+def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
+    viewer = viewer_of(request)
     sees_past = Permission.HISTORY in permissions(viewer, device.person)
     if sees_past:
         note_look(viewer, device.person, "check")
-    shown = last_checks(device.person, now) if sees_past else []
-    state = _state(device, request.GET.get("asked", ""))
-    context = {
+    shown = last_checks(device.person, timezone.now()) if sees_past else []
+    asked = request.GET.get("asked", "")
+    state = _state(device, asked)
+    return {
         "device": device,
+        "is_own": device.person == viewer,
+        "asked": asked if state else "",
         "state": state,
         "last": next((each for each in shown if each.device.pk == device.pk), None),
-        "refresh": REFRESH_S if state == "asked" else None,
+        "every": REFRESH_S,
+        "version": f"{state}-{get_language()}",
     }
-    return render(request, "aiming/check.html", context)
 
 
 def _ask(request: HttpRequest, viewer: Person, device: Device) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from server.aiming.kept import view_of
-from server.aiming.words import PHRASES, sentence
+from server.aiming.words import sentence
 from server.care.access import note_look, note_often, visible_people
 from server.care.models import Permission, Person
 from server.care.pages.base import form_page, read_page, viewer_of
@@ -30,7 +30,8 @@ def aim(request: HttpRequest, device_id: UUID) -> HttpResponse:
             return redirect("aiming:aim", device_id)
         return redirect(f"{request.path}?asked=1")
     note_look(viewer, device.person, "aim")
-    context = {"device": device, "asked": "asked" in request.GET, "phrases": PHRASES}
+    is_own = device.person == viewer
+    context = {"device": device, "is_own": is_own, "asked": "asked" in request.GET}
     return render(request, "aiming/aim.html", context)
 
 

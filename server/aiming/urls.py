@@ -7,6 +7,7 @@ from server.aiming import checking, pages, views
 page_patterns = [
     path("devices/<uuid:device_id>/aim/", pages.aim, name="aim"),
     path("devices/<uuid:device_id>/check/", checking.check, name="check"),
+    path("devices/<uuid:device_id>/check/live/", checking.check_live, name="check-live"),
     path("devices/<uuid:device_id>/aim/view/", pages.view, name="view"),
 ]
 urlpatterns = [

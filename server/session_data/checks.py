@@ -100,13 +100,15 @@ def sentence(found: Mapping[str, Any]) -> str:
     """Return what a check found, in the reader's language."""
     false = found["false"]
     down = {
-        "told_apart": _("look down told apart"),
-        "taken_for_shut": _("look down taken for shut eyes"),
+        "told_apart": _("looking down recognised"),
+        "taken_for_shut": _("looking down taken for shut eyes"),
     }
     parts = [
-        _("%(found)d of %(asked)d") % {"found": found["found"], "asked": found["asked"]},
-        ngettext("%(n)d false", "%(n)d false", false) % {"n": false} if false else _("none false"),
-        down.get(found["look_down"], _("no look down found")),
+        _("%(found)d of %(asked)d blinks found") % {"found": found["found"], "asked": found["asked"]},
+        ngettext("%(n)d blink too many", "%(n)d blinks too many", false) % {"n": false}
+        if false
+        else _("none too many"),
+        down.get(found["look_down"], _("looking down not noticed")),
     ]
     if found.get("shut_s") is None:
         parts.append(_("shut eyes not found"))

@@ -40,7 +40,7 @@ def test_the_result_is_shown_to_who_may_see_the_history(everybody):
     store(everybody.anna, everybody.device, check())
     for name, sees in {"anna": True, "carl": True, "conny": False}.items():
         page = page_of(Person.objects.get(username=name)).get(where(everybody)).text
-        assert ("10 of 10, none false" in page) is sees, name
+        assert ("10 of 10 blinks found, none too many" in page) is sees, name
 
 
 def test_a_check_is_asked_for_and_awaited(world):
@@ -57,7 +57,7 @@ def test_a_check_is_asked_for_and_awaited(world):
     page = browser.get(answer.headers["Location"]).text
     assert 'http-equiv="refresh"' not in page
     assert "The check is done." in page
-    assert "10 of 10, none false, look down told apart" in page
+    assert "10 of 10 blinks found, none too many, looking down recognised" in page
     assert Api(world.tokens["device"])("GET", "/api/device/commands/").json()["commands"] == []
 
 
@@ -109,7 +109,7 @@ def test_it_is_beside_the_history_with_its_quality(world):
     store(world.anna, world.device, check(2, found=5, passed=False), session(3))
     page = page_of(world.carl).get("/people/anna/").text
     assert "Counting checked: Kitchen" in page
-    assert "5 of 10, none false" in page
+    assert "5 of 10 blinks found, none too many" in page
     assert "not passed" in page
 
 

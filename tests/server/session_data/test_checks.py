@@ -139,7 +139,7 @@ def test_the_last_check_of_each_device_is_shown(world):
     store(world.anna, world.device, check(3, found=4, passed=False), check(2))
     store(world.anna, study, check(1, shut_s=None, passed=False))
     shown = {each.device.label: each for each in last_checks(world.anna, timezone.now())}
-    assert shown["Kitchen"].words == "10 of 10, none false, look down told apart"
+    assert shown["Kitchen"].words == "10 of 10 blinks found, none too many, looking down recognised"
     assert shown["Kitchen"].doubt is None
     assert shown["Study"].doubt_words == "not passed"
     assert shown["Study"].words.endswith("shut eyes not found")
@@ -184,8 +184,9 @@ def test_a_check_counts_until_it_is_old_or_the_models_are_others(change, age, mo
 
 def test_each_result_has_words_in_each_language():
     for language, words in {
-        "en": "9 of 10, 1 false, look down taken for shut eyes, shut eyes not found",
-        "de": "9 von 10, 1 falsch, Blick nach unten für geschlossene Augen gehalten, "
+        "en": "9 of 10 blinks found, 1 blink too many, looking down taken for shut eyes, "
+        "shut eyes not found",
+        "de": "9 von 10 Lidschlägen gefunden, 1 Lidschlag zu viel, Blick nach unten für geschlossene Augen gehalten, "
         "geschlossene Augen nicht gefunden",
     }.items():
         with translation.override(language):
