@@ -164,13 +164,17 @@ class Yesterday:
     query: str
 
 
-def yesterday(person: Person, last: SessionRow | None, today: date) -> Yesterday | None:
-    """Return links to a person's sessions of yesterday, unless `last` is the only one."""
-    day = today - timedelta(days=1)
-    rows = read.rows_between(person, day, day, MOST_OF_YESTERDAY + 1)
+def yesterday(rows: Sequence[SessionRow], last: SessionRow | None, today: date) -> Yesterday | None:
+    """Return links to yesterday's sessions, given newest first, unless `last` is the only one."""
     if not rows or (last and [row.id for row in rows] == [last.id]):
         return None
     more = len(rows) > MOST_OF_YESTERDAY
-    query = Period(RANGES[0], today, today).of_day(day) if more else ""
+    query = Period(RANGES[0], today, today).of_day(today - timedelta(days=1)) if more else ""
     lines = [(row, clock(row.placed_at, row.zone)) for row in rows[:MOST_OF_YESTERDAY]]
     return Yesterday(lines[::-1], query)
+
+
+def rows_of_yesterday(person: Person, today: date) -> list[SessionRow]:
+    """Return as many of a person's sessions of yesterday as are needed to link them."""
+    day = today - timedelta(days=1)
+    return read.rows_between(person, day, day, MOST_OF_YESTERDAY + 1)

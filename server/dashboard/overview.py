@@ -19,10 +19,12 @@ from server.common.words import clock, day_name, in_words
 from server.dashboard import read
 from server.dashboard.charts import sparkline
 from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
+from server.dashboard.history import Yesterday, yesterday
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
 from server.dashboard.rows import SessionRow
+from server.dashboard.today import compare
 from server.devices.models import Device
 from server.replica.reading import from_replica
 from server.session_data.summary.statistics import Measured, median_of, total_of
@@ -54,8 +56,9 @@ class Glance:
 
 @dataclass(frozen=True)
 class Days:
-    """Today's values, with the weeks before."""
+    """Today's values, with the weeks before. `words` say whether today is as usual."""
 
+    words: str
     measured: str | None
     sessions: int
     glances: Sequence[Glance]
@@ -77,6 +80,7 @@ class Card:
     last: SessionRow | None
     last_words: str
     marks: Sequence[Mark]
+    yesterday: Yesterday | None
     live: Sequence[tuple[str, Sequence[Mark], SessionRow]]
     devices: Sequence[DeviceState]
     past: Days | None
@@ -192,6 +196,8 @@ def cards(
 ) -> list[Card]:
     """Return the cards of people, in the same order."""
     newest = read.newest([each.person for each in standing])
+    seen = [each for each in standing if Permission.HISTORY in given[each.person.pk]]
+    before = read.of_days({each.person: each.today - timedelta(days=1) for each in seen})
     made = []
     for each in standing:
         person, may, today = each.person, given[each.person.pk], each.today
@@ -205,6 +211,7 @@ def cards(
                 last=over,
                 last_words=last_words(over, today) if over else _("No sessions yet."),
                 marks=marks_of(over, now) if over else (),
+                yesterday=yesterday(before.get(person.pk, ()), over, today),
                 live=[(since_words(row, today), marks_of(row, now), row) for row in under_way[:1]],
                 devices=[device_state(one, now) for one in signs.devices.get(person.pk, ())],
                 past=card_of_days(each.rows, today) if Permission.HISTORY in may else None,
@@ -233,6 +240,7 @@ def card_of_days(rows: Sequence[Measured], today: date) -> Days:
     of_today = [row for row in rows if row.day == today]
     measured = total_of(of_today, "valid_s")
     return Days(
+        words=compare(rows, today).words,
         measured=None if measured is None else in_words(measured),
         sessions=len(of_today),
         glances=_glances(of_today, rows, today),

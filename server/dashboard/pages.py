@@ -35,11 +35,10 @@ from server.care.access import note_look, note_looks, people_seen, permissions, 
 from server.care.models import Permission, Person
 from server.care.pages.base import action, open_page, read_page, viewer_of
 from server.common.words import weekday_and_day, zone_words
-from server.dashboard import history, overview, read
+from server.dashboard import formulas, history, overview, read
 from server.dashboard.download import ExportForm
 from server.dashboard.figures import MOST_POINTS, figures
 from server.dashboard.marks import marks_of
-from server.dashboard.metrics import METRICS
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
@@ -75,7 +74,8 @@ def favicon(_request: HttpRequest) -> HttpResponse:
 @open_page
 def help_page(request: HttpRequest) -> HttpResponse:
     """Say what to do about a device that is not connected, and define every number."""
-    return render(request, "dashboard/help.html", {"metrics": METRICS})
+    context = {"definitions": formulas.definitions(), "usual": formulas.USUAL_RANGE}
+    return render(request, "dashboard/help.html", context | {"sources": formulas.SOURCES})
 
 
 @read_page
@@ -186,7 +186,7 @@ def _past(
         "last": last,
         "last_words": overview.last_words(last, period.today) if last else "",
         "marks": marks_of(last, now) if last else (),
-        "yesterday": history.yesterday(subject, last, today),
+        "yesterday": history.yesterday(history.rows_of_yesterday(subject, today), last, today),
         **_list(subject, period, asked, count, now),
     }
 

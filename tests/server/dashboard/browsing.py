@@ -30,4 +30,4 @@ def measured(
 def words_of(response: Any) -> str:
     """What is on the page, without tags, in one line."""
     page = re.sub(r"<(script|style|noscript).*?</\1>", "", response.content.decode(), flags=re.S)
-    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    return " ".join(re.sub(r"<[^>]*>", " ", page.replace("<wbr>", "")).split())
