@@ -11,6 +11,8 @@ def in_words(seconds: float) -> str:
     """Format a duration with at most two units: `"4 min 47 s"`, `"1 h 12 min"`."""
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours and not minutes:
+        return _("%(hours)d h") % {"hours": hours}
     if hours:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
     if minutes and rest:

@@ -21,19 +21,19 @@ class RemindingForm(forms.Form):
     """When the light asks for blinks."""
 
     mode = forms.ChoiceField(
-        label=gettext_lazy("When should the light ask for blinks?"),
+        label=gettext_lazy("When should the light remind?"),
         choices=[
             (Mode.OFF.value, gettext_lazy("Never")),
-            (Mode.FIXED.value, gettext_lazy("Below a number of blinks a minute")),
+            (Mode.FIXED.value, gettext_lazy("Below a fixed limit")),
             (
                 Mode.OWN.value,
-                gettext_lazy("When the person blinks less often than they nearly always do"),
+                gettext_lazy("Below the person's own limit, computed from their sessions"),
             ),
         ],
         widget=forms.RadioSelect,
     )
     below_per_min = forms.FloatField(
-        label=gettext_lazy("Blinks a minute"),
+        label=gettext_lazy("Fixed limit, in blinks a minute"),
         required=False,
         localize=True,
         min_value=LEAST_PER_MIN,
