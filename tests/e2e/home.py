@@ -41,12 +41,20 @@ class Home:
     devices: dict[str, str]
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def mail(self) -> Path:
+        """The folder of the e-mails that were sent."""
+        return Path(self.environment["BLINKLOG_DATA_DIR"]) / "mail"
+
 
 @contextmanager
-def serving() -> Iterator[Home]:
-    """`blink-server serve` on a free port, over an SQLite of its own."""
+def serving(mail: bool = False) -> Iterator[Home]:
+    """`blink-server serve` on a free port, over an SQLite of its own.
+
+    With `mail`, it sends e-mail into the folder `Home.mail`.
+    """
     with tempfile.TemporaryDirectory(prefix="blinklog-e2e-") as folder:
-        environment = _environment(folder)
+        environment = _environment(folder, mail)
         seeded = json.loads(_run([sys.executable, "-m", "tests.e2e.seed"], environment))
         port = _free_port()
         command = [
@@ -85,11 +93,13 @@ def browsing() -> Iterator[Browser]:
             browser.close()
 
 
-def _environment(folder: str) -> dict[str, str]:
+def _environment(folder: str, mail: bool) -> dict[str, str]:
     own = ("DATABASE_URL", "BLINKLOG_", "DJANGO_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return kept | {
         "BLINKLOG_DATA_DIR": folder,
+        "BLINKLOG_EMAIL_URL": f"file://{folder}/mail" if mail else "",
+        "BLINKLOG_SIGN_UP": "open",
         "BLINKLOG_SECRET_KEY": "for the length of a test",
         "BLINKLOG_MQTT_URL": "mqtt://127.0.0.1:1",  # nobody is there
         "DJANGO_SETTINGS_MODULE": "server.config.settings",
@@ -104,9 +114,9 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def run_python(home: Home, *arguments: str) -> None:
-    """Run Python over the database of that server."""
-    _run([sys.executable, *arguments], home.environment)
+def run_python(home: Home, *arguments: str) -> str:
+    """Run Python over the database of that server, and return what it prints."""
+    return _run([sys.executable, *arguments], home.environment)
 
 
 def _free_port() -> int:
