@@ -104,7 +104,8 @@ def sentence(found: Mapping[str, Any]) -> str:
         "taken_for_shut": _("looking down taken for shut eyes"),
     }
     parts = [
-        _("%(found)d of %(asked)d blinks found") % {"found": found["found"], "asked": found["asked"]},
+        _("%(found)d of %(asked)d blinks found")
+        % {"found": found["found"], "asked": found["asked"]},
         ngettext("%(n)d blink too many", "%(n)d blinks too many", false) % {"n": false}
         if false
         else _("none too many"),

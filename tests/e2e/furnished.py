@@ -13,10 +13,16 @@ from tests.e2e.seed import PASSWORD
 LANGUAGES = ("en", "de")
 
 
-def alerts(now: datetime) -> None:
-    """Ines has one rule of each kind about Jonas, an open alert, and a past one about Marta."""
+def alerts(now: datetime) -> dict[str, str]:
+    """Ines has one rule of each kind about Jonas, an open alert, and a past one about Marta.
+
+    Return the token of the link in the message about the open one.
+    """
+    from django.core import signing
+
+    from server.alerts.handling.links import SALT
     from server.alerts.judge import judge
-    from server.alerts.models import Alert, Kind, Receiver, Rule, Why
+    from server.alerts.models import Alert, Delivery, Kind, Notice, Receiver, Rule, Way, Why
     from server.care.models import CareLink, Person
 
     people = {person.username: person for person in Person.objects.all()}
@@ -59,6 +65,15 @@ def alerts(now: datetime) -> None:
         confirmed_email="marta@example.org",
         webhook_url="https://example.org/a/long/address/of/a/webhook",
     )
+    message = Delivery.objects.create(
+        alert=Alert.objects.get(resolved_at=None),
+        notice=Notice.OPENED,
+        way=Way.EMAIL,
+        attempts=1,
+        created_at=long_ago,
+        problem="the mail server refused it",
+    )
+    return {"alert_link": signing.dumps(message.pk, salt=SALT)}
 
 
 def devices(now: datetime) -> dict[str, Any]:
@@ -147,6 +162,8 @@ def odd_sessions() -> dict[str, str]:
 
 def accounts(now: datetime) -> dict[str, Any]:
     """Apps, invitations, an account that waits for its owner, and one with a second factor."""
+    from django_otp.plugins.otp_totp.models import TOTPDevice
+
     from server.care import second_factor
     from server.care.models import (
         Activation,
@@ -157,7 +174,6 @@ def accounts(now: datetime) -> dict[str, Any]:
         PersonToken,
         TokenEnd,
     )
-    from django_otp.plugins.otp_totp.models import TOTPDevice
 
     ines, marta, jonas = (Person.objects.get(username=n) for n in ("ines", "marta", "jonas"))
     PersonToken.issue(marta, name="Spreadsheet of the clinic", expires_at=now + timedelta(days=5))
@@ -207,8 +223,7 @@ def main() -> None:
     from django.utils import timezone
 
     now = timezone.now()
-    alerts(now)
-    made = devices(now) | checks(now) | odd_sessions() | accounts(now)
+    made = alerts(now) | devices(now) | checks(now) | odd_sessions() | accounts(now)
     print(json.dumps(made | {"errors": errors()}))  # noqa: T201
 
 

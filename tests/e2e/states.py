@@ -93,6 +93,8 @@ NOBODY = [
     State("sign up, wrong", "/sign-up/", press(THROUGH)),
     State("help", "/help/"),
     State("no such page", "/nothing/here/"),
+    State("no connection", "/offline/"),
+    State("alert by a link", "/alerts/link/{alert_link}/"),
 ]
 INES = [
     State("people", "/"),
@@ -119,6 +121,7 @@ INES = [
     State("access log, empty", "/sharing/looks/"),
     State("activity log", "/sharing/log/"),
     State("alerts", "/alerts/"),
+    State("alert looked after", "/alerts/", press("[aria-labelledby=open] form:not(.line) button")),
     State("choose a rule", "/alerts/rules/new/"),
     *[
         State(f"rule {kind}", f"/alerts/rules/new/jonas/{kind}/")
@@ -156,6 +159,7 @@ MARTA = [
     State("own page", "/people/marta/"),
     State("own people", "/"),
     State("own session", "/sessions/{marta_last}/"),
+    State("session of somebody else", "/sessions/{marta_last}/", press("[name=somebody_else]")),
     State("sharing", "/sharing/"),
     State("invitation", "/sharing/", fill({"name": "Tom"}, "main form.fields button[type=submit]")),
     State("end sharing", "/sharing/", press("main a.button.danger")),

@@ -7,13 +7,23 @@ colour. With `--all`, each is looked at in both languages and in every way.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.home import CHROMIUM, Home, browsing, run_python, serving
-from tests.e2e.looks import EVERY_LOOK, NARROW_LOOKS, Look, look_at
+from tests.e2e.looks import (
+    DESK,
+    EVERY_LOOK,
+    NARROW,
+    NARROW_LOOKS,
+    PHONE,
+    Look,
+    look_at,
+    turn,
+)
 from tests.e2e.states import STATES, State, log_in, names, press
 
 pytestmark = [
@@ -47,9 +57,11 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-def opened(chromium: Browser, furnished: Furnished, who: str, language: str) -> Page:
+def opened(
+    chromium: Browser, furnished: Furnished, who: str, language: str, **options: Any
+) -> Page:
     """A page in a language, for somebody who has logged in unless they are nobody."""
-    context = chromium.new_context(base_url=furnished.home.url, locale=language)
+    context = chromium.new_context(base_url=furnished.home.url, locale=language, **options)
     context.set_default_timeout(15_000)
     page = context.new_page()
     page.goto("/login/")
@@ -93,7 +105,7 @@ def test_a_state_is_accessible_and_fits(
     """One way to look at each state; in turn, so that all ways are among them."""
     first = LANGUAGES.index(language)
     seen = [
-        (state, [EVERY_LOOK[number % len(EVERY_LOOK)], NARROW_LOOKS[number // 2 % 2]])
+        (state, [EVERY_LOOK[number // 2 % len(EVERY_LOOK)], NARROW_LOOKS[number // 4 % 2]])
         for number, state in enumerate(STATES[who])
         if number % 2 == first or len(STATES[who]) == 1
     ]
@@ -112,6 +124,37 @@ def test_a_state_is_accessible_and_fits_in_every_way(
     page = opened(chromium, furnished, who, language)
     seen = [(state, [*EVERY_LOOK, *NARROW_LOOKS]) for state in STATES[who]]
     assert wrong_in(page, furnished, language, seen) == []
+    page.context.close()
+
+
+PLACES = {
+    "en": ["People", "Sharing", "Devices", "Alerts", "Account"],
+    "de": ["Personen", "Freigaben", "Geräte", "Meldungen", "Konto"],
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_place_of_the_navigation_can_be_seen_and_reached_without_scripts(
+    chromium: Browser, furnished: Furnished, language: str
+) -> None:
+    page = opened(chromium, furnished, "ines", language, java_script_enabled=False)
+    session = page.context.new_cdp_session(page)
+    for width, text in product((DESK, PHONE, NARROW), (100, 200)):
+        for place in PLACES[language]:
+            page.goto("/help/")
+            turn(page, session, Look(width, text, "light"))
+            menu = page.locator(".menu summary")
+            if width != DESK and text == 200:
+                expect(menu).to_be_in_viewport(ratio=1)  # the cue
+                menu.click()
+            link = (
+                page.locator("header")
+                .get_by_role("link", name=place)
+                .and_(page.locator(":visible"))
+            )
+            expect(link).to_be_in_viewport(ratio=1)
+            link.click()
+            expect(page.locator("h1")).to_have_text(place)
     page.context.close()
 
 

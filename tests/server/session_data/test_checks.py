@@ -186,8 +186,8 @@ def test_each_result_has_words_in_each_language():
     for language, words in {
         "en": "9 of 10 blinks found, 1 blink too many, looking down taken for shut eyes, "
         "shut eyes not found",
-        "de": "9 von 10 Lidschlägen gefunden, 1 Lidschlag zu viel, Blick nach unten für geschlossene Augen gehalten, "
-        "geschlossene Augen nicht gefunden",
+        "de": "9 von 10 Lidschlägen gefunden, 1 Lidschlag zu viel, "
+        "Blick nach unten für geschlossene Augen gehalten, geschlossene Augen nicht gefunden",
     }.items():
         with translation.override(language):
             found = {"found": 9, "false": 1, "look_down": "taken_for_shut", "shut_s": None}
