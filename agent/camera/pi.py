@@ -54,7 +54,7 @@ class PiCamera:
             self.close()
             raise CameraError(
                 f"the Pi's camera: expected pictures in {FORMAT}, found {stream['format']}: set"
-                " source = \"usb\" for a USB camera"
+                ' source = "usb" for a USB camera'
             )
         self.width, self.height = stream["size"]
 

@@ -85,7 +85,8 @@ def shared_since(viewer: Person, person: Person) -> datetime | None:
     if viewer.pk == person.pk:
         return None
     links = CareLink.objects.filter(caregiver=viewer, person=person)
-    return links.aggregate(first=Min("created_at"))["first"]
+    first: datetime | None = links.aggregate(first=Min("created_at"))["first"]
+    return first
 
 
 def note_looks(viewer: Person, people: Iterable[Person], what: str) -> None:

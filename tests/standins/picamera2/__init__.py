@@ -55,7 +55,8 @@ class CompletedRequest:
 class Picamera2:
     """A camera. `stamps_s` are the times of the frames to come, or None for frames as they come.
 
-    `stride` and `pixel_format` are libcamera's choice. A call in `hangs` waits for `gate`; `faulty` ones fail.
+    `stride` and `pixel_format` are libcamera's choice. A call in `hangs` waits for `gate`; `faulty`
+    ones fail.
     """
 
     instances: list["Picamera2"] = []

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('session_data', '0009_state_of_checks'),
+        ('session_data', '0010_deletions_of_active_sessions'),
     ]
 
     operations = [
