@@ -9,7 +9,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from server.common.words import clock, in_words, long_day, number, since_start
-from server.dashboard.blinks import Blinks, blinks_of
 from server.dashboard.charts import (
     Bar,
     Dot,
@@ -20,9 +19,11 @@ from server.dashboard.charts import (
     gaps_between,
     minute_ticks,
 )
-from server.dashboard.eyes import eye_lines
 from server.dashboard.figures import ear_axis
 from server.dashboard.history import time_span
+from server.dashboard.in_a_session.blinks import Blinks, blinks_of
+from server.dashboard.in_a_session.eyes import eye_lines
+from server.dashboard.in_a_session.reminders import reminder_lines
 from server.dashboard.marks import Mark, ended_by, marks_of
 from server.dashboard.metrics import (
     BLINK_RATE,
@@ -35,7 +36,6 @@ from server.dashboard.metrics import (
     reading,
     readings,
 )
-from server.dashboard.reminders import reminder_lines
 from server.dashboard.rows import SessionRow
 
 # A minute with less measured time is drawn pale, because its count covers only part of it.

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext as _
 
-from server.dashboard.blinks import Columns
+from server.dashboard.in_a_session.blinks import Columns
 from server.dashboard.metrics import CLOSURE_LEFT, CLOSURE_RIGHT, LOOKING_DOWN, Values
 
 # Eyes that close do so by 0.65 to 0.95, so two of them hardly differ by more than this.
