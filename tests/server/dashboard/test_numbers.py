@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.common import words
-from server.dashboard import days, eyes, figures, history, marks, metrics, overview, session, today
+from server.dashboard import days, figures, history, marks, metrics, overview, session, today
+from server.dashboard.in_a_session import eyes
 from server.session_data.summary import statistics as summary
 from tests.server.dashboard.rows import BERLIN, MONDAY, NOON, missing, row
 
