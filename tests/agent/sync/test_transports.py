@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from agent.errors import DeliveryError
 from agent.store.store import Store
 from agent.sync import CAP_S, Backoff, Sync
 from agent.transport.http import HttpSettings, HttpTransport
-from tests.agent.documents import document
+from tests.agent.documents import document, ids
 from tests.agent.servers import TOKEN, Handler, History, running_api
 from tests.agent.sync.scripted import Clock, Way, longest, scripted, steps
 
@@ -178,3 +180,25 @@ def test_once_gives_up_on_a_dead_server_without_going_through_everything(
     assert not Sync(store, [way]).once()
     assert len(way.tries) == 2
     assert store.counts()["pending"] == 100
+
+
+@pytest.mark.parametrize(
+    ("bad", "tried"),
+    [
+        ((0, 2, 4), [0, 1, 2, 3, 4, 5]),
+        ((1, 2), [0, 1, 2]),
+        ((0, 1), [0, 1]),
+    ],
+)
+def test_once_ends_after_two_failures_in_a_row(
+    store: Store, way: Way, bad: tuple[int, ...], tried: list[int]
+) -> None:
+    way.at_once = 1
+    documents = [document(7) for _ in range(6)]
+    for each in documents:
+        store.put(each)
+    way.silent = {documents[number]["session_id"] for number in bad}
+    assert not Sync(store, [way]).once()
+    places = [ids(documents).index(session_id) for ((session_id, _),) in way.tries]
+    assert places[: len(tried)] == tried
+    assert len(way.history.revisions()) == len(set(tried) - set(bad))

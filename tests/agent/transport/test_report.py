@@ -11,15 +11,7 @@ import pytest
 from agent.errors import DeliveryError
 from agent.store.store import Store
 from agent.transport.report import DeliveryReport
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.agent.sync.scripted import Clock
 
 
 @pytest.fixture
