@@ -22,7 +22,8 @@ CONSUMERS = 2
 GOLDEN = ROOT / "tests" / "golden" / "final.json"
 MINUTES, BLINKS = 20, 300
 """Of a usual session."""
-WAYS = ("bulk", "raw", "mqtt", "http", "http_batch")
+INSERTS = ("bulk", "insert")
+WAYS = (*INSERTS, "raw", "mqtt", "http", "http_batch")
 READY_S = 60.0
 SESSIONS_BEFORE = 10_000
 PACE_S = 0.1
@@ -214,8 +215,8 @@ def _running(command: list[str], env: Mapping[str, str], folder: Path) -> Iterat
 def _worker(
     way: str, file: Path, documents: int, broker: int, server: int, env: Mapping[str, str]
 ) -> Iterator[Worker]:
-    if way == "bulk":
-        command = ["bench.load.bulk", str(file), str(documents)]
+    if way in INSERTS:
+        command = ["bench.load.bulk", way, str(file), str(documents)]
     else:
         port = server if way.startswith("http") else broker
         command = ["bench.load.senders", way, str(port), str(file), str(documents)]

@@ -4,8 +4,9 @@
 
 Reading: the same pages with tables of 10,000 and 1,000,000 sessions, in interleaved rounds.
 Ingestion: a real Mosquitto, `blink-server consume` and `serve`, and devices that send as fast as
-they get answers, compared with the same rows inserted in bulk and the same messages through the
-broker only. Databases: SQLite and PostgreSQL, both waiting for the disk at each commit.
+they get answers, compared with the same rows inserted in bulk (by Django's bulk_create, and as the
+server inserts them) and the same messages through the broker only. Databases: SQLite and
+PostgreSQL, both waiting for the disk at each commit.
 """
 
 import argparse
@@ -147,6 +148,8 @@ def summary(read: dict[str, Pages], taken: dict[str, Ingest]) -> dict[str, Any]:
         for how in ("mqtt", "http", "http_batch"):
             over = [each.per_s(how) / each.per_s("bulk") for each in taken.values()]
             result[f"{how}_over_bulk"] = round(min(over), 3)
+        over = [each.per_s("mqtt") / each.per_s("insert") for each in taken.values()]
+        result["mqtt_over_insert"] = round(min(over), 3)
         result["taking_in"] = {engine: each.as_json() for engine, each in taken.items()}
     return result
 
@@ -179,6 +182,7 @@ def table(result: dict[str, Any]) -> str:
         "history_1m_over_10k",
         *OVER_HISTORY,
         "mqtt_over_bulk",
+        "mqtt_over_insert",
         "http_over_bulk",
         "http_batch_over_bulk",
     ):

@@ -20,7 +20,7 @@ def test_it_prints_one_object_with_the_ratios(capsys, monkeypatch):
     few = ["--databases", "sqlite", "--rounds", "1", "--documents", "40", "--sessions", "400"]
     assert load.main([*few, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    ratios = {"mqtt_over_bulk", "http_over_bulk", "http_batch_over_bulk"}
+    ratios = {"mqtt_over_bulk", "http_over_bulk", "http_batch_over_bulk", "mqtt_over_insert"}
     assert result.keys() >= {"history_1m_over_10k", *ratios}
     assert result.keys() >= load.OVER_HISTORY.keys()
     short = result["pages"]["sqlite"]["pages"]
