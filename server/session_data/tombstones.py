@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from server.session_data.bulk.looking import stored_among
 from server.session_data.models import Tombstone
 
 DELETED = "the session was deleted"
@@ -23,7 +24,7 @@ def buried_among(sessions: Collection[Owned]) -> set[Owned]:
         return set()
     marks = {each: {each[0], *_marks(each)} for each in sessions}
     wanted: set[UUID] = set().union(*marks.values())
-    found = set(Tombstone.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+    found = stored_among(Tombstone, wanted)
     return {each for each, its in marks.items() if its & found}
 
 
