@@ -1,6 +1,7 @@
 """The files by which sync hands a release to the root service, and hears what became of it.
 
     INBOX/request.json, INBOX/SHA256.tar     sync's: what it has downloaded; untrusted
+    INBOX/withdrawn                          sync's: nobody wants it any more
     OFFICE/outcome.json                      root's: how far it is; everybody may read it
 
 Both folders are on the disk: a power cut loses neither. Root takes the request away before it acts.
@@ -21,7 +22,7 @@ from agent.release.signature import Signed
 from agent.system.owner import acting_as_owner
 
 INBOX, OFFICE = Path("/var/lib/blinklog/release"), Path("/var/lib/blinklog-release")
-REQUEST, OUTCOME = "request.json", "outcome.json"
+REQUEST, WITHDRAWN, OUTCOME = "request.json", "withdrawn", "outcome.json"
 MOST_REQUEST, MOST_OUTCOME = 64 << 10, 8 << 10  # bytes
 MOST_PROBLEM = 500  # characters
 
@@ -61,6 +62,7 @@ def send(request: Request, inbox: Path) -> None:
         "release": asdict(request.release),
         "rotations": [asdict(each) for each in request.rotations],
     }
+    (inbox / WITHDRAWN).unlink(missing_ok=True)
     with atomic_file(inbox / REQUEST, ".json") as new:
         new.write_text(json.dumps(told), "utf-8")
 
@@ -71,9 +73,17 @@ def is_waiting(inbox: Path) -> bool:
 
 
 def withdraw(inbox: Path) -> None:
-    """Remove a request that root has not taken."""
+    """Remove a request that root has not taken; ask root to drop one that it has not begun."""
     with contextlib.suppress(OSError):
         (inbox / REQUEST).unlink(missing_ok=True)
+        if inbox.exists():
+            (inbox / WITHDRAWN).touch(mode=0o600)
+
+
+def is_withdrawn(inbox: Path) -> bool:
+    """Return whether sync wants a request dropped that root has taken."""
+    with acting_as_owner(inbox):
+        return os.path.lexists(inbox / WITHDRAWN)
 
 
 def take(inbox: Path) -> Request | None:
@@ -86,7 +96,7 @@ def take(inbox: Path) -> Request | None:
     path = inbox / REQUEST
     with acting_as_owner(inbox):
         found = _object(_read(path, MOST_REQUEST))
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(OSError):
             path.unlink()
             sync_path(inbox)
     release, rotations = signed(found.get("release")), all_signed(found.get("rotations"))

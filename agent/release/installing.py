@@ -139,6 +139,8 @@ class Installing:
         while not (self.is_idle() and self.upgrade.nobody_installs()):
             if time.monotonic() >= until_s:
                 raise ReleaseError("busy", "somebody was always measured")
+            if handover.is_withdrawn(self.inbox):
+                raise ReleaseError("withdrawn", "it was withdrawn while a session was running")
             known = handover.read_outcome(self.office)
             if known is None or known.state != "waiting":
                 self._answer(request.id, "waiting")

@@ -136,9 +136,11 @@ class Updater:
         return known is not None and known.request == request_id and known.is_over
 
     def _drop(self) -> None:
-        """Forget what is not wanted any more, unless root has taken it."""
+        """Forget what is not wanted any more; root drops it unless it has begun to install."""
         self._job = self._progress = None
-        handover.withdraw(self._places.inbox)
+        outcome = handover.read_outcome(self._places.office)
+        if handover.is_waiting(self._places.inbox) or (outcome and not outcome.is_over):
+            handover.withdraw(self._places.inbox)
         handover.discard(self._places.inbox)
 
     def _go_on(self, request: Request, stop: threading.Event) -> None:

@@ -152,7 +152,9 @@ class Device:
     def is_as_before(self) -> bool:
         """Whether the old release is current, and nothing is left behind."""
         left = [each for each in (self.inbox, self.office / "work") if each.exists()]
-        files = [each.name for folder in left for each in folder.rglob("*")]
+        files = [
+            each.name for folder in left for each in folder.rglob("*") if each.name != "withdrawn"
+        ]
         return self.installer.version() == "0.1.0" and files == []
 
     @property

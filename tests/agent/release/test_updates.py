@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from agent.errors import DeliveryError
-from agent.release import room, updater
+from agent.release import handover, room, updater
 from agent.release.handover import Request, send
 from agent.release.installing import MOST_TRIES, forget_tries
 from agent.release.manifest import Machine
@@ -239,6 +239,24 @@ def test_a_session_that_never_ends_is_not_ended(device):
     assert device.installer.began == []
 
 
+def test_an_update_that_is_withdrawn_while_root_waits_is_dropped(device):
+    device.offer()
+    while not (device.inbox / "request.json").exists():
+        device.updater.step()
+    device.idle = False
+
+    def withdraw(_: float) -> None:
+        device.server.wanted = None
+        device.updater.step()
+
+    device.root(sleep=withdraw).run()
+    assert (device.outcome.state, device.outcome.code) == ("failed", "withdrawn")
+    assert device.installer.began == []
+    device.idle = True
+    device.offer("0.2.1")
+    assert device.until_over()["state"] == "installed", "the next one is not withdrawn"
+
+
 def test_an_installation_by_hand_is_waited_for(device):
     device.offer()
     while not (device.inbox / "request.json").exists():
@@ -354,7 +372,8 @@ def handed_over(device, content):
 
 def test_an_archive_that_changed_after_sync_had_checked_it(device):
     device.offer()
-    changed = b"x" + device.server.content[1:]
+    changed = device.server.content.replace(b"exit 0", b"exit 1")
+    assert changed != device.server.content
     assert handed_over(device, lambda path: path.write_bytes(changed)) == ("failed", "archive")
     longer = device.server.content + b"x"
     assert handed_over(device, lambda path: path.write_bytes(longer)) == ("failed", "archive")
@@ -375,6 +394,21 @@ def test_links_pipes_and_folders_in_its_place(device, tmp_path):
         assert handed_over(device, content) == ("failed", "archive")
         if path.is_dir():
             path.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as another user")
+def test_root_reaches_nothing_through_a_link_in_place_of_the_folder(device, tmp_path):
+    secret = tmp_path / "secret"
+    secret.mkdir(mode=0o700)
+    (secret / "request.json").write_text('{"id": "a"}')
+    (secret / "private.tar").touch()
+    device.inbox.symlink_to(secret)
+    os.chown(device.inbox.parent, 65534, 65534)
+    for each in (tmp_path, *list(tmp_path.parents)[:2]):
+        each.chmod(0o755)
+    device.root().run()
+    handover.discard(device.inbox)
+    assert sorted(each.name for each in secret.iterdir()) == ["private.tar", "request.json"]
 
 
 def link(kind, to):
