@@ -43,6 +43,8 @@ FIRST: dict[str, dict[str, Any]] = {
 
 # The part of the form that is the same for all kinds.
 UNATTENDED = ("remind_minutes", "escalate_minutes", "escalate_to")
+# Fields of the notification settings that few people need.
+OTHERS = ("ntfy_token", "apprise_url", "webhook_url")
 UNATTENDED_MINUTES = (5, 10, 15, 30, 60, 120, 240, 480)
 
 
@@ -165,6 +167,11 @@ class RuleForm(RuleBase):
         """Return the fields about alerts that nobody looks after."""
         return [self[name] for name in UNATTENDED]
 
+    @property
+    def has_unattended(self) -> bool:
+        """Whether one of those fields is filled in or wrong."""
+        return any(field.value() or field.errors for field in self.unattended())
+
     def clean(self) -> dict[str, Any]:
         """Require at least one limit for long closures."""
         data = super().clean() or {}
@@ -247,6 +254,19 @@ class ReceiverForm(ReceiverBase):
             self.initial["email"] = ""
         if not apprise.available():
             del self.fields["apprise_url"]
+
+    def usual(self) -> list[forms.BoundField]:
+        """Return the fields that most people need."""
+        return [field for field in self if field.name not in OTHERS]
+
+    def others(self) -> list[forms.BoundField]:
+        """Return the other fields."""
+        return [field for field in self if field.name in OTHERS]
+
+    @property
+    def has_others(self) -> bool:
+        """Whether one of the other fields is filled in or wrong."""
+        return any(field.value() or field.errors for field in self.others())
 
     @property
     def is_new(self) -> bool:

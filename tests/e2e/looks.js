@@ -10,6 +10,20 @@
   const wide = document.documentElement.scrollWidth - innerWidth;
   if (wide > 0) wrong.push(`the page is ${wide} px too wide`);
 
+  if (document.querySelectorAll("h1").length !== 1) wrong.push("not one heading of the first level");
+
+  // Whatever is pressed on a phone is as high as a thumb, but for links in a sentence. A point of a
+  // chart needs no aim: a tap anywhere in the chart reads the nearest one. A card's link reaches over
+  // the whole card.
+  const inSentence = (link) =>
+    [...link.parentElement.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && /\p{L}/u.test(node.textContent));
+  if (innerWidth <= 390) {
+    for (const element of document.querySelectorAll("a[href], button, summary, select")) {
+      const low = Math.ceil(element.getBoundingClientRect().height) < 44;
+      if (low && element.checkVisibility() && !element.closest(".unseen, .points, article h2") && !inSentence(element)) tell("low", element);
+    }
+  }
+
   // Every line of text that can be seen, with its place.
   const scrolls = (element) => element.closest(".scroll, .scroll-wide");
   const clipped = new Map();

@@ -38,6 +38,7 @@ def fill(values: Mapping[str, str], selector: str = "main button[type=submit]") 
     """Fill in fields by their names, and press a button."""
 
     def act(page: Page) -> None:
+        page.locator("main details").evaluate_all("all => all.forEach(e => { e.open = true })")
         for name, value in values.items():
             page.locator(f"main [name={name}]").first.fill(value)
         press(selector)(page)

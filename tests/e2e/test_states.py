@@ -166,7 +166,7 @@ def test_the_pages_of_errors_are_accessible_and_fit(
     wrong = []
     for number, (name, html) in enumerate(furnished.made["errors"][language].items()):
         page.unroute_all()
-        page.route("**/error/", lambda route, html=html: route.fulfill(body=html))  # type: ignore[misc]
+        page.route("**/error/", lambda route, html=html: route.fulfill(body=html))
         page.goto("/error/")
         assert page.locator("h1").count() == 1, name
         looks = [EVERY_LOOK[number % len(EVERY_LOOK)], *NARROW_LOOKS]
