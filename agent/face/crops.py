@@ -72,9 +72,14 @@ def region_of(to_frame: Affine, tensor_size: int) -> Region:
 
 def compose(outer: Affine, inner: Affine) -> Affine:
     """Return the matrix that applies `inner` first, then `outer`."""
-    product = outer[:, :2] @ inner
-    product[:, 2] += outer[:, 2]
-    return product
+    (a, b, right), (c, d, down) = outer.tolist()
+    (e, f, x), (g, h, y) = inner.tolist()
+    return np.array(
+        [
+            [a * e + b * g, a * f + b * h, a * x + b * y + right],
+            [c * e + d * g, c * f + d * h, c * x + d * y + down],
+        ]
+    )
 
 
 def shifted(to_frame: Affine, x: float, y: float) -> Affine:
@@ -104,26 +109,29 @@ def transform(matrix: Affine, points: Floats) -> Floats:
     return np.asarray(moved, np.float32).reshape(points.shape)
 
 
-def similarity(start: Sequence[complex], end: Sequence[complex]) -> tuple[complex, complex, float]:
-    """Fit end = a * start + b by least squares. Return `a`, `b` and the residual.
+class Similarity:
+    """Fits a rotation, scale and shift from some points to others.
 
-    Points are complex numbers, x + iy; `a` rotates and scales, `b` shifts. The residual is the root
-    mean square of the remaining distances, in the same unit. Raises ZeroDivisionError if all points
-    of `start` coincide.
+    Points are complex numbers, x + iy. Raises ZeroDivisionError if all points coincide.
     """
-    count = len(start)
-    mean, to = sum(start) / count, sum(end) / count
-    turned, weight = 0j, 0.0
-    for p, q in zip(start, end, strict=True):
-        arm = p - mean
-        turned += arm.conjugate() * (q - to)
-        weight += arm.real * arm.real + arm.imag * arm.imag
-    a = turned / weight
-    b = to - a * mean
-    squares = 0.0
-    for p, q in zip(start, end, strict=True):
-        squares += abs(a * p + b - q) ** 2
-    return a, b, math.sqrt(squares / count)
+
+    def __init__(self, start: Sequence[complex]) -> None:
+        self.start = start
+        self.middle = sum(start) / len(start)
+        arms = [point - self.middle for point in start]
+        weight = sum(arm.real * arm.real + arm.imag * arm.imag for arm in arms)
+        self._pulls = [arm.conjugate() / weight for arm in arms]
+
+    def fit(self, end: Sequence[complex]) -> tuple[complex, complex, float]:
+        """Fit end = a * start + b by least squares. Return `a`, `b` and the residual.
+
+        `a` rotates and scales, `b` shifts. The residual is the root mean square of the remaining
+        distances, in the same unit.
+        """
+        a = sum([pull * point for pull, point in zip(self._pulls, end, strict=True)])
+        b = sum(end) / len(end) - a * self.middle
+        off = [abs(a * before + b - point) for before, point in zip(self.start, end, strict=True)]
+        return a, b, math.hypot(*off) / math.sqrt(len(end))
 
 
 class Cropper:
@@ -133,7 +141,7 @@ class Cropper:
         self._bgr = np.empty((height, width, 3), np.uint8)
         self._rgb = np.empty((height, width, 3), np.uint8)
         self._i420 = np.empty((height * 3 // 2, width), np.uint8)
-        self._planes = _planes(self._i420, width, height)
+        self._luma, self._blue, self._red = _planes(self._i420, height)
 
     def rgb(self, frame: Frame, to_frame: Affine, border: int) -> Pixels:
         """Return the crop as RGB, uint8 (height, width, 3), valid until the next call.
@@ -145,11 +153,11 @@ class Cropper:
             _warp(frame.pixels, to_frame, border, 0, self._bgr)
             cv2.cvtColor(self._bgr, cv2.COLOR_BGR2RGB, dst=self._rgb)
         else:
-            planes = _planes(frame.pixels, frame.width, frame.height)
+            luma, blue, red = _planes(frame.pixels, frame.height)
             to_chroma = to_frame * _TO_CHROMA
-            _warp(planes[0], to_frame, border, 16, self._planes[0])
-            _warp(planes[1], to_chroma, border, 128, self._planes[1])
-            _warp(planes[2], to_chroma, border, 128, self._planes[2])
+            _warp(luma, to_frame, border, 16, self._luma)
+            _warp(blue, to_chroma, border, 128, self._blue)
+            _warp(red, to_chroma, border, 128, self._red)
             cv2.cvtColor(self._i420, cv2.COLOR_YUV2RGB_I420, dst=self._rgb)
         return self._rgb
 
@@ -161,12 +169,7 @@ def _warp(source: Pixels, matrix: Affine, border: int, black: int, target: Pixel
     cv2.warpAffine(source, matrix, (width, height), target, _INTERPOLATE, border, fill)
 
 
-def _planes(i420: Pixels, width: int, height: int) -> tuple[Pixels, Pixels, Pixels]:
-    """Return Y, U and V of an I420 picture as views."""
-    flat, luma, chroma = i420.reshape(-1), width * height, width * height // 4
-    half = (height // 2, width // 2)
-    return (
-        flat[:luma].reshape(height, width),
-        flat[luma : luma + chroma].reshape(half),
-        flat[luma + chroma :].reshape(half),
-    )
+def _planes(i420: Pixels, height: int) -> tuple[Pixels, Pixels, Pixels]:
+    """Return Y, U and V of an I420 picture of this height as views."""
+    blue, red = i420[height:].reshape(2, height // 2, -1)
+    return i420[:height], blue, red

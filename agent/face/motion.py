@@ -5,11 +5,12 @@ or the picture around them changes abruptly, the eyes were lost or the head move
 """
 
 import cmath
+from typing import cast
 
 import cv2
 import numpy as np
 
-from agent.face.crops import Affine, Pixels, similarity
+from agent.face.crops import Affine, Pixels, Similarity
 from agent.face.eyes import INNER, OUTER, Contours
 
 MAX_MISFIT = 0.04
@@ -44,11 +45,11 @@ class Motion:
 
     def __init__(self, eyes: Contours, band: Pixels) -> None:
         """Start at a look, with the picture around the eyes."""
-        self._corners, self._opening = self._seen = _measured(eyes)
-        self._last = self._corners  # the corners of the last frame, in the moved crop
         self._thumbnail = _thumbnail(band)
-        self._contrast = _contrast(self._thumbnail)
+        self._seen = _measured(eyes)
+        self._last: list[complex]  # the corners of the last frame, in the moved crop
         self._moved = 0.0
+        self.restart()
 
     def jumps(self, band: Pixels, max_change: float = MAX_CHANGE) -> bool:
         """Return whether the picture around the eyes has changed too much to use `step`."""
@@ -65,12 +66,11 @@ class Motion:
         """
         corners, opening = self._seen = _measured(eyes)
         alike = 1 / MAX_OPENED <= opening / self._opening <= MAX_OPENED
-        start = self._corners if alike else self._last
-        turn, shift, misfit = similarity(start, corners)
-        middle, apart = sum(start) / len(start), abs(self._corners[2] - self._corners[0])
-        step = abs(turn * middle + shift - middle) / apart
+        start = self._look if alike else Similarity(self._last)
+        turn, shift, misfit = start.fit(corners)
+        step = abs(turn * start.middle + shift - start.middle) / self._apart
         if not (
-            misfit <= MAX_MISFIT * apart
+            misfit <= MAX_MISFIT * self._apart
             and step <= MAX_STEP
             and 1 / MAX_GROWTH <= abs(turn) <= MAX_GROWTH
             and abs(cmath.phase(turn)) <= MAX_TURN
@@ -87,39 +87,48 @@ class Motion:
 
     def restart(self) -> None:
         """Use the last frame as the look to compare with. The crop stays where it is."""
-        self._corners, self._opening = self._seen
-        self._last = self._corners
+        corners, self._opening = self._seen
+        self._start_at(corners)
+        self._last = corners
         self._contrast = _contrast(self._thumbnail)
 
     def recentre(self, to_crop: Affine) -> None:
         """Continue in another crop. `to_crop` maps it into this one, without mirroring."""
         (a, _, x), (c, _, y) = to_crop.tolist()
         turn, shift = complex(a, c), complex(x, y)
-        self._corners = [(corner - shift) / turn for corner in self._corners]
+        self._start_at([(corner - shift) / turn for corner in self._look.start])
         self._last = [(corner - shift) / turn for corner in self._last]
         self._opening /= abs(turn)
+
+    def _start_at(self, corners: list[complex]) -> None:
+        """Compare with these corners."""
+        self._look = Similarity(corners)
+        self._apart = abs(corners[2] - corners[0])
+
+
+_PLACES = np.array([OUTER, INNER, 3, 11, 5, 13])
+"""Points of a contour: both corners, then two of the lower lid, each followed by that above it."""
 
 
 def _measured(eyes: Contours) -> tuple[list[complex], float]:
     """Return the four corners, and the opening of both eyes: at least a small value."""
-    corners, opening = [], 0.0
-    for eye in eyes.points.tolist():
-        corners += [complex(*eye[OUTER]), complex(*eye[INNER])]
-        opening += eye[3][1] - eye[11][1] + eye[5][1] - eye[13][1]
-    return corners, max(opening, 0.1)
+    points = eyes.lids.view(np.complex64)[..., 0].take(_PLACES, axis=1)
+    right, left = points.tolist()
+    return right[:2] + left[:2], max(_opening(right) + _opening(left), 0.1)
+
+
+def _opening(eye: list[complex]) -> float:
+    _, _, outer, above_outer, inner, above_inner = eye
+    return outer.imag - above_outer.imag + inner.imag - above_inner.imag
 
 
 def _thumbnail(band: Pixels) -> Pixels:
-    """Return the band in cells of 8x8 pixels, averaged over two rows each.
-
-    It is uint8 (rows, columns * 3).
-    """
+    """Return the band in cells of 8x8 pixels, averaged over two rows each."""
     height, width = band.shape[:2]
-    size = width // 8, height // 8
-    small = cv2.resize(band[::4], size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8).reshape(size[1], -1)
+    small = cv2.resize(band[::4], (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    return cast(Pixels, small)
 
 
 def _contrast(thumbnail: Pixels) -> float:
     """Return the standard deviation of the thumbnail."""
-    return float(cv2.meanStdDev(thumbnail)[1].item())
+    return float(cv2.meanStdDev(thumbnail.reshape(-1))[1].item())

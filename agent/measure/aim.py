@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.ear import FULL_VIEW_DEG, LEFT_EYE, RIGHT_EYE, eye_sample, yaw_deg
+from agent.measure.levels import quantile
 from agent.measure.quality import SOFT
 from agent.measure.session import MIN_DURATION_FPS, RATE_TOLERANCE, SessionBuilder
 from agent.records import EyeSample, FaceLandmarks, Frame
@@ -106,7 +107,7 @@ class Aimed:
         if frame.time_s < self._due_s:
             return
         self._due_s = frame.time_s + LOOK_S
-        light = None if face is None else brightness(frame, face.points)
+        light = None if face is None else brightness(frame, face)
         verdict = judge(face, light, self._sharpness, bool(face and face.others), None)
         self._looks.append((frame.time_s, verdict))
         while frame.time_s - self._looks[0][0] > LOOKS_S:
@@ -203,7 +204,7 @@ class Aim:
             self._sharpness = None
         else:
             points = face.points
-            apart, light, turn = apart_px(face), brightness(frame, points), turn_deg(face)
+            apart, light, turn = apart_px(face), brightness(frame, face), turn_deg(face)
             size = np.array([frame.width, frame.height])
             lids = [_shares(each[AROUND], size) for each in face.lids]
             outline = _shares(points[list(OVAL), :2], size)
@@ -296,8 +297,8 @@ def sentence(view: View) -> str:
 
 def apart_px(face: FaceLandmarks) -> float:
     """Return the distance between the middles of the eyes, in pixels of the frame."""
-    right, left = (face.lids[:, 0] + face.lids[:, 8]) / 2
-    return float(np.hypot(*(right - left)))
+    right, left = (face.lids[:, 0] + face.lids[:, 8]).tolist()
+    return math.dist(right, left) / 2
 
 
 def turn_deg(face: FaceLandmarks) -> float:
@@ -305,13 +306,21 @@ def turn_deg(face: FaceLandmarks) -> float:
     return yaw_deg(*face.mesh[[RIGHT_EYE[0], LEFT_EYE[0]]].tolist())
 
 
-def brightness(frame: Frame, points: NDArray[np.float32]) -> float:
+def brightness(frame: Frame, face: FaceLandmarks) -> float:
     """Return the mean brightness of the middle of the face, 0..255."""
-    rows = frame.pixels[: frame.height]
-    low, high = np.percentile(points[:, :2], (25, 75), axis=0)
-    left, top = np.clip(low, 0, [frame.width - 1, frame.height - 1]).astype(int)
-    right, bottom = np.clip(high, [left + 1, top + 1], [frame.width, frame.height]).astype(int)
-    return float(rows[top:bottom, left:right].mean())
+    x, y, _ = face.mesh.T
+    (a, b, across), (c, d, down) = face.to_frame.tolist()
+    left, right = _middle(a * x + b * y + across, frame.width)
+    top, bottom = _middle(c * x + d * y + down, frame.height)
+    middle = frame.pixels[top:bottom, left:right]
+    return int(middle.sum()) / middle.size
+
+
+def _middle(places: NDArray[np.float32], length: int) -> tuple[int, int]:
+    """Return the first and the last pixel plus one of the middle half, within 0..`length`."""
+    ordered = np.sort(places).tolist()
+    first = min(max(int(quantile(ordered, 0.25)), 0), length - 1)
+    return first, min(max(int(quantile(ordered, 0.75)), first + 1), length)
 
 
 def _shares(points: NDArray[np.float32], size: NDArray[np.int_]) -> Points:

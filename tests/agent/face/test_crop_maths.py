@@ -13,9 +13,9 @@ from agent.face.crops import (
     Affine,
     Cropper,
     Region,
+    Similarity,
     compose,
     region_of,
-    similarity,
     transform,
 )
 from agent.records import Frame
@@ -149,7 +149,7 @@ def test_points_keep_their_shape_as_they_are_mapped() -> None:
 def test_a_fit_finds_turn_scale_and_shift() -> None:
     start = [0j, 10 + 0j, 3 + 7j]
     a, b = 0.6 + 1.2j, 30 - 5j
-    fit = similarity(start, [a * p + b for p in start])
+    fit = Similarity(start).fit([a * p + b for p in start])
     assert fit[0] == pytest.approx(a)
     assert fit[1] == pytest.approx(b)
     assert fit[2] == pytest.approx(0, abs=1e-9)
@@ -159,7 +159,7 @@ def test_what_a_fit_leaves_is_a_root_mean_square() -> None:
     """A square of which two opposite corners are 3 too far up and the others 3 too far down."""
     start = [0j, 10 + 0j, 10 + 10j, 10j]
     end = [p + sign * 3j for p, sign in zip(start, (1, -1, 1, -1), strict=True)]
-    a, b, left = similarity(start, end)
+    a, b, left = Similarity(start).fit(end)
     assert a == pytest.approx(1)
     assert b == pytest.approx(0)
     assert left == pytest.approx(3)
@@ -167,7 +167,7 @@ def test_what_a_fit_leaves_is_a_root_mean_square() -> None:
 
 def test_a_fit_is_the_best_there_is() -> None:
     start, end = [0j, 4 + 0j, 4j], [1 + 1j, 5 + 2j, 0 + 5j]
-    a, b, left = similarity(start, end)
+    a, b, left = Similarity(start).fit(end)
     assert left == pytest.approx(_left(start, end, a, b))
     for nudge in (1e-3, -1e-3, 1e-3j, -1e-3j):
         assert _left(start, end, a + nudge, b) > left
@@ -181,12 +181,12 @@ def _left(start: list[complex], end: list[complex], a: complex, b: complex) -> f
 
 def test_points_that_all_coincide_have_no_fit() -> None:
     with pytest.raises(ZeroDivisionError):
-        similarity([1 + 1j] * 3, [1j, 2j, 3j])
+        Similarity([1 + 1j] * 3)
 
 
 def test_as_many_points_are_fitted_as_there_are() -> None:
     with pytest.raises(ValueError, match="zip"):
-        similarity([0j, 1 + 0j], [0j])
+        Similarity([0j, 1 + 0j]).fit([0j])
 
 
 # Crops

@@ -19,7 +19,7 @@ def eyes(
     turn: complex = 1, shift: complex = 0, opening: float = 10.0, lift: complex = 0
 ) -> Contours:
     """Both eyes, turned and scaled, then shifted; `lift` takes one corner away from the others."""
-    points = np.zeros((2, 21, 2), np.float32)
+    points = np.zeros((2, 16, 2), np.float32)
     for eye, (outer, inner) in enumerate((CORNERS[:2], CORNERS[2:])):
         for index, point in ((0, outer + (0 if eye else lift)), (8, inner)):
             moved = turn * point + shift
@@ -92,7 +92,7 @@ def test_in_a_crop_that_is_centred_anew_nothing_has_moved(mirrored: bool) -> Non
     to_crop = Region(CROP / 2 + 6, CROP / 2 - 4, CROP * 1.1, 0.1).to_frame(CROP)
     seen = eyes()
     from_crop = np.linalg.inv(np.vstack([to_crop, [0, 0, 1]]))[:2]
-    again = Contours(transform(from_crop, seen.points))
+    again = Contours(transform(from_crop, seen.lids))
     motion = Motion(seen, BAND)
     motion.recentre(to_crop)
     assert motion.step(again) == pytest.approx((1, 0), abs=1e-3)

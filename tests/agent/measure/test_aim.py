@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agent.measure.aim import DARK, LEAST_APART_PX, OVAL, Aim, View, apart_px
+from agent.measure.aim import DARK, LEAST_APART_PX, OVAL, Aim, View, apart_px, brightness
 from agent.records import FaceLandmarks, Frame
 from bench.mesh_face import mesh_face
 from tests.agent.test_ear import a_face
@@ -61,6 +61,18 @@ def test_a_head_that_is_turned_away(turned: float, advice: str) -> None:
 @pytest.mark.parametrize(("light", "advice"), [(DARK + 2, "good"), (DARK - 2, "dark")])
 def test_how_dark_a_face_may_be(light: float, advice: str) -> None:
     assert seen(a_face(), pixels=np.full((480, 640, 3), light, np.uint8)).advice == advice
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (-170.5, 90.3), (330.0, -270.0)])
+def test_the_light_is_that_of_the_middle_half_of_the_face(shift: tuple[float, float]) -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (480, 640, 3), np.uint8)
+    face = a_face(roll=20)
+    face = replace(face, to_frame=face.to_frame + np.array([[0, 0, shift[0]], [0, 0, shift[1]]]))
+    low, high = np.percentile(face.points[:, :2], (25, 75), axis=0)
+    left, top = np.clip(low, 0, (639, 479)).astype(int)
+    right, bottom = np.clip(high, (left + 1, top + 1), (640, 480)).astype(int)
+    expected = pixels[top:bottom, left:right].mean()
+    assert brightness(Frame(0.0, pixels), face) == pytest.approx(expected)
 
 
 def test_a_picture_in_yuv_has_the_light_of_its_first_plane() -> None:
