@@ -74,20 +74,22 @@ Floats = NDArray[np.float32]
 class Contours:
     """The person's right and left eye, in pixels of the crop.
 
-    `points` is float32 (2, 21, 2): lids, then irises. It is (2, 16, 2) without the irises.
+    `lids` is float32 (2, 16, 2), in the order of `LIDS`. `irises` is float32 (2, 5, 2), the centre
+    first; None if they were not computed.
     """
 
-    points: Floats
+    lids: Floats
+    irises: Floats | None = None
 
-    @property
-    def lids(self) -> Floats:
-        """Float32 (2, 16, 2), in the order of `LIDS`."""
-        return self.points[:, :CONTOUR]
+    def least_ear(self) -> float:
+        """Return the eye aspect ratio (`agent.ear`) of the eye that is less open."""
+        return min(map(_ear, self.lids.view(np.complex64)[..., 0].tolist()))
 
-    @property
-    def irises(self) -> Floats | None:
-        """Float32 (2, 5, 2), the centre first. None if they were not computed."""
-        return self.points[:, CONTOUR:] if self.points.shape[1] > CONTOUR else None
+
+def _ear(eye: Sequence[complex]) -> float:
+    """Return the eye aspect ratio of a contour, 0 if it has no width."""
+    width = abs(eye[OUTER] - eye[INNER])
+    return (abs(eye[11] - eye[3]) + abs(eye[13] - eye[5])) / (2 * width) if width > 0 else 0.0
 
 
 class EyeHeads:
@@ -105,11 +107,12 @@ class EyeHeads:
         self._inputs = [each for each, _ in parts]
         self._outputs = [tuple(each) for _, each in parts]
         self._iris_parts = [tensors(model) for model in self._iris_models]
-        self._taken = np.empty((4, 2 * GRID * GRID, CHANNELS), np.float32)
-        self._drawn = np.empty((2, CONTOUR + IRIS, 2), np.float32)
-        self._cells = np.zeros((4, 2 * GRID * GRID), np.intp)
+        self._taken = np.empty((4, GRID * GRID, CHANNELS), np.float32)
+        self._lids = np.empty((2, CONTOUR, 2), np.float32)
+        self._irises = np.empty((2, IRIS, 2), np.float32)
+        self._cells = np.zeros((2, 4, GRID * GRID), np.intp)
         # The same weight for all channels: twice as fast as broadcasting.
-        self._weights = np.zeros((4, 2 * GRID * GRID, CHANNELS), np.float32)
+        self._weights = np.zeros((2, 4, GRID * GRID, CHANNELS), np.float32)
         self._to_crop = np.zeros((2, 2, 2), np.float32)
         self._origin = np.zeros((2, 1, 2), np.float32)
         self.first_column = self.first_row = 0
@@ -120,43 +123,47 @@ class EyeHeads:
         This also sets `first_column` and `first_row`, where the band of features begins.
         """
         turns, centres = _boxes(mesh)
-        at = (turns @ _GRID_POINTS + (centres[..., None] - 0.5)).transpose(1, 0, 2).reshape(2, -1)
-        (left, top), (right, bottom) = at.min(axis=1).tolist(), at.max(axis=1).tolist()
+        at = turns @ _GRID_POINTS + (centres[..., None] - 0.5)
+        (left, top), (right, bottom) = at.min(axis=(0, 2)).tolist(), at.max(axis=(0, 2)).tolist()
         self.first_column = _first_of(BAND_COLUMNS, left, right)
         self.first_row = _first_of(BAND_ROWS, top, bottom)
-        at[0] -= self.first_column
-        at[1] -= self.first_row
+        at -= np.array([[self.first_column], [self.first_row]])
         self._sample(at)
         self._to_crop = turns.transpose(0, 2, 1).astype(np.float32)
         origin = centres - turns.sum(axis=2) * (GRID / 2)
         self._origin = (CELL * origin[:, None]).astype(np.float32)
 
-    def read(self, features: Floats, *, irises: bool = True) -> Contours:
-        """Run the heads on the band's features (`BAND_ROWS` * `BAND_COLUMNS`, 32)."""
-        taken, half = self._taken, GRID * GRID
-        np.take(features, self._cells, axis=0, out=taken, mode="clip")
-        np.multiply(taken, self._weights, out=taken)
-        for eye, model in enumerate(self._models):
-            box = taken[:, eye * half : (eye + 1) * half]
-            # Keep no view of a tensor beyond a statement.
-            np.add.reduce(box, axis=0, out=self._inputs[eye]().reshape(half, CHANNELS))
-            model.invoke()
-            self._drawn[eye, :CONTOUR] = self._outputs[eye][0]()[0, :CONTOUR]
-            if irises:
-                self._read_iris(eye)
-        drawn = (self._drawn if irises else self._drawn[:, :CONTOUR]) @ self._to_crop
-        drawn += self._origin
-        return Contours(drawn)
+    def read(self, features: Floats) -> Floats:
+        """Run the heads on the band's features (`BAND_ROWS` * `BAND_COLUMNS`, 32).
 
-    def _read_iris(self, eye: int) -> None:
-        """Run the rest of a head: from the features of the iris to its points."""
-        features, (points,) = self._iris_parts[eye]
-        np.copyto(features(), self._outputs[eye][1]())
-        self._iris_models[eye].invoke()
-        self._drawn[eye, CONTOUR:] = points()[0]
+        Returns the lids as in `Contours`.
+        """
+        taken = self._taken
+        for eye, model in enumerate(self._models):
+            np.take(features, self._cells[eye], axis=0, out=taken, mode="clip")
+            np.multiply(taken, self._weights[eye], out=taken)
+            # Keep no view of a tensor beyond a statement.
+            np.add.reduce(taken, axis=0, out=self._inputs[eye]().reshape(taken.shape[1:]))
+            model.invoke()
+            self._lids[eye] = self._outputs[eye][0]()[0, :CONTOUR]
+        return self._in_crop(self._lids)
+
+    def read_irises(self) -> Floats:
+        """Run the rest of both heads: from their last features to the irises, as in `Contours`."""
+        for eye, model in enumerate(self._iris_models):
+            features, (points,) = self._iris_parts[eye]
+            np.copyto(features(), self._outputs[eye][1]())
+            model.invoke()
+            self._irises[eye] = points()[0]
+        return self._in_crop(self._irises)
+
+    def _in_crop(self, drawn: Floats) -> Floats:
+        points: Floats = drawn @ self._to_crop
+        points += self._origin
+        return points
 
     def _sample(self, at: NDArray[np.float64]) -> None:
-        """Prepare bilinear sampling at (2, 512): columns and rows in the band.
+        """Prepare bilinear sampling at (2, 2, 256): for both eyes, columns and rows in the band.
 
         Positions outside the band take the value at its edge.
         """
@@ -164,9 +171,10 @@ class EyeHeads:
         cell = at.astype(np.intp)
         after = (at - cell).astype(np.float32)
         # At the end of a row or of the band, the next cell has weight 0.
-        np.add(BAND_COLUMNS * cell[1] + cell[0], _NEIGHBOURS, out=self._cells)
-        across, down = np.array([1 - after, after]).swapaxes(0, 1)
-        self._weights[:] = (down[:, None] * across).reshape(4, -1, 1)
+        np.add(BAND_COLUMNS * cell[:, 1:] + cell[:, :1], _NEIGHBOURS, out=self._cells)
+        parts = np.stack([1 - after, after], axis=2)  # by eye, then across and down
+        across, down = parts[:, 0], parts[:, 1]
+        self._weights[:] = (down[:, :, None] * across[:, None]).reshape(2, 4, -1, 1)
 
 
 _LAST_CELL = np.array([[BAND_COLUMNS - 1], [BAND_ROWS - 1]])

@@ -15,6 +15,7 @@ The models are MediaPipe's: BlazeFace (`detector`), and the attention mesh in pa
 Nothing is smoothed: a blink is faster than a filter.
 """
 
+import cmath
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -128,7 +129,7 @@ class FaceTracker:
         self._others = OtherFaces(self._detector)
         self._mesh = AttentionMesh(models)
         self._search = Search(self._detector, self._mesh, upright)
-        self._upright = upright
+        self._up = cmath.rect(1, upright.angle)
         self.reset()
 
     def reset(self) -> None:
@@ -137,13 +138,17 @@ class FaceTracker:
         self._last_seen: LastSeen | None = None
         self._detector_rests_until_s = self._sharp_due_s = -math.inf
         self._others.reset()
+        self._irises_below = math.inf
         self._check_due_s = self._irises_due_s = -math.inf
         self._check_s, self._failed_before = CHECK_S, False
         self._search.reset()
 
-    def find(self, frame: Frame) -> FaceLandmarks | None:
-        """Return the tracked face, or None. Frames must be in chronological order."""
-        face = None
+    def find(self, frame: Frame, irises_below: float = math.inf) -> FaceLandmarks | None:
+        """Return the tracked face, or None. Frames must be in chronological order.
+
+        Computes the irises only if an eye's EAR is below `irises_below`.
+        """
+        face, self._irises_below = None, irises_below
         if self._track is not None:
             face = self._follow(frame, self._track)
         if face is None and frame.time_s >= self._detector_rests_until_s:
@@ -188,7 +193,8 @@ class FaceTracker:
         band = self._mesh.crop_eyes(frame, track.to_frame, whole=step == "look")
         if track.motion.jumps(band, RECENTRED_CHANGE if step == "boxes" else MAX_CHANGE):
             return None
-        eyes = self._mesh.eyes(irises=self._are_irises_due(frame.time_s))
+        with_irises = self._are_irises_due(frame.time_s)
+        eyes = self._mesh.eyes()
         moved = track.motion.step(eyes)
         if moved is None:
             return None
@@ -199,7 +205,7 @@ class FaceTracker:
             track.motion.restart()
         else:
             track.to_frame = move(track.to_frame, *moved)
-        return Glance(eyes, band)
+        return Glance(self._add_irises(eyes) if with_irises else eyes, band)
 
     def _compute_mesh(self, _frame: Frame, track: _Track) -> bool:
         """Compute the mesh of the last whole crop. Return whether it is a face that fits it."""
@@ -271,7 +277,9 @@ class FaceTracker:
         self._mesh.place_boxes(shape)
         self._check_s = CHECK_S
         self._check_due_s = min(self._check_due_s, frame.time_s + CHECK_S)
-        glance = self._mesh.eyes_of_crop(irises=self._are_irises_due(frame.time_s))
+        glance = self._mesh.eyes_of_crop()
+        if self._are_irises_due(frame.time_s):
+            glance = Glance(self._add_irises(glance.eyes), glance.band)
         self._track = _Track(
             to_frame=to_frame,
             looked_s=frame.time_s,
@@ -287,8 +295,7 @@ class FaceTracker:
     ) -> FaceLandmarks | None:
         track = self._track
         assert track is not None
-        seen = Contours(transform(to_frame, glance.eyes.points))
-        lids = seen.lids
+        lids, irises = transform(to_frame, glance.eyes.lids), glance.eyes.irises
         if not _inside(lids, frame):
             self._track = None
             return None
@@ -296,7 +303,7 @@ class FaceTracker:
         return FaceLandmarks(
             time_s=frame.time_s,
             lids=lids,
-            irises=seen.irises,
+            irises=None if irises is None else transform(to_frame, irises),
             mesh=track.mesh,
             to_frame=to_frame,
             score=probability(track.logit),
@@ -310,10 +317,14 @@ class FaceTracker:
         self._irises_due_s = time_s + IRIS_S
         return True
 
+    def _add_irises(self, eyes: Contours) -> Contours:
+        """Add the irises if the lids are low enough."""
+        return self._mesh.with_irises(eyes) if eyes.least_ear() < self._irises_below else eyes
+
     def _is_turned(self, to_frame: Affine) -> bool:
         """Return whether the face is not upright, given how the camera is mounted."""
         (_, b, _), (_, d, _) = to_frame.tolist()
-        cos = d * math.cos(self._upright.angle) - b * math.sin(self._upright.angle)
+        cos = d * self._up.real - b * self._up.imag
         return bool(cos < _TURNED * math.hypot(b, d))
 
     def _sharpness(self, time_s: float, glance: Glance, *, busy: bool) -> float | None:

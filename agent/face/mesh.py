@@ -148,7 +148,7 @@ class AttentionMesh:
         shape = self.shape(frame, to_frame)
         self.place_boxes(shape)
         seen = self.eyes_of_crop()
-        return Look(shape.mesh, shape.logit, seen.eyes, seen.band)
+        return Look(shape.mesh, shape.logit, self.with_irises(seen.eyes), seen.band)
 
     def glance(self, frame: Frame, to_frame: Affine) -> Glance:
         """Compute the eyes from the band around them."""
@@ -171,20 +171,24 @@ class AttentionMesh:
         np.multiply(band, _TO_UNIT, out=self._band()[0])
         return band
 
-    def eyes(self, *, irises: bool = True) -> Contours:
-        """Compute the eyes from the last crop or band, with or without the irises."""
+    def eyes(self) -> Contours:
+        """Compute the lids from the last crop or band."""
         if self._whole:
             self._face_stem.invoke()
-            return self.eyes_of_crop(irises=irises).eyes
+            return self.eyes_of_crop().eyes
         self._eye_stem.invoke()
-        return self._heads.read(self._band_features().reshape(-1, CHANNELS), irises=irises)
+        return Contours(self._heads.read(self._band_features().reshape(-1, CHANNELS)))
 
-    def eyes_of_crop(self, *, irises: bool = True) -> Glance:
-        """Compute the eyes from the features of the last whole crop."""
+    def eyes_of_crop(self) -> Glance:
+        """Compute the lids from the features of the last whole crop."""
         column, row = self._heads.first_column, self._heads.first_row
         features = self._features()[0, row : row + BAND_ROWS, column : column + BAND_COLUMNS]
-        eyes = self._heads.read(features.reshape(-1, CHANNELS), irises=irises)
-        return Glance(eyes, self._band_of_crop())
+        lids = self._heads.read(features.reshape(-1, CHANNELS))
+        return Glance(Contours(lids), self._band_of_crop())
+
+    def with_irises(self, eyes: Contours) -> Contours:
+        """Add the irises to the eyes computed last."""
+        return Contours(eyes.lids, self._heads.read_irises())
 
     def _band_of_crop(self) -> Pixels:
         x, y = self.band_corner

@@ -1,5 +1,6 @@
 """A running session: takes frames and returns the document of the next revision on request."""
 
+import math
 import secrets
 import uuid
 from collections.abc import Callable
@@ -24,8 +25,8 @@ AHEAD_S = 3600.0  # longest gap, from a stall or a paused video; a camera times 
 class Tracker(Protocol):
     """Finds the face that the session follows."""
 
-    def find(self, frame: Frame) -> FaceLandmarks | None:
-        """Return the face's landmarks, or None."""
+    def find(self, frame: Frame, irises_below: float = math.inf) -> FaceLandmarks | None:
+        """Return the face's landmarks, or None; irises only if an eye's EAR is below the limit."""
 
     def reset(self) -> None:
         """Forget the face."""
@@ -113,7 +114,8 @@ class Recording:
         if self._builder is not None:
             self._check_time(frame.time_s)
         self.frames += 1
-        face = self._tracker.find(frame)
+        irises_below = math.inf if self._builder is None else self._builder.irises_below
+        face = self._tracker.find(frame, irises_below)
         self._aimed.add(frame, face)
         sample = eye_sample(frame.time_s, face)
         if self._builder is None or sample.ear is not None:

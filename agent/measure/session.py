@@ -16,6 +16,7 @@ Memory is bounded: sums, one small record per minute and one per blink.
 
 import copy
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -48,6 +49,9 @@ of blinks are then missed; above that, 8 % and more."""
 LONGEST_S = 60.0 * (24 * 60 + 1)
 """Maximum session length: 24 h plus 1 min. Callers enforce it, because memory grows with minutes
 and servers accept no more of them."""
+
+IRISES_CLOSURE = 0.5
+"""Lids that are less closed need no irises."""
 
 UNCLEAR_TIME = 0.01
 """Share of valid time with closed lids that may look down. PERCLOS is usually 0.01 to 0.03."""
@@ -163,7 +167,7 @@ class SessionBuilder:
         self._gaze = Gaze()
         self._left, self._right = _Eye(), _Eye()
         self._total = _Sums()
-        self._minutes: dict[int, _Sums] = {}
+        self._minutes: defaultdict[int, _Sums] = defaultdict(_Sums)
         self._blinks: list[_Counted] = []
         self._long: list[Blink] = []
 
@@ -186,6 +190,18 @@ class SessionBuilder:
     def levels(self) -> Levels:
         """The current estimate of the person's open and closed levels."""
         return self._detector.levels
+
+    @property
+    def irises_below(self) -> float:
+        """EAR from which on an iris changes nothing; infinity until the first one was seen.
+
+        The gaze is told from lids that are closed (`PERCLOS_CLOSED`): far below this EAR, so that
+        levels may change from one frame to the next.
+        """
+        levels = self._detector.levels
+        if levels.open is None or not self._gaze.seen:
+            return math.inf
+        return levels.open * (1 - IRISES_CLOSURE * levels.depth)
 
     @property
     def events(self) -> list[Blink]:
@@ -234,7 +250,7 @@ class SessionBuilder:
         closure = levels.closure(ear)
         closed = closure >= PERCLOS_CLOSED
         minute = int((sample.time_s - self._start_s) // 60)
-        for sums in (self._total, self._minutes.setdefault(minute, _Sums())):
+        for sums in (self._total, self._minutes[minute]):
             sums.add(weight_s, ear, open_level, closed)
         if ended := self._gaze.add(sample, closure, closed, weight_s, minute):
             self._settle(*ended)

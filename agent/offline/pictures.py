@@ -1,6 +1,7 @@
 """The pictures requested of a recording. Each is written completely or not at all."""
 
 import importlib.util
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,9 +23,9 @@ class LidRecorder:
         self._tracker = tracker
         self.lids: list[Lids | None] = []
 
-    def find(self, frame: Frame) -> FaceLandmarks | None:
+    def find(self, frame: Frame, irises_below: float = math.inf) -> FaceLandmarks | None:
         """Return what the tracker finds."""
-        face = self._tracker.find(frame)
+        face = self._tracker.find(frame, irises_below)
         self.lids.append(None if face is None else face.lids)
         return face
 

@@ -133,7 +133,7 @@ class Blinklog:
 
     def _stages(self, frame: Frame, builder: SessionBuilder, stopwatch: Stopwatch) -> None:
         began_s = time.perf_counter()
-        face = self._open.find(frame)
+        face = self._open.find(frame, builder.irises_below)
         found_s = time.perf_counter()
         sample = eye_sample(frame.time_s, face)
         measured_s = time.perf_counter()

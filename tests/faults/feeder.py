@@ -9,6 +9,7 @@ the journal too, one line each: what the store must still have, whatever becomes
 
 import contextlib
 import json
+import math
 import os
 import random
 import signal
@@ -115,7 +116,7 @@ class Face:
     def __init__(self) -> None:
         self._blink_s = 0.0
 
-    def find(self, frame: Frame) -> FaceLandmarks | None:
+    def find(self, frame: Frame, irises_below: float = math.inf) -> FaceLandmarks | None:
         if frame.time_s > self._blink_s + 0.3:
             self._blink_s = frame.time_s + random.uniform(0.5, 4)
         shut = max(0.0, 1 - abs(frame.time_s - self._blink_s) / 0.15)

@@ -156,25 +156,23 @@ def test_what_is_drawn_comes_out_where_it_was_seen(
     heads[eye].made[0][0, :16] = [(4 * k + 2, 62 - 4 * k) for k in range(16)]
     heads[eye].made[0][0, 16:] = 99
     heads[eye].iris.made[0][0] = [(14, 4 * k + 2) for k in range(IRIS)]
-    seen = eyes.read(features(eyes))
-    assert seen.lids.shape == (2, 16, 2) == (2, CONTOUR, 2)
-    assert seen.irises is not None
-    assert seen.irises.shape == (2, 5, 2)
+    lids, irises = eyes.read(features(eyes)), eyes.read_irises()
+    assert lids.shape == (2, 16, 2) == (2, CONTOUR, 2)
+    assert irises.shape == (2, 5, 2)
     diagonal = [4 * places[15 - k, k] for k in range(16)]
-    assert seen.lids[eye] == pytest.approx(np.array(diagonal), abs=1e-3)
-    assert seen.irises[eye] == pytest.approx(4 * places[:5, 3], abs=1e-3)
+    assert lids[eye] == pytest.approx(np.array(diagonal), abs=1e-3)
+    assert irises[eye] == pytest.approx(4 * places[:5, 3], abs=1e-3)
 
 
 @EYES
 def test_an_iris_is_drawn_from_its_own_eyes_features_and_only_when_asked_for(eye: int) -> None:
     eyes, heads = laid(a_mesh())
     heads[eye].made[1][:] = np.arange(4 * 4 * 128, dtype=np.float32).reshape(1, *IRIS_FEATURES)
-    lids_only = eyes.read(features(eyes), irises=False)
-    assert lids_only.irises is None
-    assert lids_only.points.shape == (2, 16, 2)
+    lids = eyes.read(features(eyes))
+    kept = lids.copy()
     assert heads[eye].iris.shown == []
-    both = eyes.read(features(eyes))
-    assert (both.lids == lids_only.lids).all()
+    eyes.read_irises()
+    assert (lids == kept).all()
     (shown,) = heads[eye].iris.shown
     assert (shown == heads[eye].made[1][0]).all()
     assert (heads[1 - eye].iris.shown[0] == 0).all()

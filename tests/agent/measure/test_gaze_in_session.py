@@ -1,5 +1,6 @@
 """Looking down in a session: neither PERCLOS nor a long closure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -121,6 +122,33 @@ def test_a_snapshot_changes_nothing_during_a_stretch(seen: Seen) -> None:
         if 41.0 < each.time_s < 43.0:
             assert builder.snapshot(each.time_s, 0) == builder.snapshot(each.time_s, 0)
     assert builder.finish(60.0, 0) == finished(seen)
+
+
+@pytest.mark.parametrize("seen", [DOWN, CLOSED, BETWEEN])
+def test_irises_of_lids_above_the_limit_change_nothing(seen: Seen) -> None:
+    """Whoever computes irises may leave these out."""
+    builder, samples = a_session(seen, [LOWERED, Lids(50.0, 0.4), Lids(53.0, 1.0, depth=0.45)])
+    left_out = 0
+    for each in samples:
+        unneeded = (each.ear or 0.0) >= builder.irises_below
+        left_out += unneeded
+        builder.add(replace(each, iris=None) if unneeded else each)
+    lids = [LOWERED, Lids(50.0, 0.4), Lids(53.0, 1.0, depth=0.45)]
+    assert builder.finish(60.0, 0) == finished(seen, lids)
+    assert left_out > 0.8 * len(samples)
+
+
+def test_the_limit_is_half_way_down_once_an_iris_was_seen() -> None:
+    builder, samples = a_session(DOWN)
+    assert builder.irises_below == math.inf
+    for each in samples[:300]:
+        builder.add(replace(each, iris=None))
+        assert builder.irises_below == math.inf
+    builder.add(samples[300])
+    levels = builder.levels
+    assert levels.open is not None
+    assert levels.closed is not None
+    assert builder.irises_below == pytest.approx((levels.open + levels.closed) / 2)
 
 
 def test_a_session_that_ends_looking_down_is_judged_at_its_end() -> None:

@@ -1,5 +1,6 @@
 """Frames with impossible times end a session with the measurements so far."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -75,7 +76,7 @@ class SmallFace:
     def __init__(self, apart_px: float) -> None:
         self.face = replace(a_face(zoom=apart_px / 140.0), sharpness=0.25)
 
-    def find(self, frame: Frame) -> FaceLandmarks | None:
+    def find(self, frame: Frame, irises_below: float = math.inf) -> FaceLandmarks | None:
         return replace(self.face, time_s=frame.time_s)
 
     def reset(self) -> None:

@@ -1,6 +1,7 @@
 """A device with a real store, and a camera, controls and time that a test moves."""
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ class Panel:
 class NoFace:
     """A tracker that sees nobody."""
 
-    def find(self, frame: Frame) -> FaceLandmarks | None:
+    def find(self, frame: Frame, irises_below: float = math.inf) -> FaceLandmarks | None:
         return None
 
     def reset(self) -> None:

@@ -1,5 +1,6 @@
 """Reminding in watch: by the settings in the store, on the light and in the document."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ class Blinking:
         self.open = replace(a_face(), sharpness=0.25)
         self.closed = replace(a_face(0.05, 0.05), sharpness=0.25)
 
-    def find(self, frame: Frame) -> FaceLandmarks | None:
+    def find(self, frame: Frame, irises_below: float = math.inf) -> FaceLandmarks | None:
         face = self.closed if frame.time_s % self.every_s < 0.2 else self.open
         return replace(face, time_s=frame.time_s)
 
@@ -98,7 +99,7 @@ def test_eyes_that_are_not_seen_are_shown_first(staring: Device) -> None:
     staring.store.note(SETTINGS, settings(8))
     find = staring.tracker.find
     staring.tracker.find = (  # type: ignore[method-assign]
-        lambda frame: None if frame.time_s > WINDOW_S + 3 else find(frame)
+        lambda frame, *_: None if frame.time_s > WINDOW_S + 3 else find(frame)
     )
     measured(staring, WINDOW_S + 8)
     assert staring.panel.shown[3:5] == ["blink", "unseen"]
