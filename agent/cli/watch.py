@@ -16,7 +16,7 @@ from agent.controls.panel import open_controls
 from agent.enrol.codes import CodeError, WifiCode, parse
 from agent.errors import ConfigError, StoreError
 from agent.store.store import Store
-from agent.system import systemd
+from agent.system import clean_pages, systemd
 from agent.system.handover import Requests
 from agent.system.process_lock import process_lock
 from agent.system.view_file import ViewFile, view_path
@@ -43,6 +43,7 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
     ):
         tracker = measuring.tracker(settings)
         try_camera(camera, settings.camera.timeout_s)
+        clean_pages.release()
         views, steps = (ViewFile(view_path(settings.store_path, it)) for it in ("aim", "check"))
         for each in (views, steps):
             each.remove()  # of a process that was killed

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from agent.errors import ModelError
-from agent.face.mapped_memory import release
 from agent.face.model_files import ModelFile, Shape, fetch_files, opened, read_manifest
 
 if TYPE_CHECKING:
@@ -84,7 +83,6 @@ def load_file(
                 failures.append(f"{runtime}: {error}{_cause(error)}")
                 continue
             _check_shapes(model, interpreter)
-            release(file)  # the runtime has made its own copy of the weights
             return interpreter
     raise ModelError(f"no TFLite runtime can run {model.name}: " + "; ".join(failures))
 

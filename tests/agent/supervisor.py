@@ -46,6 +46,11 @@ class Supervisor:
         """Whether it said so since it was started."""
         return self._ready_s is not None
 
+    @property
+    def pid(self) -> int:
+        """Of the process, as it is now."""
+        return self._process.pid
+
     def run_until(self, condition: Callable[[], object], what: str) -> None:
         """Supervises until `condition()` is true; what never happens is an error."""
         until_s = time.monotonic() + START_S

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import re
 import signal
 import sys
 import time
@@ -89,6 +90,20 @@ def configured(tmp_path: Path, camera: str) -> None:
 
 def replayed(video: Path) -> str:
     return f'source = "replay"\nfile = "{video}"\nloop = true'
+
+
+def test_memory_that_only_the_start_needed_is_given_back(
+    tmp_path: Path, store: Store, video: Path
+) -> None:
+    """The runtime has its own copies of the models, so their files need not stay in memory."""
+    with watching(tmp_path, "camera hangs", replayed(video)) as watch:
+        watch.run_until(lambda: watch.ready, "it is ready")
+        maps = Path(f"/proc/{watch.pid}/smaps").read_text()
+        resident = re.findall(r"(\S+\.tflite)\n(?:.*\n)*?Rss: +(\d+) kB", maps)
+        assert {Path(name).name.split("-")[0] for name, _ in resident} >= {"eye_stem", "face_trunk"}
+        assert sum(int(kb) for _, kb in resident) == 0
+        begin(store)
+        watch.run_until(lambda: session(store)["revision"] >= 2, "a session is measured")
 
 
 @pytest.mark.parametrize("how", ["silent", "stuck"])
