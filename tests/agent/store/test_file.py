@@ -1,17 +1,24 @@
 """The store's file: private, synced, of a known schema, shared by threads and processes."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
 import threading
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.errors import StoreError
+from agent.store import commands
+from agent.store import store as store_module
 from agent.store.schema import MIGRATIONS
 from agent.store.store import Store
 from tests.agent.documents import document
+
+EXPIRES_AT = "2099-01-01T00:00:00Z"
 
 # Notes and news
 
@@ -99,6 +106,34 @@ def test_the_database_of_another_program_is_refused_and_left_alone(path: Path) -
     with pytest.raises(StoreError, match="expected a Blinklog store, found a database"):
         Store(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("call", ["put", "take_in", "take_command"])
+def test_no_other_process_writes_between_reading_and_writing(
+    path: Path, store: Store, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would refuse the second of the two at once, however long it may wait."""
+    store.put(document(1, "a"))
+    store.spool(document(2, "a"))
+    store.add_command({"id": str(uuid.uuid4()), "command": "stop", "expires_at": EXPIRES_AT})
+    takes = call == "take_command"
+    module, name = (commands, "_waiting") if takes else (store_module, "_check_index")
+    read, locked = getattr(module, name), []
+
+    def meanwhile(*arguments: Any) -> Any:
+        found = read(*arguments)
+        with contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
+            try:
+                other.execute("INSERT INTO notes VALUES ('other', '1')")
+                other.commit()
+            except sqlite3.OperationalError as error:
+                locked.append(str(error))
+        return found
+
+    monkeypatch.setattr(module, name, meanwhile)
+    calls = {"put": lambda: store.put(document(3, "a")), "take_in": store.take_in}
+    assert calls.get(call, store.take_command)()
+    assert locked == ["database is locked"]
 
 
 def test_two_threads_with_separate_stores_never_deadlock(path: Path) -> None:

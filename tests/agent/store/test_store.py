@@ -190,6 +190,27 @@ def test_an_acknowledgement_of_an_unknown_session_changes_nothing(store: Store) 
     assert ids(store.pending(10)) == [final["session_id"]]
 
 
+def test_the_acknowledged_revision_is_told_and_0_without_one(store: Store) -> None:
+    store.put(one := document(7))
+    store.put(other := document(6))
+    assert store.acknowledged("unknown") == store.acknowledged(one["session_id"]) == 0
+    store.acknowledge(one["session_id"], 7)
+    store.acknowledge(other["session_id"], 6)
+    assert [store.acknowledged(each["session_id"]) for each in (one, other)] == [7, 6]
+
+
+def test_the_session_that_is_pending_longest_is_told_and_none_if_none_is(store: Store) -> None:
+    assert store.oldest_pending() is None
+    running, old, newer = document(3, state="active"), document(7), document(7)
+    for each in (running, old, newer):
+        store.put(each)
+    assert store.oldest_pending() == 2, "in the order of arrival; a running one does not count"
+    store.acknowledge(old["session_id"], 7)
+    assert store.oldest_pending() == 3
+    store.park(newer["session_id"], 7, "no")
+    assert store.oldest_pending() is None
+
+
 def test_a_parked_session_says_why_and_waits_for_retry(store: Store) -> None:
     store.put(final := document(7))
     assert store.park(final["session_id"], 7, "blinks: expected columns")

@@ -41,6 +41,16 @@ def test_a_transport_that_fails_is_left_alone_for_a_while(
     assert len(second.tries) == 3
 
 
+def test_a_batch_is_as_large_as_the_transport_takes_that_gets_it_first(
+    store: Store, history: History, way: Way
+) -> None:
+    way.at_once, second = 3, Way(history, "second")
+    for _ in range(6):
+        store.put(document(7))
+    assert Sync(store, [way, second]).once()
+    assert [len(each) for each in way.tries] == [3, 3]
+
+
 def test_a_dead_server_is_tried_less_and_less_often(store: Store, way: Way, clock: Clock) -> None:
     way.error = DeliveryError("can't be reached")
     store.put(document(7))
