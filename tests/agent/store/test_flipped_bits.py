@@ -45,6 +45,20 @@ def test_a_flipped_bit_in_an_id_does_not_stop_delivery(
     store.close()
 
 
+def test_the_second_revision_finds_its_session_though_the_index_has_lost_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(path, 9)
+    store = Store(path)
+    store.put(begun := document(1, state="active"))
+    store.close()
+    flip_bit(path, begun["session_id"], "index")
+    store = opened_before(path, monkeypatch)
+    assert store.put(document(2, begun["session_id"], state="active"))
+    assert store.counts()["sessions"] == 10, "it is no second session"
+    store.close()
+
+
 @pytest.mark.parametrize("call", ["put", "park", "acknowledge"])
 def test_a_session_that_only_its_index_has_lost_is_found_again(
     path: Path, call: str, monkeypatch: pytest.MonkeyPatch

@@ -40,6 +40,24 @@ def test_what_is_noted_turns_good_again(store: Store, way: Way, clock: Clock) ->
     assert store.noted("delivery")["problem"] is None
 
 
+def test_a_trouble_is_over_with_the_first_acknowledgement_and_not_without(
+    store: Store, way: Way, clock: Clock
+) -> None:
+    store.put(final := document(7))
+    way.error = DeliveryError("can't be reached")
+    sync = scripted(store, clock, way)
+    sync._step()
+    way.error, way.passes_over = None, {final["session_id"]}
+    clock.now_s += 2
+    assert not sync._step()
+    assert store.noted("delivery")["problem"] == "way: can't be reached"
+    way.passes_over = set()
+    clock.now_s += 10
+    while not sync._step():
+        clock.now_s += 10
+    assert store.noted("delivery")["problem"] is None
+
+
 def test_a_problem_that_outlives_a_success_is_shown_for_as_long_as_it_says(
     store: Store, path: Path, way: Way, clock: Clock
 ) -> None:

@@ -148,6 +148,22 @@ def test_a_document_that_is_passed_over_is_not_sent_over_and_over(
     assert 10 <= len(way.tries) <= 40
 
 
+def test_after_a_document_was_passed_over_a_failure_costs_one_delay_as_ever(
+    store: Store, way: Way, clock: Clock
+) -> None:
+    store.put(large := document(7))
+    way.passes_over = {large["session_id"]}
+    sync = scripted(store, clock, way)
+    steps(sync, clock, 0.5)
+    way.passes_over, way.error = set(), DeliveryError("can't be reached")
+    counts = []
+    for _ in range(16):
+        steps(sync, clock, 1)
+        counts.append(len(way.tries))
+    tries = [number for number in range(1, 16) if counts[number] > counts[number - 1]]
+    assert tries == [2, 6, 14], "after the first delays of 1 s and 2 s: 4 s and 8 s"
+
+
 def test_a_document_that_makes_the_server_fail_does_not_hold_up_the_others(
     store: Store, history: History, clock: Clock
 ) -> None:
