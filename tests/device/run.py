@@ -269,7 +269,9 @@ def _logs() -> Path:
 
 def _large(_folder: str, names: list[str]) -> list[str]:
     return [
-        each for each in names if each.endswith((".img", ".socket", ".avi")) or each == "payload"
+        each
+        for each in names
+        if each.endswith((".img", ".socket", ".avi", ".mkv")) or each == "payload"
     ]
 
 

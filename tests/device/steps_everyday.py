@@ -106,7 +106,7 @@ def same_blinks(scene: Scene) -> str:
     secrets = [f"-p LoadCredential={each}:/etc/blinklog/{each}" for each in SECRETS]
     user = "-p User=blinklog -p StateDirectory=blinklog"
     service = f"systemd-run --quiet --wait --pipe {user} {' '.join(secrets)}"
-    command = f"{service} blink-agent replay /srv/face.avi --json --deliver 2>/run/replay.log"
+    command = f"{service} blink-agent replay /mnt/face.mkv --json --deliver 2>/run/replay.log"
     told = scene.machine.run(f"{command} || {{ cat /run/replay.log; exit 1; }}", REPLAY_S)
     there = json.loads(told)
     here = _replayed_here(scene)
@@ -131,7 +131,7 @@ def _replayed_here(scene: Scene) -> dict[str, Any]:
         "-m",
         "agent.cli.main",
         "replay",
-        str(scene.payload / "face.avi"),
+        str(scene.payload / "face.mkv"),
         "--json",
     ]
     environment = {**os.environ, "BLINKLOG_CONFIG": os.devnull}
