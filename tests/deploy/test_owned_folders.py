@@ -188,8 +188,10 @@ def test_a_link_that_is_put_there_after_the_check_leads_root_nowhere(
     folders.database(folders.state / "agent.sqlite3.before", 1)
     swap = f'rm -f "$state/{late}"; ln -s "$TREASURE" "$state/{late}"'
     race = f'schema_of() {{ {swap}; [ "$1" = "$store" ] && echo 2 || echo 1; }}'
-    folders.run("install.sh", f"{race}; restore_store")
+    done = folders.run("install.sh", f"{race}; restore_store")
     assert folders.treasure_is_untouched()
+    assert done.returncode == 0, done.stdout
+    assert version_of(folders.store) == 1, "the link was replaced, not entered"
 
 
 def test_a_store_that_is_a_link_is_refused_before_anything_is_changed(folders: Folders) -> None:
@@ -328,6 +330,56 @@ def test_root_removes_no_folder_that_the_services_user_names(folders: Folders) -
     (tools / "mktemp").chmod(0o755)
     folders.run("install-server.sh", f'PATH={tools}:$PATH; self_test "$TOP/opt/none"')
     assert folders.treasure_is_untouched()
+
+
+# Files that come from another machine
+
+
+@pytest.fixture
+def brought(folders: Folders) -> dict[str, Path]:
+    """The files, each of which is a link to one of somebody with another number."""
+    (folders.top / "mosquitto").mkdir()
+    links = {
+        name: folders.top / place / name
+        for place, names in {
+            "etc": ("environment", "mqtt-password", "mqtt-admin-password"),
+            "mosquitto": ("broker.conf", "server.key", "ca.key"),
+        }.items()
+        for name in names
+    }
+    for name, link in links.items():
+        target = folders.top / f"{name} of somebody"
+        target.touch()
+        os.chown(target, 12345, 12345)
+        link.symlink_to(target)
+    return links
+
+
+def is_still_somebodys(link: Path) -> bool:
+    found = link.stat()
+    return (found.st_uid, found.st_gid) == (12345, 12345)
+
+
+def test_the_settings_are_the_servers_and_not_what_they_link_to(
+    folders: Folders, brought: dict[str, Path]
+) -> None:
+    done = folders.run("install-server.sh", "install_config")
+    assert done.returncode == 0, done.stdout
+    assert brought["environment"].lstat().st_gid == USER.pw_gid
+    assert is_still_somebodys(brought["environment"])
+
+
+@pytest.mark.skipif("mosquitto" not in {each.pw_name for each in pwd.getpwall()}, reason="no user")
+def test_the_brokers_files_are_theirs_and_not_what_they_link_to(
+    folders: Folders, brought: dict[str, Path]
+) -> None:
+    no_work = 'put() { touch "$2"; }; certify_broker() { :; }; set_once() { :; }; openssl() { :; }'
+    set_up = "broker=$TOP/mosquitto with_broker=yes; set_up_broker"
+    done = folders.run("install-server.sh", f"{no_work}; {set_up}")
+    assert done.returncode == 0, done.stdout
+    del brought["environment"]
+    assert {name for name, link in brought.items() if link.lstat().st_uid == 12345} == set()
+    assert {name for name, link in brought.items() if not is_still_somebodys(link)} == set()
 
 
 # The broker's identities
