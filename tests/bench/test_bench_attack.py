@@ -2,10 +2,12 @@
 
 import pytest
 
-from bench import attack
+from bench.attack import main
+from bench.attack.outsiders import a_last_revision, images_of_links
+from bench.attack.target import Attack, Target
 
 
-def succeeds(_: attack.Target) -> str | None:
+def succeeds(_: Target) -> str | None:
     """Something that must not happen"""
     return "it happened"
 
@@ -13,20 +15,28 @@ def succeeds(_: attack.Target) -> str | None:
 @pytest.mark.parametrize(
     ("attacks", "status", "last"),
     [
-        ((attack.images_of_links, attack.a_last_revision), 0, "held    A device can't shut out"),
-        ((attack.images_of_links, succeeds), 1, "BROKEN  Something that must not happen: it hap"),
+        (
+            (images_of_links, a_last_revision),
+            0,
+            "held    A device can't shut out",
+        ),
+        (
+            (images_of_links, succeeds),
+            1,
+            "BROKEN  Something that must not happen: it hap",
+        ),
     ],
 )
 def test_what_held_is_printed_and_what_did_not_fails_the_run(
-    attacks: tuple[attack.Attack, ...],
+    attacks: tuple[Attack, ...],
     status: int,
     last: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attack, "ATTACKS", attacks)
+    monkeypatch.setattr(main, "ATTACKS", attacks)
     monkeypatch.setattr("sys.argv", ["bench.attack"])
-    assert attack.main() == status
+    assert main.main() == status
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("held    Links to wrong codes")
     assert lines[-1].startswith(last)

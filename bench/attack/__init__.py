@@ -1,0 +1,1 @@
+"""`python -m bench.attack`: start with `main`."""
