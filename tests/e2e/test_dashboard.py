@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import seed
@@ -242,33 +241,6 @@ def test_a_name_of_one_long_word_fits_a_phone(home: Home, open_page: Open) -> No
         assert wide <= 0, f"{address} is {wide} pixels too wide"
 
 
-def test_a_phone_never_scrolls_sideways(home: Home, open_page: Open, language: str) -> None:
-    page = log_in(open_page(PHONE), heading={"en": "People", "de": "Personen"}[language])
-    for name, address in {**addresses(home), "notifications": "/alerts/ways/"}.items():
-        for width in (390, 320):
-            page.set_viewport_size({"width": width, "height": 844})
-            page.goto(address)
-            expect(page.locator("html")).to_have_attribute("lang", language)
-            page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
-            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{name} is {wide} pixels too wide for {width}"
-
-
-# Links within a sentence are as high as it; a card's link reaches over the whole card.
-# A point of a chart needs no aim: a tap anywhere in the chart reads the nearest one.
-LOW = """() => [...document.querySelectorAll("a[href], button, summary, select")]
-    .filter(each => each.checkVisibility() && !each.closest(".unseen, article, .points"))
-    .filter(each => Math.ceil(each.getBoundingClientRect().height) < 44)
-    .map(each => each.innerText)"""
-
-
-def test_whatever_is_pressed_on_a_phone_is_as_high_as_a_thumb(home: Home, open_page: Open) -> None:
-    page = log_in(open_page(PHONE, has_touch=True))
-    for name, address in addresses(home).items():
-        page.goto(address)
-        assert page.evaluate(LOW) == [], name
-
-
 # Labels of an axis that overlap each other or stick out of the card.
 BAD_LABELS = """() => [...document.querySelectorAll(".chart")].flatMap(chart => {
     const card = chart.closest(".sheet").getBoundingClientRect();
@@ -432,29 +404,6 @@ def test_a_chart_follows_the_light(open_page: Open) -> None:
         colours.add(line.evaluate("each => getComputedStyle(each).stroke"))
     assert len(colours) == 2
     assert "none" not in colours
-
-
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_axe_finds_nothing(home: Home, open_page: Open, scheme: str) -> None:
-    page = open_page(PHONE if scheme == "dark" else DESKTOP, color_scheme=scheme)
-    page.goto("/login/")
-    found = {"log in": violations(page)}
-    log_in(page)
-    for name, address in addresses(home).items():
-        page.goto(address)
-        page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
-        found[name] = violations(page)
-        keep(page, f"{name}-{scheme}")
-    assert {name: each for name, each in found.items() if each} == {}
-
-
-def violations(page: Page) -> list[str]:
-    response = Axe().run(page).response
-    return [
-        f"{rule['id']}: {node['target']} {node['failureSummary']}"
-        for rule in response["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 def keep(page: Page, name: str) -> Path:

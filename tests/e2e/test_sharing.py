@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from django_otp.oath import TOTP
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.e2e import seed
 from tests.e2e.home import CHROMIUM, Home
@@ -23,7 +23,6 @@ from tests.e2e.test_dashboard import (  # noqa: F401 fixtures
     keep,
     log_in,
     open_page,
-    violations,
 )
 
 pytestmark = [
@@ -120,57 +119,6 @@ def test_a_device_comes_by_a_code_and_is_shut_out(home: Home, open_page: Open) -
     page.get_by_role("link", name="Block this device").click()
     page.get_by_role("button", name="Block this device").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("blocked")
-
-
-PAGES = [
-    "/sharing/",
-    "/sharing/looks/",
-    "/sharing/log/",
-    "/join/",
-    "/account/",
-    "/account/password/",
-    "/account/second-factor/",
-    "/account/second-factor/off/",
-    "/devices/",
-    "/devices/codes/for/marie/",
-    "/institution/",
-    "/institution/log/",
-    "/institution/people/marie/",
-]
-
-
-@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
-def test_axe_finds_nothing_and_a_phone_shows_all(open_page: Open, scheme: str) -> None:  # noqa: F811
-    dark = scheme == "dark"
-    page = open_page(PHONE if dark else DESKTOP, color_scheme=scheme, locale="en-GB")
-    log_in(page)
-    if dark:
-        page.get_by_role("button", name="Deutsch").click()
-        page.wait_for_load_state()
-    found = {}
-    for address in PAGES:
-        page.goto(address)
-        assert page.locator("h1").count() == 1, address
-        page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
-        found[address] = violations(page) + too_wide(page)
-        keep(page, f"{address.strip('/').replace('/', '-')}-{scheme}")
-    for address, button in (
-        ("/sharing/", "form.fields button"),
-        ("/devices/", "form.fields button"),
-    ):
-        page.goto(address)
-        if address == "/devices/":
-            page.locator("#id_label").fill("Küche")
-        page.locator(button).last.click()
-        page.wait_for_load_state()
-        found[f"{address} afterwards"] = violations(page) + too_wide(page)
-    assert {address: each for address, each in found.items() if each} == {}
-
-
-def too_wide(page: Page) -> list[str]:
-    """Pages that would have to be moved sideways."""
-    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    return [f"{wide} px too wide"] if wide > 0 else []
 
 
 def test_the_german_pages_are_german(open_page: Open) -> None:  # noqa: F811

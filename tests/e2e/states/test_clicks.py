@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.home import CHROMIUM, Home, browsing, run_python, serving
-from tests.e2e.looks import DESK, PHONE
-from tests.e2e.states import log_in
+from tests.e2e.states.catalogue import log_in
+from tests.e2e.states.looks import DESK, PHONE
 
 pytestmark = [
     pytest.mark.needs_browser,

@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.home import CHROMIUM, Home, browsing, run_python, serving
-from tests.e2e.looks import (
+from tests.e2e.states.catalogue import STATES, State, log_in, names, press
+from tests.e2e.states.looks import (
     DESK,
     EVERY_LOOK,
     NARROW,
@@ -24,7 +25,6 @@ from tests.e2e.looks import (
     look_at,
     turn,
 )
-from tests.e2e.states import STATES, State, log_in, names, press
 
 pytestmark = [
     pytest.mark.needs_browser,
@@ -48,7 +48,7 @@ class Furnished:
 @pytest.fixture(scope="module")
 def furnished() -> Iterator[Furnished]:
     with serving(mail=True) as home:
-        yield Furnished(home, json.loads(run_python(home, "-m", "tests.e2e.furnished")))
+        yield Furnished(home, json.loads(run_python(home, "-m", "tests.e2e.states.furnished")))
 
 
 @pytest.fixture(scope="module")

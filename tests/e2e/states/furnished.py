@@ -1,4 +1,4 @@
-"""What the seeded people lack for every state of every page:  python -m tests.e2e.furnished
+"""What the seeded people lack for every state of every page:  python -m tests.e2e.states.furnished
 
 It is added to the database of the environment. Codes and ids that the pages need are printed.
 """
