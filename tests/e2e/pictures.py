@@ -56,8 +56,12 @@ def aimed(home: Home) -> Act:
     """Let Marta's device send what it sees."""
 
     def act(page: Page) -> None:
-        send_view(home, "marta")
-        page.get_by_text("Good: the eyes are seen well", exact=True).wait_for()
+        says = page.locator("#aim-says")
+        for _ in range(40):  # a view is shown for three seconds
+            send_view(home, "marta")
+            page.wait_for_timeout(500)
+            if "Good" in says.inner_text():
+                break
 
     return act
 

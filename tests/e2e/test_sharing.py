@@ -100,7 +100,7 @@ def test_a_device_comes_by_a_code_and_is_shut_out(home: Home, open_page: Open) -
     page.goto("/devices/")
     page.get_by_label("Device name").fill("Kitchen")
     page.get_by_role("button", name="Create code").click()
-    code = page.get_by_label("With a terminal").locator(".code").first.inner_text()
+    code = page.get_by_label("With a terminal").locator("span.code").inner_text()
     page.reload()
     expect(page.get_by_text(code).first).to_be_visible()
     expect(page.get_by_role("img", name="QR code for the device")).to_be_visible()
