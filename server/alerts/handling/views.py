@@ -44,15 +44,16 @@ class _AlertAction(APIView):
         try:
             act(alert)
         except acts.NotPossibleError as error:
-            raise Conflict(REASONS[error.code], error.code) from None
+            raise _conflict(error.code) from None
         return Response(alert_data([mine.get(pk=alert_id)])[0])
 
 
-REASONS = {
-    "over": "the alert is resolved",
-    "not_yours": "somebody else looks after it, or nobody does",
-    "not_allowed": "this user may not get alerts about the person",
-}
+def _conflict(code: str) -> Conflict:
+    if code == "over":
+        return Conflict("the alert is resolved", "over")
+    if code == "not_yours":
+        return Conflict("somebody else looks after it, or nobody does", "not_yours")
+    return Conflict("this user may not get alerts about the person", "not_allowed")
 
 
 class AcknowledgeView(_AlertAction):

@@ -7,6 +7,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from server.alerts.models import Alert, Kind
 from server.care.access import person_for, visible_people
 from server.care.models import CareLink, Person
 from server.devices.models import Command, Device
@@ -52,6 +53,26 @@ MATRIX = {
     "export of all people": ("/api/session/export/?people=all", "GET", None, PEOPLE),
     "codebook": ("/api/session/export/codebook/", "GET", None, PEOPLE),
     "alerts": ("/api/alerts/", "GET", None, PEOPLE),
+    **{
+        f"alert of another: {action}": (
+            f"/api/alerts/{{alert}}/{action}/",
+            "POST",
+            body,
+            dict.fromkeys(["anna", "ella", "otto"], 404) | {"carl": carl} | DENIED | UNKNOWN,
+        )
+        for action, body, carl in (
+            ("acknowledge", {}, 200),
+            ("give-back", {}, 409),
+            ("snooze", {"minutes": 60}, 200),
+            ("hand-over", {"user": "anna"}, 200),
+        )
+    },
+    "somebody else's": (  # it is under way
+        "/api/session/{session}/somebody-else/",
+        "POST",
+        {},
+        {"anna": 409, "carl": 409, "ella": 404, "otto": 404, **DENIED, **UNKNOWN},
+    ),
     "session": ("/api/session/{session}/", "GET", None, READ),
     "session of nobody": (
         f"/api/session/{uuid.uuid4()}/",
@@ -205,8 +226,18 @@ def known(world):
         session_id=by_device["session_id"],
         expires_at=timezone.now(),
     )
+    CareLink.objects.filter(caregiver=world.carl).update(may_get_alerts=True)
+    alert = Alert.objects.create(
+        receiver=world.carl,
+        person=world.anna,
+        kind=Kind.NO_SESSION,
+        cause="2026-11-22",
+        measured={"by": "12:00", "day": "2026-11-22"},
+        opened_at=timezone.now(),
+    )
     return {
         "session": by_device["session_id"],
+        "alert": str(alert.pk),
         "own": own["session_id"],
         "command": str(command.pk),
         "device": str(world.device.pk),

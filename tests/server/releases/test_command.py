@@ -67,9 +67,9 @@ def test_a_key_is_succeeded_by_a_new_one(run, place, keys):
     ("arguments", "said"),
     [
         (("key",), "there is no key yet"),
-        (("add", "/nonexistent.tar"), "expected what `release sign` has written"),
-        (("sign", "/nonexistent.tar", "--key", "/nonexistent"), "No such file"),
-        (("key", "--trust", "/nonexistent"), "No such file"),
+        (("add", "/no such.tar"), "expected what `release sign` has written"),
+        (("sign", "/no such.tar", "--key", "/no such key"), "No such file"),
+        (("key", "--trust", "/no such key"), "No such file"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(run, arguments, said):
