@@ -13,6 +13,7 @@ from agent.enrol.enrol import Enrolled, EnrolRequest, enrol
 from agent.errors import StoreError
 from agent.health.doctor import examine
 from agent.system import systemd
+from agent.system.owner import acting_as_owner
 
 MAX_OFFSET_S = 120.0
 
@@ -77,7 +78,9 @@ def undelivered(settings: AgentConfig) -> int:
 def forget_check(settings: AgentConfig) -> None:
     """Forget the last check of the counting: it is of the former person."""
     with contextlib.suppress(StoreError):  # the device is enrolled, whatever its store does
-        if settings.store_path.exists():
+        with acting_as_owner(settings.store_path):  # root has few capabilities in `join`
+            exists = settings.store_path.exists()
+        if exists:
             with delivery.open_store(settings) as store:
                 store.note("check", None)
 

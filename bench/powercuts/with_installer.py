@@ -182,7 +182,7 @@ def _serve(folder: Path, version: str) -> None:
     session = document(2)
     with _store(folder, version) as store:
         store.put(session)
-        (folder / MARKS).write_text(f"session {session['session_id']}")
+        (folder / MARKS).write_text(f"session {session['session_id']}\n")
         os._exit(0)  # killed: its WAL stays
 
 

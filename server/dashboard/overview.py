@@ -19,7 +19,7 @@ from server.common.words import clock, day_name, in_words
 from server.dashboard import read
 from server.dashboard.charts import sparkline
 from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
-from server.dashboard.history import Yesterday, yesterday
+from server.dashboard.history import MOST_OF_YESTERDAY, Yesterday, yesterday
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, PERCLOS, Metric
 from server.dashboard.now import DeviceState, device_state, since_words
@@ -197,7 +197,8 @@ def cards(
     """Return the cards of people, in the same order."""
     newest = read.newest([each.person for each in standing])
     seen = [each for each in standing if Permission.HISTORY in given[each.person.pk]]
-    before = read.of_days({each.person: each.today - timedelta(days=1) for each in seen})
+    days = {each.person: each.today - timedelta(days=1) for each in seen}
+    before = read.of_days(days, MOST_OF_YESTERDAY + 1)
     made = []
     for each in standing:
         person, may, today = each.person, given[each.person.pk], each.today

@@ -98,12 +98,19 @@ def recent(people: Iterable[Person], since: date) -> dict[int, list[Brief]]:
     return rows
 
 
-def of_days(days: Mapping[Person, date]) -> Rows:
-    """Return each person's finished sessions of one local day, newest first, with one query."""
-    mine = Q(pk__in=[])
+def of_days(days: Mapping[Person, date], most: int) -> Rows:
+    """Return each person's `most` newest finished sessions of one local day, newest first.
+
+    With one query for each day, and one more.
+    """
+    known: list[UUID] = []
     for day in set(days.values()):
-        mine |= Q(user__in=[each.pk for each in days if days[each] == day], local_day=day)
-    found = _by_person(days, SessionData.objects.filter(mine, state__in=OVER))
+        people = Person.objects.filter(pk__in=[each.pk for each in days if days[each] == day])
+        mine = SessionData.objects.filter(user=OuterRef("pk"), local_day=day, state__in=OVER)
+        ids = mine.order_by("-placed_at", "-id").values("pk")
+        nth = [Subquery(ids[n : n + 1]) for n in range(most)]
+        known += [pk for each in people.order_by().values_list(*nth) for pk in each if pk]
+    found = _by_person(days, SessionData.objects.filter(pk__in=known))
     return {
         pk: sorted(rows, key=lambda row: (row.placed_at, row.id), reverse=True)
         for pk, rows in found.items()

@@ -16,7 +16,8 @@ SERVES = "from agent.watch.loop import Watch; Watch.run(None, None)"
 
 
 def test_every_step_has_a_name_of_its_own() -> None:
-    steps = [run.INSTALL, *run.DAY, *(each for each in run.NIGHT if each not in run.PREPARED)]
+    known = [run.INSTALL, *run.DAY]
+    steps = [*known, *(each for each in (*run.NIGHT, *run.NEW) if each not in run.PREPARED)]
     assert len(run.NAMES) == len(steps)
 
 

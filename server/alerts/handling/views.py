@@ -18,7 +18,9 @@ from server.alerts.serializers import AlertSerializer, alert_data
 from server.care.authentication import person_of
 from server.care.models import named
 from server.common.fields import Count, Text
-from server.common.problems import Conflict
+from server.common.problems import Conflict, ProblemSerializer
+
+ANSWERS = {200: AlertSerializer, 409: ProblemSerializer}
 
 
 class SnoozeSerializer(serializers.Serializer[Any]):
@@ -59,7 +61,7 @@ def _conflict(code: str) -> Conflict:
 class AcknowledgeView(_AlertAction):
     """`POST /api/alerts/<id>/acknowledge/`."""
 
-    @extend_schema(operation_id="alert_acknowledge", request=None, responses=AlertSerializer)
+    @extend_schema(operation_id="alert_acknowledge", request=None, responses=ANSWERS)
     def post(self, request: Request, alert_id: int) -> Response:
         """Look after the alert's condition. All users who have an alert about it see that.
 
@@ -71,7 +73,7 @@ class AcknowledgeView(_AlertAction):
 class GiveBackView(_AlertAction):
     """`POST /api/alerts/<id>/give-back/`."""
 
-    @extend_schema(operation_id="alert_give_back", request=None, responses=AlertSerializer)
+    @extend_schema(operation_id="alert_give_back", request=None, responses=ANSWERS)
     def post(self, request: Request, alert_id: int) -> Response:
         """Stop looking after the alert's condition. Reminders and escalation begin anew."""
         return self._act(request, alert_id, lambda a: acts.give_back(a, timezone.now()))
@@ -80,7 +82,7 @@ class GiveBackView(_AlertAction):
 class SnoozeView(_AlertAction):
     """`POST /api/alerts/<id>/snooze/`."""
 
-    @extend_schema(operation_id="alert_snooze", request=SnoozeSerializer, responses=AlertSerializer)
+    @extend_schema(operation_id="alert_snooze", request=SnoozeSerializer, responses=ANSWERS)
     def post(self, request: Request, alert_id: int) -> Response:
         """Pause the user's reminders, and the escalation, for some minutes."""
         given = SnoozeSerializer(data=request.data)
@@ -92,9 +94,7 @@ class SnoozeView(_AlertAction):
 class HandOverView(_AlertAction):
     """`POST /api/alerts/<id>/hand-over/`."""
 
-    @extend_schema(
-        operation_id="alert_hand_over", request=HandOverSerializer, responses=AlertSerializer
-    )
+    @extend_schema(operation_id="alert_hand_over", request=HandOverSerializer, responses=ANSWERS)
     def post(self, request: Request, alert_id: int) -> Response:
         """Ask another user to look after it. Until they acknowledge, it is yours."""
         given = HandOverSerializer(data=request.data)

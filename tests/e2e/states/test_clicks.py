@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.e2e import seed
 from tests.e2e.home import CHROMIUM, Home, browsing, run_python, serving
 from tests.e2e.states.catalogue import log_in
 from tests.e2e.states.looks import DESK, PHONE
@@ -78,9 +79,11 @@ def card(walk: Walk, name: str) -> Locator:
 
 
 def test_whether_today_is_usual_takes_no_click(walk: Walk) -> None:
-    expect(card(walk, "Marta").get_by_text("Today is as usual.")).to_be_visible()
+    # Just after midnight there is nothing to compare yet, and the pages say that.
+    said = re.compile(r"Today is as usual\.|No measurement today yet\.")
+    expect(card(walk, "Marta").get_by_text(said).first).to_be_visible()
     walk.page.goto("/people/marta/")
-    expect(walk.page.get_by_text("Today is as usual.")).to_be_in_viewport()
+    expect(walk.page.get_by_text(said).first).to_be_in_viewport()
     assert walk.clicks == 0
 
 
@@ -125,6 +128,9 @@ def test_a_rule_that_reaches_a_mailbox_takes_four_clicks(home: Home, walk: Walk)
     link = re.search(r"http://\S+", str(letter(home.mail, address, "confirm").get_payload()))
     assert link is not None
     walk.page.goto(link[0])  # in the mailbox
+    walk.page.get_by_label("Password").fill(seed.PASSWORD)
+    walk.page.get_by_role("button", name="Confirm").click()
+    expect(walk.page.get_by_text("E-mail address confirmed.")).to_be_visible()
     run_python(home, *JUDGE)
     assert "Jonas" in str(letter(home.mail, address, "offline")["Subject"])
 

@@ -49,7 +49,7 @@ def test_who_may_need_attention_comes_first(world, browser):
             measured(device, timedelta(days=days), metrics={"blink_rate_per_min": 12.0 + days})
         rate = 40.0 if device is odd else 16.0
         just_now(device, metrics=golden("final")["metrics"] | {"blink_rate_per_min": rate})
-    measured(idle, timedelta(days=1))
+    measured(idle, timedelta(days=2))  # on an earlier day in every zone
     Device.objects.filter(pk=silent.pk).update(online=False)
     Alert.objects.create(
         receiver=world.carl, person=alert.person, kind="device_silent", opened_at=timezone.now()
