@@ -85,6 +85,25 @@ def test_a_right_that_ends_while_the_code_is_used_ends_it_too(everybody, api, mo
     assert not Device.objects.filter(label="Hall").exists()
 
 
+def test_such_a_code_is_refused_before_anything_of_its_person_is_looked_at(
+    everybody, api, settings
+):
+    code = code_for(api, "anna")
+    leaves(everybody, "anna")
+    settings.DEVICES_PER_PERSON = 1  # as many as Anna has
+    answer = Api()("POST", CLAIM, {"code": code})
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_such_code")
+
+
+@pytest.mark.parametrize("maker", ["irma", None])
+def test_a_code_for_somebody_who_may_no_longer_log_in_opens_nothing(everybody, maker):
+    made_by = Person.objects.filter(username=maker).first()
+    code = make_code(everybody.anna, "Hall", made_by)[1]
+    Person.objects.filter(username="anna").update(is_active=False)
+    assert Api()("POST", CLAIM, {"code": code}).status_code == 400
+    assert not Device.objects.filter(label="Hall").exists()
+
+
 def test_ones_own_code_and_the_operators_do_not_depend_on_an_institution(everybody, api):
     own = make_code(everybody.anna, "Mine", everybody.anna)[1]
     operators = make_code(everybody.anna, "Operator's", None)[1]
