@@ -93,6 +93,33 @@ def test_changes_of_access_keep_their_details(world):
     assert AuditEntry.objects.filter(event="link_changed").count() == 100
 
 
+def test_changes_of_access_are_bounded_too(world, monkeypatch):
+    monkeypatch.setattr(audit, "MOST_OF_ACCESS", 5)
+    for number in range(9):
+        audit.note(world.anna, AuditEvent.LINK_CHANGED, world.anna, f"carl: {number}")
+    assert sum(AuditEntry.objects.values_list("count", flat=True)) == 9
+    assert AuditEntry.objects.count() == 5 + 1
+
+
+def test_details_are_left_out_until_the_next_day(world):
+    def export(detail):
+        audit.note(world.carl, AuditEvent.EXPORTED, world.anna, detail)
+
+    for number in range(audit.MOST_A_DAY + 5):
+        export(f"number {number}")
+    AuditEntry.objects.update(at=timezone.now() - timedelta(hours=23))
+    export("of the same day")
+    assert AuditEntry.objects.count() == audit.MOST_A_DAY + 1
+    AuditEntry.objects.update(at=timezone.now() - timedelta(hours=25))
+    export("of the next day")
+    assert AuditEntry.objects.filter(detail="of the next day").exists()
+
+
+def test_no_detail_is_longer_than_its_bound(world):
+    audit.note(world.anna, AuditEvent.EXPORTED, world.anna, "x" * 100_000)
+    assert len(AuditEntry.objects.get().detail) == AuditEntry.LONGEST_DETAIL
+
+
 def test_what_happened_last_is_first(world):
     audit.note(world.anna, AuditEvent.LOGIN, world.anna)
     audit.note(world.anna, AuditEvent.LOGOUT, world.anna)
@@ -168,6 +195,40 @@ def test_a_caregiver_who_opens_every_session_again_and_again_buries_nothing(worl
     assert "8 times" in page_of(world.anna, "/sharing/looks/")
 
 
+def look(viewer, world, session_id=None):
+    access.note_look(viewer, world.anna, "session", session_id)
+
+
+def test_the_same_look_is_one_entry_within_ten_minutes_and_no_longer(world):
+    session_id = uuid4()
+    for _ in range(3):
+        look(world.carl, world, session_id)
+    assert AccessLog.objects.get().views == 3
+    AccessLog.objects.update(last_at=timezone.now() - access.ONE_LOOK)
+    look(world.carl, world, session_id)
+    assert set(AccessLog.objects.values_list("views", flat=True)) == {1, 3}
+
+
+def test_one_viewers_looks_take_no_details_from_anothers_or_from_the_next_days(world, monkeypatch):
+    monkeypatch.setattr(access, "MOST_SESSIONS_A_DAY", 2)
+    for _ in range(4):
+        look(world.carl, world, uuid4())
+    assert AccessLog.objects.filter(session_id=None).get().views == 2
+    others, next_days = uuid4(), uuid4()
+    look(world.ella, world, others)
+    yesterday = timezone.now() - timedelta(hours=25)
+    AccessLog.objects.filter(viewer=world.carl).update(first_at=yesterday, last_at=yesterday)
+    look(world.carl, world, next_days)
+    assert AccessLog.objects.filter(session_id__in=[others, next_days]).count() == 2
+
+
+def test_looks_by_a_link_and_at_several_people_are_counted_too(world):
+    for _ in range(3):
+        access.note_link_look(world.anna, "sheet", "Dr. Berg")
+        access.note_looks(world.carl, [world.anna, world.otto, world.carl], "live")
+    assert list(AccessLog.objects.values_list("views", flat=True)) == [3, 3, 3]
+
+
 # Age, and upgrades
 
 
@@ -229,8 +290,8 @@ def test_the_pages_of_the_logs_are_pages(world):
         AuditEntry.objects.create(event="invited", actor=world.anna, subject=world.anna)
         AccessLog.objects.create(person=world.anna, viewer=world.carl, viewer_name="carl", what="x")
     for page in ("/sharing/log/", "/sharing/looks/"):
-        assert page_of(world.anna, page).count('role="rowheader"') == 50
-        assert page_of(world.anna, page + "?page=3").count('role="rowheader"') in (20, 21)
+        assert page_of(world.anna, page).count('scope="row"') == 50
+        assert page_of(world.anna, page + "?page=3").count('scope="row"') in (20, 21)
 
 
 def test_second_factors_that_fail_name_the_network_too(world):
