@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from server.devices import fair_share
 from server.devices.claim import make_code
 from server.devices.credentials import WHILE
-from server.devices.fair_share import CHANGES_AT_ONCE
+from server.devices.fair_share import CHANGES_AT_ONCE, FairShare
 from server.devices.models import ClaimCode, Device
 from tests.server.conftest import Api, make_world
 
@@ -42,6 +42,32 @@ def test_pages_and_api_share_one_limit(world, monkeypatch):
     assert browser.get("/api/people/").status_code == 429
     assert api.get("/api/people/").status_code == 429
     assert Client().get("/login/").status_code == 200
+
+
+def test_changes_on_pages_have_the_limit_of_changes(world, monkeypatch):
+    monkeypatch.setattr(fair_share, "CHANGES", FairShare(0.001, 3))
+    browser = Client()
+    browser.force_login(world.anna)
+    statuses = [browser.post("/people/none/").status_code for _ in range(4)]
+    assert statuses[-1] == 429
+    assert 429 not in statuses[:3]
+    assert Api(world.tokens["anna"])("POST", START, {}).status_code == 429
+    assert browser.get("/devices/").status_code == 200
+
+
+def test_a_change_counts_as_a_request_too(world, monkeypatch):
+    monkeypatch.setattr(fair_share, "REQUESTS", FairShare(0.001, 3))
+    anna = Api(world.tokens["anna"])
+    assert [anna("POST", START, {}).status_code for _ in range(4)] == [201, 201, 201, 429]
+    assert anna.get("/api/people/").status_code == 429
+    assert Api(world.tokens["otto"]).get("/api/people/").status_code == 200
+
+
+def test_requests_of_a_device_take_nothing_from_its_person(world, monkeypatch):
+    monkeypatch.setattr(fair_share, "REQUESTS", FairShare(0.001, 1))
+    device = Api(world.tokens["device"])
+    assert {device("OPTIONS", START).status_code for _ in range(3)} == {200}
+    assert Api(world.tokens["anna"]).get("/api/people/").status_code == 200
 
 
 def test_a_device_that_asks_every_second_meets_no_limit(world):
