@@ -245,6 +245,16 @@ def test_old_entries_go_and_newer_ones_stay(world, settings):
     assert (AuditEntry.objects.count(), AccessLog.objects.count()) == (0, 0)
 
 
+def test_an_entry_is_as_old_as_its_last_repetition(world, settings):
+    settings.LOG_DAYS = 30
+    audit.note(world.anna, AuditEvent.LOGIN, world.anna)
+    access.note_look(world.carl, world.anna, "history")
+    begun = timezone.now() - timedelta(days=31)
+    AuditEntry.objects.update(at=begun)
+    AccessLog.objects.update(first_at=begun)
+    assert tidy().others["log entries"] == 0
+
+
 def test_old_commands_go_and_what_says_nothing_after_a_day_goes_then(world, settings):
     now = timezone.now()
 
@@ -292,6 +302,14 @@ def test_the_pages_of_the_logs_are_pages(world):
     for page in ("/sharing/log/", "/sharing/looks/"):
         assert page_of(world.anna, page).count('scope="row"') == 50
         assert page_of(world.anna, page + "?page=3").count('scope="row"') in (20, 21)
+
+
+def test_the_api_tells_no_more_of_a_log_at_once_than_a_page(world):
+    AuditEntry.objects.bulk_create(
+        AuditEntry(event="invited", actor=world.anna, subject=world.anna) for _ in range(201)
+    )
+    told = log_of(world)
+    assert (len(told["results"]), told["has_more"]) == (200, True)
 
 
 def test_second_factors_that_fail_name_the_network_too(world):
