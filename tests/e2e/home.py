@@ -57,6 +57,8 @@ def serving(mail: bool = False) -> Iterator[Home]:
         environment = _environment(folder, mail)
         seeded = json.loads(_run([sys.executable, "-m", "tests.e2e.seed"], environment))
         port = _free_port()
+        if mail:  # links in e-mails lead here
+            environment["BLINKLOG_URL"] = f"http://127.0.0.1:{port}"
         command = [
             sys.executable,
             "-m",

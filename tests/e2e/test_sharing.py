@@ -114,7 +114,7 @@ def test_a_device_comes_by_a_code_and_is_shut_out(home: Home, open_page: Open) -
     keep(page, "device-arrived")
     page.get_by_role("link", name="Done").click()
     page.get_by_role("link", name="Kitchen").click()
-    expect(page.get_by_text("0.1.0")).to_be_visible()
+    expect(page.get_by_text("0.1.0", exact=True)).to_be_visible()
     keep(page, "device")
     page.get_by_role("link", name="Block this device").click()
     page.get_by_role("button", name="Block this device").click()
