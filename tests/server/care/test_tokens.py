@@ -217,7 +217,9 @@ def test_a_read_only_token_changes_nothing(world, what):
     path, method, _, _ = WRITES[what]
     token = log_in(scope="read").json()["token"]
     nobody = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
-    answer = Api(token)(method, path.format(session=nobody, own=nobody, command=nobody), {})
+    answer = Api(token)(
+        method, path.format(session=nobody, own=nobody, command=nobody, alert=0), {}
+    )
     assert (answer.status_code, answer.json()["code"]) == (403, "token_read_only")
 
 
