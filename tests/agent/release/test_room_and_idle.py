@@ -1,5 +1,6 @@
 """What an update waits for: a moment in which nobody is measured, and room."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def test_looking_changes_nothing(path):
     before = path.read_bytes()
     is_idle(path)
     assert path.read_bytes() == before
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
