@@ -129,7 +129,7 @@ def note_link_look(person: Person, what: str, name: str) -> None:
 
 
 def note_often(viewer: Person, person: Person, what: str) -> None:
-    """Call `note_look` at most once a minute: for what a page asks several times a second."""
+    """Call `note_look` at most once a minute. For pages that ask several times a second."""
     lately = timezone.now() - timedelta(minutes=1)
     looks = AccessLog.objects.filter(person=person, viewer=viewer, what=what, session_id=None)
     if not looks.filter(last_at__gt=lately).exists():
