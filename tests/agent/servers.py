@@ -144,6 +144,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Each document by itself; an older server has no batches."""
         if not self.server.api.batches:
             return self.answer(404, {"detail": "Not found."})
+        self.server.api.counts.append(len(self.documents))
         accept = self.server.api.history.accept
         return self.answer(200, {"results": [accept(each) for each in self.documents]})
 
@@ -210,6 +211,7 @@ class Api:
         self.batches = True
         self.authorities: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
+        self.counts: list[int] = []  # of the documents in each batch
         self.connections: list[socket.socket] = []
         self.stopping = threading.Event()
         self._certificate = certificate
