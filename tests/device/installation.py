@@ -22,7 +22,7 @@ ASK_S = 0.5
 
 
 class Server(Installation):
-    """An installation whose devices come from the emulated network: Anna's, Berta's and Dora's."""
+    """An installation whose devices come from the emulated network."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -38,7 +38,7 @@ class Server(Installation):
         """Everything but the devices."""
         super().start()
         password = str(self.file("password", PASSWORD))
-        for person in ("berta", "dora"):
+        for person in ("berta", "dora", "emma"):
             self.server("create-person", person, "--password-file", password)
             self.server("link", "carl", person)
 

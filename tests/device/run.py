@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.device import host, steps_care, steps_everyday, steps_new, steps_power
+from tests.device import host, steps_care, steps_everyday, steps_new, steps_power, steps_updates
 from tests.device.image import Image, image
 from tests.device.installation import running_server
 from tests.device.machine import Machine, machine, pack
@@ -62,12 +62,22 @@ NEW = [
     Shown("boot-file", "new, a file on the boot partition", steps_new.boot_file),
     Shown("picamera2", "picamera2 and libcamera themselves", steps_new.picamera2),
 ]
+UPDATED = [
+    *PREPARED,
+    Shown("update", "an update from the server's page", steps_updates.update),
+    Shown("bad-updates", "bad updates: as it was before", steps_updates.bad_updates),
+]
 # Whose device, where it hangs, and what it shows. The first one is installed, and the others' disks
 # are copies of its own. Two at a time: more would only take the others' share of two cores.
-PLAYS = [("anna", "Kitchen", DAY), ("berta", "Hall", NIGHT), ("dora", "Bedroom", NEW)]
+PLAYS = [
+    ("anna", "Kitchen", DAY),
+    ("berta", "Hall", NIGHT),
+    ("dora", "Bedroom", NEW),
+    ("emma", "Study", UPDATED),
+]
 AT_ONCE = 2
-UPGRADES = {"upgrade", "failing-upgrade"}
-NAMES = dict.fromkeys(each.name for each in (INSTALL, *DAY, *NIGHT, *NEW))
+UPGRADES = {"upgrade", "failing-upgrade", "update", "bad-updates"}
+NAMES = dict.fromkeys(each.name for each in (INSTALL, *DAY, *NIGHT, *NEW, *UPDATED))
 Made = TypeVar("Made")
 
 
