@@ -1,8 +1,7 @@
 """The status light: the pattern of each state, and the thread that plays it.
 
 The patterns differ only in rhythm. They can be told apart in the dark, from the side and by people
-with colour blindness: one wink, two winks, three flashes; steady; slow; fast; short gaps in a
-steady light.
+with colour blindness. `LIGHT` has them all.
 """
 
 import itertools
@@ -37,7 +36,7 @@ LightState = Literal[
 Pattern = tuple[float, ...]
 
 _BUSY = (0.1, 0.1)
-_GAP = 0.15  # a short gap in a light that is mostly lit: a dark wink
+_GAP = 0.15  # a short gap in a light that is mostly lit
 
 # Seconds on, off, on, off, ..., repeated.
 LIGHT: dict[LightState, Pattern] = {
@@ -49,15 +48,16 @@ LIGHT: dict[LightState, Pattern] = {
     "measuring": (math.inf,),
     "unseen": (0.5, 0.5),  # slow blinking: no face in view
     "blink": (1 - _GAP, _GAP),  # lit, and dark for a moment each second, like an eye: please blink
-    # Codes: mostly lit, with dark winks that are counted, unlike everything above.
-    "looking": (3 - _GAP, _GAP),  # one dark wink: show a code
+    # Codes: mostly lit, with short gaps that are counted, unlike everything above.
+    "looking": (3 - _GAP, _GAP),  # one gap: show a code
     "read": (2.45 - _GAP, _GAP, 0.4, _GAP),  # two: a code was read
     "joined": (1.9 - _GAP, _GAP, 0.4, _GAP, 0.4, _GAP),  # three: in the Wi-Fi
     "enrolled": (3.0, 3.0),  # very slow blinking: done
     "join failed": (0.15, 0.15) * 3 + (0.15, 1.55),  # four flashes: not in the Wi-Fi
     "enrol failed": (0.15, 0.15) * 4 + (0.15, 1.55),  # five flashes: not enrolled
     "off": (),
-    # One, two or three long flashes in the dark. They are not repeated: a check takes them back.
+    # One, two or three long flashes in the dark. A check replaces them before they are
+    # repeated.
     "ask_blink": (0.5, 9.5),
     "ask_down": (0.3, 0.3, 0.3, 9.1),
     "ask_shut": (0.3, 0.3, 0.3, 0.3, 0.3, 8.5),

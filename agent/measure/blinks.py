@@ -73,7 +73,8 @@ REOPENED = 0.5
 """Lids that are half way up count as reopened."""
 
 LONG_S = 0.5
-"""Closures that stay shut for 500 ms or more are counted separately."""
+"""Closures that stay shut for 500 ms or more are counted separately. The server names it too:
+`server/session_data/export/`, `server/dashboard/metrics.py` and `server/alerts/`."""
 
 FLUTTER_S = 0.1
 """Lids that leave the shut position for less than this, shorter than a blink, stayed shut."""

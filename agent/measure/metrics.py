@@ -6,8 +6,8 @@ from agent.measure.quality import Flag
 
 PERCLOS_CLOSED = 0.8
 """At least 80 % closed between the person's open and closed levels (Abe 2023, PMC10108649). The
-server names it too: `server/dashboard/metrics.py` and `server/session_data/export/fhir.py`. `SHUT`
-in `dips` is the same."""
+server names it too: `server/dashboard/metrics.py`, and `fhir.py` and `codebook.py` in
+`server/session_data/export/`. `SHUT` in `dips` is the same."""
 
 
 @dataclass(frozen=True, slots=True)

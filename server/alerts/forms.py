@@ -32,7 +32,8 @@ FIELDS = {
     Kind.BLINK_RATE: ("spread",),
     Kind.PERCLOS: ("spread",),
 }
-FIRST: dict[str, dict[str, Any]] = {
+# What the form of a new rule begins with.
+DEFAULTS: dict[str, dict[str, Any]] = {
     Kind.DEVICE_SILENT: {"minutes": 60},
     Kind.NO_SESSION: {"by": time(12)},
     Kind.LONG_CLOSURES: {"closures": 5},
@@ -147,7 +148,7 @@ class RuleForm(RuleBase):
 
     def __init__(self, *args: Any, kind: Kind, **kwargs: Any) -> None:
         if kwargs.get("instance") is None or kwargs["instance"].pk is None:
-            kwargs["initial"] = FIRST[kind]
+            kwargs["initial"] = DEFAULTS[kind]
         super().__init__(*args, **kwargs)
         for name in list(self.fields):
             if name not in (*FIELDS[kind], *UNATTENDED):

@@ -1,4 +1,7 @@
-"""Claim a device: a person creates a single-use code, and the device registers with it."""
+"""Claim a device: a person creates a single-use code, and the device registers with it.
+
+How long a code is valid is `ClaimCode.LIFE` in models.py.
+"""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Choose how long sessions are kept. A longer time holds at once, a shorter one after a day."""
+"""Choose how long sessions are kept. A longer time applies at once, a shorter one after a day."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -9,14 +9,15 @@ from server.care.guesses import WINDOW
 from server.care.models import Activation, Invitation, LoginFailure, PersonToken
 from server.devices.models import ClaimCode
 
-# Long enough to answer questions about a code that was handed out.
+# Codes are kept so long that questions about one that was handed out can be answered.
 KEPT = timedelta(days=30)
-# A revoked token is kept until it would have expired: a restored backup could make it valid again.
+# Tokens are kept for so long after they expire, revoked ones too: a restored backup could make one
+# valid again.
 TOKENS_KEPT = timedelta(days=90)
 
 
 def tidy(now: datetime) -> dict[str, int]:
-    """Delete them and return how many of each kind."""
+    """Delete what is over and return how much of each kind."""
     over = Q(used_at__lt=now - KEPT) | Q(expires_at__lt=now - KEPT)
     begun = TOTPDevice.objects.filter(confirmed=False, created_at__lt=now - timedelta(days=1))
     return {
@@ -25,6 +26,6 @@ def tidy(now: datetime) -> dict[str, int]:
             for model in (ClaimCode, Invitation, Activation)
         ),
         "tokens": PersonToken.objects.filter(expires_at__lt=now - TOKENS_KEPT).delete()[0],
-        "guesses": LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()[0],
+        "failed logins": LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()[0],
         "second factors begun": begun.delete()[0],
     }

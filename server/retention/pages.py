@@ -64,7 +64,7 @@ def shorten(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and knows_password(request, form, "password"):
         choosing.choose(person, days)
-        messages.success(request, _("Saved. Nothing is deleted before tomorrow."))
+        messages.success(request, _("Saved. The shorter time applies from tomorrow."))
         return redirect("retention:data")
     context = {"form": form, "coming": choosing.preview(person, days)}
     return render(request, "retention/shorten.html", context, status=_status(form))
@@ -74,7 +74,7 @@ def shorten(request: HttpRequest) -> HttpResponse:
 def keep(request: HttpRequest) -> HttpResponse:
     """Take a shorter retention time back before it applies."""
     if choosing.take_back(viewer_of(request)):
-        messages.success(request, _("Taken back. Nothing was deleted."))
+        messages.success(request, _("Taken back. The retention time stays as it was."))
     else:
         messages.error(request, _("There was nothing to take back."))
     return redirect("retention:data")
@@ -158,7 +158,10 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
             )  # the real instance, not the request's lazy object
             done = delete_account(account, by=account)
         except (BrokerError, ImproperlyConfigured):
-            form.add_error(None, _("The devices could not be blocked. Try again later."))
+            form.add_error(
+                None,
+                _("Not all devices could be blocked, so nothing was deleted. Try again later."),
+            )
         else:
             request.session.flush()  # not `logout`, because the user no longer exists
             request.user = AnonymousUser()

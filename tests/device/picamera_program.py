@@ -30,7 +30,7 @@ from agent.face import landmarks, models
 from agent.records import Frame
 
 WIDTH, HEIGHT, FPS = 640, 480, 10.0
-WAIT_S = 20.0  # for a frame that comes; the emulation is slow
+WAIT_S = 90.0  # for a frame that comes; the emulation is slow, more so on a busy host
 AWAY_S = 3.0  # for one that doesn't
 STRIDE = 704
 # Stops the threads as a debugger does, until its own input ends. See ptrace(2): seize, interrupt.

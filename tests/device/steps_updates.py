@@ -101,12 +101,13 @@ def _ask(scene: Scene, version: str) -> dict[str, Any]:
         return dict(requests.get(path, headers=headers, timeout=20).json())
 
     def offered() -> Any:
-        found = software()["offered"]
-        return found if found and found["version"] == version else None
+        said = software()
+        found = said["offered"]
+        return found if said["key_trusted"] and found and found["version"] == version else None
 
     hurry = "systemctl restart blinklog-sync"  # instead of waiting for ten minutes
     scene.machine.run(hurry)
-    sha256 = wait_for(offered, f"{version} is offered", PATIENCE_S)["sha256"]
+    sha256 = wait_for(offered, f"{version} is offered by a trusted key", PATIENCE_S)["sha256"]
     asked = requests.post(path, json={"sha256": sha256}, headers=headers, timeout=20)
     if asked.status_code != 200:
         raise DeviceError(f"expected to be heard, found {asked.text}")

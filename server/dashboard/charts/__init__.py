@@ -1,7 +1,8 @@
 """Charts, drawn on the server as SVG. Begin with `draw`; `scale` has the axes.
 
 All positions are percentages of the plot, and all sizes are in `rem`, so one drawing fits every
-width and grows with the text. Colours come from the pages' style sheet. `charts.js` adds values
+width and grows with the text. Colours and heights come from the pages' style
+sheet (`measured.css`). `charts.js` adds values
 under the pointer and by keyboard; without it, the points are links, and the table next to each
 chart has all values.
 """

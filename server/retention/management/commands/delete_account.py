@@ -31,11 +31,11 @@ class Command(ServerCommand):
         there = amounts(person)
         found = f"{there.sessions} sessions, {there.devices} devices, {there.links} links"
         if not options.for_good:
-            raise CommandError(f"{options.name} has {found}: expected --for-good to delete them")
+            raise CommandError(f"{options.name} has {found}: add --for-good to delete them")
         try:
             delete_account(person, by=None)
         except (BrokerError, ImproperlyConfigured) as error:
             raise CommandError(
-                f"the broker can't be reached; nothing was deleted: {error}"
+                f"not all devices could be blocked, so nothing was deleted: {error}"
             ) from error
         self.say(f"deleted {options.name}: {found}")
