@@ -275,6 +275,31 @@ def test_the_labels_of_a_chart_fit_at_every_size(
             assert page.locator(".chart.big text.x:visible").count() >= 1
 
 
+# Charts whose marks are not where their axes say: the two drawings lie beside each other, or a bar
+# does not stand on the base line.
+OUT_OF_PLACE = """() => [...document.querySelectorAll(".chart")].flatMap(chart => {
+    const [axes, marks] = [".picture", ".points"].map(each => chart.querySelector(each));
+    const [one, other] = [axes, marks].map(each => each.getScreenCTM());
+    const apart = [one.e - other.e, one.f - other.f];
+    const base = axes.querySelector(".base").getBoundingClientRect().bottom;
+    const bars = [...marks.querySelectorAll(".bar")].map(each => each.getBoundingClientRect());
+    apart.push(...bars.map(bar => bar.bottom - base));
+    const most = Math.max(...apart.map(Math.abs));
+    return most > 1.5 ? [`${chart.id}: ${most.toFixed(1)} pixels`] : [];
+})"""
+
+
+def test_the_marks_of_a_chart_are_where_its_axes_say(home: Home, open_page: Open) -> None:
+    page = log_in(open_page())
+    for address in ["/people/marta/?days=30", addresses(home)["session"], "/people/marta/sheet/"]:
+        page.goto(address)
+        for width, text in SIZES:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate("size => { document.documentElement.style.fontSize = size }", f"{text}%")
+            assert page.locator(".chart").count() > 0, address
+            assert page.evaluate(OUT_OF_PLACE) == [], (address, width, text)
+
+
 def test_a_chart_grows_with_the_text(open_page: Open) -> None:
     page = log_in(open_page())
     page.goto("/people/marta/")
