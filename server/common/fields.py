@@ -104,6 +104,14 @@ class Choice(serializers.ChoiceField):
         refuse(f"one of {', '.join(self.choices)}", data)
 
 
+class Word(serializers.ChoiceField):
+    """One of a fixed set of strings; anything else counts as null, and refuses nothing."""
+
+    def to_internal_value(self, data: object) -> str | None:  # type: ignore[override]
+        """Return the string, or `None` if it is unknown."""
+        return data if isinstance(data, str) and data in self.choices else None
+
+
 class SessionId(serializers.UUIDField):
     """A UUID in lower case with dashes."""
 
@@ -224,7 +232,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         return known
 
 
-_PLAIN = (Number, Count, Flag, Text, Choice, SessionId, Instant, Column)
+_PLAIN = (Number, Count, Flag, Text, Choice, Word, SessionId, Instant, Column)
 """Fields whose `to_internal_value` does all the validation of a value that is present."""
 
 

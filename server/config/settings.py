@@ -257,6 +257,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "server.session_data.models.State",
         "DocumentStateEnum": "server.session_data.models.DOCUMENT_STATES",
+        "ActivityEnum": "server.session_data.models.ACTIVITIES",
+        "ActivityOrNoneEnum": "server.session_data.filters.ACTIVITIES_OR_NONE",
         "OutcomeEnum": "server.common.problems.OUTCOMES",
         "ProblemTypeEnum": "server.common.problems.TYPES",
         "CommandOutcomeEnum": "server.session_data.commands.views.OUTCOMES",

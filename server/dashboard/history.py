@@ -1,7 +1,7 @@
 """The period of a person's page, and its list of sessions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
@@ -20,6 +20,10 @@ from server.dashboard.days import USUAL_DAYS
 from server.dashboard.marks import Mark, marks_of
 from server.dashboard.metrics import BLINK_RATE, COVERAGE, LONG_CLOSURES, PERCLOS, Metric
 from server.dashboard.rows import SessionRow
+from server.session_data.activity.words import name_of
+from server.session_data.filters import ACTIVITIES_OR_NONE, NO_ACTIVITY
+from server.session_data.models import ACTIVITIES
+from server.session_data.summary.statistics import Measured
 
 RANGES = (7, 30, 90)
 DEFAULT_RANGE = 30
@@ -27,11 +31,15 @@ DEFAULT_RANGE = 30
 
 @dataclass(frozen=True)
 class Period:
-    """A period of `days` local days that ends with `last`, at the latest `today`."""
+    """A period of `days` local days that ends with `last`, at the latest `today`.
+
+    `activity` is that of the sessions shown; empty for all.
+    """
 
     days: int
     last: date
     today: date
+    activity: str = ""
 
     @property
     def first(self) -> date:
@@ -44,14 +52,14 @@ class Period:
     @property
     def before(self) -> "Period":
         """The previous period of the same length."""
-        return Period(self.days, self.first - timedelta(days=1), self.today)
+        return replace(self, last=self.first - timedelta(days=1))
 
     @property
     def after(self) -> "Period | None":
         """The next period, ending today at the latest; `None` if this one ends today."""
         if self.last >= self.today:
             return None
-        return Period(self.days, min(self.last + timedelta(days=self.days), self.today), self.today)
+        return replace(self, last=min(self.last + timedelta(days=self.days), self.today))
 
     @property
     def words(self) -> str:
@@ -63,7 +71,8 @@ class Period:
     def query(self) -> str:
         """The query string of the period's page."""
         until = "" if self.last == self.today else f"&until={self.last.isoformat()}"
-        return f"days={self.days}{until}"
+        activity = f"&activity={self.activity}" if self.activity else ""
+        return f"days={self.days}{until}{activity}"
 
     @property
     def reach(self) -> date:
@@ -89,7 +98,7 @@ def day_of(text: str, period: Period) -> date | None:
     return day if day in period else None
 
 
-def period_of(days: str, until: str, today: date) -> Period:
+def period_of(days: str, until: str, today: date, activity: str = "") -> Period:
     """Return the period of a query string. Invalid values count as missing."""
     length = int(days) if days in {str(each) for each in RANGES} else DEFAULT_RANGE
     try:
@@ -97,7 +106,30 @@ def period_of(days: str, until: str, today: date) -> Period:
     except ValueError:
         last = today
     # There are no older measurements, and `date` has a minimum.
-    return Period(length, max(last, date(2000, 1, 1)), today)
+    known = activity if activity in ACTIVITIES_OR_NONE else ""
+    return Period(length, max(last, date(2000, 1, 1)), today, known)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A link that shows only the sessions of one activity, or all."""
+
+    name: str
+    query: str
+    chosen: bool
+
+
+def choices(measured: Sequence[Measured], period: Period) -> list[Choice]:
+    """Return links for the activities of these sessions; none if no session has an activity."""
+    found = {each.activity for each in measured}
+    names = [name for name in ACTIVITIES if name in found or name == period.activity]
+    if not names and not period.activity:
+        return []
+    texts = {"": _("All"), **{name: name_of(name) for name in names}, NO_ACTIVITY: _("No activity")}
+    return [
+        Choice(text, replace(period, activity=name).query, name == period.activity)
+        for name, text in texts.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -108,6 +140,7 @@ class Line:
     time: str
     marks: Sequence[Mark]
     length: str | None
+    activity: str
     cells: Sequence[tuple[Metric, str | None]]
 
 
@@ -135,6 +168,7 @@ def _line(row: SessionRow, now: datetime) -> Line:
         time=time_span(row),
         marks=marks_of(row, now),
         length=None if length is None else in_words(length),
+        activity=name_of(row.activity),
         cells=[(metric, metric.formatted(row.values.get(metric.key))) for metric in shown],
     )
 

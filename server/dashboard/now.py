@@ -1,6 +1,6 @@
 """A person's live status: devices, running sessions, and the newest command."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from hashlib import blake2s
@@ -12,9 +12,10 @@ from server.care.models import Permission, Person
 from server.common.words import clock, day_name, roughly
 from server.dashboard import read
 from server.dashboard.marks import Mark, marks_of
-from server.dashboard.metrics import BLINK_RATE, MEASURED, PERCLOS, Reading, reading
+from server.dashboard.metrics import BLINK_RATE, MEASURED, PERCLOS, Reading, Text, reading
 from server.dashboard.rows import SessionRow
 from server.devices.models import Command, CommandName, Device
+from server.session_data.activity.words import NAMES
 from server.session_data.commands.ask import outcome
 
 HIGHLIGHTS = (BLINK_RATE, PERCLOS, MEASURED)
@@ -70,6 +71,11 @@ class Now:
     devices: Sequence[DeviceState]
     sessions: Sequence[RunningSession]
     asked: Asked | None
+
+    @property
+    def activities(self) -> Iterable[tuple[str, Text]]:
+        """The activities to choose from at a start."""
+        return NAMES.items()
 
     @property
     def is_silent(self) -> bool:

@@ -6,12 +6,14 @@ person's data is recorded in their access log before the page is rendered.
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.http import (
     Http404,
@@ -45,6 +47,8 @@ from server.dashboard.session import session_page
 from server.dashboard.today import today_of
 from server.devices.models import CommandName, Device
 from server.replica.reading import from_replica
+from server.session_data.activity.choose import IsCheckError, choose, take_back
+from server.session_data.activity.words import NAMES
 from server.session_data.amend import new_session_id
 from server.session_data.checks import last_checks
 from server.session_data.commands.ask import (
@@ -57,7 +61,9 @@ from server.session_data.commands.ask import (
     session_to_stop,
 )
 from server.session_data.export.codebook import TABLES
-from server.session_data.models import OVER, SessionData, State
+from server.session_data.filters import NO_ACTIVITY
+from server.session_data.models import OVER, Activity, SessionData, State
+from server.session_data.summary.views import of_asked
 from server.session_data.whose.mark import NotPossibleError, mark, may_mark
 
 # The rest of a longer search text is ignored.
@@ -172,16 +178,19 @@ def _past(
 ) -> dict[str, Any]:
     """Return the template context of a person's history."""
     today = now.astimezone(subject.zone).date()
-    period = history.period_of(asked.get("days", ""), asked.get("until", ""), today)
-    measured = read.measured_between(subject, period.reach, period.last)
+    days, until, activity = (asked.get(name, "") for name in ("days", "until", "activity"))
+    period = history.period_of(days, until, today, activity)
+    everything = read.measured_between(subject, period.reach, period.last)
+    measured = of_asked(everything, period.activity or None)
     count = sum(each.day in period for each in measured)
     shown: Sequence[SessionRow] = ()
     if count <= MOST_POINTS:
-        shown = read.rows_between(subject, period.first, period.last)
+        shown = read.rows_between(subject, period.first, period.last, activity=period.activity)
     return {
         "checks": last_checks(subject, now),
         "period": period,
-        "ranges": [history.Period(days, period.last, period.today) for days in history.RANGES],
+        "ranges": [replace(period, days=days) for days in history.RANGES],
+        "choices": history.choices(everything, period),
         "figures": figures(measured, shown, period),
         "last": last,
         "last_words": overview.last_words(last, period.today) if last else "",
@@ -198,9 +207,10 @@ def _list(
     day = history.day_of(asked.get("day", ""), period)
     first, last = (day, day) if day else (period.first, period.last)
     if day or "all" in asked:
-        pages = read.Listed(read.rows_between(subject, first, last), None, None)
+        rows = read.rows_between(subject, first, last, activity=period.activity)
+        pages = read.Listed(rows, None, None)
     else:
-        pages = read.listed(subject, first, last, asked.get("cursor", ""))
+        pages = read.listed(subject, first, last, asked.get("cursor", ""), period.activity)
     return {
         "day": weekday_and_day(day) if day else "",
         "groups": history.sessions_by_day(pages.rows, now),
@@ -258,6 +268,24 @@ def whose(request: HttpRequest, session_id: UUID) -> HttpResponse:
     return redirect("dashboard:session", session_id)
 
 
+@action
+def activity(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Choose the activity of a session, or take the choice back."""
+    viewer, word = viewer_of(request), request.POST.get("activity", "")
+    try:
+        if "take_back" in request.POST:
+            take_back(viewer, session_id)
+        elif word in (*NAMES, NO_ACTIVITY):
+            choose(viewer, session_id, Activity(word) if word in NAMES else None)
+        else:
+            raise BadRequest
+    except IsCheckError:
+        messages.error(request, _("A check of the counting has no activity."))
+    else:
+        messages.success(request, _("Saved."))
+    return redirect("dashboard:session", session_id)
+
+
 def _session_seen(viewer: Person, session_id: UUID) -> tuple[SessionData, SessionRow]:
     """Return a session and note the look. Raises `Http404` if the viewer may not see it."""
     found = read.session_for(viewer, session_id)
@@ -270,7 +298,8 @@ def _session_seen(viewer: Person, session_id: UUID) -> tuple[SessionData, Sessio
 def _session_version(row: SessionRow, found: SessionData, now: datetime) -> str:
     """Return the version of a session's page: of its revision, and of what depends on the time."""
     silent = (row.silent_for(now) or timedelta()) // timedelta(minutes=1)
-    return _version(f"{found.revision}-{found.state}{f'-silent-{silent}' if silent else ''}")
+    said = f"{found.revision}-{found.state}-{found.activity}"
+    return _version(f"{said}{f'-silent-{silent}' if silent else ''}")
 
 
 def _session(viewer: Person, found: SessionData, row: SessionRow, now: datetime) -> dict[str, Any]:
@@ -279,6 +308,8 @@ def _session(viewer: Person, found: SessionData, row: SessionRow, now: datetime)
         "person": found.user,
         "is_you": found.user == viewer,
         "may_mark": row.state in (*OVER, State.SOMEBODY_ELSE) and may_mark(viewer, found.user),
+        "may_choose": row.state != State.CHECK and may_mark(viewer, found.user),
+        "activities": NAMES.items(),
         "session": session_page(row, read.document_of(found), now),
         "zone": zone_words(row.zone, row.started_at),
         "version": _session_version(row, found, now),
@@ -297,7 +328,9 @@ def start(request: HttpRequest, username: str, device_id: UUID) -> HttpResponse:
     device = device_to_start(viewer, device_id)
     if device is None or device.person.username != username:
         raise Http404
-    return _asked(viewer, device, CommandName.START, new_session_id())
+    word = request.POST.get("activity", "")
+    chosen = word if word in NAMES else ""
+    return _asked(viewer, device, CommandName.START, new_session_id(), chosen)
 
 
 @action
@@ -316,10 +349,12 @@ def stop(request: HttpRequest, username: str, session_id: UUID) -> HttpResponse:
     return _asked(viewer, device, CommandName.STOP, session_id)
 
 
-def _asked(viewer: Person, device: Device, name: CommandName, session_id: UUID) -> HttpResponse:
+def _asked(
+    viewer: Person, device: Device, name: CommandName, session_id: UUID, activity: str = ""
+) -> HttpResponse:
     # Failures are stored with the command, and the panel shows them.
     with contextlib.suppress(AlreadyAskedError, BrokerAwayError, NotConnectedError):
-        ask(viewer, device, name, session_id)
+        ask(viewer, device, name, session_id, activity)
     return _back(device.person)
 
 

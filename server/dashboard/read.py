@@ -29,7 +29,7 @@ PAGE = 25
 # measures all day in sessions of an hour makes fewer in the longest period that a page can show.
 MOST_ROWS = 5000
 # What the overview needs of a session: its person, and the values of a card.
-BRIEF_COLUMNS = ("user_id", "local_day", "state", "date_uncertain")
+BRIEF_COLUMNS = ("user_id", "activity", "local_day", "state", "date_uncertain")
 GLANCED = ("valid_s", "blink_rate_per_min", "perclos")
 # Running sessions shown per person.
 MOST_LIVE = 3
@@ -50,24 +50,24 @@ def measured_between(person: Person, first: date, last: date) -> list[Brief]:
 
 
 def rows_between(
-    person: Person, first: date, last: date, most: int | None = None
+    person: Person, first: date, last: date, most: int | None = None, activity: str = ""
 ) -> list[SessionRow]:
     """Return the newest finished sessions of these local days, newest first.
 
-    At most `MOST_ROWS` of them, or `most`.
+    At most `MOST_ROWS` of them, or `most`; only those of the activity, if it is not empty.
     """
-    found = sessions_of(person).filter(_within(first, last), state__in=OVER)
+    found = sessions_of(person).filter(_within(first, last, activity), state__in=OVER)
     rows = found.order_by("-placed_at", "-id").values(*COLUMNS)[: most or MOST_ROWS]
     return [_row(values, person.timezone) for values in rows]
 
 
-def listed(person: Person, first: date, last: date, cursor: str) -> Listed:
+def listed(person: Person, first: date, last: date, cursor: str, activity: str = "") -> Listed:
     """Return one page of these sessions. An invalid cursor counts as none."""
     try:
         place = Cursor.read(cursor) if cursor else None
     except ValueError:
         place = None
-    sessions = sessions_of(person).filter(_within(first, last))
+    sessions = sessions_of(person).filter(_within(first, last, activity))
     page = page_of(sessions, (*OVER, State.SOMEBODY_ELSE), place, PAGE)
     return Listed(
         rows=[_row(values, person.timezone) for values in page.rows],
@@ -93,8 +93,11 @@ def recent(people: Iterable[Person], since: date) -> dict[int, list[Brief]]:
             mine |= Q(user=pk, placed_at__gt=moment)
     sessions = SessionData.objects.filter(mine, local_day__gte=since, state__in=OVER).order_by()
     rows: dict[int, list[Brief]] = defaultdict(list)
-    for user, day, state, uncertain, *values in sessions.values_list(*BRIEF_COLUMNS, *GLANCED):
-        rows[user].append(Brief(day, state, uncertain, dict(zip(GLANCED, values, strict=True))))
+    for user, activity, day, state, uncertain, *values in sessions.values_list(
+        *BRIEF_COLUMNS, *GLANCED
+    ):
+        told = dict(zip(GLANCED, values, strict=True))
+        rows[user].append(Brief(day, state, uncertain, told, activity))
     return rows
 
 
@@ -257,8 +260,8 @@ def document_of(session: SessionData) -> Mapping[str, Any]:
         return {}
 
 
-def _within(first: date, last: date) -> Q:
-    return Asked(None, first, last, (), None, PAGE).range()
+def _within(first: date, last: date, activity: str = "") -> Q:
+    return Asked(None, first, last, (), None, PAGE, activity or None).range()
 
 
 def _row(values: Mapping[str, Any], home_zone: str) -> SessionRow:
@@ -276,5 +279,7 @@ def _row(values: Mapping[str, Any], home_zone: str) -> SessionRow:
         heard_at=values["updated_at"],
         device_id=values["device_id"],
         fps=values["fps"],
+        activity=values["activity"],
+        activity_chosen=values["activity_chosen"],
         values={name: values[name] for name in METRICS},
     )

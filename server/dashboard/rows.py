@@ -33,6 +33,8 @@ class SessionRow:
     heard_at: datetime
     device_id: UUID | None = None
     fps: float | None = None
+    activity: str | None = None
+    activity_chosen: bool = False
     values: Mapping[str, float | None] = field(default_factory=dict)
 
     @property

@@ -37,6 +37,7 @@ from server.dashboard.metrics import (
     readings,
 )
 from server.dashboard.rows import SessionRow
+from server.session_data.activity.words import name_of
 
 # A minute with less measured time is drawn pale, because its count covers only part of it.
 WHOLE_MINUTE_S = 45
@@ -64,6 +65,7 @@ class SessionPage:
     day: str
     time: str
     state: str
+    activity: str
     marks: Sequence[Mark]
     heard: str
     highlights: Sequence[Reading]
@@ -88,6 +90,7 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         day=long_day(row.day),
         time=time_span(row),
         state=_state(row),
+        activity=name_of(row.activity),
         marks=marks_of(row, now),
         heard=clock(row.heard_at, row.zone),
         highlights=[reading(metric, row.values, row.fps, row.active) for metric in HIGHLIGHTS],

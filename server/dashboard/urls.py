@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/<str:username>/sessions/<uuid:session_id>/stop/", pages.stop, name="stop"),
     path("sessions/<uuid:session_id>/", pages.session, name="session"),
     path("sessions/<uuid:session_id>/whose/", pages.whose, name="whose"),
+    path("sessions/<uuid:session_id>/activity/", pages.activity, name="activity"),
     path("sessions/<uuid:session_id>/live/", pages.session_live, name="session_live"),
     path("export/", pages.export, name="export"),
     path("export/definitions/", pages.definitions, name="definitions"),

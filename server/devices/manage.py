@@ -24,6 +24,7 @@ from server.devices.models import ClaimCode, Device, FormerPerson
 OF_OWNER = (
     "person",
     "reassigned_at",
+    "activity",
     "credentials_ended",
     "others_credentials_at",
     "online",
@@ -118,6 +119,7 @@ def reassign(viewer: Person, device: Device, person: Person, code: ClaimCode | N
         FormerPerson.objects.create(device=device, person=before, until=now)
         device.person, device.reassigned_at = person, now
         device.online = device.pending_sessions = device.others_credentials_at = None
+        device.activity = ""
         credentials.end_tokens(device)
         device.save(update_fields=[*OF_OWNER])
         _note(viewer, AuditEvent.DEVICE_REASSIGNED, device, f"{device.label}: {before.username}")

@@ -45,6 +45,8 @@ class Device(models.Model):
     ended_connection = models.CharField(max_length=32, blank=True, editable=False)
     agent_version = models.CharField(max_length=64, blank=True, editable=False)
     pending_sessions = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # The activity of the newest start command, to offer it again.
+    activity = models.CharField(max_length=16, blank=True, editable=False)
 
     reassigned_at = models.DateTimeField(null=True, blank=True, editable=False)
     # After a change of owner, until new credentials are issued. The broker may be unreachable then
@@ -216,6 +218,8 @@ class Command(models.Model):
     asked_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField()
     problem = models.CharField(max_length=200, blank=True)
+    # Of the session to start: one of session_data's `Activity`, or empty.
+    activity = models.CharField(max_length=16, blank=True)
 
     class Meta:
         ordering = ["-asked_at", "-id"]

@@ -254,6 +254,7 @@ def _columns(known: dict[str, Any], zone: tzinfo, now: datetime) -> dict[str, An
         "fps": camera.get("fps"),
         "agent_version": agent.get("version") or "",
         "model": agent.get("model") or "",
+        "activity": known.get("activity"),
     }
 
 
@@ -355,6 +356,7 @@ def _write(newest: Mapping[UUID, _Entry], known: Mapping[UUID, datetime], now: d
             changed.append({"id": pk, **entry.received(known[pk])})
         else:
             owner = {"user_id": person, "device_id": device, "from_device": device is not None}
+            owner["activity_chosen"] = False
             fresh.append({"id": pk, "received_at": now, **owner, **entry.received(now)})
     update_sessions(changed)
     insert_sessions(fresh)

@@ -82,7 +82,12 @@ def amend(
             if is_same(document, stored):
                 return Acceptance(str(session_id), row.revision, "duplicate")
             document["revision"] += document["revision"] == row.revision
-        return _without_values(accept_many([(writer, document)])[0])
+        accepted = accept_many([(writer, document)])[0]
+        if "activity" in parts and not writer.device and accepted.outcome == "stored":
+            # The person's newest word: it replaces what was chosen before.
+            said = {"activity": parts["activity"], "activity_chosen": False}
+            SessionData.objects.filter(pk=session_id).update(**said)
+        return _without_values(accepted)
 
 
 def _refusal(document: Document, parts: Document, size: int) -> Acceptance | None:
@@ -143,11 +148,13 @@ def _ended(document: dict[str, Any], writer: Writer) -> dict[str, Any]:
 def first_document(person: Person, session_id: UUID, given: Document) -> dict[str, Any]:
     """Return the first document of a session that a person starts without a device.
 
-    `given` may contain `started_at` (default: now, by the server's clock) and `timezone`.
+    `given` may contain `started_at` (default: now, by the server's clock), `timezone` and
+    `activity`.
     """
     zone = given.get("timezone") or person.timezone
     started_at = given.get("started_at") or timezone.now()
     offset = started_at.astimezone(zone_of(zone, None, "UTC")).utcoffset() or timedelta(0)
+    activity = given.get("activity")
     return {
         "schema": SCHEMA,
         "session_id": str(session_id),
@@ -163,6 +170,7 @@ def first_document(person: Person, session_id: UUID, given: Document) -> dict[st
         },
         "metrics": {},
         "minutes": [],
+        **({"activity": activity} if activity else {}),
     }
 
 

@@ -9,12 +9,20 @@ from rest_framework.exceptions import ValidationError
 
 from server.common.days import placed_within, zone_of
 from server.common.fields import refuse
-from server.common.paging import check_names, read_limit, read_parameter
+from server.common.paging import check_names, parameter, read_limit, read_parameter
 from server.session_data.history import Cursor
-from server.session_data.models import State
+from server.session_data.models import ACTIVITIES, State
 
 DEFAULT_LIMIT = 50
-PARAMETERS = ("user", "from", "to", "state", "cursor", "limit", "updated_since")
+PARAMETERS = ("user", "from", "to", "state", "activity", "cursor", "limit", "updated_since")
+# The sessions without an activity.
+NO_ACTIVITY = "none"
+ACTIVITIES_OR_NONE = [*ACTIVITIES, NO_ACTIVITY]
+ACTIVITY_PARAMETER = parameter(
+    "activity",
+    "Only sessions of this activity; `none`: only those without one",
+    {"type": "string", "enum": ACTIVITIES_OR_NONE},
+)
 
 
 Bound = date | datetime
@@ -30,6 +38,7 @@ class Asked:
     states: tuple[State, ...]
     cursor: Cursor | None
     limit: int
+    activity: str | None = None
 
     def range(self) -> Q:
         """Return the filter for sessions within the bounds.
@@ -48,7 +57,21 @@ class Asked:
         elif self.last is not None:
             _, end = placed_within(self.last, self.last)
             wanted &= Q(local_day__lte=self.last, placed_at__lte=end)
-        return wanted
+        return wanted & of_activity(self.activity)
+
+
+def of_activity(activity: str | None) -> Q:
+    """Return the filter for sessions of an activity, or with `NO_ACTIVITY`; `None` means all."""
+    if activity is None:
+        return Q()
+    return Q(activity=None if activity == NO_ACTIVITY else activity)
+
+
+def read_activity(text: str) -> str:
+    """Parse `activity`. Raises `ValidationError` for an unknown word."""
+    if text not in ACTIVITIES_OR_NONE:
+        refuse(f"one of {', '.join(ACTIVITIES_OR_NONE)}", text)
+    return text
 
 
 def read_query(query: QueryDict, zone: str) -> Asked:
@@ -65,6 +88,7 @@ def read_query(query: QueryDict, zone: str) -> Asked:
         states=read_parameter(query, "state", _states) or (),
         cursor=read_parameter(query, "cursor", _cursor),
         limit=read_parameter(query, "limit", read_limit) or DEFAULT_LIMIT,
+        activity=read_parameter(query, "activity", read_activity),
     )
 
 

@@ -45,6 +45,8 @@ COLUMNS = (
     *METRICS,
     "fps",
     "agent_version",
+    "activity",
+    "activity_chosen",
 )
 
 

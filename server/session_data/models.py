@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
@@ -35,6 +36,20 @@ SET_ASIDE = (State.CHECK, State.SOMEBODY_ELSE)
 # The states in a document.
 DOCUMENT_STATES = [each.value for each in State if each not in SET_ASIDE]
 
+
+class Activity(StrEnum):
+    """What a person did during a session, in the order of the pages. See activity/."""
+
+    READING = "reading"
+    SCREEN = "screen"
+    TALKING = "talking"
+    EATING = "eating"
+    RESTING = "resting"
+    OTHER = "other"
+
+
+ACTIVITIES = [each.value for each in Activity]
+
 # The columns that a summary reads, besides the person and the day.
 SUMMARY_COLUMNS = (
     "state",
@@ -47,6 +62,7 @@ SUMMARY_COLUMNS = (
     "long_closure_count",
     "blink_closure_left_median",
     "blink_closure_right_median",
+    "activity",
 )
 
 
@@ -137,6 +153,9 @@ class SessionData(MetricColumns):
     change = models.PositiveBigIntegerField(default=0, editable=False)
     # The document's size, for the quotas, which read it from an index.
     document_bytes = models.PositiveIntegerField(default=0, editable=False)
+    # One of `Activity`, or null. From the document, unless a person has chosen it.
+    activity = models.CharField(max_length=16, null=True, blank=True)
+    activity_chosen = models.BooleanField(default=False)
     document_json = models.TextField()
 
     class Meta:
@@ -152,6 +171,11 @@ class SessionData(MetricColumns):
             models.Index(fields=["device", "updated_at", "document_bytes"], name="session_device"),
             models.Index(fields=["user", "updated_at", "document_bytes"], name="session_bytes"),
             models.Index(fields=["user", "change", "id"], name="session_changes"),
+            models.Index(
+                fields=["user", "activity", "-placed_at", "-id"],
+                condition=models.Q(activity__isnull=False),
+                name="session_by_activity",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from server.common.fields import Rows, Text, quoted
+from server.common.fields import Choice, Rows, Text, quoted
 from server.common.problems import MOST_TOLD
 from server.session_data.history import COLUMNS
-from server.session_data.models import METRICS, SessionData
+from server.session_data.models import ACTIVITIES, METRICS, SessionData
 from server.session_data.serializers import OPTIONAL, ChangesSerializer, MetricsSerializer
 from server.session_data.told import SessionDetailSerializer, entry
 
@@ -36,6 +36,7 @@ READ_ONLY = {
     "utc_offset_minutes": "clock.utc_offset_minutes",
     "fps": "camera.fps",
     "agent_version": "agent.version",
+    "activity_chosen": "activity",
 }
 
 
@@ -47,6 +48,7 @@ class OwnChangesSerializer(ChangesSerializer):
     """
 
     quality = serializers.ListField(child=Text(max_length=64), max_length=100, **OPTIONAL)
+    activity = Choice(choices=ACTIVITIES, **OPTIONAL)  # type: ignore[assignment]
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields, with the metrics and their other names added."""

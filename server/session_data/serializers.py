@@ -23,11 +23,12 @@ from server.common.fields import (
     SessionId,
     StrictSerializer,
     Text,
+    Word,
     quoted,
     refuse,
 )
 from server.common.problems import OUTCOMES
-from server.session_data.models import DOCUMENT_STATES, State
+from server.session_data.models import ACTIVITIES, DOCUMENT_STATES, State
 
 SCHEMA = 1
 NEWEST_SCHEMA = 32767  # the maximum of the column
@@ -203,6 +204,7 @@ class SessionDocumentSerializer(StrictSerializer):
     reminders = RemindersSerializer(**OPTIONAL)
     agent = AgentSerializer(**OPTIONAL)
     check = CheckSerializer(**OPTIONAL)
+    activity = Word(choices=ACTIVITIES, **OPTIONAL)
 
     def validate_minutes(self, minutes: list[dict[str, Any]] | None) -> Any:
         """Check that each minute occurs once and in order."""
@@ -303,6 +305,7 @@ class StartSerializer(serializers.Serializer[Any]):
 
     started_at = Instant(**OPTIONAL)
     timezone = Text(max_length=64, **OPTIONAL)
+    activity = Choice(choices=ACTIVITIES, **OPTIONAL)
 
     def validate_timezone(self, name: str | None) -> str | None:
         """Check that the time zone is known."""
@@ -314,7 +317,7 @@ class StartSerializer(serializers.Serializer[Any]):
         """Check that there are no other keys."""
         for name in self.initial_data:
             if name not in self.fields:
-                raise unknown_key(name, "expected started_at or timezone")
+                raise unknown_key(name, "expected started_at, timezone or activity")
         return attrs
 
 
@@ -322,12 +325,13 @@ class StartOnDeviceSerializer(serializers.Serializer[Any]):
     """The parameters for starting a session on a device."""
 
     device = SessionId()
+    activity = Choice(choices=ACTIVITIES, **OPTIONAL)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that there are no other keys: a device uses its own clock and time zone."""
         for name in self.initial_data:
-            if name != "device":
-                raise unknown_key(name, "expected only device")
+            if name not in self.fields:
+                raise unknown_key(name, "expected device or activity")
         return attrs
 
 

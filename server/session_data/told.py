@@ -7,7 +7,8 @@ from rest_framework import serializers
 
 from server.common.fields import Count, instant_text
 from server.common.paging import PageSerializer
-from server.session_data.models import State
+from server.session_data.filters import ACTIVITIES_OR_NONE
+from server.session_data.models import ACTIVITIES, State
 from server.session_data.serializers import (
     ENDED_BY,
     AgentSerializer,
@@ -54,6 +55,10 @@ class SessionEntrySerializer(serializers.Serializer[Any]):
     device = DeviceRefSerializer(allow_null=True)
     fps = serializers.FloatField(allow_null=True)
     agent_version = serializers.CharField(allow_blank=True)
+    activity = serializers.ChoiceField(choices=ACTIVITIES, allow_null=True)
+    activity_chosen = serializers.BooleanField(
+        help_text="Whether a person chose the activity afterwards, or that there is none"
+    )
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields, with the document's metrics added."""
@@ -122,6 +127,7 @@ class HistorySerializer(PageSerializer):
     state = serializers.ListField(
         child=serializers.ChoiceField(choices=State.choices), allow_null=True
     )
+    activity = serializers.ChoiceField(choices=ACTIVITIES_OR_NONE, allow_null=True)
     results = SessionEntrySerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from server.session_data.activity.views import ActivityView
 from server.session_data.batch import BatchView
 from server.session_data.commands.views import CommandView, DeviceCommandsView
 from server.session_data.export.views import CodebookView, ExportView
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/session/<uuid:session_id>/", SessionView.as_view(), name="session"),
     path("api/session/<uuid:session_id>/end/", EndView.as_view(), name="session-end"),
     path("api/session/<uuid:session_id>/somebody-else/", SomebodyElseView.as_view()),
+    path("api/session/<uuid:session_id>/activity/", ActivityView.as_view()),
     path("api/device/commands/", DeviceCommandsView.as_view(), name="device-commands"),
     path("api/commands/<uuid:command_id>/", CommandView.as_view(), name="command"),
 ]

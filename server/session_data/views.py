@@ -27,7 +27,7 @@ from server.session_data.changes.answer import ChangesSinceSerializer
 from server.session_data.changes.answer import answer as changes_since
 from server.session_data.commands.ask import device_measuring, device_to_start, session_to_stop
 from server.session_data.commands.views import CommandSerializer, asked
-from server.session_data.filters import read_query
+from server.session_data.filters import ACTIVITY_PARAMETER, read_query
 from server.session_data.history import Cursor, page_of, readable_by, readable_states, sessions_of
 from server.session_data.models import SessionData, State
 from server.session_data.own import OwnChangesSerializer
@@ -260,7 +260,8 @@ def start_on_device(person: Person, body: Mapping[str, Any]) -> Response:
     device = device_to_start(person, given.validated_data["device"])
     if device is None:
         raise Http404
-    return asked(person, device, CommandName.START, new_session_id())
+    activity = given.validated_data.get("activity") or ""
+    return asked(person, device, CommandName.START, new_session_id(), activity)
 
 
 def stop_on_device(request: Request, person: Person, session_id: UUID) -> Response:
@@ -338,6 +339,7 @@ class HistoryView(APIView):
             parameter("from", "A local day such as 2026-11-22, or a date and time; inclusive"),
             parameter("to", "A local day, inclusive, or a date and time, exclusive"),
             parameter("state", f"A comma-separated list of {', '.join(State.values)}"),
+            ACTIVITY_PARAMETER,
             *PAGE_PARAMETERS,
             parameter(
                 "updated_since",
@@ -380,6 +382,7 @@ class HistoryView(APIView):
                 "from": asked.first and asked.first.isoformat(),
                 "to": asked.last and asked.last.isoformat(),
                 "state": list(asked.states) or None,
+                "activity": asked.activity,
                 "limit": asked.limit,
                 "has_more": page.older is not None,
                 "next": link(request, page.older),

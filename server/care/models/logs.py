@@ -74,6 +74,8 @@ class AuditEvent(models.TextChoices):
     ALERT_ESCALATED = "alert_escalated", _("Alert escalated")
     NOT_THEIRS = "not_theirs", _("Session marked as somebody else's")
     THEIRS_AGAIN = "theirs_again", _("Mark as somebody else's removed")
+    ACTIVITY_CHOSEN = "activity_chosen", _("Activity of a session chosen")
+    ACTIVITY_TAKEN_BACK = "activity_taken_back", _("Choice of an activity taken back")
     SHEET_SHARED = "sheet_shared", _("Link to the page for the doctor created")
     SHEET_WITHDRAWN = "sheet_withdrawn", _("Link to the page for the doctor withdrawn")
     ROLE_CHANGED = "role_changed", _("Role changed")

@@ -24,6 +24,7 @@ from server.common.fields import (
     SessionId,
     StrictSerializer,
     Text,
+    Word,
 )
 from server.common.parsing import MAX_DOCUMENT_BYTES
 from server.session_data.serializers import SCHEMA, SessionDocumentSerializer, expect_numbers
@@ -82,6 +83,7 @@ _KINDS: dict[type, Callable[[Any], Any]] = {
     Flag: lambda _: bool,
     Text: lambda field: Annotated[str, Meta(max_length=field.longest)],
     Choice: lambda field: Literal[tuple(field.choices)],
+    Word: lambda field: Literal[tuple(field.choices)],  # others are left to the serializers
     SessionId: lambda _: str,  # see `_CONVERTED`
     Instant: lambda _: str,
     Column: lambda field: _list_of(_type_of(field.child), field.longest),

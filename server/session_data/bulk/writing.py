@@ -23,7 +23,10 @@ _PLAIN = (
 )
 _TABLE = SessionData._meta.db_table
 _INSERTED = [field for field in SessionData._meta.concrete_fields if not field.generated]
-_OWN = ("id", "user_id", "device_id", "from_device", "received_at")  # these never change
+# No document changes these.
+_OWN = ("id", "user_id", "device_id", "from_device", "received_at", "activity_chosen")
+# What people said of a session stays under these conditions.
+_STAYS = {"state": f"state = '{State.SOMEBODY_ELSE.value}'", "activity": "activity_chosen"}
 _UPDATED = [field for field in _INSERTED if field.attname not in _OWN]
 
 
@@ -50,7 +53,7 @@ def insert_sessions(rows: Sequence[Row]) -> None:
 def update_sessions(rows: Sequence[Row]) -> None:
     """Update stored sessions; each row has its id and all columns that can change.
 
-    A session that was marked as somebody else's stays marked.
+    A session that was marked as somebody else's stays marked, and a chosen activity stays.
     """
     if not rows:
         return
@@ -62,10 +65,8 @@ def update_sessions(rows: Sequence[Row]) -> None:
 
 def _assignment(field: Any) -> str:
     (column,) = _quoted([field])
-    if field.attname != "state":
-        return f"{column} = %s"
-    kept = State.SOMEBODY_ELSE.value
-    return f"{column} = CASE WHEN {column} = '{kept}' THEN {column} ELSE %s END"
+    stays = _STAYS.get(field.attname)
+    return f"{column} = CASE WHEN {stays} THEN {column} ELSE %s END" if stays else f"{column} = %s"
 
 
 def _quoted(fields: Sequence[Any]) -> list[str]:

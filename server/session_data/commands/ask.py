@@ -83,8 +83,12 @@ def _controlled_by(asker: Person) -> QuerySet[Person]:
     return visible_people(asker, Permission.CONTROL).order_by()
 
 
-def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Command:
+def ask(
+    asker: Person, device: Device, name: CommandName, session_id: UUID, activity: str = ""
+) -> Command:
     """Send a command to `device` for `asker`; return once the broker has it.
+
+    `activity` is that of the session to start, or empty.
 
     The caller has checked the permission. If the same command by `asker` is still pending, return
     that one, so that two clicks start one session. Raises `AlreadyAskedError` if somebody else's
@@ -92,7 +96,7 @@ def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> C
     over HTTP either, raises `BrokerAwayError` or `NotConnectedError`, and stores the reason in the
     command.
     """
-    command, is_new = _record(asker, device, name, session_id)
+    command, is_new = _record(asker, device, name, session_id, activity)
     if not is_new:
         return command
     about = None if name == CommandName.AIM else command.session_id  # it makes no session
@@ -108,7 +112,7 @@ def ask(asker: Person, device: Device, name: CommandName, session_id: UUID) -> C
 
 
 def _record(
-    asker: Person, device: Device, name: CommandName, session_id: UUID
+    asker: Person, device: Device, name: CommandName, session_id: UUID, activity: str
 ) -> tuple[Command, bool]:
     now = timezone.now()
     with transaction.atomic():
@@ -119,6 +123,8 @@ def _record(
             if name in BEGINNING and last.asked_by_id != asker.pk:
                 raise AlreadyAskedError("somebody else has just asked the device for it")
             return last, False
+        if name == CommandName.START:
+            Device.objects.filter(pk=device.pk).update(activity=activity)
         return Command.objects.create(
             device=device,
             person=device.person,
@@ -126,6 +132,7 @@ def _record(
             asked_by_name=asker.username,
             command=name,
             session_id=session_id,
+            activity=activity,
             asked_at=now,
             expires_at=now + LIFE,
         ), True
@@ -164,12 +171,13 @@ def _send(command: Command) -> None:
 
 def message_of(command: Command) -> dict[str, str]:
     """Return the command as a device is told it."""
-    return {
+    told = {
         "id": str(command.pk),
         "command": command.command,
         "expires_at": instant_text(command.expires_at),
         "session_id": str(command.session_id),
     }
+    return told | {"activity": command.activity} if command.activity else told
 
 
 def waiting_for(device: Device) -> list[Command]:

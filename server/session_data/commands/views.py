@@ -32,6 +32,7 @@ from server.session_data.commands.ask import (
     outcome,
     waiting_for,
 )
+from server.session_data.models import ACTIVITIES
 
 OUTCOMES = ["sent", "obeyed", "expired", "failed"]
 
@@ -50,6 +51,7 @@ class CommandSerializer(serializers.Serializer[Any]):
     device = serializers.UUIDField()
     user = serializers.CharField(help_text="User name of the device's owner")
     session_id = serializers.UUIDField(help_text="The session to start or to end")
+    activity = serializers.ChoiceField(choices=ACTIVITIES, allow_null=True)
     asked_by = serializers.CharField()
     asked_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
@@ -65,20 +67,23 @@ def command_data(command: Command) -> dict[str, Any]:
         "device": str(command.device_id),
         "user": command.person.username,
         "session_id": str(command.session_id),
+        "activity": command.activity or None,
         "asked_by": command.asked_by_name,
         "asked_at": instant_text(command.asked_at),
         "expires_at": instant_text(command.expires_at),
     }
 
 
-def asked(asker: Person, device: Device, name: CommandName, session_id: UUID) -> Response:
+def asked(
+    asker: Person, device: Device, name: CommandName, session_id: UUID, activity: str = ""
+) -> Response:
     """Send a command and return 202 once the broker has it, or if the device asks for commands.
 
     Raises `BrokerUnavailable` (503), or `Conflict` (409) if the device is not connected or somebody
     else has just asked it to start.
     """
     try:
-        command = ask(asker, device, name, session_id)
+        command = ask(asker, device, name, session_id, activity)
     except BrokerAwayError as error:
         raise BrokerUnavailable(f"the command was not sent: {error}") from error
     except NotConnectedError as error:
@@ -96,6 +101,9 @@ class WaitingCommandSerializer(serializers.Serializer[Any]):
     command = serializers.ChoiceField(choices=CommandName.choices)
     expires_at = serializers.DateTimeField()
     session_id = serializers.UUIDField(help_text="The session to start or to end")
+    activity = serializers.ChoiceField(
+        choices=ACTIVITIES, required=False, help_text="Of the session to start, if known"
+    )
     expires_in_s = serializers.FloatField(help_text="Seconds; the device's clock may be wrong")
 
 

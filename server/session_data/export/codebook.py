@@ -175,6 +175,19 @@ SESSIONS = Table(
             0,
             10_000,
         ),
+        Column(
+            "activity",
+            Kind.TEXT,
+            _("What the person did: reading, screen, talking, eating, resting or other"),
+            "activity",
+            _("Not known, or none of these"),
+        ),
+        Column(
+            "activity_chosen",
+            Kind.FLAG,
+            _("Whether a person chose the activity afterwards; else it is the device's"),
+            "server",
+        ),
     ),
 )
 

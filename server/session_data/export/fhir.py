@@ -107,7 +107,7 @@ def observation(row: Row, person: Mapping[str, str]) -> Resource:
         "subject": {"identifier": {"value": person["username"]}, "display": person["name"]},
         "effectivePeriod": _period(row),
         "issued": instant_text(row["updated_at"]),
-        "component": [_component(key, row) for key in METRICS],
+        "component": [*(_component(key, row) for key in METRICS), *_activity(row)],
     }
     if row["device_id"] is not None:
         reference = f"urn:uuid:{row['device_id']}"
@@ -154,6 +154,15 @@ def _component(key: str, row: Row) -> Resource:
         quantity = {"value": row[key], "unit": unit, "system": UCUM, "code": ucum}
         component["valueQuantity"] = quantity
     return component
+
+
+def _activity(row: Row) -> list[Resource]:
+    """Return a component with what the person did, if that is known."""
+    name = row["activity"]
+    if name is None:
+        return []
+    code = _code("activity", "Activity during the session")
+    return [{"code": code, "valueCodeableConcept": _code(f"activity-{name}", name.capitalize())}]
 
 
 def _has_none(key: str, row: Row) -> bool:

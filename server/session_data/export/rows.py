@@ -22,7 +22,7 @@ TableRow = dict[str, Any]
 
 SAME = (
     "local_day", "started_at", "ended_at", "utc_offset_minutes", "date_uncertain", "state",
-    *METRICS, "fps", "revision", "received_at",
+    *METRICS, "fps", "revision", "received_at", "activity", "activity_chosen",
 )  # fmt: skip
 # These are empty texts in the database if they are not known.
 TEXTS = ("timezone", "ended_by", "agent_version")

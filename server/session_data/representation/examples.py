@@ -37,6 +37,8 @@ ENTRY = {
     "device": DEVICE,
     "fps": 30.0,
     "agent_version": "0.1.0",
+    "activity": "reading",
+    "activity_chosen": False,
     **dict.fromkeys(METRICS),
     **MEASURED,
 }
@@ -66,7 +68,8 @@ HISTORY = [
     _answered(
         "A page",
         PERSON
-        | {"from": "2026-11-01", "to": None, "state": None, "next": None, "previous": None}
+        | {"from": "2026-11-01", "to": None, "state": None, "activity": None}
+        | {"next": None, "previous": None}
         | {"results": [ENTRY]},
     ),
     _answered(

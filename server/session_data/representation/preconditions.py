@@ -18,7 +18,16 @@ from server.session_data.models import SessionData
 
 # What a session's representation follows from, besides this program and what never changes. It is
 # the same for everybody who may see the session.
-TAGGED = ("revision", "state", "updated_at", "user__username", "device_id", "device__label")
+TAGGED = (
+    "revision",
+    "state",
+    "activity",
+    "activity_chosen",
+    "updated_at",
+    "user__username",
+    "device_id",
+    "device__label",
+)
 VERSION = our_version()
 CONDITIONS = ("If-Match", "If-None-Match")
 

@@ -38,7 +38,7 @@ class Range:
 class Usual:
     """What is usual of one metric, from the values of `days` days: `middle`, `half` as roots.
 
-    `middle` and `half` are `None` with fewer than `DAYS_NEEDED` days. `narrowest` is half of the
+    `middle` and `half` are `None` with too few days. `narrowest` is half of the
     narrowest range, not a root.
     """
 
@@ -57,18 +57,21 @@ class Usual:
         return Range(max(0.0, min(low, centre - least)), max(high, centre + least))
 
 
-def usual(sessions: Iterable[Measured], key: str, before: date) -> Usual:
-    """Return what is usual of a metric in the four weeks before a day, by the days' values."""
+def usual(sessions: Iterable[Measured], key: str, before: date, least: int = DAYS_NEEDED) -> Usual:
+    """Return what is usual of a metric in the four weeks before a day, by the days' values.
+
+    With fewer than `least` days, two or more, there is no range.
+    """
     first, last = before - timedelta(days=USUAL_DAYS), before - timedelta(days=1)
     groups = by_day(sessions, first, last).values()
     found = (value_of(group, key) for group in groups)
-    return usual_of([value for value in found if value is not None], key)
+    return usual_of([value for value in found if value is not None], key, least)
 
 
-def usual_of(values: Sequence[float], key: str) -> Usual:
+def usual_of(values: Sequence[float], key: str, least: int = DAYS_NEEDED) -> Usual:
     """Return what is usual by the values of a person's days."""
     n = len(values)
-    if n < DAYS_NEEDED:
+    if n < least:
         return Usual(n)
     roots = [math.sqrt(max(value, 0.0)) for value in values]
     half = student((1 + INSIDE) / 2, n - 1) * stdev(roots) * math.sqrt(1 + 1 / n)
@@ -76,7 +79,7 @@ def usual_of(values: Sequence[float], key: str) -> Usual:
 
 
 def student(p: float, degrees: int) -> float:
-    """Return the `p` quantile of Student's t distribution, to 0.001 from six degrees of freedom.
+    """Return the `p` quantile of Student's t distribution, to 0.001 from four degrees of freedom.
 
     By the expansion in Abramowitz and Stegun 1964, 26.7.5.
     """

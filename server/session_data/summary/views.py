@@ -19,11 +19,19 @@ from server.care.models import Permission, Person
 from server.common.fields import refuse
 from server.common.paging import check_names, parameter, read_parameter
 from server.replica.reading import from_replica
-from server.session_data.models import SUMMARY_COLUMNS, SessionData, State
+from server.session_data.filters import (
+    ACTIVITIES_OR_NONE,
+    ACTIVITY_PARAMETER,
+    NO_ACTIVITY,
+    read_activity,
+)
+from server.session_data.models import ACTIVITIES, SUMMARY_COLUMNS, SessionData, State
+from server.session_data.summary.alike import activities_of, of_activity
 from server.session_data.summary.statistics import (
     WAYS,
     Counts,
     DaySummary,
+    Measured,
     PeriodSummary,
     Spread,
     by_day,
@@ -48,6 +56,7 @@ class Brief:
     state: str
     date_uncertain: bool
     values: Mapping[str, float | None]
+    activity: str | None = None
 
 
 def briefs(person: Person, first: date, last: date, most: int | None = None) -> list[Brief]:
@@ -63,14 +72,24 @@ def briefs(person: Person, first: date, last: date, most: int | None = None) -> 
     )
     rows = over.order_by("-local_day")[:most] if most else over.order_by()
     return [
-        Brief(day, state, uncertain, _values(measured))
-        for day, state, uncertain, *measured in rows.values_list("local_day", *SUMMARY_COLUMNS)
+        Brief(day, state, uncertain, _values(measured), activity)
+        for day, state, uncertain, *measured, activity in rows.values_list(
+            "local_day", *SUMMARY_COLUMNS
+        )
     ]
+
+
+def of_asked(sessions: Sequence[Brief], activity: str | None) -> Sequence[Brief]:
+    """Return the sessions of an activity, or with `NO_ACTIVITY`; all of them for `None`."""
+    if activity is None:
+        return sessions
+    wanted = None if activity == NO_ACTIVITY else activity
+    return [each for each in sessions if each.activity == wanted]
 
 
 def _values(measured: Sequence[float | None]) -> dict[str, float | None]:
     """Return the values by name. Coverage is computed, because the index doesn't contain it."""
-    values = dict(zip(SUMMARY_COLUMNS[2:], measured, strict=True))
+    values = dict(zip(SUMMARY_COLUMNS[2:-1], measured, strict=True))
     valid_s, duration_s = values["valid_s"], values["duration_s"]
     share = valid_s / duration_s if valid_s is not None and duration_s else None
     return {**values, "coverage": share}
@@ -135,8 +154,19 @@ class DaySerializer(CountsSerializer):
     metrics = DayMetricsSerializer()
 
 
+class OfActivitySerializer(serializers.Serializer[Any]):
+    """What `metrics` is, from only the sessions of one activity."""
+
+    activity = serializers.ChoiceField(choices=ACTIVITIES)
+    sessions = serializers.IntegerField()
+    metrics = PeriodMetricsSerializer()
+
+
 class PeriodSerializer(CountsSerializer):
-    """A period. `least_days` is how many days must have a value to compute a change."""
+    """A period. `least_days` is how many days must have a value to compute a change.
+
+    `activities` has those of this period and the one before.
+    """
 
     days = serializers.IntegerField()
     first = serializers.DateField()
@@ -148,6 +178,7 @@ class PeriodSerializer(CountsSerializer):
     coverage = serializers.FloatField(allow_null=True)
     sessions_before = serializers.IntegerField()
     metrics = PeriodMetricsSerializer()
+    activities = OfActivitySerializer(many=True)
 
 
 class SummarySerializer(serializers.Serializer[Any]):
@@ -156,6 +187,7 @@ class SummarySerializer(serializers.Serializer[Any]):
     user = serializers.CharField()
     timezone = serializers.CharField()
     today = serializers.DateField()
+    activity = serializers.ChoiceField(choices=ACTIVITIES_OR_NONE, allow_null=True)
     periods = PeriodSerializer(many=True)
     days = DaySerializer(many=True)
 
@@ -174,6 +206,7 @@ class SummaryView(APIView):
             ),
             parameter("from", "A local day; with `to`, a period of at most 366 days"),
             parameter("to", "A local day, inclusive"),
+            ACTIVITY_PARAMETER,
         ],
         responses=SummarySerializer,
     )
@@ -183,9 +216,10 @@ class SummaryView(APIView):
         person = person_for(viewer, request.query_params.get("user"), Permission.HISTORY)
         today = timezone.now().astimezone(person.zone).date()
         spans = _spans(request.query_params, today)
+        activity = read_parameter(request.query_params, "activity", read_activity)
         reach = _reach(spans)
         rows = from_replica((viewer, person), lambda: briefs(person, *reach))
-        days = by_day(rows, *reach)
+        days = by_day(of_asked(rows, activity), *reach)
         note_look(viewer, person, "summary")
         shown = max(spans, key=lambda span: span[1] - span[0])
         return Response(
@@ -193,6 +227,7 @@ class SummaryView(APIView):
                 "user": person.username,
                 "timezone": person.timezone,
                 "today": today.isoformat(),
+                "activity": activity,
                 "periods": [period_answer(days, *span) for span in spans],
                 "days": [day_answer(day_summary(day, days[day])) for day in each_day(*shown)],
             }
@@ -213,7 +248,7 @@ def _reach(spans: Sequence[Span]) -> Span:
 
 
 def _spans(query: Any, today: date) -> list[Span]:
-    check_names(query, ("user", "period", "from", "to"))
+    check_names(query, ("user", "period", "from", "to", "activity"))
     first, last = (read_parameter(query, name, _day) for name in ("from", "to"))
     if first is None and last is None:
         lengths = read_parameter(query, "period", _lengths) or PERIODS
@@ -247,7 +282,9 @@ def _day(text: str) -> date:
 
 def period_answer(days: Mapping[date, Any], first: date, last: date) -> dict[str, Any]:
     """Return the period in the form of `PeriodSerializer`."""
-    now, then = (period_summary(days, *span) for span in ((first, last), before(first, last)))
+    spans = (first, last), before(first, last)
+    now, then = (period_summary(days, *span) for span in spans)
+    sessions = [each for span in spans for day in each_day(*span) for each in days[day]]
     return {
         "days": now.days,
         "first": first.isoformat(),
@@ -260,7 +297,18 @@ def period_answer(days: Mapping[date, Any], first: date, last: date) -> dict[str
         "coverage": now.coverage,
         "sessions_before": then.counts.sessions,
         "metrics": {key: _period_metric(key, now, then) for key in WAYS},
+        "activities": [_of_activity(name, days, *spans) for name in activities_of(sessions)],
     }
+
+
+def _of_activity(
+    name: str, days: Mapping[date, Sequence[Measured]], period: Span, earlier: Span
+) -> dict[str, Any]:
+    """Return a part of the period in the form of `OfActivitySerializer`."""
+    mine = {day: of_activity(sessions, name) for day, sessions in days.items()}
+    now, then = period_summary(mine, *period), period_summary(mine, *earlier)
+    metrics = {key: _period_metric(key, now, then) for key in WAYS}
+    return {"activity": name, "sessions": now.counts.sessions, "metrics": metrics}
 
 
 def _period_metric(key: str, now: PeriodSummary, then: PeriodSummary) -> dict[str, Any]:

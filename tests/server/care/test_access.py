@@ -73,6 +73,8 @@ MATRIX = {
         {},
         {"anna": 409, "carl": 409, "ella": 404, "otto": 404, **DENIED, **UNKNOWN},
     ),
+    "activity": ("/api/session/{session}/activity/", "PUT", {"activity": "reading"}, READ),
+    "activity taken back": ("/api/session/{session}/activity/", "DELETE", None, READ),
     "session": ("/api/session/{session}/", "GET", None, READ),
     "session of nobody": (
         f"/api/session/{uuid.uuid4()}/",

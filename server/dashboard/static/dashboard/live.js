@@ -44,11 +44,15 @@ async function fetched(address, version) {
   return fresh;
 }
 
-// Keep open tables open, and keep the focus.
+// Keep open tables open, what was selected, and the focus.
 function swap(part, fresh) {
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
   for (const { id } of part.querySelectorAll("details[open]")) {
     fresh.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+  }
+  for (const { id, value } of part.querySelectorAll("select[id]")) {
+    const same = fresh.querySelector(`#${CSS.escape(id)}`);
+    if (same) same.value = value;
   }
   part.replaceChildren(...fresh.childNodes);
   part.dataset.version = fresh.dataset.version;

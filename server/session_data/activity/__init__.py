@@ -1,0 +1,1 @@
+"""What a person did during a session: people choose it afterwards. Begin with choose.py."""
