@@ -1,12 +1,14 @@
 """How often a usual day is inside the usual range, by simulated people: `python -m bench.usual`.
 
 Each simulated person stays as they are for some days, in their own way; the range of these days is
-asked about the next one. Nine times of ten is what the pages promise.
+asked about the next one. 19 times of 20 is what the docs promise. activities.py has people who do
+different things, and asks how many days an activity needs to be compared with itself.
 """
 
 import random
 from collections.abc import Callable
 
+from bench.usual import activities
 from server.session_data.summary.usual import usual_of
 
 # People's days, one after the other.
@@ -66,3 +68,6 @@ def main() -> None:
         shares = (share_inside(person, days, 10_000) for days in spans)
         name = person.__name__.replace("_", " ")
         print(f"{name:38}", *(f"{share:5.1%}" for share in shares))
+    activities.print_days_needed()
+    activities.print_least_days()
+    activities.print_like_with_like()

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from server.alerts.models import Alert, Kind, Rule, Why
 from server.common.words import clock, in_words, weekday_and_day
 from server.dashboard.metrics import BLINK_RATE, PERCLOS
+from server.session_data.activity.words import compared_with
 
 SHOWN = {Kind.BLINK_RATE: BLINK_RATE, Kind.PERCLOS: PERCLOS}
 ISO_DAYS = "1234567"
@@ -137,7 +138,7 @@ def _limits(count: int | None, length_s: float | None) -> str:
 def _outside(alert: Alert) -> str:
     told, metric = alert.measured, SHOWN[Kind(alert.kind)]
     numbers = {name: metric.formatted(told[name]) for name in ("value", "low", "high")}
-    return _(
+    text = _(
         "%(metric)s of the day, up to %(ended)s: %(value)s %(unit)s. The rule's range is %(low)s "
         "to %(high)s, from %(n)s days of the previous four weeks."
     ) % {
@@ -147,6 +148,9 @@ def _outside(alert: Alert) -> str:
         "ended": moment(datetime.fromisoformat(told["ended_at"]), alert.person.zone),
         "n": told["days"],
     }
+    if "activity" not in told:  # an alert from before activities were known
+        return text
+    return f"{text} {compared_with(told['activity'], told['days'])}"
 
 
 def _s(seconds: float) -> str:

@@ -23,6 +23,8 @@ from server.dashboard.history import Period
 from server.dashboard.metrics import BLINK_RATE, COVERAGE, EAR, LONG_CLOSURES, PERCLOS, Metric, Text
 from server.dashboard.overview import usual_words
 from server.dashboard.rows import SessionRow
+from server.session_data.activity.words import name_of
+from server.session_data.summary.alike import activities_of, of_activity
 from server.session_data.summary.statistics import (
     Counts,
     Measured,
@@ -37,6 +39,8 @@ from server.session_data.summary.statistics import (
 # would lie on each other; they are drawn in the column of their day, which links to them.
 MOST_POINTS = 120
 FIGURES = (BLINK_RATE, EAR, PERCLOS, LONG_CLOSURES, COVERAGE)
+# The values of their days are sums and shares, with no usual range.
+SUMS = (LONG_CLOSURES, COVERAGE)
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,17 @@ class DayLine:
 class Figure:
     """One metric over a period: its value, the change, the chart, the table.
 
-    `kinds` are the kinds of dots in the chart: sessions, and the marks of some of them.
+    `kinds` are the kinds of dots in the chart: sessions, and the marks of some of them. `alike` has
+    a line for each activity that both periods have enough days of. `mixed` is whether the sessions
+    are of several kinds.
     """
 
     metric: Metric
     unit: Text
     value: str | None
     change: str
+    alike: Sequence[str]
+    mixed: bool
     usual: str | None
     kinds: frozenset[str]
     has_gaps: bool
@@ -101,7 +109,11 @@ def figures(
         for day in each_day(period.first, period.last)
     }
     points = [_point(row, period.first) for row in shown]
-    return [figure(metric, calendar, points, period, said) for metric in FIGURES]
+    by_activity = {
+        name: Calendar(of_activity(measured, name), period.reach, period.last)
+        for name in (() if period.activity else activities_of(measured))
+    }
+    return [figure(metric, calendar, points, period, said, by_activity) for metric in FIGURES]
 
 
 def figure(
@@ -110,15 +122,15 @@ def figure(
     points: Sequence[Point],
     period: Period,
     said: Mapping[date, Said],
+    by_activity: Mapping[str, Calendar],
 ) -> Figure:
     """Return the figure of one metric over the period; `said` are the words on its days."""
     days = calendar.days(metric.key, period.first, period.last)
     before = calendar.days(metric.key, period.before.first, period.before.last)
     now, of_days = spread_of(known(days)), metric is LONG_CLOSURES
     lines = [_day_line(metric, day, said[day.day], period) for day in days]
-    # Sums and shares of a day have no usual range.
     span = None
-    if metric not in (LONG_CLOSURES, COVERAGE):
+    if metric not in SUMS:
         weeks = calendar.sessions(period.reach, period.last - timedelta(days=1))
         span = usual(weeks, metric.key, period.last)
     dots = [] if of_days else _dots(metric, points)
@@ -129,12 +141,29 @@ def figure(
         unit=unit,
         value=metric.formatted(now.middle),
         change=change_words(metric, spread_of(known(before)), now, period.days),
+        alike=[] if metric in SUMS else _alike(metric, by_activity, period),
+        mixed=bool(by_activity),
         usual=usual_words(metric, span),
         kinds=_kinds_of(dots, cloud),
         has_gaps=any(day.value is None for day in days),
         chart=_chart(metric, days, lines, dots, cloud, span),
         lines=lines[::-1],
     )
+
+
+def _alike(metric: Metric, by_activity: Mapping[str, Calendar], period: Period) -> list[str]:
+    """Return each activity's median and its change, if both periods have enough days of it."""
+    found = []
+    for name, calendar in by_activity.items():
+        now, before = (
+            spread_of(known(calendar.days(metric.key, each.first, each.last)))
+            for each in (period, period.before)
+        )
+        if change(before, now, period.days).absolute is not None:
+            value = f"{metric.formatted(now.middle)} {metric.unit}".strip()
+            words = change_words(metric, before, now, period.days)
+            found.append(f"{name_of(name)}: {value}. {words}")
+    return found
 
 
 def _kinds_of(dots: Sequence[Dot], cloud: Sequence[tuple[float, float]]) -> frozenset[str]:

@@ -27,7 +27,8 @@ from server.dashboard.rows import SessionRow
 from server.dashboard.today import compare
 from server.devices.models import Device
 from server.replica.reading import from_replica
-from server.session_data.summary.statistics import Measured, median_of, total_of
+from server.session_data.summary.alike import like_with_like
+from server.session_data.summary.statistics import Measured, total_of
 from server.session_data.summary.views import Brief
 
 SPARK_DAYS = 14
@@ -168,7 +169,7 @@ def _standing(
 ) -> Standing:
     today, runs = _today(person, now), person.pk in signs.running
     of_today = [row for row in rows if row.day == today]
-    unusual = any(each.unusual for each in _glances(of_today, rows, today)) if of_today else False
+    unusual = any(each.unusual for each in _glances(rows, today)) if of_today else False
     alert = person.pk in signs.alerts
     reasons = [
         alert,
@@ -244,20 +245,19 @@ def card_of_days(rows: Sequence[Measured], today: date) -> Days:
         words=compare(rows, today).words,
         measured=None if measured is None else in_words(measured),
         sessions=len(of_today),
-        glances=_glances(of_today, rows, today),
+        glances=_glances(rows, today),
         spark=_spark(rows, today),
     )
 
 
-def _glances(of_today: Sequence[Measured], rows: Sequence[Measured], today: date) -> list[Glance]:
-    return [glance(metric, of_today, rows, today) for metric in (BLINK_RATE, PERCLOS)]
+def _glances(rows: Sequence[Measured], today: date) -> list[Glance]:
+    return [glance(metric, rows, today) for metric in (BLINK_RATE, PERCLOS)]
 
 
-def glance(
-    metric: Metric, of_today: Sequence[Measured], rows: Sequence[Measured], today: date
-) -> Glance:
-    """Return today's median of a metric and the usual range."""
-    value, span = median_of(of_today, metric.key), usual(rows, metric.key, today)
+def glance(metric: Metric, rows: Sequence[Measured], today: date) -> Glance:
+    """Return today's median of a metric and the usual range, of sessions that are alike."""
+    found = like_with_like(rows, metric.key, today)
+    value, span = found.value, found.usual.range()
     unusual = value is not None and span is not None and not span.low <= value <= span.high
     return Glance(metric, metric.formatted(value), usual_words(metric, span), unusual)
 

@@ -14,8 +14,8 @@ from server.care.models import Person
 from server.common.days import LONGEST_SESSION
 from server.devices.models import Device
 from server.session_data.models import OVER, SET_ASIDE, SessionData, State
-from server.session_data.summary.statistics import value_of
-from server.session_data.summary.usual import USUAL_DAYS, Usual, usual
+from server.session_data.summary.alike import like_with_like
+from server.session_data.summary.usual import USUAL_DAYS, Usual
 from server.session_data.summary.views import Brief
 
 Row = Mapping[str, Any]
@@ -38,7 +38,7 @@ class Facts:
     `since` is when the server began to receive data without a pause, `consuming_since` the same
     for its MQTT consumer; `None` if unknown. `newest` has the newest trustworthy session finished
     since the last pass, by person and metric. `usual` is what is usual before that session's day,
-    and `values` has the day's value so far.
+    and `values` has the day's value so far; both are of the sessions of `activities`, or of all.
     """
 
     now: datetime
@@ -50,6 +50,7 @@ class Facts:
     newest: dict[tuple[int, str], Row] = field(default_factory=dict)
     usual: dict[tuple[int, str], Usual] = field(default_factory=dict)
     values: dict[tuple[int, str], float] = field(default_factory=dict)
+    activities: dict[tuple[int, str], str | None] = field(default_factory=dict)
 
 
 def gather(rules: Iterable[Rule], now: datetime, last: Pass) -> Facts:
@@ -102,10 +103,10 @@ def _gather_ranges(
     sessions = _of_four_weeks({pk: row["local_day"] for (pk, _), row in facts.newest.items()})
     for (pk, metric), row in facts.newest.items():
         day, mine = row["local_day"], sessions[pk]
-        facts.usual[pk, metric] = usual(mine, metric, day)
-        value = value_of([each for each in mine if each.day == day], metric)
-        if value is not None:
-            facts.values[pk, metric] = value
+        found = like_with_like(mine, metric, day)
+        facts.usual[pk, metric], facts.activities[pk, metric] = found.usual, found.activity
+        if found.value is not None:
+            facts.values[pk, metric] = found.value
 
 
 def _of_four_weeks(days: Mapping[int, date]) -> defaultdict[int, list[Brief]]:
@@ -118,10 +119,11 @@ def _of_four_weeks(days: Mapping[int, date]) -> defaultdict[int, list[Brief]]:
     rows = SessionData.objects.filter(
         user__in=days, local_day__range=(first, last), state__in=OVER
     ).order_by()
-    for pk, day, state, uncertain, *values in rows.values_list(
-        "user_id", "local_day", "state", "date_uncertain", *names
+    for pk, activity, day, state, uncertain, *values in rows.values_list(
+        "user_id", "activity", "local_day", "state", "date_uncertain", *names
     ):
-        found[pk].append(Brief(day, state, uncertain, dict(zip(names, values, strict=True))))
+        told = dict(zip(names, values, strict=True))
+        found[pk].append(Brief(day, state, uncertain, told, activity))
     return found
 
 

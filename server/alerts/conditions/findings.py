@@ -114,6 +114,7 @@ def outside_usual(rule: Rule, facts: Facts) -> Iterator[Finding]:
         "low": span.low,
         "high": span.high,
         "days": usual.days,
+        "activity": facts.activities.get(key),
         "ended_at": instant_text(session["ended_at"]),
     }
     opens = _just_ended(session, facts.now) and is_timely(session, END_SLACK)

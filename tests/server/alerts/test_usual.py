@@ -171,3 +171,31 @@ def test_an_older_session_that_arrives_late_does_not_resolve_a_newer_ones_alert(
     later = NOW + timedelta(minutes=30)
     measured(told, NOW - timedelta(hours=2), 15.0, came=later)
     assert judge(later).resolved == 0
+
+
+def test_a_day_of_reading_is_compared_with_days_of_reading_and_says_so(told):
+    rule(told, Kind.BLINK_RATE, spread=1)
+    for n in range(1, 16):
+        read = n <= 6
+        rate = (7.0 if read else 15.0) + n % 3
+        word = "reading" if read else "talking"
+        measured(told, NOW - timedelta(days=n), rate, activity=word)
+    measured(told, NOW, 8.0, activity="reading")
+    assert judge(NOW).opened == 0
+    measured(told, NOW + timedelta(hours=1), 22.0, activity="reading")
+    measured(told, NOW + timedelta(hours=1), 22.0, activity="reading")
+    assert judge(NOW + timedelta(hours=1)).opened == 1
+    (alert,) = open_alerts()
+    assert alert.measured["activity"] == "reading"
+    assert sentence(alert).endswith("Compared with 6 days of reading.")
+
+
+def test_an_alert_from_before_activities_says_nothing_of_them(told):
+    rule(told, Kind.BLINK_RATE, spread=1)
+    weeks(told)
+    measured(told, NOW, 31.0)
+    judge(NOW)
+    (alert,) = open_alerts()
+    assert sentence(alert).endswith("Compared with all sessions of 15 days.")
+    del alert.measured["activity"]
+    assert "Compared" not in sentence(alert)

@@ -82,8 +82,9 @@ def around(today: float | None = None, perclos: float | None = 0.02) -> list[sum
         (None, None, "No measurement today yet."),
     ],
 )
-def test_a_page_says_whether_today_is_as_usual(rate, perclos, said) -> None:
-    assert today.compare(around(rate, perclos), MONDAY).words == said
+def test_a_page_says_whether_today_is_as_usual_and_compared_with_what(rate, perclos, said) -> None:
+    basis = "" if rate is None else " Compared with all sessions of 14 days."
+    assert today.compare(around(rate, perclos), MONDAY).words == said + basis
 
 
 def test_without_enough_days_a_page_says_how_many_there_are() -> None:
