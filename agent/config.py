@@ -10,13 +10,13 @@ import difflib
 import math
 import os
 import tomllib
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from agent.convert import value_of
 from agent.errors import ConfigError
 
 DEFAULT_FILE = Path("/etc/blinklog/agent.toml")
@@ -283,7 +283,7 @@ def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
     found = {}
     for key, value in values.items():
         _known(key, hints, f"key in [{name}]")
-        found[key] = _value(f"{name}.{key}", hints[key], value)
+        found[key] = value_of(f"{name}.{key}", hints[key], value)
     section = kind(**found)
     for each in dataclasses.fields(section):
         number = getattr(section, each.name)
@@ -298,73 +298,6 @@ def _known(name: str, names: Mapping[str, Any], what: str) -> None:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(names)}"
         raise ConfigError(f"unknown {what}: {name!r}{hint}")
-
-
-def _value(name: str, kind: Any, value: Any) -> Any:
-    """Return `value` converted to `kind`. The environment gives numbers and booleans as text."""
-    if typing.get_origin(kind) is Literal:
-        return _choice(name, typing.get_args(kind), value)
-    if isinstance(kind, types.UnionType):
-        kind = next(each for each in typing.get_args(kind) if each is not type(None))
-    try:
-        return _CONVERT[kind](value)
-    except (KeyError, TypeError, ValueError):
-        raise ConfigError(f"{name}: expected {_SAY[kind]}, found {value!r}") from None
-
-
-def _choice(name: str, choices: tuple[Any, ...], value: Any) -> Any:
-    """Return `value` as one of `choices`, which have one type."""
-    try:
-        chosen = _CONVERT[type(choices[0])](value)
-    except (TypeError, ValueError):
-        chosen = None
-    if chosen in choices:
-        return chosen
-    raise ConfigError(f"{name}: expected one of {', '.join(map(str, choices))}, found {value!r}")
-
-
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-
-
-def _bool(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    return _TRUTHS[_text(value).lower()]
-
-
-def _int(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError
-    return int(value)
-
-
-def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    return float(value)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise TypeError
-    return value
-
-
-def _path(value: object) -> Path:
-    try:
-        return Path(_text(value)).expanduser()
-    except RuntimeError as error:  # ~user for an unknown user
-        raise ValueError(str(error)) from error
-
-
-_CONVERT: dict[Any, Any] = {bool: _bool, int: _int, float: _float, str: _text, Path: _path}
-_SAY = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    Path: "a path",
-}
 
 
 def _secret(file: Path, *, named: bool) -> str | None:
