@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from agent.convert import value_of
 from agent.errors import ConfigError
+from agent.records import Activity
 
 DEFAULT_FILE = Path("/etc/blinklog/agent.toml")
 DEVICE_STATE = Path("/var/lib/blinklog")  # the services' state directory on a device
@@ -85,6 +86,14 @@ class SessionConfig:
         False,
         "whether the clock is trusted without a time service; only where it is right",
     )
+    activity: Activity | None = _key(
+        None,
+        "what the person does in every session of this device: `reading`, `screen`, `talking`,"
+        " `eating`, `resting` or `other`",
+    )
+    activity_button: Activity | None = _key(
+        None, "the activity of sessions that the second button starts"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,13 @@ class ControlsConfig:
     )
     button_gpio: int = _key(17, "GPIO number of the button, which connects it to ground", 0, 27)
     led_gpio: int = _key(27, "GPIO number of the status light", 0, 27)
+    activity_pin: int | None = _key(
+        None,
+        "GPIO number of a second button, whose sessions have the activity"
+        " `session.activity_button`",
+        0,
+        27,
+    )
     long_press_s: float = _key(1.5, "seconds to hold the button to end a session", 0.5, 10)
     input_device: Path | None = _key(
         None, "foot switch or USB button to use as well, in `/dev/input/by-id/`"
@@ -317,11 +333,12 @@ def _check(config: AgentConfig) -> None:
     """Validate settings that depend on each other."""
     if config.camera.source == "replay" and config.camera.file is None:
         raise ConfigError("camera.file: expected a video file for source 'replay', found none")
-    controls = config.controls
-    if controls.pins != "none" and controls.button_gpio == controls.led_gpio:
+    if config.controls.pins != "none":
+        _check_pins(config.controls)
+    if (config.controls.activity_pin is None) != (config.session.activity_button is None):
         raise ConfigError(
-            "controls.led_gpio: expected a different GPIO from the button's, found"
-            f" {controls.led_gpio} for both"
+            "session.activity_button: expected an activity and the second button's GPIO in"
+            " controls.activity_pin, found only one of them"
         )
     url = config.server.url
     if url is not None and not url.startswith(("https://", "http://")):
@@ -330,3 +347,17 @@ def _check(config: AgentConfig) -> None:
         raise ConfigError(
             "server.device: expected this device's id, because [mqtt] host is set; found none"
         )
+
+
+def _check_pins(controls: ControlsConfig) -> None:
+    """Require a GPIO of its own for each part."""
+    owners: dict[int, str] = {controls.button_gpio: "the button's"}
+    for key, owner in (("led_gpio", "the light's"), ("activity_pin", "the second button's")):
+        pin = getattr(controls, key)
+        if pin in owners:
+            raise ConfigError(
+                f"controls.{key}: expected a different GPIO from {owners[pin]}, found {pin} for"
+                " both"
+            )
+        if pin is not None:
+            owners[pin] = owner

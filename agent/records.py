@@ -8,7 +8,7 @@ from __future__ import annotations  # `sync` reads this file too, and needs no N
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,11 @@ Document = dict[str, Any]
 
 REASON_CHARACTERS = 500
 """Longest reason that is kept of a rejection, in characters: a sentence or two."""
+
+Activity = Literal["reading", "screen", "talking", "eating", "resting", "other"]
+"""What the person does in a session, so that like can be compared with like."""
+
+ACTIVITIES: tuple[Activity, ...] = get_args(Activity)
 
 COMMAND_S = 30.0
 """Lifetime of a command in seconds: a later start would surprise. As the server's `LIFE`."""

@@ -67,6 +67,21 @@ def test_a_picture_can_be_said_to_be_turned_and_mirrored(tmp_path: Path, degrees
         ('[server]\ndevice = ""\n', "server.device: expected text"),
         ('[model]\ncache = "~nobody-here/models"\n', "model.cache: expected a path"),
         ("[controls]\nled_gpio = 17\n", "controls.led_gpio: expected a different GPIO"),
+        (
+            '[session]\nactivity = "sleeping"\n',
+            "session.activity: expected one of reading, screen, talking, eating, resting, other",
+        ),
+        ("[controls]\nactivity_pin = 22\n", "session.activity_button: expected an activity and"),
+        ('[session]\nactivity_button = "reading"\n', "found only one of them"),
+        (
+            '[session]\nactivity_button = "reading"\n[controls]\nactivity_pin = 17\n',
+            "controls.activity_pin: expected a different GPIO from the button's, found 17",
+        ),
+        (
+            '[session]\nactivity_button = "reading"\n[controls]\nactivity_pin = 27\n',
+            "controls.activity_pin: expected a different GPIO from the light's, found 27",
+        ),
+        ("[controls]\nactivity_pin = 28\n", "controls.activity_pin: expected 0 to 27, found 28"),
     ],
 )
 def test_what_cannot_work_is_refused_with_expected_and_found(
@@ -75,6 +90,18 @@ def test_what_cannot_work_is_refused_with_expected_and_found(
     with pytest.raises(ConfigError) as refused:
         load(written(tmp_path, text), {})
     assert says in str(refused.value)
+
+
+def test_activities_are_read_from_the_file_and_from_the_environment(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        '[session]\nactivity = "screen"\nactivity_button = "eating"\n'
+        "[controls]\nactivity_pin = 22\n",
+    )
+    settings = load(file, {"BLINKLOG_AGENT_SESSION_ACTIVITY": "reading"})
+    assert (settings.session.activity, settings.session.activity_button) == ("reading", "eating")
+    assert settings.controls.activity_pin == 22
+    assert AgentConfig().session.activity is None
 
 
 def test_a_camera_that_hangs_is_given_up_before_the_watchdog_ends_the_process() -> None:

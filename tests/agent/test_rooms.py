@@ -17,7 +17,7 @@ TOP = {
     "records": set(),
     "clock": set(),
     "convert": {"errors"},
-    "config": {"errors", "convert"},
+    "config": {"errors", "records", "convert"},
     "ear": {"records"},
     "capture": {"records", "errors", "config", "camera"},
     "sync": {"records", "errors", "transport"},
