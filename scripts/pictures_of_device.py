@@ -217,6 +217,7 @@ def _button(pin: int, ground: int) -> Iterator[str]:
     yield text(x + 104, y + 22, "push button", 16, font_weight=600)
     yield text(x + 104, y + 44, f"between pin {pin} and pin {ground};", 14, fill=SOFT)
     yield text(x + 104, y + 63, "it needs no resistor", 14, fill=SOFT)
+    yield text(x + 104, y + 82, "a second one: controls.activity_pin", 14, fill=SOFT)
     yield text(410, y + 12, f"ground, pin {ground}", 13, fill=SOFT)
     yield text(410, y + 82, f"pin {pin}", 13, fill=SOFT)
 

@@ -12,6 +12,7 @@ from agent.face.crops import Region
 from agent.face.landmarks import FaceTracker, open_tracker
 from agent.face.model_files import read_manifest
 from agent.measure.recording import Recording, Tracker
+from agent.records import Activity
 
 
 def camera(settings: AgentConfig) -> Camera:
@@ -32,6 +33,7 @@ def recording(
     source: Camera,
     session_id: str | None,
     down: Callable[[float, float], None] | None = None,
+    activity: Activity | None = None,
 ) -> Recording:
     """Begin a recording of a new session."""
     mesh = read_manifest()["face_trunk"]
@@ -41,5 +43,6 @@ def recording(
         camera={"source": source.source, "width": source.width, "height": source.height},
         agent={"version": __version__, "model": mesh.origin},
         session_id=session_id,
+        activity=activity,
         down=down,
     )

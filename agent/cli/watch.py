@@ -25,6 +25,7 @@ from agent.watch.aiming import Aiming
 from agent.watch.checking import Checking
 from agent.watch.codes import Codes, Seen
 from agent.watch.loop import Limits, Watch, on_exit, showing_faults, try_camera
+from agent.watch.request import Activities
 
 WAIT_S = 3.0  # longer than a transaction of `sync` on a worn card; a press waits no longer
 
@@ -42,6 +43,7 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
         _camera(settings, store) as camera,
     ):
         tracker = measuring.tracker(settings)
+        activities = Activities(settings.session.activity, settings.session.activity_button)
         try_camera(camera, settings.camera.timeout_s)
         clean_pages.release()
         views, steps = (ViewFile(view_path(settings.store_path, it)) for it in ("aim", "check"))
@@ -49,7 +51,9 @@ def measure_until_stopped(settings: AgentConfig, stopping: threading.Event) -> N
             each.remove()  # of a process that was killed
         Watch(
             camera,
-            lambda session_id: measuring.recording(tracker, clock, camera, session_id),
+            lambda request: measuring.recording(
+                tracker, clock, camera, request.session_id, activity=activities.of(request)
+            ),
             store,
             worker,
             panel,

@@ -2,6 +2,7 @@
 
 A short press starts a session, a long press ends it, a double press starts a check, a press of ten
 seconds asks the camera to look for codes; the button is a GPIO contact or a USB button (`presses`).
+A second GPIO contact does the same, but a short press of it starts a session with an activity.
 The light shows the device's state in patterns, not colours (`light`). It confirms a press by
 itself, even while the rest of the device is busy.
 """
@@ -71,21 +72,21 @@ class UsbControls:
 
 
 class GpioControls:
-    """A button to ground and an LED, on the configured GPIOs (Broadcom numbers).
+    """Buttons to ground and an LED, on the configured GPIOs (Broadcom numbers).
 
-    `usb` is a second button. With pins `mock`, gpiozero's mock pins are used: SIGUSR1 presses the
-    button and SIGUSR2 releases it. Raises ControlsError if the pins can't be used.
+    `usb` does the same as the button. With pins `mock`, gpiozero's mock pins are used: SIGUSR1
+    presses the button and SIGUSR2 releases it. Raises ControlsError if the pins can't be used.
     """
 
     has_light = True
 
     def __init__(self, config: ControlsConfig, usb: Source | None = None) -> None:
-        self._button, self._led = _open_pins(config)
+        self._button, self._led, self._second = _open_pins(config)
         self._light = Light(lambda lit: self._led.on() if lit else self._led.off())
-        contact = Contact(lambda: bool(self._button.is_active))
+        contact = _contact(self._button)
         sources: list[Source] = [contact] if usb is None else [contact, usb]
-        self._presses = Presses(sources, config.long_press_s, self._light.feedback)
-        self._button.when_activated = self._button.when_deactivated = contact.edge
+        second = None if self._second is None else _contact(self._second)
+        self._presses = Presses(sources, config.long_press_s, self._light.feedback, second)
         if config.pins == "mock":
             _press_by_signal(self._button.pin)
 
@@ -99,11 +100,13 @@ class GpioControls:
 
     def close(self) -> None:
         """Release the pins and switch the light off."""
-        self._button.when_activated = self._button.when_deactivated = None
+        buttons = [each for each in (self._button, self._second) if each is not None]
+        for each in buttons:
+            each.when_activated = each.when_deactivated = None
         self._presses.close()
         self._light.close()
-        self._button.close()
-        self._led.close()
+        for each in (*buttons, self._led):
+            each.close()
 
 
 def open_controls(config: ControlsConfig) -> Controls:
@@ -115,18 +118,31 @@ def open_controls(config: ControlsConfig) -> Controls:
     return NoControls() if usb is None else UsbControls(usb, config.long_press_s)
 
 
-def _open_pins(config: ControlsConfig) -> tuple[Any, Any]:
-    """Open the pins of the button and of the LED."""
+def _contact(button: Any) -> Contact:
+    """Return the contact of a pin, which reports each edge to it."""
+    contact = Contact(lambda: bool(button.is_active))
+    button.when_activated = button.when_deactivated = contact.edge
+    return contact
+
+
+def _open_pins(config: ControlsConfig) -> tuple[Any, Any, Any]:
+    """Open the pins of the button, of the LED and of the second button, which may be None."""
     import gpiozero
 
     factory = _mock_factory() if config.pins == "mock" else None
-    try:
+
+    def button(gpio: int) -> Any:
         # Not a gpiozero.Button: it wakes up ten times a second to see if it is held.
-        button = gpiozero.DigitalInputDevice(config.button_gpio, pull_up=True, pin_factory=factory)
-        return button, gpiozero.LED(config.led_gpio, pin_factory=factory)
+        return gpiozero.DigitalInputDevice(gpio, pull_up=True, pin_factory=factory)
+
+    first, second = config.button_gpio, config.activity_pin
+    try:
+        led = gpiozero.LED(config.led_gpio, pin_factory=factory)
+        return button(first), led, None if second is None else button(second)
     except Exception as error:  # lgpio's error is not a standard type
+        also = "" if second is None else f", a second button on GPIO {second}"
         raise ControlsError(
-            f"expected a button on GPIO {config.button_gpio} and a light on GPIO {config.led_gpio},"
+            f"expected a button on GPIO {first}{also} and a light on GPIO {config.led_gpio},"
             f" found: {error}; if there are none, set [controls] pins"
         ) from error
 

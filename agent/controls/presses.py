@@ -23,7 +23,8 @@ from agent.errors import ControlsError
 
 log = logging.getLogger(__name__)
 
-Action = Literal["start", "stop", "check", "codes"]
+Action = Literal["start", "start activity", "stop", "check", "codes"]
+"""`start activity` is the short press of the second button; its other presses do the same."""
 
 DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more than ten
 QUIET_S = 1.0  # how often to look for a button that was plugged in again
@@ -125,15 +126,16 @@ class Contact:
 
 @dataclass(slots=True)
 class _Button:
-    """A button's state, and since when, on the monotonic clock."""
+    """A button's state, and since when, on the monotonic clock; and what a short press does."""
 
     source: Source
+    short: Action = "start"
     state: State = "up"
     since_s: float = field(default_factory=time.monotonic)
 
 
 class Presses:
-    """Watches `sources` in its own thread.
+    """Watches `sources`, and `second` if there is a second button, in its own thread.
 
     `feedback` is called with True when a press begins and with False when it ends, within
     DEBOUNCE_S.
@@ -144,8 +146,11 @@ class Presses:
         sources: Sequence[Source],
         long_press_s: float,
         feedback: Callable[[bool], None] = lambda _: None,
+        second: Source | None = None,
     ) -> None:
         self._buttons = [_Button(source) for source in sources]
+        if second is not None:
+            self._buttons.append(_Button(second, "start activity"))
         self._long_press_s = long_press_s
         self._feedback = feedback
         self._felt = False
@@ -189,7 +194,7 @@ class Presses:
         button.state, action = TRANSITIONS[before].get(event, (before, None))
         button.since_s = time.monotonic()
         if action is not None:
-            self._actions.put(action)
+            self._actions.put(button.short if action == "start" else action)
         if button.state == "stuck":
             log.warning("a button is held down for too long: is it stuck?")
         self._feel(any(each.state in FELT for each in self._buttons))

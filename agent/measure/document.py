@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from agent.measure.metrics import BlinkColumns, Metrics, Minute, Session
 from agent.measure.reminding import Reminder
-from agent.records import Document
+from agent.records import Activity, Document
 
 SCHEMA = 1
 
@@ -62,9 +62,12 @@ def session_document(
     camera: Mapping[str, Any],
     agent: Mapping[str, str],
     reminders: Sequence[Reminder] = (),
+    activity: Activity | None = None,
 ) -> Document:
-    """Return the document of `session`; it includes `blinks` once the session is finished, and
-    `reminders` if the light asked for blinks.
+    """Return the document of `session`.
+
+    It includes `blinks` once the session is finished, `reminders` if the light asked for blinks,
+    and `activity` if that is given.
 
     `clock`: synchronized, utc_offset_minutes, timezone, boot_id, monotonic_start_s. `camera`:
     source, width, height. `agent`: version, model. Raises ValueError for a naive time, and for an
@@ -79,6 +82,7 @@ def session_document(
         "started_at": iso_utc(started_at),
         "ended_at": None if ended_at is None else iso_utc(ended_at),
         "ended_by": ended_by,
+        **({} if activity is None else {"activity": activity}),
         "clock": dict(clock),
         "camera": {**camera, "fps": rounded("fps", session.fps)},
         "metrics": _rounded_fields(session.metrics),

@@ -16,7 +16,7 @@ from agent.measure.document import EndedBy, State, session_document
 from agent.measure.metrics import Session
 from agent.measure.reminding import Reminding
 from agent.measure.session import LONGEST_S, SessionBuilder
-from agent.records import Blink, Document, EyeSample, FaceLandmarks, Frame
+from agent.records import Activity, Blink, Document, EyeSample, FaceLandmarks, Frame
 
 BACK_S = 1.0  # a frame up to this late is ignored
 AHEAD_S = 3600.0  # longest gap, from a stall or a paused video; a camera times out much earlier
@@ -36,8 +36,8 @@ class Recording:
     """Measures frames and writes the session's documents.
 
     `camera` is the document's `camera` without its fps; `agent` is its `agent`. Session time begins
-    with the first frame. `session_id` is given if a command asked for the session. `down` is as in
-    `SessionBuilder`.
+    with the first frame. `session_id` is given if a command asked for the session. `activity` is
+    what the person does, if that is known. `down` is as in `SessionBuilder`.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Recording:
         camera: Document,
         agent: Document,
         session_id: str | None = None,
+        activity: Activity | None = None,
         down: Callable[[float, float], None] | None = None,
     ) -> None:
         self._down = down
@@ -55,6 +56,7 @@ class Recording:
         self._clock = clock
         self._camera = camera
         self._agent = agent
+        self._activity = activity
         self._started_at = clock.now()
         self._started_s = clock.monotonic_s()
         self._boot = self._clock_facts()
@@ -168,6 +170,7 @@ class Recording:
             camera=self._camera,
             agent=self._agent,
             reminders=self._reminding.reminders,
+            activity=self._activity,
         )
 
     def _clock_facts(self) -> Document:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent.records import COMMAND_S, Document
+from agent.records import ACTIVITIES, COMMAND_S, Document
 from agent.store.database import Database
 
 NAMES = ("start", "stop", "aim", "check")
@@ -39,9 +39,17 @@ def row_of(command: Document, left_s: float, now: Moment) -> dict[str, Any]:
     for key in ("id", "session_id"):
         if key == "id" or command.get(key) is not None:
             kept[key] = _uuid(key, command.get(key))
+    if name == "start" and command.get("activity") is not None:
+        kept["activity"] = None if unknown_activity(command) else command["activity"]
     until_s = now.seconds + min(max(left_s, 0.0), COMMAND_S)
     text = json.dumps({**kept, "boot_id": now.boot_id, "until_s": until_s})
     return {"id": kept["id"], "command": text, "expires_at": expires_at_s}
+
+
+def unknown_activity(command: Document) -> bool:
+    """Return whether a start command names an activity that this release does not know."""
+    activity = command.get("activity")
+    return command["command"] == "start" and activity not in (None, *ACTIVITIES)
 
 
 def add(db: Database, row: dict[str, Any]) -> bool:

@@ -244,7 +244,11 @@ class Store:
         `COMMAND_S`. Raises ValueError for an invalid command.
         """
         row = commands.row_of(command, left_s, self._moment())
-        return self._file.run(lambda db: commands.add(db, row), write=True)
+        is_new = self._file.run(lambda db: commands.add(db, row), write=True)
+        if is_new and commands.unknown_activity(command):
+            activity = command["activity"]
+            log.warning("unknown activity %.40r: the session starts without one", activity)
+        return is_new
 
     def take_command(self) -> Document | None:
         """Return the oldest command that is neither taken nor expired. Each is returned once."""

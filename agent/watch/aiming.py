@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from agent.clock import Clock
 from agent.controls.panel import Controls
-from agent.controls.presses import Action
 from agent.errors import StoreError
 from agent.measure.aim import Aim
 from agent.measure.recording import Tracker
 from agent.records import Camera, Store
 from agent.system import systemd
 from agent.system.view_file import ViewFile
+from agent.watch.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ SHOWN_S = 0.2
 
 COMMANDS_S = 0.5
 """How often to look for commands."""
-
-Outcome = tuple[Action | None, str | None]
 
 
 class Aiming:
@@ -54,10 +52,10 @@ class Aiming:
         self._file = file
         self._timeout_s = timeout_s
 
-    def run(self, stopping: threading.Event) -> Outcome:
+    def run(self, stopping: threading.Event) -> Request:
         """Aim until a press, another command, the end of the time, or `stopping`.
 
-        Return the action that was asked for meanwhile, and its session id. Raises CameraError.
+        Return what was asked for meanwhile. Raises CameraError.
         """
         log.info("aiming")
         systemd.status("aiming")
@@ -69,7 +67,7 @@ class Aiming:
             while not stopping.is_set() and self._clock.monotonic_s() < self._until_s:
                 frame = self._camera.read(self._timeout_s)
                 if frame is None:
-                    return None, None
+                    return Request()
                 systemd.watchdog()
                 view = aim.add(frame, self._tracker.find(frame))
                 now_s = self._clock.monotonic_s()
@@ -77,20 +75,20 @@ class Aiming:
                     shown_s, number = now_s, number + 1
                     self._controls.show("measuring" if view.good else "unseen")
                     self._file.write({"number": number, **view.as_json()})
-                outcome = self._asked(now_s)
-                if outcome is not None:
-                    return outcome
-            return None, None
+                request = self._asked(now_s)
+                if request is not None:
+                    return request
+            return Request()
         finally:
             self._file.remove()
             systemd.status("ready")
             log.info("aiming ended")
 
-    def _asked(self, now_s: float) -> Outcome | None:
+    def _asked(self, now_s: float) -> Request | None:
         """Return what a press or a command asks for; None if it is to go on."""
         action = self._controls.action(0)
         if action is not None:
-            return (None if action == "stop" else action), None
+            return Request(None if action == "stop" else action)
         if now_s - self._look_s < COMMANDS_S:
             return None
         self._look_s = now_s
@@ -104,9 +102,8 @@ class Aiming:
         if command["command"] == "aim":
             self._until_s = now_s + AIM_S
             return None
-        name = command["command"]
-        return (None, None) if name == "stop" else (name, command.get("session_id"))
+        return Request() if command["command"] == "stop" else Request.of(command)
 
 
-Aimer = Callable[[threading.Event], Outcome]
+Aimer = Callable[[threading.Event], Request]
 """`Aiming.run`."""

@@ -91,6 +91,7 @@ JOINED_S = 60.0  # how long to look for the server's code where the device has a
 SHOWN_S = 9.0  # how long to show an outcome: three times the longest pattern
 ANSWER_S = 300.0  # longer than the root service works on one code
 AWAY_S = 5.0  # a code that was out of view for so long counts as shown again
+PRESSES = ("start", "start activity", "stop")  # each ends it
 PAUSE_S = 0.2  # between two frames
 CHECK_S = 1.0  # how often to look whether a terminal has overtaken it
 
@@ -160,7 +161,7 @@ class Look:
             while not stopping.is_set() and self._state != "over":
                 systemd.watchdog()
                 self._controls.show(self._light())
-                if self._controls.action(PAUSE_S) in ("start", "stop") or self._overtaken(wanted):
+                if self._controls.action(PAUSE_S) in PRESSES or self._overtaken(wanted):
                     self._step("press")
                 frame = self._camera.read(frame_s)
                 if frame is None:

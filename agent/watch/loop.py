@@ -30,6 +30,7 @@ from agent.watch.checking import Checker
 from agent.watch.checkpoints import Checkpoints
 from agent.watch.codes import Codes, Look
 from agent.watch.idle import Idle
+from agent.watch.request import Request
 from agent.watch.saving import begin, note
 from agent.watch.upkeep import Upkeep
 
@@ -75,7 +76,7 @@ class Watch:
     def __init__(
         self,
         camera: Camera,
-        record: Callable[[str | None], Recording],
+        record: Callable[[Request], Recording],
         store: Store,
         worker: Worker[Store],
         controls: Controls,
@@ -111,14 +112,14 @@ class Watch:
             while not stopping.is_set():
                 systemd.watchdog()
                 self._camera.check()
-                action, session_id = self._idle_step()
-                if action == "aim":
-                    action, session_id = self._aiming(stopping)
-                while action == "check":
-                    action, session_id = self._checking(session_id, stopping)
-                if action == "start":
-                    self._session(session_id, stopping)
-                elif action == "codes" and self._codes is not None:
+                request = self._idle_step()
+                if request.action == "aim":
+                    request = self._aiming(stopping)
+                while request.action == "check":
+                    request = self._checking(request.session_id, stopping)
+                if request.starts:
+                    self._session(request, stopping)
+                elif request.action == "codes" and self._codes is not None:
                     self._look_for_codes(self._codes, stopping)
         finally:
             self._upkeep.last_try()
@@ -126,8 +127,8 @@ class Watch:
         self._controls.show("off")  # no longer ready
         note(self._store, {"state": "stopped"})
 
-    def _idle_step(self) -> tuple[str | None, str | None]:
-        """Show the state, do the upkeep, and return the next action and its session id.
+    def _idle_step(self) -> Request:
+        """Show the state, do the upkeep, and return what is asked for next.
 
         A store that fails ends the process, but not one that is only locked, and not while there is
         a document in memory alone.
@@ -135,23 +136,22 @@ class Watch:
         try:
             self._controls.show("fault" if self._upkeep.unsaved else self._idle.light())
             self._upkeep.step()
-            return self._next_action(IDLE_S)
+            return self._next_request(IDLE_S)
         except StoreError as error:
             if not (self._upkeep.unsaved or isinstance(error, StoreBusyError)):
                 raise
             log.debug("the store can't be used: %s", error)
-            return self._controls.action(IDLE_S), None
+            return Request(self._controls.action(IDLE_S))
 
-    def _next_action(self, timeout_s: float) -> tuple[str | None, str | None]:
-        """Return the action that the button or a command requests, and the command's session id."""
+    def _next_request(self, timeout_s: float) -> Request:
+        """Return what the button or a command asks for."""
         action = self._controls.action(timeout_s)
         if action is not None:
-            return action, None
-        command = self._store.take_command()
-        return (command["command"], command.get("session_id")) if command else (None, None)
+            return Request(action)
+        return Request.of(self._store.take_command())
 
-    def _aiming(self, stopping: threading.Event) -> tuple[str | None, str | None]:
-        """Aim the camera; return the action that ended it, and its session id."""
+    def _aiming(self, stopping: threading.Event) -> Request:
+        """Aim the camera; return what ended it."""
         self._controls.show("starting")
         self._camera.start()
         systemd.watchdog()
@@ -179,9 +179,7 @@ class Watch:
             log.debug("the store can't be used: %s", error)
             return False
 
-    def _checking(
-        self, session_id: str | None, stopping: threading.Event
-    ) -> tuple[str | None, str | None]:
+    def _checking(self, session_id: str | None, stopping: threading.Event) -> Request:
         """Check the counting, and show the result; return what a press asks for meanwhile."""
         self._controls.show("starting")
         self._camera.start()
@@ -189,17 +187,17 @@ class Watch:
         with on_exit(self._camera.stop):
             document = self._check(session_id, stopping)
         if document is None:
-            return None, None
+            return Request()
         self._upkeep.finished(document)
         facts = {key: document[key] for key in ("session_id", "started_at", "agent")}
         note(self._store, {**facts, **document["check"]}, "check")
         systemd.watchdog()
         self._controls.show("measuring" if document["check"]["passed"] else "unseen")
-        return self._controls.action(RESULT_S), None
+        return Request(self._controls.action(RESULT_S))
 
-    def _session(self, session_id: str | None, stopping: threading.Event) -> None:
+    def _session(self, request: Request, stopping: threading.Event) -> None:
         self._controls.show("starting")
-        recording = self._record(session_id)
+        recording = self._record(request)
         kept = "unsaved" if self._upkeep.unsaved else begin(self._store, recording.document())
         if kept == "unsaved":
             self._idle.refused()

@@ -29,6 +29,7 @@ from agent.records import Document, FaceLandmarks, Frame
 from agent.store.store import Store
 from agent.system.worker import Worker
 from agent.watch.loop import Limits, Watch
+from agent.watch.request import Request
 from bench.mesh_face import mesh_face
 
 FPS = 15.0
@@ -168,7 +169,7 @@ def main(arguments: list[str]) -> int:
     worker = Worker(lambda: contextlib.closing(JournaledStore(Path(path), Path(journal))))
     watch = Watch(
         camera,
-        lambda session_id: _recording(clock, session_id),
+        lambda request: _recording(clock, request.session_id),
         store,
         worker,
         Presses(int(sessions), stopping),
@@ -179,7 +180,7 @@ def main(arguments: list[str]) -> int:
             frame_s=3.0,
             keep_sessions=1_000_000,
         ),
-        lambda _: (None, None),
+        lambda _: Request(),
         lambda *_: None,
     )
     watch.run(stopping)

@@ -26,8 +26,8 @@ MOCK = ControlsConfig(pins="mock", long_press_s=LONG_S)
 class Panel:
     """Controls with a finger on the button."""
 
-    def __init__(self) -> None:
-        self.controls = GpioControls(MOCK)
+    def __init__(self, config: ControlsConfig = MOCK) -> None:
+        self.controls = GpioControls(config)
         button: Any = self.controls._button
         led: Any = self.controls._led
         self.contact: MockPin = button.pin
@@ -125,6 +125,51 @@ def test_the_mock_button_is_pressed_by_signal(panel: Panel) -> None:
     time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGUSR2)
     assert panel.controls.action(5) == "start"
+
+
+@pytest.fixture
+def second() -> Iterator[Panel]:
+    """A panel whose finger is on the second button."""
+    handlers = [signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGUSR2)]
+    panel = Panel(replace(MOCK, activity_pin=22))
+    button: Any = panel.controls._second
+    panel.contact = button.pin
+    yield panel
+    panel.controls.close()
+    for number, handler in zip((signal.SIGUSR1, signal.SIGUSR2), handlers, strict=True):
+        signal.signal(number, handler)
+
+
+def test_a_short_press_of_the_second_button_starts_with_its_activity(second: Panel) -> None:
+    second.press(0.1)
+    assert second.controls.action(5) == "start activity"
+    assert second.controls.action(0.1) is None
+
+
+def test_the_first_button_is_still_the_first(second: Panel) -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert second.controls.action(5) == "start"
+
+
+def test_the_second_button_ends_and_checks_as_the_first_does(second: Panel) -> None:
+    second.press(3 * LONG_S)
+    assert second.controls.action(5) == "stop"
+    time.sleep(0.2)
+    second.press(0.1)
+    time.sleep(0.1)
+    second.press(0.1)
+    assert second.controls.action(5) == "check"
+
+
+def test_the_light_answers_the_second_button(second: Panel) -> None:
+    second.controls.show("measuring")
+    assert second.becomes(True)
+    second.contact.drive_low()
+    assert second.becomes(False)
+    second.contact.drive_high()
+    assert second.becomes(True)
 
 
 @pytest.mark.parametrize("state", LIGHT)
@@ -227,6 +272,8 @@ def test_closing_ends_all_threads_and_puts_the_light_out() -> None:
 def test_pins_that_cannot_be_used_are_said_with_what_was_expected() -> None:
     with pytest.raises(ControlsError, match="expected a button on GPIO 17 and a light on GPIO 17"):
         GpioControls(replace(MOCK, led_gpio=17))
+    with pytest.raises(ControlsError, match="GPIO 17, a second button on GPIO 27 and a light"):
+        GpioControls(replace(MOCK, activity_pin=27))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

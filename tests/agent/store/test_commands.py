@@ -208,6 +208,36 @@ def test_commands_are_taken_in_order_of_arrival(store: Store) -> None:
     assert [each["id"] for each in taken if each] == numbers
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"activity": "reading"}, {"activity": "reading"}),
+        ({"activity": None}, {}),
+        ({"command": "stop", "activity": "reading"}, {}),
+        ({"command": "stop", "activity": "sleeping"}, {}),
+    ],
+)
+def test_a_start_keeps_a_known_activity(
+    store: Store, caplog: pytest.LogCaptureFixture, sent: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    store.add_command(command(**sent))
+    taken = store.take_command() or {}
+    assert {key: taken[key] for key in taken if key == "activity"} == kept
+    assert "unknown" not in caplog.text
+
+
+@pytest.mark.parametrize("unknown", ["sleeping", "Reading", "", 7, True, ["reading"], {"a": 1}])
+def test_an_unknown_activity_is_logged_once_and_leaves_the_session_without_one(
+    store: Store, caplog: pytest.LogCaptureFixture, unknown: object
+) -> None:
+    start = command(activity=unknown)
+    for _ in range(3):  # over HTTP, a command is told again and again
+        store.add_command(start)
+    taken = store.take_command() or {}
+    assert (taken["command"], taken["activity"]) == ("start", None)
+    assert caplog.text.count(f"unknown activity {unknown!r}") == 1
+
+
 def test_a_command_keeps_the_session_it_is_for_and_nothing_unknown(store: Store) -> None:
     session_id = document()["session_id"]
     store.add_command(command(session_id=session_id, shell="reboot"))

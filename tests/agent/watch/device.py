@@ -27,6 +27,7 @@ from agent.system.worker import Worker
 from agent.watch.aiming import Aiming
 from agent.watch.checking import Checking, Down
 from agent.watch.loop import Limits, Watch
+from agent.watch.request import Activities, Request
 
 T = TypeVar("T")
 FPS = 30.0
@@ -170,6 +171,7 @@ class Device:
         self.views = ViewFile(self.folder / "aim.json")
         self.tracker: Tracker = NoFace()
         self.reminds = True
+        self.activities = Activities()
         self.steps = ViewFile(self.folder / "check.json")
 
     def run(self, **limits: float) -> None:
@@ -182,7 +184,7 @@ class Device:
         }
         Watch(
             self.camera,
-            self.record,
+            lambda request: self.record(request.session_id, asked=request),
             self.store,
             self.worker,
             self.panel,
@@ -201,13 +203,16 @@ class Device:
         camera, panel, store = self.camera, self.panel, self.store
         return Checking(camera, self.record, panel, store, self.clock, self.steps, 3.0)  # type: ignore[arg-type]
 
-    def record(self, session_id: str | None, down: Down | None = None) -> Recording:
+    def record(
+        self, session_id: str | None, down: Down | None = None, asked: Request | None = None
+    ) -> Recording:
         return Recording(
             self.tracker,
             self.clock,
             camera={"source": "replay", "width": 64, "height": 48},
             agent={"version": "0", "model": "none@0"},
             session_id=session_id,
+            activity=None if asked is None else self.activities.of(asked),
             down=down,
         )
 
@@ -251,8 +256,9 @@ def stop_when_done(device: Device) -> None:
     device.store.prune = prune_and_stop  # type: ignore[method-assign]
 
 
-def command(name: str) -> dict[str, Any]:
+def command(name: str, **keys: Any) -> dict[str, Any]:
     return {
+        **keys,
         "id": f"00000000-0000-4000-8000-{abs(hash(name)) % 10**12:012d}",
         "command": name,
         "expires_at": iso_utc(BEGIN + timedelta(seconds=30)),

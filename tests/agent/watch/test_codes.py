@@ -26,6 +26,7 @@ from agent.watch.codes import (
     Step,
 )
 from agent.watch.loop import Limits, Watch
+from agent.watch.request import Request
 from tests.agent.watch.device import PIXELS, Device, SteppedCamera, SteppedClock, command
 
 FRAME_S = 0.5
@@ -276,13 +277,13 @@ def run(room: Room, has_owner: bool) -> None:
     device = room.device
     Watch(
         room.camera,
-        device.record,
+        lambda request: device.record(request.session_id),
         device.store,
         device.worker,
         room.panel,
         device.clock,  # type: ignore[arg-type]
         limits,
-        lambda _: (None, None),
+        lambda _: Request(),
         lambda *_: None,
         room.codes,
     ).run(device.stopping)
