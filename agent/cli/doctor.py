@@ -65,6 +65,11 @@ def _control_checks(settings: AgentConfig) -> list[Check]:
     controls = settings.controls
     return [
         Check("button", QUICK_S, lambda: check_controls.button(controls, _watch_process(settings))),
+        Check(
+            "second button",
+            QUICK_S,
+            lambda: check_controls.second_button(controls, _watch_process(settings)),
+        ),
         Check("light", QUICK_S, lambda: check_controls.light(controls, _watch_process(settings))),
         Check("usb button", QUICK_S, lambda: check_controls.input_button(controls.input_device)),
     ]

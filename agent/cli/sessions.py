@@ -14,7 +14,7 @@ from agent.cli.delivery import AddCommand
 from agent.clock import Clock
 from agent.errors import AgentError
 from agent.measure.document import iso_utc
-from agent.records import COMMAND_S, Document, StoredSession
+from agent.records import ACTIVITIES, COMMAND_S, Document, StoredSession
 from agent.system.process_lock import lock_owner
 
 LISTED = 1000  # sessions, at most
@@ -22,7 +22,8 @@ LISTED = 1000  # sessions, at most
 
 def add_commands(command: AddCommand) -> None:
     """Add the commands of this file."""
-    command("start", _start, "start a session on this device")
+    start = command("start", _start, "start a session on this device")
+    start.add_argument("--activity", choices=ACTIVITIES, help="what the person does in it")
     command("stop", _stop, "end the running session on this device")
     sessions = command("sessions", _sessions, "list the sessions in the store, newest first")
     sessions.add_argument("--json", action="store_true", help="print JSON")
@@ -31,14 +32,14 @@ def add_commands(command: AddCommand) -> None:
 
 
 def _start(options: argparse.Namespace) -> int:
-    return _command(options, "start")
+    return _command(options, "start", options.activity)
 
 
 def _stop(options: argparse.Namespace) -> int:
     return _command(options, "stop")
 
 
-def _command(options: argparse.Namespace, name: str) -> int:
+def _command(options: argparse.Namespace, name: str, activity: str | None = None) -> int:
     """Queue a command for `watch`. Exit status 1 if `watch` is not running."""
     settings = config.load(options.config)
     with delivery.open_store(settings) as store:
@@ -46,6 +47,7 @@ def _command(options: argparse.Namespace, name: str) -> int:
             {
                 "id": str(uuid.uuid4()),
                 "command": name,
+                "activity": activity,
                 "expires_at": iso_utc(Clock().now() + timedelta(seconds=COMMAND_S)),
             }
         )

@@ -22,24 +22,35 @@ def button(config: ControlsConfig, holder: int | None) -> Finding:
 
     `holder` is the process of `watch` if that has the line open.
     """
-    if (finding := _without_pin(config, f"GPIO {config.button_gpio}", holder)) is not None:
+    return _button(config, config.button_gpio, holder)
+
+
+def second_button(config: ControlsConfig, holder: int | None) -> Finding:
+    """Check the second button, if there is one, as `button` does the first."""
+    if config.activity_pin is None:
+        return off("none is configured")
+    return _button(config, config.activity_pin, holder)
+
+
+def _button(config: ControlsConfig, gpio: int, holder: int | None) -> Finding:
+    if (finding := _without_pin(config, f"GPIO {gpio}", holder)) is not None:
         return finding
     import gpiozero
 
     try:
         with _in_temporary_directory():
-            line = gpiozero.DigitalInputDevice(config.button_gpio, pull_up=True)
+            line = gpiozero.DigitalInputDevice(gpio, pull_up=True)
             pressed = bool(line.is_active)
             line.close()
     except Exception as error:  # each pin library raises its own
-        return _refused(f"GPIO {config.button_gpio}", error)
+        return _refused(f"GPIO {gpio}", error)
     if pressed:
         return bad(
-            f"GPIO {config.button_gpio} reads as pressed: if nobody presses it, it is stuck or"
+            f"GPIO {gpio} reads as pressed: if nobody presses it, it is stuck or"
             " permanently wired to ground",
             "disconnect the button: does the check pass now?",
         )
-    return ok(f"GPIO {config.button_gpio}: open, as it should be while nobody presses it")
+    return ok(f"GPIO {gpio}: open, as it should be while nobody presses it")
 
 
 def light(config: ControlsConfig, holder: int | None) -> Finding:

@@ -109,6 +109,7 @@ def _session(stored: StoredSession) -> Report:
         "revision": stored.revision,
         "state": stored.state,
         "started_at": stored.document.get("started_at"),
+        "activity": stored.document.get("activity"),
     }
 
 
@@ -121,18 +122,20 @@ def _doing(path: Path, kept: Report) -> Report:
     try:
         process, sync = lock_owner(path, "watch"), lock_owner(path, "sync")
     except AgentError:
-        names = ("since", "session_id", "watch_process", "sync_process")
+        names = ("since", "session_id", "activity", "watch_process", "sync_process")
         return {"state": "unknown", **dict.fromkeys(names)}
     active: Report | None = kept["active"]
     doing = {
         "state": _state(kept["watch"] or {}, active) if process else "not running",
         "since": None,
         "session_id": None,
+        "activity": None,
         "watch_process": process,
         "sync_process": sync,
     }
     if doing["state"] == "measuring" and active is not None:
         doing |= {"since": active["started_at"], "session_id": active["id"]}
+        doing["activity"] = active["activity"]
     return doing
 
 

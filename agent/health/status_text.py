@@ -60,7 +60,9 @@ def _doing(report: Report) -> str:
     state = doing["state"]
     if state == "measuring":
         late = ", and this device is too slow to keep up" if note.get("keeps_up") is False else ""
-        return f"measuring since {_local(doing['since'])}, session {doing['session_id']}{late}"
+        activity = f" ({doing['activity']})" if doing["activity"] else ""
+        session = f"session {doing['session_id']}{activity}"
+        return f"measuring since {_local(doing['since'])}, {session}{late}"
     if state == "fault":
         return f"fault: {note.get('problem')}"
     if state == "not running":

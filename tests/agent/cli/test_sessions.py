@@ -56,6 +56,16 @@ def test_the_list_has_a_line_for_each_session(path: Path) -> None:
     assert [line.split()[-2] for line in lines] == ["pending", "pending", "refused"]
 
 
+def test_a_start_may_name_the_activity(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = ["--config", str(path.with_name("agent.toml"))]
+    cli.main([*config, "start", "--activity", "eating"])
+    with contextlib.closing(Store(path)) as store:
+        assert (store.take_command() or {})["activity"] == "eating"
+    with pytest.raises(SystemExit):
+        cli.main([*config, "start", "--activity", "sleeping"])
+    assert "reading" in capsys.readouterr().err
+
+
 class Nowhere(io.StringIO):
     """Takes what is printed, and keeps none of it."""
 

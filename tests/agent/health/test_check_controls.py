@@ -42,6 +42,16 @@ def test_a_button_that_nobody_presses_is_open(pins: Callable[[Any], None]) -> No
     assert "reads as pressed" in stuck.found
 
 
+def test_a_second_button_is_checked_as_the_first_is(pins: Callable[[Any], None]) -> None:
+    assert check_controls.second_button(ControlsConfig(), None).state == "off"
+    pins(MockPin)
+    finding = check_controls.second_button(ControlsConfig(activity_pin=22), None)
+    assert (finding.state, finding.found[:8]) == ("ok", "GPIO 22:")
+    pins(StuckPin)
+    finding = check_controls.second_button(ControlsConfig(activity_pin=22), None)
+    assert (finding.state, finding.found[:24]) == ("bad", "GPIO 22 reads as pressed")
+
+
 def test_the_light_is_lit_briefly(pins: Callable[[Any], None]) -> None:
     pins(MockPin)
     assert "lit for 0.5 s" in check_controls.light(ControlsConfig(), None).found
@@ -50,8 +60,8 @@ def test_the_light_is_lit_briefly(pins: Callable[[Any], None]) -> None:
 def test_unavailable_pins_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "none_such")
-    for look in (check_controls.button, check_controls.light):
-        finding = look(ControlsConfig(), None)
+    for look in (check_controls.button, check_controls.second_button, check_controls.light):
+        finding = look(ControlsConfig(activity_pin=22), None)
         assert finding.state == "bad"
         assert "is not available" in finding.found
 
@@ -66,10 +76,11 @@ def test_a_line_in_use_by_another_program_is_reported(monkeypatch: pytest.Monkey
 
 
 def test_pins_in_use_by_watch_or_not_configured_are_not_touched() -> None:
-    for look in (check_controls.button, check_controls.light):
-        assert "in use by blink-agent watch (process 7)" in look(ControlsConfig(), 7).found
-        assert look(ControlsConfig(pins="none"), 7).state == "off"
-        assert look(ControlsConfig(pins="mock"), None).state == "off"
+    for look in (check_controls.button, check_controls.second_button, check_controls.light):
+        used = look(ControlsConfig(activity_pin=22), 7)
+        assert "in use by blink-agent watch (process 7)" in used.found
+        assert look(ControlsConfig(pins="none", activity_pin=22), 7).state == "off"
+        assert look(ControlsConfig(pins="mock", activity_pin=22), None).state == "off"
 
 
 def test_a_usb_button_is_there_and_has_keys(

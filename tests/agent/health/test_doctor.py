@@ -163,9 +163,9 @@ def test_the_exit_status_is_0_without_problems_and_1_otherwise(
     assert report["ok"] is True
     assert states.pop("settings") == "ok"
     assert states == {
-        "camera": "ok", "model": "ok", "button": "off", "light": "off", "usb button": "off",
-        "store": "off", "disk": "ok", "clock": "ok", "credentials": "ok", "broker": "off",
-        "server": "ok", "services": "off",
+        "camera": "ok", "model": "ok", "button": "off", "second button": "off", "light": "off",
+        "usb button": "off", "store": "off", "disk": "ok", "clock": "ok", "credentials": "ok",
+        "broker": "off", "server": "ok", "services": "off",
     }  # fmt: skip
 
     file.write_text(file.read_text().replace("fps = 15", "fsp = 15"))

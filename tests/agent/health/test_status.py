@@ -108,6 +108,7 @@ def test_the_state_follows_from_the_store_and_the_lock(path: Path, run: Run) -> 
         assert doing["since"] == begun["started_at"]
         assert (doing["session_id"], doing["watch_process"]) == (begun["session_id"], process)
         assert "measuring since" in run()[1]
+        assert doing["activity"] is None
         with store(path) as opened:
             opened.put({**document(2), "session_id": begun["session_id"]})
         assert run("--json")[1]["doing"]["state"] == "finishing"
@@ -117,6 +118,15 @@ def test_the_state_follows_from_the_store_and_the_lock(path: Path, run: Run) -> 
         with store(path) as opened:
             opened.note("watch", {"state": "fault", "problem": "the disk is full"})
         assert "fault: the disk is full" in run()[1]
+
+
+def test_the_activity_of_the_running_session_is_reported(path: Path, run: Run) -> None:
+    with store(path) as opened:
+        opened.put(document(1, activity="talking"))
+        opened.note("watch", {"state": "measuring"})
+    with service(path, "watch"):
+        assert run("--json")[1]["doing"]["activity"] == "talking"
+        assert "(talking)" in run()[1]
 
 
 def test_unsent_sessions_are_reported_with_the_reason_and_the_next_try(
