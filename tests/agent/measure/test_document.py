@@ -48,6 +48,7 @@ def rebuilt(document: dict[str, Any], session: Session | None = None) -> dict[st
         clock=document["clock"],
         camera={key: document["camera"][key] for key in ("source", "width", "height")},
         agent=document["agent"],
+        activity=document.get("activity"),
     )
 
 
@@ -59,7 +60,12 @@ def without_eyes(document: dict[str, Any]) -> dict[str, Any]:
     return older
 
 
-@pytest.mark.parametrize("name", ["checkpoint_eyes", "final_eyes", "final_one_eye"])
+NEWEST = [
+    "checkpoint_eyes", "checkpoint_activity", "final_eyes", "final_activity", "final_one_eye",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEWEST)
 def test_a_document_has_the_keys_and_order_of_its_golden_copy(name: str) -> None:
     assert json.dumps(rebuilt(golden(name))) == json.dumps(golden(name))
 
@@ -71,6 +77,13 @@ def test_an_older_document_has_the_same_keys_but_those_of_each_eye(name: str) ->
 
 def test_a_checkpoint_that_was_cut_off_becomes_the_golden_interrupted_document() -> None:
     assert json.dumps(interrupted(golden("checkpoint"))) == json.dumps(golden("interrupted"))
+
+
+def test_a_session_that_was_cut_off_keeps_its_activity() -> None:
+    cut_off = interrupted(golden("checkpoint_activity"))
+    assert cut_off["activity"] == "reading"
+    assert with_true_time(cut_off, STARTED_AT, {})["activity"] == "reading"
+    assert "activity" not in interrupted(golden("checkpoint_eyes"))
 
 
 def test_the_last_known_time_ends_an_interrupted_session_where_it_is_known() -> None:
