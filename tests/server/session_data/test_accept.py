@@ -14,7 +14,7 @@ from server.session_data.models import METRICS, SessionData
 from server.session_data.serializers import BlinksSerializer, MetricsSerializer
 from server.session_data.tombstones import bury
 from tests.server.conftest import GOLDEN, golden
-from tests.server.session_data.changes import EYE_METRICS, GONE, changed
+from tests.server.session_data.altered import EYE_METRICS, GONE, changed
 
 GOLDEN_NAMES = [path.stem for path in sorted(GOLDEN.glob("*.json"))]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.session_data.accept import accept_session
 from server.session_data.models import SessionData
 from tests.server.conftest import golden
-from tests.server.session_data.changes import GONE, changed
+from tests.server.session_data.altered import GONE, changed
 
 NAN, INFINITY = float("nan"), float("inf")
 WRONG = {

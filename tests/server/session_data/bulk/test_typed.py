@@ -12,7 +12,7 @@ from server.common.parsing import MAX_DOCUMENT_BYTES, UnreadableError, parse_doc
 from server.session_data.bulk.typed import usual
 from server.session_data.serializers import SessionDocumentSerializer, expect_numbers, validated
 from tests.server.conftest import GOLDEN
-from tests.server.session_data.changes import GONE, changed
+from tests.server.session_data.altered import GONE, changed
 
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 DOCUMENTS = {name: json.loads((GOLDEN / f"{name}.json").read_text()) for name in NAMES}
