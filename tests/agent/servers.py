@@ -21,6 +21,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agent.transport.http import HttpSettings, HttpTransport
+
 TOKEN = "bld_0123456789"
 BATCH = "/api/session/batch/"
 WAIT_S = 20.0  # until a test gives up on something that should happen at once
@@ -359,3 +361,17 @@ def silent_port() -> socket.socket:
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     return listening
+
+
+class opened:  # noqa: N801 - reads as a function
+    """An HTTP transport to `api`, closed again."""
+
+    def __init__(self, api: Api, **changes: Any) -> None:
+        settings = {"url": api.url, "token": TOKEN, "timeout_s": 5.0, **changes}
+        self._transport = HttpTransport(HttpSettings(**settings))
+
+    def __enter__(self) -> HttpTransport:
+        return self._transport
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()

@@ -1,4 +1,4 @@
-"""The blinks that are found in schedules of lids."""
+"""The blinks that are found in schedules of lids, and eyes that look down or are shut."""
 
 import random
 from collections.abc import Sequence
@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from hypothesis import settings
 
 from agent.measure.blinks import BlinkDetector
+from agent.measure.gaze import DOWN_IRIS, SHUT_IRIS
 from agent.records import Blink, EyeSample
 from tests.agent.traces import Lids, sample
 
 ENOUGH = settings(max_examples=40)
+
+# Irises and lower lids of eyes that look down or are shut
+FPS = 32.0
+"""A power of two: sums of frames are exact."""
+OPEN_LID = 0.08
+DOWN, CLOSED = (DOWN_IRIS + 0.01, OPEN_LID), (SHUT_IRIS - 0.01, 0.2 * OPEN_LID)
+BETWEEN = ((DOWN_IRIS + SHUT_IRIS) / 2, OPEN_LID)
+Seen = tuple[float | None, float | None]
 
 
 def found(samples: Sequence[EyeSample]) -> list[Blink]:

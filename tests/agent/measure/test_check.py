@@ -33,7 +33,7 @@ from agent.measure.check import (
 from agent.measure.session import SessionBuilder
 from agent.records import Blink, EyeSample
 from bench.recordings import Recording, default_data, read_recordings
-from tests.agent.measure.irises import CLOSED, DOWN, OPEN_LID
+from tests.agent.measure.lids_seen import CLOSED, DOWN, OPEN_LID
 from tests.agent.traces import OPEN, Camera, Lids
 
 FPS = 30.0

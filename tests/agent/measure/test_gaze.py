@@ -20,7 +20,7 @@ from agent.measure.gaze import (
     Stretch,
 )
 from agent.records import EyeSample
-from tests.agent.measure.irises import BETWEEN, CLOSED, DOWN, FPS, OPEN_LID, Seen
+from tests.agent.measure.lids_seen import BETWEEN, CLOSED, DOWN, FPS, OPEN_LID, Seen
 from tests.agent.traces import sample
 
 

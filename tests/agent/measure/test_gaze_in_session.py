@@ -8,7 +8,7 @@ import pytest
 
 from agent.measure.session import UNCLEAR_TIME, Session, SessionBuilder
 from agent.records import EyeSample
-from tests.agent.measure.irises import BETWEEN, CLOSED, DOWN, OPEN_LID, Seen
+from tests.agent.measure.lids_seen import BETWEEN, CLOSED, DOWN, OPEN_LID, Seen
 from tests.agent.traces import OPEN, Camera, Lids
 
 BLINKING = [Lids(2.0 + 3 * k, 0.15) for k in range(9)]

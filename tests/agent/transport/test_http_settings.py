@@ -7,8 +7,7 @@ import pytest
 from agent.errors import DeliveryError
 from agent.records import DeviceSettings
 from agent.transport.http import HttpTransport
-from tests.agent.servers import Api
-from tests.agent.transport.http_transport import opened
+from tests.agent.servers import Api, opened
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 
 from agent.errors import DeliveryError
 from agent.transport.views import REST_S, Views
-from tests.agent.servers import Api, Consumer, until
-from tests.agent.transport.http_transport import opened
+from tests.agent.servers import Api, Consumer, opened, until
 from tests.agent.transport.mqtt_device import ABOUT, DEVICE, OTHER, deliver, to
 from tests.broker import Broker, needs_mosquitto
 
