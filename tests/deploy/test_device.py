@@ -14,6 +14,18 @@ import numpy as np
 import pytest
 
 from tests.agent.documents import golden
+from tests.deploy.changes import (
+    BREAKS_INFERENCE,
+    BREAKS_WATCH,
+    CONFIG,
+    LATER_UNIT,
+    NEWER_SCHEMA,
+    PARKS,
+    QUICK,
+    SELF_TEST_TAKES_ITS_TIME,
+    SERVER,
+    TERMINAL,
+)
 from tests.deploy.house import another, seal, wheel_house
 from tests.deploy.machine import Machine, a_machine
 
@@ -22,70 +34,6 @@ pytestmark = [
     pytest.mark.usefixtures("needs_machine"),
 ]
 
-CONFIG = """
-[camera]
-source = "replay"
-file = "/opt/face.avi"
-loop = true
-[controls]
-pins = "mock"
-"""
-QUICK = {"BLINKLOG_SETTLE_S": "1", "PIP_NO_COMPILE": "1"}
-BREAKS_INFERENCE = """
-def _start(*_):
-    raise RuntimeError("this runtime can't run on this machine")
-"""
-BREAKS_WATCH = """
-def _run(self, stopping):
-    raise RuntimeError("this release can't watch")
-Watch.run = _run
-"""
-SERVER = """
-import time
-from pathlib import Path
-from tests.agent.servers import TOKEN, Api, History
-api = Api(History())
-device = "0193a1b2-0000-7000-8000-000000000001"
-api.codes["ABCD2345"] = {"device": device, "token": TOKEN, "label": "Kitchen"}
-api.start()
-Path("/run/share/url").write_text(api.url)
-time.sleep(600)
-"""
-PARKS = """
-import json, sys, uuid
-from pathlib import Path
-from agent.store.store import Store
-store, final = Store(Path('/var/lib/blinklog/agent.sqlite3')), json.load(sys.stdin)
-for _ in range(400):
-    final['session_id'] = str(uuid.uuid4())
-    assert store.put(final)
-    assert store.park(final['session_id'], final['revision'], 'x' * 500)
-store.close()
-"""
-NEWER_SCHEMA = """
-MIGRATIONS = (*MIGRATIONS, "CREATE TABLE later (number INTEGER) STRICT;")
-"""
-
-SELF_TEST_TAKES_ITS_TIME = """
-_quickly = _check_imports
-def _check_imports():
-    time.sleep(5)
-    _quickly()
-"""
-LATER_UNIT = """
-[Service]
-ExecStart=/bin/true
-[Install]
-WantedBy=multi-user.target
-"""
-TERMINAL = """
-import os, pty, sys
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-while os.read(terminal, 1000):
-    pass
-"""
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = "/run/share/first/install.sh --no-camera-packages"

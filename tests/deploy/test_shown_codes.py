@@ -16,9 +16,10 @@ import pytest
 
 from tests.agent.camera.shown_codes import Held, picture
 from tests.agent.enrol.network import STANDIN
+from tests.deploy.changes import CONFIG, QUICK
 from tests.deploy.house import wheel_house
 from tests.deploy.machine import Machine, a_machine
-from tests.deploy.test_device import CONFIG, INSTALL, QUICK, ROOT
+from tests.deploy.test_device import INSTALL, ROOT
 
 pytestmark = [
     pytest.mark.slow,  # a whole installation: two minutes

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from server.releases import packing
+from tests.deploy.changes import BREAKS_INFERENCE, BREAKS_WATCH, QUICK
 from tests.deploy.house import ROOT, another, wheel_house
 from tests.deploy.machine import Machine, a_machine
-from tests.deploy.test_device import BOTH, BREAKS_INFERENCE, BREAKS_WATCH, QUICK, _prepare, release
+from tests.deploy.test_device import BOTH, _prepare, release
 from tests.releases import key_pair, signed
 
 pytestmark = [
