@@ -7,8 +7,11 @@ import pytest
 
 from server.alerts.models import Pass
 from server.care.models import CareLink
+from server.config.mail_settings import mail_settings
 from server.session_data import accept
+from tests import receivers
 from tests.server.alerts.moments import NOW
+from tests.server.alerts.notices import prepare
 from tests.server.conftest import golden
 
 
@@ -32,3 +35,26 @@ def deliver(told, monkeypatch):
         return str(document["session_id"])
 
     return delivered
+
+
+@pytest.fixture
+def box(settings, mailoutbox):
+    with receivers.mail_server() as box:
+        settings.EMAIL_URL = box.url
+        for name, value in mail_settings(box.url, "").items():
+            setattr(settings, name, value)
+        settings.PUBLIC_URL = "https://blinklog.example.org"
+        yield box
+
+
+@pytest.fixture
+def hook(settings):
+    settings.WEBHOOK_PRIVATE = True
+    with receivers.webhook() as hook:
+        yield hook
+
+
+@pytest.fixture
+def silent(world):
+    """Anna's device has been silent for an hour, and Carl has a rule on it."""
+    return prepare(world)
