@@ -5,12 +5,9 @@ Real Mosquitto, its configuration from deploy/mosquitto, identities made by `bli
 
 import json
 import os
-import queue
 import stat
 
 import pytest
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
 from server.care.models import Person
 from server.common.mqtt import BrokerError, broker_settings, connected
@@ -20,13 +17,13 @@ from server.devices.claim import make_code
 from server.devices.models import Device, DeviceToken
 from server.operations import cli
 from tests.broker import needs_mosquitto
+from tests.server.devices.guest import PATIENCE_S, Guest
 from tests.server.secured import ADMIN, SECRETS, SERVER, SecuredBroker
 
 pytestmark = [
     pytest.mark.needs_broker,
     needs_mosquitto,
 ]
-PATIENCE_S = 20
 GRANTED, REFUSED, UNHEARD = "Granted QoS 1", "Not authorized", "No matching subscribers"
 
 
@@ -80,45 +77,6 @@ def kitchen(run):
 @pytest.fixture
 def bathroom(run):
     return run("create-device", "--person", "otto", "--name", "Bathroom", "--json")
-
-
-class Guest:
-    """Somebody at the broker; `welcome` is what it said to them."""
-
-    def __init__(self, broker, name, password, *, tls=True):
-        self.words = queue.Queue()
-        self.messages = queue.Queue()
-        self.gone = queue.Queue()
-        self.client = client = paho.Client(
-            CallbackAPIVersion.VERSION2, os.urandom(8).hex(), protocol=paho.MQTTv5,
-            reconnect_on_failure=False,
-        )  # fmt: skip
-        client.username_pw_set(name, password)
-        if tls:
-            client.tls_set_context(broker.trust())
-        client.on_connect = lambda _c, _u, _f, reason, _p: self.words.put(str(reason))
-        client.on_subscribe = lambda _c, _u, _m, reasons, _p: self.words.put(str(reasons[0]))
-        client.on_publish = lambda _c, _u, _m, reason, _p: self.words.put(str(reason))
-        client.on_message = lambda _c, _u, message: self.messages.put(message.topic)
-        client.on_disconnect = lambda _c, _u, _f, reason, _p: self.gone.put(str(reason))
-        client.connect(broker.host, broker.port)
-        client.loop_start()
-        self.welcome = self.word() if tls else self.gone.get(timeout=PATIENCE_S)
-
-    def word(self):
-        return self.words.get(timeout=PATIENCE_S)
-
-    def subscribe(self, topic):
-        self.client.subscribe(topic, 1)
-        return self.word()
-
-    def publish(self, topic):
-        self.client.publish(topic, b"{}", 1)
-        return self.word()
-
-    def leave(self):
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from server.session_data.accept import accept_session
 from server.session_data.models import SessionData
 from tests.broker import needs_mosquitto, running_broker
 from tests.server.conftest import golden, make_world
-from tests.server.ingest.test_consumer import SERVER, Box, Running, until
+from tests.server.ingest.running import SERVER, Box, Running, until
 
 pytestmark = [
     pytest.mark.needs_broker,

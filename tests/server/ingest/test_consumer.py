@@ -6,24 +6,17 @@ import os
 import queue
 import socket
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from agent.records import DeviceSettings
 from agent.transport.mqtt import MqttSettings, MqttTransport
 from server.common.mqtt import BrokerSettings, connected
 from server.devices.models import DeadLetter, Device
 from server.ingest import consumer
-from server.ingest.consumer import Consumer
 from server.reminding.choose import choose
 from server.reminding.models import Mode
 from server.reminding.publishing import SettingsPublisher
@@ -31,15 +24,21 @@ from server.session_data.models import SessionData
 from tests.broker import needs_mosquitto, running_broker
 from tests.postgres import Postgres, needs_postgres
 from tests.server.conftest import golden, make_world
+from tests.server.ingest.running import (
+    BLINK_SERVER,
+    PATIENCE_S,
+    SERVER,
+    Box,
+    Running,
+    until,
+    wait_until_heard,
+)
 
 pytestmark = [
     pytest.mark.needs_broker,
     needs_mosquitto,
     pytest.mark.django_db(transaction=True),
 ]
-SERVER = "blinklog-server"
-PATIENCE_S = 20
-BLINK_SERVER = Path(sys.executable).with_name("blink-server")
 
 
 @pytest.fixture(autouse=True)
@@ -60,76 +59,11 @@ def broker(world, tmp_path):
         yield running
 
 
-class Box:
-    """A device as the broker sees one."""
-
-    def __init__(self, broker, device):
-        self.topic = f"blinklog/1/devices/{device}/"
-        self.answers = queue.Queue()
-        self.published = queue.Queue()
-        self.subscribed = threading.Event()
-        self.client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-        self.client.username_pw_set(str(device), "secret")
-        self.client.reconnect_delay_set(0.1, 0.2)
-        self.client.on_connect = lambda c, *_: c.subscribe(self.topic + "acks", 1)
-        self.client.on_subscribe = lambda *_: self.subscribed.set()
-        self.client.on_message = lambda _c, _u, m: self.answers.put(m)
-        self.client.on_publish = lambda _c, _u, _m, reason, _p: self.published.put(reason.value)
-        self.client._client_id = os.urandom(8).hex().encode()
-        self.client.connect(broker.host, broker.port)
-        self.client.loop_start()
-        assert self.subscribed.wait(PATIENCE_S)
-
-    def send(self, document, kind="sessions", correlation=b"7", response=None, retain=False):
-        payload = document if isinstance(document, bytes) else json.dumps(document)
-        properties = Properties(PacketTypes.PUBLISH)
-        properties.CorrelationData = correlation
-        properties.ResponseTopic = response or self.topic + "acks"
-        self.client.publish(self.topic + kind, payload, 1, retain, properties)
-
-    def answer(self, timeout=PATIENCE_S):
-        message = self.answers.get(timeout=timeout)
-        return json.loads(message.payload) | {"correlation": message.properties.CorrelationData}
-
-    def deliver(self, document):
-        """As a device does: again, until there is an answer."""
-        for _ in range(3 * PATIENCE_S):
-            self.send(document)
-            with contextlib.suppress(queue.Empty):
-                return self.answer(timeout=1)
-        raise AssertionError("no answer")
-
-    def close(self):
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
 @pytest.fixture
 def box(broker, world):
     device = Box(broker, world.device.pk)
     yield device
     device.close()
-
-
-class Running:
-    """A consumer in a thread of its own, that tries again at once."""
-
-    def __init__(self, broker, password="secret"):
-        settings = BrokerSettings(broker.host, broker.port, None, SERVER, password)
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=[Consumer(settings, self.stop, 0.2)])
-        self.thread.start()
-
-    def _run(self, it):
-        try:
-            it.run()
-        finally:
-            connection.close()
-
-    def end(self):
-        self.stop.set()
-        self.thread.join(PATIENCE_S)
-        assert not self.thread.is_alive()
 
 
 @pytest.fixture
@@ -138,23 +72,6 @@ def consuming(broker, box):
     wait_until_heard(box)
     yield running
     running.end()
-
-
-def until(true, what):
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def wait_until_heard(box):
-    """Publishing succeeds with another code as long as nobody has subscribed."""
-
-    def heard():
-        box.send({"online": True}, kind="status")
-        return box.published.get(timeout=PATIENCE_S) == 0
-
-    until(heard, "nobody subscribed")
 
 
 def test_an_answer_comes_after_the_commit_with_the_same_correlation(box, consuming, world):
