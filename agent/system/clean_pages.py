@@ -12,9 +12,9 @@ _MADV_DONTNEED = 4
 def release() -> None:
     """Drop this process's unmodified pages of files.
 
-    Pages that are used again are reloaded automatically, usually from the page cache: of libraries
-    and models, that is a third. Does nothing if the system has no madvise or doesn't list its
-    mappings.
+    Pages that are used again are reloaded automatically, usually from the page cache. Of the pages
+    of libraries and models, that is a third. Does nothing if the system has no madvise or doesn't
+    list its mappings.
     """
     with contextlib.suppress(OSError, AttributeError):
         madvise = ctypes.CDLL(None, use_errno=True).madvise
@@ -23,10 +23,10 @@ def release() -> None:
 
 
 def _unmodified() -> Iterator[tuple[int, int]]:
-    """Yield the addresses of mapped regular files that this process neither modified nor can.
+    """Yield the addresses of mapped regular files that are unmodified and can't be modified.
 
-    A modified page of a private mapping would be lost: even of one that can't be written any more,
-    as where the linker has filled in addresses.
+    A modified page of a private mapping would be lost. A mapping that can't be written any more may
+    have such pages too, because the linker has filled in addresses.
     """
     addresses, is_safe = "", False
     with Path("/proc/self/smaps").open(encoding="utf-8", errors="surrogateescape") as lines:

@@ -1,8 +1,8 @@
 """Hand a code from `watch`, which has no network, to the root service that joins and enrols.
 
-Both are files below /run, which is in memory. `watch` owns the folder of the request, which nobody
-else but root may enter; root owns the folder of the answer. The request holds a secret: who takes
-it removes it first, and uses it then.
+The request and the answer are files below /run, which is in memory. `watch` owns the folder of the
+request, which only it and root may enter; root owns the folder of the answer. The request holds a
+secret, so the root service removes it before using it.
 """
 
 import contextlib
@@ -99,8 +99,8 @@ class Request:
 def take_request(folder: Path = REQUESTS) -> Request | None:
     """Remove the request and return it, or None if there is none that can be used.
 
-    The folder is another user's, who could put anything there: root looks as that user, links are
-    not followed, and nothing but a small file is read. The name is removed whatever it is.
+    The folder belongs to another user, who could put anything there. So root reads it as that user,
+    follows no links, and reads only a small file. Whatever has the name is removed.
     """
     path = folder / REQUEST
     with acting_as_owner(path):
@@ -122,7 +122,7 @@ def _remove(path: Path) -> None:
 
 
 def write_answer(answer: Answer, folder: Path = ANSWERS) -> None:
-    """Replace the answer. It holds no secret: everybody may read it. Raises OSError."""
+    """Replace the answer. Everybody may read it, as it holds no secret. Raises OSError."""
     told: Mapping[str, Any] = {
         "id": answer.id,
         "outcome": answer.outcome,

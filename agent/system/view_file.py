@@ -1,4 +1,4 @@
-"""What `watch` shows while it aims or checks: a file for other processes."""
+"""The file in which `watch` shows other processes its view while it aims or checks."""
 
 import contextlib
 import json

@@ -85,7 +85,7 @@ class Aiming:
             log.info("aiming ended")
 
     def _asked(self, now_s: float) -> Request | None:
-        """Return what a press or a command asks for; None if it is to go on."""
+        """Return what a press or a command asks for; None to go on aiming."""
         action = self._controls.action(0)
         if action is not None:
             return Request(None if action == "stop" else action)

@@ -1,6 +1,6 @@
 """Checking the counting: ask by the light, measure, and judge. See `agent.measure.check`.
 
-What is kept is a session document with the key `check`. It is written once, at the end: a check
+The result is a session document with the key `check`. It is written once, at the end: a check
 that is stopped or interrupted leaves nothing. A long press or a `stop` command ends it.
 """
 
@@ -131,7 +131,7 @@ def _document(
 ) -> Document:
     """Return the session's document with its `check`.
 
-    Where the session does not count, nothing is found.
+    If the session measured no counts, neither blinks nor closures are found.
     """
     document = recording.finish("time_limit")
     counted = document["metrics"]["blink_count"] is not None

@@ -64,8 +64,8 @@ class Checkpoints:
         """Take the result of the last call and start the next one.
 
         Returns whether a command ends the session. A start command has no effect while a session
-        runs. It is taken by the call after the one that found it: one that the last call finds may
-        have been sent after the session ended, and is left to the loop.
+        runs. It is taken by the call after the one that found it. A command that the last call
+        finds is left to the loop, because it may have been sent after the session ended.
         """
         age_s = self._recording.age_s
         due = age_s - self._saved_s >= self._checkpoint_s

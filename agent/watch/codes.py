@@ -1,4 +1,4 @@
-"""Look for codes with the camera, and hand them over to be joined and enrolled with.
+"""Look for codes with the camera, and hand them over to the service that joins and enrols.
 
 `watch` has no network. It reads the text of a code and hands it to the root service that has one
 (`agent.system.handover`), waits for the answer, and shows each step by the light. No frame is kept,
@@ -107,7 +107,7 @@ class Seen:
 
 
 class Handover(Protocol):
-    """What this needs of the way to the root service: `agent.system.handover.Requests`."""
+    """The connection to the root service, as needed here: see `agent.system.handover.Requests`."""
 
     def send(self, text: str) -> str:
         """Hand over the text of a code. Return the id under which it is answered."""
@@ -130,7 +130,7 @@ class Codes:
 
 
 class Look:
-    """One time of looking for codes, from the press to its end. The camera must be running."""
+    """Looks for codes once, from the press until a state ends it. The camera must be running."""
 
     def __init__(self, codes: Codes, camera: Camera, controls: Controls, clock: Clock) -> None:
         self._codes = codes
@@ -153,9 +153,9 @@ class Look:
     ) -> None:
         """Look until a state ends it, the video ends, or `stopping` is set.
 
-        A device without an owner also ends it like a press when it has been enrolled in a terminal,
-        or when `wanted` says that a session is to start: its only commands come from a terminal.
-        Raises CameraError if there is no frame for `frame_s` seconds.
+        On a device without an owner, two more things count as a press: that it was enrolled in a
+        terminal, and that `wanted` says that a session is to start. Its only commands come from a
+        terminal. Raises CameraError if there is no frame for `frame_s` seconds.
         """
         try:
             while not stopping.is_set() and self._state != "over":
@@ -195,7 +195,7 @@ class Look:
         return left_s
 
     def _look(self, frame: Frame) -> None:
-        """Act on a code in the frame, if this state takes one, once each time it is shown."""
+        """Act once on each code that comes into view, if this state takes one."""
         if self._state == "enrolled":
             return
         text = self._codes.read(frame)

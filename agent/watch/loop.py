@@ -66,9 +66,9 @@ class Watch:
     also exits if the camera is unplugged between two sessions. If the store can't be written, new
     sessions are refused and the light shows a fault. If the store fails during a session, the light
     shows a fault and the next checkpoint tries again. A final document that the store can't take is
-    set down beside it, or kept in memory where that can't be written either, and is tried again. A
-    store that another program has locked ends nothing and refuses nothing. Before the process
-    exits, the light shows a fault: see `showing_faults`.
+    written to a file beside it, or kept in memory if that fails too, and is tried again. While
+    another program locks the store, sessions start and end as usual. Before the process exits, the
+    light shows a fault: see `showing_faults`.
 
     `reminds` is whether the light may ask for blinks; a device without a light can't.
     """
@@ -130,8 +130,8 @@ class Watch:
     def _idle_step(self) -> Request:
         """Show the state, do the upkeep, and return what is asked for next.
 
-        A store that fails ends the process, but not one that is only locked, and not while there is
-        a document in memory alone.
+        A store that fails ends the process, unless it is only locked, or a document exists in
+        memory alone.
         """
         try:
             self._controls.show("fault" if self._upkeep.unsaved else self._idle.light())

@@ -24,7 +24,7 @@ def save(store: Store, document: Document) -> bool:
 def begin(store: Store, document: Document) -> Kept:
     """Write the first document of a session. If it is "unsaved", the session must not begin.
 
-    A store that is only locked refuses no session: the document is set down beside it.
+    If the store is only locked, the session may begin: its document is written beside the store.
     """
     try:
         return "stored" if write(store, document) else "unsaved"

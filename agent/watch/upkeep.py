@@ -1,4 +1,4 @@
-"""What `watch` owes to the store between sessions, until the store can be written."""
+"""Bring the store up to date between sessions, and retry until it can be written."""
 
 import itertools
 import logging
@@ -17,10 +17,10 @@ RETRY_S = 5.0  # how often to try again: each attempt waits for a lock, or wears
 
 
 class Upkeep:
-    """Closes interrupted sessions, takes in what was set down, corrects dates, and prunes.
+    """Closes interrupted sessions, takes in files beside the store, corrects dates, and prunes.
 
     A final document that can be written nowhere stays in memory and is tried again. While the store
-    is locked, everything waits, and only this: `step` raises no StoreBusyError.
+    is locked, this work waits and sessions go on: `step` raises no StoreBusyError.
     """
 
     def __init__(self, store: Store, clock: Clock, keep_sessions: int) -> None:
@@ -40,7 +40,7 @@ class Upkeep:
         return bool(self._unsaved)
 
     def finished(self, document: Document) -> None:
-        """Save a final document, and what follows from it as far as the store can be written."""
+        """Save a final document, and then prune the store if it can be written."""
         self._ended = True
         if self._keep(document) == "stored":
             self._try(self._tidy)
@@ -88,7 +88,7 @@ class Upkeep:
         self._correct_dates()
 
     def _take_in(self) -> int:
-        """Take in what was set down. On a full disk, delivered sessions make room for it."""
+        """Take in documents from beside the store. On a full disk, delivered sessions make room."""
         try:
             return self._store.take_in()
         except StoreBusyError:
