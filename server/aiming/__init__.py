@@ -1,4 +1,4 @@
-"""Aiming a device's camera, and checking its counting: what the device says, shown on pages.
+"""Pages that show what a device reports while its camera is aimed or its counting is checked.
 
 Start with kept.py and checking.py. A view has numbers and points, and never a picture.
 """

@@ -32,7 +32,7 @@ from server.session_data.models import SessionData, State
 
 # A check takes a minute. A device without a network sends it later.
 LONGEST = timedelta(minutes=3)
-# A running session is heard of every ten seconds.
+# A running session sends a checkpoint every ten seconds.
 RUNNING = timedelta(minutes=1)
 REFRESH_S = 5
 

@@ -70,7 +70,7 @@ def keep_view(device: Device, view: Any) -> bool:
 
 
 def view_of(device: Device) -> dict[str, Any] | None:
-    """Return the device's view, or None if there is no fresh one of its person."""
+    """Return the device's newest view of its present person, or None if there is no recent one."""
     since = timezone.now() - FRESH
     kept = Aimed.objects.filter(device=device, person_pk=device.person_id, at__gt=since).first()
     return None if kept is None else kept.told
@@ -104,7 +104,7 @@ def checked(view: Any) -> dict[str, Any] | None:
 
 
 def verdict_of(document: Any) -> dict[str, Any] | None:
-    """Return what a running session's document says of how it is aimed, if that is valid."""
+    """Return the verdict on the aim in a running session's document, if it is valid."""
     aim = document.get("aim") if isinstance(document, dict) else None
     if not isinstance(aim, dict) or aim.get("advice") not in ADVICE:
         return None

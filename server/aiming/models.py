@@ -7,9 +7,9 @@ from server.devices.models import Device
 
 
 class Aimed(models.Model):
-    """What a device said last while it was aimed. `told` is a view that `kept` has checked.
+    """The newest view that a device sent while it was aimed. `told` was checked by `kept`.
 
-    `person_pk` is the device's person at that time: the next one does not see it.
+    `person_pk` is the device's person at that time. A later person does not see the view.
     """
 
     device = models.OneToOneField(Device, models.CASCADE, primary_key=True, related_name="aimed")

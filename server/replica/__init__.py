@@ -1,6 +1,6 @@
 """Reading sessions from a streaming replica of the database, where there is one.
 
 Imports only `care`. Start with reading.py: `from_replica` runs a query on the replica if that has
-what the people concerned have written, else on the primary. lag.py knows how far the replica is.
-Log-in, permissions and writes are always the primary's: ended sharing has ended at once.
+the latest writes of the people concerned, else on the primary. lag.py knows how far the replica is.
+Log-in, permissions and writes always use the primary, so ending sharing works immediately.
 """

@@ -1,8 +1,8 @@
 """How far the replica is, by positions in PostgreSQL's write-ahead log (LSN).
 
 The primary's position is compared with the one up to which the replica has replayed the log. Unlike
-timestamps, that works while nothing is written, if the replica is cut off from the primary, and
-without synchronised clocks.
+comparing timestamps, this works while nothing is written, while the replica is cut off from the
+primary, and without synchronised clocks.
 """
 
 import logging
@@ -35,7 +35,7 @@ class State:
 
 
 class Replica:
-    """The replica, as this process knows it. One thread looks at a time; the others don't wait."""
+    """What this process knows of the replica. One thread looks at a time; the others don't wait."""
 
     def __init__(self) -> None:
         self.replayed = 0

@@ -1,4 +1,4 @@
-"""Middleware that notes how far the primary was after a person's request that may have written."""
+"""Middleware that notes the primary's position after each request that may have written."""
 
 import logging
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class NoteWrites:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if request.method not in _READING and response.status_code < 500:
-            # After the view, as it is the API's views that authenticate by token.
+            # After the view, because the API's views authenticate tokens.
             user = getattr(request, "user", None)
             if isinstance(user, Person) and user.pk is not None:
                 note_write(user.pk)

@@ -1,4 +1,4 @@
-"""What a person wrote last: how far the replica must be for what concerns them."""
+"""The position that the replica must have reached for queries about a person."""
 
 from django.db import models
 
@@ -8,8 +8,8 @@ from server.care.models import Person
 class LastWrite(models.Model):
     """A person's last request that may have written something.
 
-    `lsn` is the primary's position in the write-ahead log after it, in bytes. Whatever has replayed
-    the log up to there has what the request wrote. `at` is by the primary's clock.
+    `lsn` is the primary's position in the write-ahead log after it, in bytes. A replica that
+    has replayed the log up to there has what the request wrote. `at` is by the primary's clock.
     """
 
     person = models.OneToOneField(

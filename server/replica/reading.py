@@ -1,8 +1,8 @@
-"""Run queries on the replica where that shows what the primary would, but for a short lag.
+"""Run queries on the replica, if it is up to date except for a short lag.
 
-Whoever wrote something sees it: a query about people is the primary's until the replica has
-replayed what these people's last requests wrote (read-your-writes). What devices write, and others,
-may be missing for `REPLICA_LAG_S` seconds at most.
+People see what they have written (read-your-writes): a query about people runs on the primary until
+the replica has replayed what their last requests wrote. Writes of devices and of other people may
+be missing for `REPLICA_LAG_S` seconds at most.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,9 +32,9 @@ def is_on_replica() -> bool:
 def from_replica(people: Iterable[Person], query: Callable[[], T]) -> T:
     """Return `query()`, read from the replica if it has what `people` wrote, else from the primary.
 
-    `people` are the reader and whose data is read. `query` must evaluate its querysets, write
-    nothing, and check no permissions: the replica may not know yet that sharing has ended. It runs
-    once more, on the primary, if the replica fails.
+    `people` are the reader and the people whose data is read. `query` must evaluate its querysets,
+    write nothing, and check no permissions, because the replica may not know yet that sharing has
+    ended. If the replica fails, the query runs again on the primary.
     """
     if not is_configured() or not has_writes_of(people):
         return query()
@@ -51,7 +51,7 @@ def from_replica(people: Iterable[Person], query: Callable[[], T]) -> T:
 
 
 def has_writes_of(people: Iterable[Person]) -> bool:
-    """Return whether the replica is near, and has what these people's last requests wrote."""
+    """Return whether the replica lags only a little, and has these people's last writes."""
     if THE_REPLICA.state().state != "ok":
         return False
     # Older writes have been replayed, as the replica is not further behind than that.
