@@ -1,4 +1,4 @@
-"""Charts are read by pointer, keyboard and finger."""
+"""Charts fit, tell the truth, and are read by pointer, keyboard and finger."""
 
 import re
 
@@ -14,6 +14,7 @@ from tests.e2e.test_dashboard import (  # noqa: F401 fixtures
     chromium,
     home,
     keep,
+    language,
     log_in,
     open_page,
 )
@@ -116,3 +117,79 @@ def test_a_chart_of_a_running_session_is_read_after_it_has_been_drawn_again(
     chart.focus()
     page.keyboard.press("Home")
     expect(chart.locator(".chart-says")).to_have_text(re.compile("Minute 1: "))
+
+
+# Labels of an axis that overlap each other or stick out of the card.
+BAD_LABELS = """() => [...document.querySelectorAll(".chart")].flatMap(chart => {
+    const card = chart.closest(".sheet").getBoundingClientRect();
+    return ["x", "y"].flatMap(axis => {
+        const labels = [...chart.querySelectorAll(`text.${axis}`)]
+            .filter(each => each.checkVisibility());
+        const places = labels.map(each => each.getBoundingClientRect());
+        return labels.filter((each, n) =>
+            places[n].left < card.left || places[n].right > card.right ||
+            places.slice(n + 1).some(other =>
+                other.left < places[n].right && places[n].left < other.right &&
+                other.top < places[n].bottom && places[n].top < other.bottom)
+        ).map(each => `${chart.id}: ${each.textContent}`);
+    });
+})"""
+SIZES = [(1280, 100), (1280, 200), (390, 100), (320, 100), (320, 200)]
+
+
+def test_the_labels_of_a_chart_fit_at_every_size(
+    home: Home,  # noqa: F811
+    open_page: Open,  # noqa: F811
+    language: str,  # noqa: F811
+) -> None:
+    page = log_in(open_page(), heading={"en": "People", "de": "Personen"}[language])
+    periods = [f"/people/marta/?days={days}" for days in (7, 30, 90)]
+    for address in [*periods, addresses(home)["session"]]:
+        page.goto(address)
+        for width, text in SIZES:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate("size => { document.documentElement.style.fontSize = size }", f"{text}%")
+            assert page.evaluate(BAD_LABELS) == [], (address, width, text)
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{address} is {wide} pixels too wide for {width} at {text} %"
+            assert page.locator(".chart.big text.x:visible").count() >= 1
+
+
+# Charts whose marks are not where their axes say: the two drawings lie beside each other, or a bar
+# does not stand on the base line.
+OUT_OF_PLACE = """() => [...document.querySelectorAll(".chart")].flatMap(chart => {
+    const [axes, marks] = [".picture", ".points"].map(each => chart.querySelector(each));
+    const [one, other] = [axes, marks].map(each => each.getScreenCTM());
+    const apart = [one.e - other.e, one.f - other.f];
+    const base = axes.querySelector(".base").getBoundingClientRect().bottom;
+    const bars = [...marks.querySelectorAll(".bar")].map(each => each.getBoundingClientRect());
+    apart.push(...bars.map(bar => bar.bottom - base));
+    const most = Math.max(...apart.map(Math.abs));
+    return most > 1.5 ? [`${chart.id}: ${most.toFixed(1)} pixels`] : [];
+})"""
+
+
+def test_the_marks_of_a_chart_are_where_its_axes_say(
+    home: Home,  # noqa: F811
+    open_page: Open,  # noqa: F811
+) -> None:
+    page = log_in(open_page())
+    for address in ["/people/marta/?days=30", addresses(home)["session"], "/people/marta/sheet/"]:
+        page.goto(address)
+        for width, text in SIZES:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate("size => { document.documentElement.style.fontSize = size }", f"{text}%")
+            assert page.locator(".chart").count() > 0, address
+            assert page.evaluate(OUT_OF_PLACE) == [], (address, width, text)
+
+
+def test_a_chart_grows_with_the_text(open_page: Open) -> None:  # noqa: F811
+    page = log_in(open_page())
+    page.goto("/people/marta/")
+    size = (
+        "each => [each, each.querySelector('text')].map(one => one.getBoundingClientRect().height)"
+    )
+    chart = page.locator("#chart-perclos .picture")
+    small = chart.evaluate(size)
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert chart.evaluate(size) == pytest.approx([2 * each for each in small], rel=0.15)
