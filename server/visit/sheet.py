@@ -16,8 +16,8 @@ from server.dashboard.figures import Figure, figures
 from server.dashboard.history import Period
 from server.dashboard.metrics import COVERAGE, LONG_CLOSURES, Metric, Text
 from server.session_data.checks import LastCheck, last_checks
+from server.session_data.summary.repeatability import repeatability
 from server.session_data.summary.statistics import Counts, Measured, coverage_of, total_of
-from server.visit.repeatability import repeatability
 
 LOW_COVERAGE = 0.7
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.session_data.summary.repeatability import FACTOR, repeatability
 from server.session_data.summary.usual import DAYS_NEEDED
-from server.visit.repeatability import FACTOR, repeatability
 
 
 def test_too_few_days_give_nothing():
