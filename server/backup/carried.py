@@ -27,6 +27,8 @@ from server.care.models import (
 from server.common.batches import batched
 from server.devices.credentials import end_tokens
 from server.devices.models import ClaimCode, Device, DeviceToken
+from server.notes.deletion import delete_restored
+from server.notes.models import Note
 from server.session_data.changes.numbers import begin_new_series
 from server.session_data.models import SessionData, Tombstone
 from server.session_data.tombstones import mark_of
@@ -83,6 +85,7 @@ RULES = (
     Rule(Invitation, *CODE),
     Rule(Activation, *CODE),
     Rule(ClaimCode, *CODE),
+    Rule(Note, ("pk",), ("shared",), {"shared": True}),
 )
 
 
@@ -136,8 +139,10 @@ class Carried:
     def apply(self) -> None:
         """Apply the data to the restored and migrated database."""
         with transaction.atomic():
-            for some in batched(self._deleted(), 500):
+            deleted = self._deleted()
+            for some in batched(deleted, 500):
                 SessionData.objects.filter(pk__in=some).delete()
+            delete_restored(self.buried, deleted)
             for some in batched(self.buried, 500):
                 Tombstone.objects.bulk_create(
                     (Tombstone(pk=pk) for pk in some), ignore_conflicts=True

@@ -19,6 +19,7 @@ LOOKS = {
     "live": gettext_lazy("Your live status"),
     "summary": gettext_lazy("Your summary"),
     "session": gettext_lazy("A session"),
+    "notes": gettext_lazy("Your notes"),
     "export": gettext_lazy("An export of your history"),
     "start command": gettext_lazy("Start request to your device"),
     "stop command": gettext_lazy("Stop request to your device"),

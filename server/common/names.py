@@ -37,3 +37,9 @@ def validate_shown_name(name: str) -> None:
     """Raise `ValidationError` for line breaks, and for invisible and direction characters."""
     if not name.isprintable():
         raise ValidationError(_("Enter a name on one line, without invisible characters."))
+
+
+def validate_shown_text(text: str) -> None:
+    """Raise `ValidationError` for line breaks, and for invisible and direction characters."""
+    if not text.isprintable():
+        raise ValidationError(_("Enter text on one line, without invisible characters."))

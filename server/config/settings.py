@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "server.aiming",
     "server.reminding",
     "server.releases",
+    "server.notes",
     "server.dashboard",
     "server.alerts",
     "server.visit",
@@ -255,6 +256,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "TAGS": TAGS,
     "ENUM_NAME_OVERRIDES": {
+        "NoteKindEnum": "server.notes.models.Kind",
         "StateEnum": "server.session_data.models.State",
         "DocumentStateEnum": "server.session_data.models.DOCUMENT_STATES",
         "ActivityEnum": "server.session_data.models.ACTIVITIES",

@@ -31,6 +31,7 @@ urlpatterns = [
     path("", include("server.reminding.urls")),
     path("", include("server.releases.urls")),
     path("", include("server.home_assistant.urls")),
+    path("", include("server.notes.urls")),
     path("", include("server.alerts.urls")),
     path("", include("server.retention.urls")),
     path("", include("server.visit.urls")),

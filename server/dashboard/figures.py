@@ -14,6 +14,7 @@ from server.dashboard.charts import (
     Bar,
     Dot,
     Frame,
+    Sign,
     bars,
     dots_and_line,
     gaps_between,
@@ -77,9 +78,9 @@ class DayLine:
 class Figure:
     """One metric over a period: its value, the change, the chart, the table.
 
-    `kinds` are the kinds of dots in the chart: sessions, and the marks of some of them. `alike` has
-    a line for each activity that both periods have enough days of. `mixed` is whether the sessions
-    are of several kinds.
+    `kinds` are the kinds of dots in the chart: sessions, and the marks of some of them. `signs` are
+    the kinds of symbols of notes. `alike` has a line for each activity that both periods have
+    enough days of. `mixed` is whether the sessions are of several kinds.
     """
 
     metric: Metric
@@ -91,17 +92,22 @@ class Figure:
     usual: str | None
     kinds: frozenset[str]
     has_gaps: bool
+    signs: Sequence[str]
     chart: SafeString | None
     lines: Sequence[DayLine]
 
 
 def figures(
-    measured: Sequence[Measured], shown: Sequence[SessionRow], period: Period
+    measured: Sequence[Measured],
+    shown: Sequence[SessionRow],
+    period: Period,
+    signs: Sequence[Sign] = (),
 ) -> list[Figure]:
     """Return the figures of a period.
 
     `measured` also cover the previous period and the usual range. `shown` are the period's sessions
     that are points with a link; without them, its sessions are drawn in the columns of their days.
+    `signs` are the period's notes.
     """
     calendar = Calendar(measured, period.reach, period.last)
     said = {
@@ -113,7 +119,9 @@ def figures(
         name: Calendar(of_activity(measured, name), period.reach, period.last)
         for name in (() if period.activity else activities_of(measured))
     }
-    return [figure(metric, calendar, points, period, said, by_activity) for metric in FIGURES]
+    return [
+        figure(metric, calendar, points, period, said, by_activity, signs) for metric in FIGURES
+    ]
 
 
 def figure(
@@ -123,6 +131,7 @@ def figure(
     period: Period,
     said: Mapping[date, Said],
     by_activity: Mapping[str, Calendar],
+    signs: Sequence[Sign] = (),
 ) -> Figure:
     """Return the figure of one metric over the period; `said` are the words on its days."""
     days = calendar.days(metric.key, period.first, period.last)
@@ -146,7 +155,8 @@ def figure(
         usual=usual_words(metric, span),
         kinds=_kinds_of(dots, cloud),
         has_gaps=any(day.value is None for day in days),
-        chart=_chart(metric, days, lines, dots, cloud, span),
+        signs=sorted({sign.kind for sign in signs}),
+        chart=_chart(metric, days, lines, dots, cloud, span, signs),
         lines=lines[::-1],
     )
 
@@ -238,6 +248,7 @@ def _chart(
     dots: Sequence[Dot],
     cloud: Sequence[tuple[float, float]],
     span: Range | None,
+    signs: Sequence[Sign],
 ) -> SafeString | None:
     """Return the chart of a metric; `None` without any measurement."""
     unit = "" if metric is LONG_CLOSURES else f" {metric.unit}"
@@ -253,9 +264,11 @@ def _chart(
         metric.key, _label(metric, days), (0, len(days)), top, _ticks(days), bottom, big=big
     )
     if metric is LONG_CLOSURES:
-        return bars(frame, [_day_bar(n, dot) for n, dot in enumerate(line)])
+        return bars(frame, [_day_bar(n, dot) for n, dot in enumerate(line)], signs)
     gaps = gaps_between([day.value for day in days])
-    return dots_and_line(frame, dots=dots, line=line, cloud=cloud, band=band, gaps=gaps)
+    return dots_and_line(
+        frame, dots=dots, line=line, cloud=cloud, band=band, gaps=gaps, signs=signs
+    )
 
 
 def _day_dots(

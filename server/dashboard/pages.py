@@ -41,11 +41,15 @@ from server.dashboard import formulas, history, overview, read
 from server.dashboard.download import ExportForm
 from server.dashboard.figures import MOST_POINTS, figures
 from server.dashboard.marks import marks_of
+from server.dashboard.noted.signs import notes_between, notes_part, signs_of
 from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
 from server.dashboard.today import today_of
 from server.devices.models import CommandName, Device
+from server.notes.models import Note
+from server.notes.rows import note_rows
+from server.notes.seen import notes_of_session
 from server.replica.reading import from_replica
 from server.session_data.activity.choose import IsCheckError, choose, take_back
 from server.session_data.activity.words import NAMES
@@ -157,8 +161,13 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     note_look(viewer, subject, "history" if Permission.HISTORY in given else "live")
     if Permission.HISTORY in given:
         context["today"] = today_of(subject, now.astimezone(zone).date())
-        last = newest.over.get(subject.pk)
-        context |= from_replica((viewer, subject), lambda: _past(subject, last, request.GET, now))
+        last, asked = newest.over.get(subject.pk), request.GET
+        period = _period(subject, asked, now)
+        notes = notes_between(viewer, subject, period)
+        context["notes"] = notes_part(viewer, subject, notes)
+        context |= from_replica(
+            (viewer, subject), lambda: _past(subject, last, asked, period, notes, now)
+        )
     return render(request, "dashboard/person.html", context)
 
 
@@ -173,13 +182,22 @@ def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permi
     return person, given
 
 
-def _past(
-    subject: Person, last: SessionRow | None, asked: QueryDict, now: datetime
-) -> dict[str, Any]:
-    """Return the template context of a person's history."""
+def _period(subject: Person, asked: QueryDict, now: datetime) -> history.Period:
     today = now.astimezone(subject.zone).date()
     days, until, activity = (asked.get(name, "") for name in ("days", "until", "activity"))
-    period = history.period_of(days, until, today, activity)
+    return history.period_of(days, until, today, activity)
+
+
+def _past(
+    subject: Person,
+    last: SessionRow | None,
+    asked: QueryDict,
+    period: history.Period,
+    notes: Sequence[Note],
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the template context of a person's history."""
+    today = period.today
     everything = read.measured_between(subject, period.reach, period.last)
     measured = of_asked(everything, period.activity or None)
     count = sum(each.day in period for each in measured)
@@ -191,7 +209,7 @@ def _past(
         "period": period,
         "ranges": [replace(period, days=days) for days in history.RANGES],
         "choices": history.choices(everything, period),
-        "figures": figures(measured, shown, period),
+        "figures": figures(measured, shown, period, signs_of(notes, period.first)),
         "last": last,
         "last_words": overview.last_words(last, period.today) if last else "",
         "marks": marks_of(last, now) if last else (),
@@ -241,6 +259,8 @@ def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     found, row = _session_seen(viewer, session_id)
     context = _session(viewer, found, row, now)
     context["neighbours"] = read.neighbours(viewer, row, found.user)
+    if Permission.HISTORY in permissions(viewer, found.user):
+        context |= {"may_note": True, "notes": note_rows(notes_of_session(viewer, found), viewer)}
     return render(request, "dashboard/session.html", context)
 
 

@@ -6,6 +6,7 @@ from server.care.pages import language
 from server.care.pages.login import LogIn, LogOut
 from server.dashboard import pages
 from server.dashboard.installable import pages as installable
+from server.dashboard.noted import pages as noted
 
 app_name = "dashboard"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -24,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sessions/<uuid:session_id>/whose/", pages.whose, name="whose"),
     path("sessions/<uuid:session_id>/activity/", pages.activity, name="activity"),
     path("sessions/<uuid:session_id>/live/", pages.session_live, name="session_live"),
+    path("notes/<uuid:note_id>/before-after/", noted.before_after, name="before-after"),
     path("export/", pages.export, name="export"),
     path("export/definitions/", pages.definitions, name="definitions"),
     path("login/", LogIn.as_view(), name="login"),

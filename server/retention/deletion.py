@@ -19,6 +19,8 @@ from server.care.models import AccessLog, AuditEvent, CareLink, Person, PersonTo
 from server.common.days import zone_of
 from server.devices.credentials import revoke
 from server.devices.models import DeadLetter, Device
+from server.notes.deletion import delete_with_sessions
+from server.notes.models import Note
 from server.session_data.changes.numbers import note_deletions
 from server.session_data.dead_letters import session_named
 from server.session_data.models import SessionData, State
@@ -65,6 +67,7 @@ class Amounts:
     links: int = 0
     tokens: int = 0
     looks: int = 0
+    notes: int = 0
 
 
 def amounts(person: Person) -> Amounts:
@@ -77,6 +80,7 @@ def amounts(person: Person) -> Amounts:
         links=CareLink.objects.filter(Q(person=person) | Q(caregiver=person)).count(),
         tokens=PersonToken.objects.filter(person=person).count(),
         looks=AccessLog.objects.filter(person=person).count(),
+        notes=Note.objects.filter(person=person).count(),
     )
 
 
@@ -87,7 +91,7 @@ def delete_sessions(person: Person, scope: Scope, *, by: Person | None) -> Amoun
     when = f" of {moment_of(session):%Y-%m-%d %H:%M}" if session else ""
     done = sum_of(delete_from(chosen, person))
     detail = f"{scope}{when}: {done.sessions} sessions, {done.alerts} alerts"
-    detail += f", {done.dead_letters} rejected documents"
+    detail += f", {done.dead_letters} rejected documents, {done.notes} notes"
     note(by, AuditEvent.DELETED, person, detail)
     return done
 
@@ -124,9 +128,10 @@ def delete_batch(batch: Collection[UUID], person: Person) -> Amounts:
         alerts, _ = Alert.objects.filter(session_id__in=batch).delete()
         Acknowledgement.objects.filter(person=person, cause__in=map(str, batch)).delete()
         letters = _delete_letters(person, set(batch))
+        notes = delete_with_sessions(batch)
         AccessLog.objects.filter(session_id__in=batch).update(session_id=None)
         sessions, _ = doomed.delete()
-    return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)
+    return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters, notes=notes)
 
 
 def delete_account(person: Person, by: Person | None) -> Amounts:
@@ -150,12 +155,13 @@ def delete_account(person: Person, by: Person | None) -> Amounts:
 
 def sum_of(parts: Iterator[Amounts]) -> Amounts:
     """Return the total of all batches."""
-    sessions = alerts = letters = 0
+    sessions = alerts = letters = notes = 0
     for part in parts:
         sessions += part.sessions
         alerts += part.alerts
         letters += part.dead_letters
-    return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters)
+        notes += part.notes
+    return Amounts(sessions=sessions, alerts=alerts, dead_letters=letters, notes=notes)
 
 
 def letters_of(person: Person) -> QuerySet[DeadLetter]:

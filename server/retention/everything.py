@@ -17,6 +17,7 @@ from server.care.audit import entries_of
 from server.care.models import AccessLog, CareLink, Person, PersonToken
 from server.common.fields import instant_text
 from server.devices.models import Command, Device
+from server.notes.models import Note
 from server.reminding.choose import choice_of
 from server.replica.reading import from_replica
 from server.retention.deletion import letters_of
@@ -38,6 +39,7 @@ sessions/<id>.json       each session's document, as sent by the device
 links.csv                current and past sharing
 devices.csv              devices, and when each was last seen
 tokens.csv               apps that were given access (the tokens themselves are not stored)
+notes.csv                notes about this person, also those that others wrote
 rules.csv                alert rules that this person made, or that are about them
 alerts.csv               alerts about this person
 acknowledged.csv         who looked after alerts about this person, and which this person did
@@ -95,6 +97,8 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
     yield "devices.csv", _table(DEVICES, Device.objects.filter(person=person).values(*DEVICES))
     tokens = PersonToken.objects.filter(person=person)
     yield "tokens.csv", _table(TOKENS, tokens.values(*TOKENS))
+    notes = Note.objects.filter(person=person)
+    yield "notes.csv", _table(NOTES, notes.values(*NOTES).iterator(CHUNK))
     either = Q(person=person) | Q(receiver=person)
     yield "rules.csv", _table(RULES, Rule.objects.filter(either).values(*RULES))
     yield "alerts.csv", _table(ALERTS, Alert.objects.filter(person=person).values(*ALERTS))
@@ -117,6 +121,9 @@ DEVICES = ("id", "label", "created_at", "revoked_at", "last_seen_at", "agent_ver
 TOKENS = (
     "prefix", "name", "scope", "created_at", "last_used_at", "expires_at", "revoked_at",
     "ended_why",
+)  # fmt: skip
+NOTES = (
+    "id", "author_name", "kind", "at", "text", "shared", "session_id", "created_at", "changed_at",
 )  # fmt: skip
 RULES = (
     "receiver__username", "person__username", "kind", "minutes", "by", "weekdays", "closures",

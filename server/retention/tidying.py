@@ -2,7 +2,7 @@
 
 It also computes the rates below which devices remind (`server.reminding`).
 
-It deletes sessions and rejected documents past their person's retention time, old alerts and
+It deletes sessions, notes and rejected documents past their person's retention time, old alerts and
 notifications, old log entries and commands, and expired codes and failed logins. It is cheap with
 nothing to do, so a timer may run it at any rate.
 """
@@ -26,6 +26,8 @@ from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
 from server.common.batches import batched
 from server.devices.models import Command, CommandName, DeadLetter
 from server.monitoring.signs import note_sign
+from server.notes.deletion import MOST as MOST_NOTES
+from server.notes.deletion import delete_older
 from server.reminding.usual import compute_all
 from server.retention.codes import tidy as tidy_care
 from server.retention.deletion import BATCH, delete_batch, span_of
@@ -63,6 +65,7 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     dropped = Delivery.objects.filter(dropped_at__lt=now - NOTICES_KEPT)
     others = {
         "refused documents": tidy_letters(now, by_days),
+        "notes": tidy_notes(now, by_days),
         "alerts": over.delete()[0] + looked_after.delete()[0],
         "log entries": tidy_logs(now),
         "commands": tidy_commands(now),
@@ -75,7 +78,8 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     compute_all(now)
     note_sign("tidy")
     most_rows = max(others["log entries"], others["commands"])
-    return Tidied(sessions, others, sessions >= most or most_rows >= MOST_ENTRIES)
+    more = most_rows >= MOST_ENTRIES or others["notes"] >= MOST_NOTES
+    return Tidied(sessions, others, sessions >= most or more)
 
 
 def tidy_sessions(now: datetime, most: int, by_days: ByDays) -> int:
@@ -107,6 +111,14 @@ def tidy_letters(now: datetime, by_days: ByDays) -> int:
     return sum(
         DeadLetter.objects.filter(each, received_at__lt=now - timedelta(days=days)).delete()[0]
         for days, each in whose
+    )
+
+
+def tidy_notes(now: datetime, by_days: ByDays) -> int:
+    """Delete notes past their person's retention time and return how many."""
+    return sum(
+        delete_older(people.values(), now - timedelta(days=days))
+        for days, people in by_days.items()
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -15,11 +16,20 @@ from server.dashboard.days import Calendar, known
 from server.dashboard.figures import Figure, figures
 from server.dashboard.history import Period
 from server.dashboard.metrics import COVERAGE, LONG_CLOSURES, Metric, Text
+from server.dashboard.noted.signs import signs_of
+from server.notes.models import Note
+from server.notes.rows import short_words
+from server.notes.seen import of_days, shared_notes
 from server.session_data.checks import LastCheck, last_checks
 from server.session_data.summary.repeatability import repeatability
 from server.session_data.summary.statistics import Counts, Measured, coverage_of, total_of
 
 LOW_COVERAGE = 0.7
+# Notes on the page, the newest, each cut to a line or two, so that it all fits on one sheet. The
+# charts have a symbol for each day with one.
+MOST_NOTES = 6
+LONGEST_NOTE = 90
+MOST_SIGNS = 200
 
 
 class PlainPeriod(Period):
@@ -56,25 +66,40 @@ class Sheet:
     lines: Sequence[Line]
     doubts: Sequence[str]
     checks: Sequence[LastCheck]
+    notes: Sequence[str]
+    more_notes: int
 
 
 def sheet_of(person: Person, period: Period, now: datetime) -> Sheet:
-    """Return a person's sheet for a period."""
+    """Return a person's sheet for a period. Of the notes, it has only shared ones."""
     measured = read.measured_between(person, period.reach, period.last)
     mine = [each for each in measured if each.day in period]
     calendar = Calendar(measured, period.reach, period.last)
     plain = PlainPeriod(period.days, period.last, period.today)
     checks = last_checks(person, now)
+    notes = _notes(person, period)
+    signs = signs_of(notes, period.first, None)
     counts = [calendar.counts[day] for day in calendar.counts if day in period]
     return Sheet(
         person=person,
         period=period,
         made=long_day(now.astimezone(person.zone).date()),
         facts=_facts(mine, period),
-        lines=[_line(figure, calendar, period) for figure in figures(measured, (), plain)],
+        lines=[_line(figure, calendar, period) for figure in figures(measured, (), plain, signs)],
         doubts=_doubts(mine, counts, checks),
         checks=checks,
+        notes=[_short(note) for note in notes[:MOST_NOTES]],
+        more_notes=max(0, len(notes) - MOST_NOTES),
     )
+
+
+def _notes(person: Person, period: Period) -> list[Note]:
+    found = of_days(shared_notes(person), person, period.first, period.last)
+    return list(found[:MOST_SIGNS])
+
+
+def _short(note: Note) -> str:
+    return Truncator(short_words(note)).chars(LONGEST_NOTE)
 
 
 def _facts(mine: Sequence[Measured], period: Period) -> list[tuple[str, str]]:

@@ -17,7 +17,10 @@ SERVES = "from agent.watch.loop import Watch; Watch.run(None, None)"
 
 def test_every_step_has_a_name_of_its_own() -> None:
     known = [run.INSTALL, *run.DAY]
-    steps = [*known, *(each for each in (*run.NIGHT, *run.NEW, *run.UPDATED) if each not in run.PREPARED)]
+    steps = [
+        *known,
+        *(each for each in (*run.NIGHT, *run.NEW, *run.UPDATED) if each not in run.PREPARED),
+    ]
     assert len(run.NAMES) == len(steps)
 
 

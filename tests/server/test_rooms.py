@@ -24,14 +24,15 @@ ROOMS = {
     "ingest": {
         "common", "devices", "session_data", "aiming", "reminding", "home_assistant", "monitoring",
     },
-    "dashboard": {"common", "care", "devices", "session_data", "aiming", "replica"},
+    "notes": {"common", "care", "session_data"},
+    "dashboard": {"common", "care", "devices", "session_data", "aiming", "notes", "replica"},
     "alerts": {"common", "care", "devices", "session_data", "monitoring", "dashboard"},
-    "visit": {"common", "care", "session_data", "dashboard"},
+    "visit": {"common", "care", "session_data", "notes", "dashboard"},
     "retention": {
-        "common", "care", "devices", "session_data", "aiming", "reminding", "replica", "monitoring",
-        "alerts",
+        "common", "care", "devices", "session_data", "aiming", "reminding", "notes", "replica",
+        "monitoring", "alerts",
     },
-    "backup": {"common", "care", "devices", "session_data", "monitoring"},
+    "backup": {"common", "care", "devices", "session_data", "notes", "monitoring"},
     "operations": {
         "common",
         "care",

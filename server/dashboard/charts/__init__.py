@@ -1,4 +1,4 @@
-"""Charts, drawn on the server as SVG. Begin with `draw`; `scale` has the axes.
+"""Charts, drawn on the server as SVG. Begin with `draw`; `scale` has the axes, `signs` the notes.
 
 All positions are percentages of the plot, and all sizes are in `rem`, so one drawing fits every
 width and grows with the text. Colours and heights come from the pages' style
@@ -17,11 +17,13 @@ from server.dashboard.charts.draw import (
     sparkline,
 )
 from server.dashboard.charts.scale import axis_minutes, minute_ticks
+from server.dashboard.charts.signs import Sign
 
 __all__ = [
     "Bar",
     "Dot",
     "Frame",
+    "Sign",
     "axis_minutes",
     "bars",
     "dots_and_line",

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from server.common.words import number
 from server.dashboard.charts.scale import Scale, Tick, decimals_of, marks_between, with_widths
+from server.dashboard.charts.signs import Sign, placed
 
 Span = tuple[float, float]
 
@@ -78,11 +79,12 @@ def dots_and_line(
     cloud: Iterable[tuple[float, float]] = (),
     band: Span | None = None,
     gaps: Iterable[Span] = (),
+    signs: Sequence[Sign] = (),
 ) -> SafeString:
     """Draw measurements as dots, a line that breaks at gaps, and a band behind both.
 
     `cloud` are dots without text and link, for charts with very many. `gaps` are spans without
-    measurements, drawn as pale columns of full height.
+    measurements, drawn as pale columns of full height. `signs` stand at the top.
     """
     across, marks = Scale(*frame.span), marks_between(frame.bottom, frame.top)
     up = Scale(marks[0], marks[-1])
@@ -91,19 +93,28 @@ def dots_and_line(
         *([_box(across, up, frame.span, band, "band")] if band else []),
         _path("cloud", "".join(f"M{across.at(x):.2f} {up.down(y):.2f}h0" for x, y in cloud)),
         _path("line", _line(across, up, line)),
+        _sign_lines(across, signs),
     ]
     points = [
         *(_circle(across, up, dot, "dot") for dot in dots),
         *(_circle(across, up, dot, "day") for dot in line),
+        *(placed(sign, across.at(sign.x)) for sign in signs),
     ]
     return _chart(frame, across, up, marks, shapes, points)
 
 
-def bars(frame: Frame, data: Iterable[Bar]) -> SafeString:
-    """Draw bars from zero; gaps are pale columns of full height, measured zeros thin marks."""
+def bars(frame: Frame, data: Iterable[Bar], signs: Sequence[Sign] = ()) -> SafeString:
+    """Draw bars from zero; gaps are pale columns of full height, measured zeros thin marks.
+
+    `signs` stand at the top.
+    """
     across, marks = Scale(*frame.span), marks_between(frame.bottom, frame.top)
     up = Scale(marks[0], marks[-1])
-    return _chart(frame, across, up, marks, [], [_bar(across, up, bar) for bar in data])
+    points = [
+        *(_bar(across, up, bar) for bar in data),
+        *(placed(sign, across.at(sign.x)) for sign in signs),
+    ]
+    return _chart(frame, across, up, marks, [_sign_lines(across, signs)], points)
 
 
 def sparkline(label: str, values: Sequence[float | None], band: Span | None) -> SafeString:
@@ -196,6 +207,10 @@ def _box(across: Scale, up: Scale, span: Span, heights: Span, kind: str) -> str:
 
 def _path(kind: str, path: str) -> str:
     return f'<path class="{kind}" d="{path}"/>' if path else ""
+
+
+def _sign_lines(across: Scale, signs: Iterable[Sign]) -> str:
+    return _path("sign-line", "".join(f"M{across.at(sign.x):.2f} 0V100" for sign in signs))
 
 
 def _line(across: Scale, up: Scale, line: Iterable[Dot]) -> str:

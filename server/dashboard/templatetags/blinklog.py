@@ -4,8 +4,9 @@ from typing import Any
 
 from django import template
 from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
+from server.dashboard.charts.signs import symbol
 from server.dashboard.navigation import Link, links
 
 register = template.Library()
@@ -25,4 +26,12 @@ def breakable(name: str) -> SafeString:
     parts = name.split("_")
     return format_html_join("_", "{}", ((part,) for part in parts[:1])) + format_html_join(
         "", "_<wbr>{}", ((part,) for part in parts[1:])
+    )
+
+
+@register.simple_tag
+def sign(kind: str) -> SafeString:
+    """Draw the symbol of a kind of note, as in the charts; its name is beside it."""
+    return mark_safe(
+        '<svg class="sign" viewBox="-8 -8 16 16" aria-hidden="true">' + symbol(kind) + "</svg>"
     )

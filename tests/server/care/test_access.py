@@ -11,6 +11,7 @@ from server.alerts.models import Alert, Kind
 from server.care.access import person_for, visible_people
 from server.care.models import CareLink, Person
 from server.devices.models import Command, Device
+from server.notes.models import Note
 from server.session_data.accept import accept_own, accept_session
 from server.session_data.amend import first_document
 from server.session_data.models import SessionData
@@ -36,6 +37,8 @@ EVERYBODY = dict.fromkeys(CALLERS, 200)
 PEOPLE = {"anna": 200, "carl": 200, "ella": 200, "otto": 200, **DENIED, **UNKNOWN}
 WRITE = {"anna": 403, "carl": 403, "ella": 404, "otto": 404, "device": 200, "other device": 404}
 OWN = {"anna": 200, "carl": 403, "ella": 404, "otto": 404, "device": 404, "other device": 404}
+NOT_HIS = READ | {"carl": 404}
+WHOLE_NOTE = {"kind": "drops", "at": "2026-11-22T08:00:00Z", "text": "", "shared": True}
 START = dict.fromkeys(["anna", "carl", "ella", "otto"], 201)
 
 # address, method, what is sent, who gets which status
@@ -75,6 +78,63 @@ MATRIX = {
     ),
     "activity": ("/api/session/{session}/activity/", "PUT", {"activity": "reading"}, READ),
     "activity taken back": ("/api/session/{session}/activity/", "DELETE", None, READ),
+    "notes": ("/api/notes/?user=anna", "GET", None, READ),
+    "own notes": ("/api/notes/", "GET", None, PEOPLE),
+    "export of notes": ("/api/notes/export/?user=anna", "GET", None, READ),
+    "note about oneself": (
+        "/api/notes/",
+        "POST",
+        {"kind": "bad_sleep"},
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 201) | DENIED | UNKNOWN,
+    ),
+    "note on a session": (
+        "/api/notes/",
+        "POST",
+        "note on session",
+        {"anna": 201, "carl": 201, "ella": 404, "otto": 404, **DENIED, **UNKNOWN},
+    ),
+    **{
+        f"{method} {name} note": (f"/api/notes/{{{name} note}}/", method, body, who)
+        for name, method, body, who in (
+            ("shared", "GET", None, READ),
+            ("private", "GET", None, NOT_HIS),
+            ("shared", "PUT", WHOLE_NOTE, NOT_HIS | {"carl": 403}),
+            ("private", "PUT", WHOLE_NOTE | {"shared": False}, NOT_HIS),
+            ("shared", "PATCH", {"text": "x"}, NOT_HIS | {"carl": 403}),
+            ("private", "PATCH", {"text": "x"}, NOT_HIS),
+            ("Carl's", "PATCH", {"text": "x"}, READ | {"anna": 403}),
+        )
+    },
+    "delete a shared note": (
+        "/api/notes/{shared note}/",
+        "DELETE",
+        None,
+        {"carl": 403, "ella": 404, "otto": 404, **DENIED, **UNKNOWN, "anna": 204},
+    ),
+    "delete a private note": (
+        "/api/notes/{private note}/",
+        "DELETE",
+        None,
+        dict.fromkeys(["carl", "ella", "otto"], 404) | DENIED | UNKNOWN | {"anna": 204},
+    ),
+    "delete Carl's note": (
+        "/api/notes/{Carl's note}/",
+        "DELETE",
+        None,
+        {"ella": 404, "otto": 404, **DENIED, **UNKNOWN, "carl": 204},
+    ),
+    "before and after a shared note": (
+        "/api/notes/{shared note}/before-after/",
+        "GET",
+        None,
+        READ,
+    ),
+    "before and after a private note": (
+        "/api/notes/{private note}/before-after/?days=28",
+        "GET",
+        None,
+        NOT_HIS,
+    ),
     "session": ("/api/session/{session}/", "GET", None, READ),
     "session of nobody": (
         f"/api/session/{uuid.uuid4()}/",
@@ -237,7 +297,18 @@ def known(world):
         measured={"by": "12:00", "day": "2026-11-22"},
         opened_at=timezone.now(),
     )
+    at, text = timezone.now(), {"kind": "text", "text": "words", "author_name": "who"}
+    notes = [
+        Note.objects.create(person=world.anna, author=author, at=at, shared=shared, **text)
+        for author, shared in ((world.anna, True), (world.anna, False), (world.carl, True))
+    ]
     return {
+        **{
+            name: str(note.pk)
+            for name, note in zip(
+                ("shared note", "private note", "Carl's note"), notes, strict=True
+            )
+        },
         "session": by_device["session_id"],
         "alert": str(alert.pk),
         "own": own["session_id"],
@@ -255,6 +326,7 @@ def body_of(name, known):
         "change": {"metrics": {"frames": 1}},
         "new": golden("started"),
         "device": {"device": known["device"]},
+        "note on session": {"kind": "text", "text": "x", "session_id": known["session"]},
     }[name]
 
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from server.care.models import Person
+from server.notes import write
 from server.session_data.accept import accept_session
 from server.session_data.commands import ask as commands
 from tests.server.care.test_sharing_matrix import PEOPLE, as_if_alone, filled, only
@@ -61,6 +62,15 @@ PAGES = {
     "past session, fresh": ("GET", "/sessions/{past}/live/", only(200, *HISTORY)),
     "session under way": ("GET", "/sessions/{live}/", only(200, *LIVE)),
     "session under way, fresh": ("GET", "/sessions/{live}/live/", only(200, *LIVE)),
+    "notes": ("GET", PERSON + "notes/", only(200, *HISTORY)),
+    "write a note": ("POST", PERSON + "notes/", only(400, "anna")),
+    "write on a session": ("GET", "/sessions/{past}/notes/", only(200, *HISTORY)),
+    "write on a session under way": ("GET", "/sessions/{live}/notes/", only(200, "anna", "carl")),
+    "change a note": ("GET", "/notes/{note}/", only(200, "anna")),
+    "delete a note": ("GET", "/notes/{note}/delete/", only(200, "anna")),
+    "before and after": ("GET", "/notes/{note}/before-after/", only(200, *HISTORY)),
+    "change a private note": ("GET", "/notes/{private}/", only(200, "anna")),
+    "before and after a private one": ("GET", "/notes/{private}/before-after/", only(200, "anna")),
     "export": ("GET", "/export/", only(200, *PEOPLE)),
     "definitions": ("GET", "/export/definitions/", only(200, *PEOPLE)),
     "start": ("POST", PERSON + "devices/{device}/start/", only(302, *CONTROL)),
@@ -79,7 +89,12 @@ def known(everybody, monkeypatch):
     live = golden("checkpoint", started_at=ended.isoformat())
     for document in (past, live):
         assert accept_session(everybody.device, document).outcome == "stored"
+    notes = {
+        name: write.add(everybody.anna, everybody.anna, None, {"kind": "drops", "shared": shared})
+        for name, shared in (("note", True), ("private", False))
+    }
     return {
+        **{name: str(note.pk) for name, note in notes.items()},
         "past": past["session_id"],
         "live": live["session_id"],
         "device": str(everybody.device.pk),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from server.alerts.models import Alert, Kind, Why
 from server.care.models import AccessLog, AuditEntry, CareLink, Invitation, Person
 from server.devices.models import DeadLetter, Device
+from server.notes.models import Note
 from tests.server.conftest import golden
 
 COUNT = 5
@@ -82,6 +83,13 @@ def alerts(world, api):
         )
 
 
+def notes(world, api):
+    at = timezone.now()
+    for n in range(COUNT):  # two at each moment: the id decides
+        moment = at - timedelta(seconds=n // 2)
+        Note.objects.create(person=world.anna, author=world.anna, kind="drops", at=moment)
+
+
 LISTS = {
     "/api/session/history/": sessions,
     "/api/people/": people,
@@ -93,6 +101,7 @@ LISTS = {
     "/api/device/managed/": devices,
     "/api/device/{device}/refused/": refusals,
     "/api/alerts/": alerts,
+    "/api/notes/": notes,
 }
 
 

@@ -20,6 +20,8 @@ from server.care.models import AccessLog, AuditEntry, CareLink, Person
 from server.common.mqtt import BrokerError
 from server.devices import manage
 from server.devices.models import DeadLetter
+from server.notes import write
+from server.notes.models import Note
 from server.operations import cli
 from server.retention import deletion
 from server.retention.models import Retention
@@ -64,6 +66,7 @@ def test_a_session_is_deleted_with_what_was_made_of_it_after_the_page_said_so(wo
                       "closures": 1, "closure_s": None},
         )  # fmt: skip
         note_look(world.carl, world.anna, "session", session)
+        write.add(world.carl, world.anna, session, {"kind": "text", "text": "words"})
     address = f"/account/data/delete/session/{gone}/"
     page = anna.get(address).content.decode()
     assert "Delete 1 session" in page
@@ -76,10 +79,11 @@ def test_a_session_is_deleted_with_what_was_made_of_it_after_the_page_said_so(wo
     assert f"1 session was deleted: {begun}." in answer.content.decode()
     assert [str(each.pk) for each in SessionData.objects.all()] == [stays]
     assert [str(each.session_id) for each in Alert.objects.all()] == [stays]
+    assert [str(each.session_id) for each in Note.objects.all()] == [stays]
     assert gone not in DeadLetter.objects.get().payload
     assert AccessLog.objects.filter(viewer=world.carl).count() == 2  # who looked stays
     assert not AccessLog.objects.filter(session_id=gone).exists()
-    told = "one session of 2026-11-22 11:15: 1 sessions, 1 alerts, 1 rejected documents"
+    told = "one session of 2026-11-22 11:15: 1 sessions, 1 alerts, 1 rejected documents, 1 notes"
     assert deletions() == [told]
 
 
@@ -121,7 +125,7 @@ def test_what_is_deleted_in_the_admin_site_does_not_come_back_either(world, how)
     for document in documents:
         again = document | {"revision": document["revision"] + 1}
         assert accept_session(world.device, again).outcome == "stale"
-    told = "one session of 2026-11-22 11:15: 1 sessions, 0 alerts, 0 rejected documents"
+    told = "one session of 2026-11-22 11:15: 1 sessions, 0 alerts, 0 rejected documents, 0 notes"
     assert deletions() == [told] * 2
     assert {each.subject for each in AuditEntry.objects.filter(event="deleted")} == {world.anna}
 

@@ -9,7 +9,7 @@ function pointsOf(chart) {
   if (!known.has(chart)) {
     const points = [...chart.querySelectorAll(".points title")].map((title) => {
       const group = title.parentNode;
-      const shape = group.matches("a") ? group.querySelector("circle, rect") : group;
+      const shape = group.matches("a, g") ? group.querySelector("circle, rect, .sign") : group;
       return { group, shape, text: title.textContent, ...placeOf(shape) };
     });
     points.sort((one, other) => one.x - other.x);
@@ -19,9 +19,10 @@ function pointsOf(chart) {
   return known.get(chart);
 }
 
-// In percent of the plot. A bar is found by its column, at any height.
+// In percent of the plot. A bar is found by its column, at any height; the symbol of notes stands at the top.
 function placeOf(shape) {
   const value = (name) => Number.parseFloat(shape.getAttribute(name));
+  if (shape.matches(".sign")) return { x: value("x"), y: 0, tall: false };
   if (shape.matches("circle")) return { x: value("cx"), y: value("cy"), tall: false };
   return { x: value("x") + value("width") / 2, y: value("y"), tall: true };
 }
@@ -51,7 +52,7 @@ function nearest(chart, event) {
   pointsOf(chart).points.forEach((point, n) => {
     const across = Math.abs(plot.left + (point.x / 100) * plot.width - event.clientX);
     const up = point.tall ? 0 : Math.abs(plot.top + (point.y / 100) * plot.height - event.clientY);
-    const far = Math.hypot(across * 2, up);
+    const far = point.group.contains(event.target) ? -1 : Math.hypot(across * 2, up);
     if (far < least) [found, least] = [n, far];
   });
   return { at: found, near: least < NEAR_PX };
