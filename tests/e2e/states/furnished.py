@@ -142,6 +142,23 @@ def checks(now: datetime) -> dict[str, str]:
     return {name: str(session_id) for name, (session_id, _) in asked.items()}
 
 
+def notes(now: datetime) -> dict[str, str]:
+    """Notes of each kind about Marta, in the last days, and one that Ines wrote on a session."""
+    from server.care.models import Person
+    from server.notes import write
+    from server.notes.models import Kind
+    from server.session_data.models import SessionData
+
+    marta, ines = (Person.objects.get(username=name) for name in ("marta", "ines"))
+    for n, kind in enumerate(Kind.values):
+        given = {"kind": kind, "text": "Timolol 0.5 %, one drop in the left eye, as every evening"}
+        at = now - timedelta(days=2 + n // 2, hours=n)
+        shared = write.add(marta, marta, None, given | {"at": at, "shared": n != 1})
+    last = SessionData.objects.filter(user=marta, state="ended").order_by("-started_at")[0].pk
+    write.add(ines, marta, last, {"kind": "text", "text": "W" * 200})
+    return {"note": str(shared.pk)}
+
+
 def odd_sessions() -> dict[str, str]:
     """The ids of Jonas's sessions of which a page has to explain something."""
     from server.session_data.models import SessionData
@@ -223,7 +240,7 @@ def main() -> None:
     from django.utils import timezone
 
     now = timezone.now()
-    made = alerts(now) | devices(now) | checks(now) | odd_sessions() | accounts(now)
+    made = alerts(now) | devices(now) | checks(now) | notes(now) | odd_sessions() | accounts(now)
     print(json.dumps(made | {"errors": errors()}))  # noqa: T201
 
 
