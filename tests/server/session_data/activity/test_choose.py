@@ -56,6 +56,13 @@ def test_a_document_says_it_and_what_is_unknown_counts_as_none(world, sent, acti
     assert session.document["activity"] == sent
 
 
+@pytest.mark.parametrize("name", ["checkpoint_activity", "final_activity"])
+def test_a_devices_golden_document_has_it(world, name):
+    document = golden(name)
+    assert accept_session(world.device, document).outcome == "stored"
+    assert SessionData.objects.get().activity == document["activity"] is not None
+
+
 def test_a_document_without_it_has_none(world):
     assert stored(world)[1].activity is None
 
