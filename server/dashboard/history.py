@@ -1,6 +1,6 @@
 """The period of a person's page, and its list of sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -27,19 +27,25 @@ from server.session_data.summary.statistics import Measured
 
 RANGES = (7, 30, 90)
 DEFAULT_RANGE = 30
+# The longest chosen span. Its page reads as many days again, to compare with.
+MOST_DAYS = 366
+# There are no older measurements, and `date` has a minimum.
+FIRST_DAY = date(2000, 1, 1)
 
 
 @dataclass(frozen=True)
 class Period:
     """A period of `days` local days that ends with `last`, at the latest `today`.
 
-    `activity` is that of the sessions shown; empty for all.
+    `activity` is that of the sessions shown; empty for all. `chosen` is whether its first and last
+    day were chosen, so that the page offers the way back.
     """
 
     days: int
     last: date
     today: date
     activity: str = ""
+    chosen: bool = False
 
     @property
     def first(self) -> date:
@@ -70,9 +76,22 @@ class Period:
     @property
     def query(self) -> str:
         """The query string of the period's page."""
-        until = "" if self.last == self.today else f"&until={self.last.isoformat()}"
         activity = f"&activity={self.activity}" if self.activity else ""
+        if self.chosen:
+            return f"{self.export_query}{activity}"
+        until = "" if self.last == self.today else f"&until={self.last.isoformat()}"
         return f"days={self.days}{until}{activity}"
+
+    @property
+    def whole(self) -> "Period | None":
+        """The shortest usual period around a chosen one, to go back to; `None` if not chosen."""
+        if not self.chosen:
+            return None
+        reach = (self.today - self.first).days + 1
+        days = next((days for days in RANGES if days >= max(reach, self.days + 1)), RANGES[-1])
+        return replace(
+            self, days=days, last=self.today if reach <= days else self.last, chosen=False
+        )
 
     @property
     def reach(self) -> date:
@@ -105,9 +124,25 @@ def period_of(days: str, until: str, today: date, activity: str = "") -> Period:
         last = min(date.fromisoformat(until), today)
     except ValueError:
         last = today
-    # There are no older measurements, and `date` has a minimum.
     known = activity if activity in ACTIVITIES_OR_NONE else ""
-    return Period(length, max(last, date(2000, 1, 1)), today, known)
+    return Period(length, max(last, FIRST_DAY), today, known)
+
+
+def period_asked(asked: Mapping[str, str], today: date) -> Period:
+    """Return the period of a query string: `from` and `to`, or else `days` and `until`.
+
+    Days in the wrong order are swapped. A span ends today at the latest, and has at most
+    `MOST_DAYS`: its newest.
+    """
+    days, until, activity = (asked.get(name, "") for name in ("days", "until", "activity"))
+    usual = period_of(days, until, today, activity)
+    try:
+        ends = sorted(date.fromisoformat(asked.get(name, "")) for name in ("from", "to"))
+    except ValueError:
+        return usual
+    first, last = (min(max(end, FIRST_DAY), today) for end in ends)
+    days_chosen = min((last - first).days + 1, MOST_DAYS)
+    return replace(usual, days=days_chosen, last=last, chosen=True)
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,7 @@ def _person_seen(viewer: Person, username: str) -> tuple[Person, frozenset[Permi
 
 def _period(subject: Person, asked: QueryDict, now: datetime) -> history.Period:
     today = now.astimezone(subject.zone).date()
-    days, until, activity = (asked.get(name, "") for name in ("days", "until", "activity"))
-    return history.period_of(days, until, today, activity)
+    return history.period_asked(asked, today)
 
 
 def _past(
@@ -207,7 +206,7 @@ def _past(
     return {
         "checks": last_checks(subject, now),
         "period": period,
-        "ranges": [replace(period, days=days) for days in history.RANGES],
+        "ranges": [replace(period, days=days, chosen=False) for days in history.RANGES],
         "choices": history.choices(everything, period),
         "figures": figures(measured, shown, period, signs_of(notes, period.first)),
         "last": last,

@@ -1,5 +1,6 @@
 """The page for the doctor, its links, and what a link shows to somebody without an account."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from server.care.models import AuditEvent, Permission, Person
 from server.care.pages.base import action, form_page, open_page, viewer_of
 from server.care.pages.once import show_once
 from server.care.words import moment_words
-from server.dashboard.history import RANGES, Period, period_of
+from server.dashboard.history import RANGES, Period, period_asked
 from server.visit.models import SheetLink
 from server.visit.sheet import sheet_of
 
@@ -70,7 +71,7 @@ def sheet(request: HttpRequest, username: str) -> HttpResponse:
 
 def _period(request: HttpRequest, person: Person) -> Period:
     today = timezone.now().astimezone(person.zone).date()
-    return period_of(request.GET.get("days", ""), request.GET.get("until", ""), today)
+    return replace(period_asked(request.GET, today), activity="")  # the sheet is of all sessions
 
 
 def _made(request: HttpRequest, person: Person, period: Period, form: LinkForm) -> HttpResponse:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -138,6 +139,58 @@ def test_one_can_go_to_earlier_periods_and_back() -> None:
     assert earlier.last + timedelta(days=1) == period.first
     assert earlier.after == period
     assert history.period_of("30", earlier.query.partition("until=")[2], MONDAY) == earlier
+
+
+def asked(first: str, last: str) -> history.Period:
+    return history.period_asked({"from": first, "to": last, "days": "7"}, MONDAY)
+
+
+def test_a_chosen_span_has_its_first_and_its_last_day() -> None:
+    first = MONDAY - timedelta(days=20)
+    last = first + timedelta(days=4)
+    period = asked(str(first), str(last))
+    assert (period.first, period.last, period.days) == (first, last, 5)
+    assert period.query == f"from={first}&to={last}" == period.export_query
+    assert asked(str(last), str(first)) == period
+    assert (period.before.last, period.before.days) == (first - timedelta(days=1), 5)
+    assert period.before.after == period
+
+
+@pytest.mark.parametrize(
+    ("reach", "length", "back"),
+    [(5, 2, 7), (7, 7, 30), (8, 1, 30), (31, 3, 90), (90, 5, 90), (30, 30, 90)],
+)
+def test_from_a_chosen_span_one_goes_back_to_a_period_around_it(
+    reach: int, length: int, back: int
+) -> None:
+    first = MONDAY - timedelta(days=reach - 1)
+    period = asked(str(first), str(first + timedelta(days=length - 1)))
+    assert period.whole == history.Period(back, MONDAY, MONDAY)
+    assert period.whole.whole is None
+
+
+def test_a_chosen_span_keeps_the_activity_and_so_does_the_way_back() -> None:
+    query = {"from": "2026-11-02", "to": "2026-11-04", "activity": "reading"}
+    period = history.period_asked(query, MONDAY)
+    assert period.query == "from=2026-11-02&to=2026-11-04&activity=reading"
+    assert period.whole is not None
+    assert period.whole.query == "days=30&activity=reading"
+
+
+@given(first=st.dates(), last=st.dates())
+def test_any_two_days_are_a_span_that_a_page_can_show(first: date, last: date) -> None:
+    period = asked(str(first), str(last))
+    assert history.FIRST_DAY <= period.last <= MONDAY
+    assert 1 <= period.days <= history.MOST_DAYS
+    assert history.period_asked(dict(parse_qsl(period.query)), MONDAY) == period
+    assert period.whole and len(period.whole.words) > 5
+
+
+@pytest.mark.parametrize("text", ["", "2026-13-01", "tomorrow", "x" * 500])
+def test_a_span_without_a_day_is_as_good_as_none(text: str) -> None:
+    assert (
+        asked(text, "2026-11-01") == asked("2026-11-01", text) == history.period_of("7", "", MONDAY)
+    )
 
 
 # Words
