@@ -9,6 +9,7 @@ whose date is uncertain has an unknown `effectivePeriod`, and a note.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -57,21 +58,26 @@ NOTES = {
 }
 
 
-def bundle(rows: Iterable[Row], person: Mapping[str, str], now: datetime) -> Iterator[str]:
+def bundle(
+    rows: Iterable[Row],
+    person: Mapping[str, str],
+    now: datetime,
+    before: Iterable[Resource] = (),
+) -> Iterator[str]:
     """Yield a Bundle as pieces of JSON: an entry for each session, and one for each device before
     its first session.
 
-    `person` has the keys `username` and `name`.
+    `person` has the keys `username` and `name`. `before` are resources that come first.
     """
     head = {"resourceType": "Bundle", "type": "collection", "timestamp": instant_text(now)}
     yield json.dumps(head)[:-1] + ', "entry": ['
     comma = ""
     seen: set[UUID] = set()
-    for row in rows:
-        for resource in _resources(row, person, seen):
-            full = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
-            yield comma + json.dumps(full)
-            comma = ",\n"
+    measured = (resource for row in rows for resource in _resources(row, person, seen))
+    for resource in chain(before, measured):
+        full = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
+        yield comma + json.dumps(full)
+        comma = ",\n"
     yield "]}\n"
 
 
@@ -88,7 +94,7 @@ def device(device_id: UUID, label: str) -> Resource:
     return {
         "resourceType": "Device",
         "id": str(device_id),
-        "identifier": [_identifier(device_id)],
+        "identifier": [identifier(device_id)],
         "deviceName": [{"name": label, "type": "user-friendly-name"}],
         "type": {"text": "Camera that measures blinks"},
     }
@@ -100,11 +106,11 @@ def observation(row: Row, person: Mapping[str, str]) -> Resource:
         "resourceType": "Observation",
         "id": str(row["id"]),
         "meta": {"versionId": str(row["revision"])},
-        "identifier": [_identifier(row["id"])],
+        "identifier": [identifier(row["id"])],
         "status": "final",
         "category": [{"coding": [{"system": CATEGORY, "code": "procedure"}]}],
-        "code": _code("session", "Blink measurement session"),
-        "subject": {"identifier": {"value": person["username"]}, "display": person["name"]},
+        "code": own_code("session", "Blink measurement session"),
+        "subject": subject(person),
         "effectivePeriod": _period(row),
         "issued": instant_text(row["updated_at"]),
         "component": [*(_component(key, row) for key in METRICS), *_activity(row)],
@@ -119,11 +125,18 @@ def observation(row: Row, person: Mapping[str, str]) -> Resource:
     return found
 
 
-def _identifier(value: UUID) -> Resource:
+def subject(person: Mapping[str, str]) -> Resource:
+    """Return a Reference to the person, by user name."""
+    return {"identifier": {"value": person["username"]}, "display": person["name"]}
+
+
+def identifier(value: UUID) -> Resource:
+    """Return a UUID as an Identifier."""
     return {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{value}"}
 
 
-def _code(code: str, display: str) -> Resource:
+def own_code(code: str, display: str) -> Resource:
+    """Return a CodeableConcept of our own code system."""
     return {"coding": [{"system": SYSTEM, "code": code, "display": display}], "text": display}
 
 
@@ -146,7 +159,7 @@ def _notes(row: Row) -> list[Resource]:
 
 def _component(key: str, row: Row) -> Resource:
     name, unit, ucum = COMPONENTS[key]
-    component: Resource = {"code": _code(key, name)}
+    component: Resource = {"code": own_code(key, name)}
     if row[key] is None:
         reason = "not-applicable" if _has_none(key, row) else "unknown"
         component["dataAbsentReason"] = {"coding": [{"system": ABSENT, "code": reason}]}
@@ -161,8 +174,8 @@ def _activity(row: Row) -> list[Resource]:
     name = row["activity"]
     if name is None:
         return []
-    code = _code("activity", "Activity during the session")
-    return [{"code": code, "valueCodeableConcept": _code(f"activity-{name}", name.capitalize())}]
+    code = own_code("activity", "Activity during the session")
+    return [{"code": code, "valueCodeableConcept": own_code(f"activity-{name}", name.capitalize())}]
 
 
 def _has_none(key: str, row: Row) -> bool:

@@ -32,6 +32,7 @@ API = {
     "csv": ("GET", "/api/session/export/?user=anna&as=csv", None, only(200, *HISTORY)),
     "json": ("GET", "/api/session/export/?user=anna&as=json", None, only(200, *HISTORY)),
     "fhir": ("GET", "/api/session/export/?user=anna&as=fhir", None, only(200, *HISTORY)),
+    "sheet as fhir": ("GET", "/api/sheet/?user=anna", None, only(200, *HISTORY)),
     "days": ("GET", "/api/session/export/?user=anna&of=days", None, only(200, *HISTORY)),
     "minutes": ("GET", "/api/session/export/?user=anna&of=minutes", None, only(200, *HISTORY)),
     "blinks": (
