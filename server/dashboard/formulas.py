@@ -54,7 +54,8 @@ ABE = Source(
     "abe-2023", "Abe 2023", "PMC10108649", "https://pmc.ncbi.nlm.nih.gov/articles/PMC10108649/"
 )
 HAHN = Source("hahn-1991", "Hahn & Meeker 1991", "Statistical Intervals. Wiley")
-SOURCES = (ABE, CAFFIER, DOUGHTY_2001, DOUGHTY_2002, HAHN, OUSLER, SOUKUPOVA)
+CONOVER = Source("conover-1999", "Conover 1999", "Practical Nonparametric Statistics. Wiley")
+SOURCES = (ABE, CAFFIER, CONOVER, DOUGHTY_2001, DOUGHTY_2002, HAHN, OUSLER, SOUKUPOVA)
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,14 @@ USUAL_RANGE = Formula(
         "the 0.975 quantile of Student's t distribution with n − 1 degrees of freedom."
     ),
     HAHN,
+)
+EYES_DIFFER = Formula(
+    _("the 99 % interval of the median of (right − left) is above 0.2, or below −0.2"),
+    _(
+        "Left and right are the closures of the two eyes in the same blink, from 0 to 1, over all "
+        "blinks in which both were visible, at least 10. The interval is that of the sign test."
+    ),
+    CONOVER,
 )
 
 

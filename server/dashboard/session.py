@@ -22,7 +22,7 @@ from server.dashboard.charts import (
 from server.dashboard.figures import ear_axis
 from server.dashboard.history import time_span
 from server.dashboard.in_a_session.blinks import Blinks, blinks_of
-from server.dashboard.in_a_session.eyes import eye_lines
+from server.dashboard.in_a_session.eyes import BothEyes, both_eyes, eye_lines
 from server.dashboard.in_a_session.reminders import reminder_lines
 from server.dashboard.marks import Mark, ended_by, marks_of
 from server.dashboard.metrics import (
@@ -38,6 +38,7 @@ from server.dashboard.metrics import (
 )
 from server.dashboard.rows import SessionRow
 from server.session_data.activity.words import name_of
+from server.session_data.summary.eyes import eyes_of
 
 # A minute with less measured time is drawn pale, because its count covers only part of it.
 WHOLE_MINUTE_S = 45
@@ -70,6 +71,7 @@ class SessionPage:
     heard: str
     highlights: Sequence[Reading]
     eye_lines: Sequence[str]
+    both_eyes: BothEyes | None
     readings: Sequence[Reading]
     minute_chart: SafeString | None
     ear_chart: SafeString | None
@@ -95,9 +97,10 @@ def session_page(row: SessionRow, document: Mapping[str, Any], now: datetime) ->
         heard=clock(row.heard_at, row.zone),
         highlights=[reading(metric, row.values, row.fps, row.active) for metric in HIGHLIGHTS],
         eye_lines=[
-            *eye_lines(row.values, document.get("blinks")),
+            *eye_lines(row.values),
             *reminder_lines(document),
         ],
+        both_eyes=both_eyes(row.values, eyes_of(document.get("blinks"))),
         readings=readings(row.values, row.fps, row.active),
         minute_chart=_minute_chart(minutes),
         ear_chart=_line_chart(minutes, EAR, _("Eye aspect ratio by minute")),

@@ -1,6 +1,7 @@
 """Serialize sessions for history and detail."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rest_framework import serializers
@@ -21,6 +22,7 @@ from server.session_data.serializers import (
     RemindersSerializer,
     readable_part,
 )
+from server.session_data.summary.eyes import eyes_of
 
 
 class DeviceRefSerializer(serializers.Serializer[Any]):
@@ -71,6 +73,23 @@ def _told(metric: Any) -> Any:
     return kind(allow_null=True)
 
 
+class EyesSerializer(serializers.Serializer[Any]):
+    """Both eyes in the `blinks` in which both were seen.
+
+    `difference` is the median of the right eye's closure minus the left eye's, `low` and `high` are
+    its 99 % interval. `differ`: it is more than the measurement explains. `left_open` and
+    `right_open` count the blinks in which only the other eye closed.
+    """
+
+    blinks = serializers.IntegerField()
+    difference = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    differ = serializers.BooleanField()
+    left_open = serializers.IntegerField()
+    right_open = serializers.IntegerField()
+
+
 class SessionDetailSerializer(SessionEntrySerializer):
     """One session with the details from its document."""
 
@@ -86,6 +105,9 @@ class SessionDetailSerializer(SessionEntrySerializer):
     blinks = BlinksSerializer(allow_null=True)
     reminders = RemindersSerializer(allow_null=True)
     check = CheckSerializer(allow_null=True)
+    eyes = EyesSerializer(
+        allow_null=True, help_text="Null with too few blinks in which both eyes were seen"
+    )
 
 
 def entry(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +138,17 @@ def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> di
     parts["check"] = parts["check"] if row["state"] == State.CHECK else None
     parts["minutes"] = parts["minutes"] or []
     parts["quality"] = quality_of(document)
+    parts["eyes"] = _eyes(parts["blinks"])
     return {**entry(row), "user": user, "schema": document["schema"], **parts}
+
+
+def _eyes(columns: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the comparison of both eyes in the form of `EyesSerializer`."""
+    eyes = eyes_of(columns)
+    if eyes is None:
+        return None
+    ends = {name: round(getattr(eyes, name), 4) for name in ("difference", "low", "high")}
+    return {**asdict(eyes), **ends, "differ": eyes.differ}
 
 
 class HistorySerializer(PageSerializer):

@@ -1,50 +1,89 @@
-"""Sentences on a session's page about each eye and about the gaze."""
+"""Each eye and the gaze on a session's page: sentences, and both eyes beside each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from server.dashboard.in_a_session.blinks import Columns
-from server.dashboard.metrics import CLOSURE_LEFT, CLOSURE_RIGHT, LOOKING_DOWN, Values
-
-# Eyes that close do so by 0.65 to 0.95, so two of them hardly differ by more than this.
-CLEAR_DIFFERENCE = 0.25
-# The median of fewer blinks depends too much on individual ones.
-BLINKS_TO_COMPARE = 10
+from server.common.words import number
+from server.dashboard.metrics import CLOSURE_LEFT, CLOSURE_RIGHT, EAR, LOOKING_DOWN, Values
+from server.session_data.summary.eyes import Eyes
 
 
-def eye_lines(values: Values, columns: Columns | None) -> list[str]:
-    """Return the sentences for a session with these metrics and columns of blinks."""
+@dataclass(frozen=True)
+class EyeRow:
+    """A row of the table of both eyes. `None` means not measured."""
+
+    name: str
+    left: str | None
+    right: str | None
+
+
+@dataclass(frozen=True)
+class BothEyes:
+    """Both eyes of a session beside each other, where they differ by more than their noise."""
+
+    sentence: str
+    rows: Sequence[EyeRow]
+
+
+def eye_lines(values: Values) -> list[str]:
+    """Return the sentences for a session with these metrics."""
     looking_down = LOOKING_DOWN.formatted(values.get(LOOKING_DOWN.key))
     gaze = _("Looking down %(share)s %% of the time.") % {"share": looking_down}
-    return [*_closing(values, columns), *([gaze] if looking_down is not None else [])]
+    return [*_closing(values), *([gaze] if looking_down is not None else [])]
 
 
-def _closing(values: Values, columns: Columns | None) -> list[str]:
-    """Return a sentence on each eye's closure if both are known, and on which one closes less."""
-    left, right = (values.get(metric.key) for metric in (CLOSURE_LEFT, CLOSURE_RIGHT))
+def _closing(values: Values) -> list[str]:
+    """Return a sentence on each eye's closure if both are known."""
+    left, right = _closures(values)
     if left is None or right is None:
         return []
     sentence = _(
         "In a typical blink the left eye closes by %(left)s %%, the right by %(right)s %%."
     )
-    said = [
-        sentence % {"left": CLOSURE_LEFT.formatted(left), "right": CLOSURE_RIGHT.formatted(right)}
+    return [sentence % {"left": left, "right": right}]
+
+
+def both_eyes(values: Values, eyes: Eyes | None) -> BothEyes | None:
+    """Return both eyes beside each other if they differ; `None` otherwise."""
+    if eyes is None or not eyes.differ:
+        return None
+    left, right = _closures(values)
+    rows = [
+        EyeRow(
+            _("Eye aspect ratio, open"),
+            EAR.formatted(values.get("ear_open_left")),
+            EAR.formatted(values.get("ear_open_right")),
+        ),
+        EyeRow(_("Closure in a typical blink, %"), left, right),
+        EyeRow(
+            _("Blinks in which only the other eye closed"),
+            number(eyes.left_open, 0),
+            number(eyes.right_open, 0),
+        ),
     ]
-    if blinks_of_both(values, columns) >= BLINKS_TO_COMPARE:
-        said += _clear_difference(left, right)
-    return [" ".join(said)]
+    return BothEyes(_sentence(eyes), rows)
 
 
-def _clear_difference(left: float, right: float) -> list[str]:
-    if left - right >= CLEAR_DIFFERENCE:
-        return [_("The right eye closed less than the left.")]
-    if right - left >= CLEAR_DIFFERENCE:
-        return [_("The left eye closed less than the right.")]
-    return []
+def _sentence(eyes: Eyes) -> str:
+    least, most = sorted(abs(end) for end in (eyes.low, eyes.high))
+    less = (
+        _("The left eye closed less than the right.")
+        if eyes.difference > 0
+        else _("The right eye closed less than the left.")
+    )
+    how_much = _(
+        "In the median of %(n)d blinks, by %(least)s to %(most)s percentage points. That is more "
+        "than the measurement of two eyes that close alike differs."
+    )
+    words = {"n": eyes.blinks, "least": number(least * 100, 0), "most": number(most * 100, 0)}
+    return f"{less} {how_much % words}"
 
 
-def blinks_of_both(values: Values, columns: Columns | None) -> float:
-    """Return the number of blinks in which both eyes were seen; all blinks during a session."""
-    left, right = ((columns or {}).get(name) for name in ("closure_left", "closure_right"))
-    if left is None or right is None:
-        return values.get("blink_count") or 0
-    return sum(None not in pair for pair in zip(left, right, strict=True))
+def _closures(values: Values) -> tuple[str | None, str | None]:
+    """Return the typical closure of the left and the right eye in per cent."""
+    return (
+        CLOSURE_LEFT.formatted(values.get(CLOSURE_LEFT.key)),
+        CLOSURE_RIGHT.formatted(values.get(CLOSURE_RIGHT.key)),
+    )

@@ -156,7 +156,9 @@ def test_a_session_says_how_far_each_eye_closes_and_an_older_one_nothing_new(wor
     page = browser("carl").get(f"/sessions/{one_eye}/")
     shown = words_of(page)
     assert "In a typical blink the left eye closes by 8 %, the right by 88 %." in shown
-    assert "The left eye closed less than the right." in shown
+    assert "The left eye closed less than the right. In the median of 11 blinks" in shown
+    assert "Eye aspect ratio, open 0.318 0.306" in shown
+    assert "Blinks in which only the other eye closed 11 0" in shown
     assert "Looking down could not be distinguished from closed eyes." in shown
     assert "Left eye, %" in shown
     eyes = measured(world.device, timedelta(days=2), name="final_eyes")
