@@ -261,7 +261,14 @@ def _chart(
     bottom, top = ear_axis(inside[:-1]) if metric is EAR else (0, max(inside))
     big = metric is BLINK_RATE
     frame = Frame(
-        metric.key, _label(metric, days), (0, len(days)), top, _ticks(days), bottom, big=big
+        metric.key,
+        _label(metric, days),
+        (0, len(days)),
+        top,
+        _ticks(days),
+        bottom,
+        big=big,
+        first=days[0].day,
     )
     if metric is LONG_CLOSURES:
         return bars(frame, [_day_bar(n, dot) for n, dot in enumerate(line)], signs)

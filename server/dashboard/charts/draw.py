@@ -7,6 +7,7 @@ each with its text and, if it has one, its link. The points are hidden from scre
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -59,7 +60,8 @@ class Frame:
     """The chart's name on its page, its label for screen readers, and its two axes.
 
     The vertical axis goes from `bottom` to the round number at or above `top`. `big` charts are
-    higher.
+    higher. With `first`, the horizontal axis is days from that day on, and `zoom.js` can narrow the
+    page to some of them.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Frame:
     x_ticks: Sequence[Tick] = ()
     bottom: float = 0
     big: bool = False
+    first: date | None = None
 
 
 def dots_and_line(
@@ -162,8 +165,13 @@ def _chart(
     }
     classes = " ".join(["chart", *(kind for kind, holds in kinds.items() if holds)])
     keys = _("Use the arrow keys to read the values, and Enter to open one.")
+    days = ""
+    if frame.first:
+        keys += " " + _("Press Space on two days to see only the days between them.")
+        days = f' data-first="{frame.first.isoformat()}" data-days="{frame.span[1]:.0f}"'
     return mark_safe(
-        f'<div class="{classes}" id="chart-{frame.name}" data-chart data-keys="{escape(keys)}">'
+        f'<div class="{classes}" id="chart-{frame.name}" data-chart{days}'
+        f' data-keys="{escape(keys)}">'
         f'<svg class="picture" role="img" aria-label="{escape(frame.label)}">{_plot(shapes)}'
         f"{_upright(up, marks, labels)}{_level(across, frame.x_ticks)}</svg>"
         f'<svg class="points" aria-hidden="true">{"".join(points)}</svg>'

@@ -1,0 +1,1 @@
+"""Charts in a browser: reading them by pointer, keyboard and finger, and choosing days in them."""
