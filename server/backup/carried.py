@@ -17,6 +17,7 @@ from django.db import connection, models, transaction
 
 from server.care.models import (
     COLUMNS,
+    AccessRequest,
     Activation,
     AuditEntry,
     CareLink,
@@ -82,6 +83,10 @@ RULES = (
     Rule(DeviceToken, ("digest",), ("revoked_at",), {"revoked_at": None}),
     Rule(PersonToken, ("digest",), ("revoked_at",), {"revoked_at": None}),
     Rule(PersonToken, ("digest",), ("ended_why",), {"ended_why": ""}),
+    *(
+        Rule(AccessRequest, ("pk", "made_at"), (column,), {column: None})
+        for column in ("withdrawn_at", "declined_at", "granted_at")
+    ),
     Rule(Invitation, *CODE),
     Rule(Activation, *CODE),
     Rule(ClaimCode, *CODE),

@@ -27,6 +27,7 @@ ACCESS = {
     AuditEvent.LINK_ACCEPTED,
     AuditEvent.LINK_CHANGED,
     AuditEvent.LINK_ENDED,
+    AuditEvent.ACCESS_GRANTED,
     AuditEvent.DEVICE_CLAIMED,
     AuditEvent.DEVICE_REASSIGNED,
     AuditEvent.ROLE_CHANGED,
@@ -42,16 +43,18 @@ def note(
     detail: str = "",
     *,
     institution: Institution | None = None,
+    actor_name: str = "",
 ) -> None:
     """Append an entry: `actor` did `event`, one of `AuditEvent`, to `subject`.
 
-    An `actor` of `None` is an unknown person or the server itself. `institution` is set if the
-    actor acted as its admin. Repetitions count up an existing entry instead.
+    An `actor` of `None` is an unknown person or the server itself; or `actor_name`, whose own log
+    must not have the entry. `institution` is set if the actor acted as its admin. Repetitions
+    count up an existing entry instead.
     """
     who = {
         "event": event,
         "actor": actor,
-        "actor_name": actor.username if actor else "",
+        "actor_name": actor.username if actor else actor_name,
         "subject": subject,
         "subject_name": subject.username if subject else "",
         "institution": institution,

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 
+from server.care.asking.leaving import end_requests
 from server.care.audit import note
 from server.care.models import (
     Activation,
@@ -136,6 +137,7 @@ def add_member(institution: Institution, person: Person) -> None:
 def remove_member(institution: Institution, person: Person) -> None:
     """Remove a member but keep the account. Only the operator may do this."""
     if Membership.objects.filter(institution=institution, person=person).delete()[0]:
+        end_requests(person)
         note(None, AuditEvent.ROLE_CHANGED, person, f"left {institution}", institution=institution)
 
 
@@ -152,10 +154,15 @@ def roles(institution: Institution) -> dict[int, str]:
 
 
 def note_changes(actor: Person, institution: Institution, before: dict[int, str]) -> None:
-    """Record in the members' audit logs how their roles differ from `before`."""
+    """Record in the members' audit logs how their roles differ from `before`.
+
+    Requests for access of those who left end.
+    """
     after = roles(institution)
     changed = [pk for pk in {**before, **after} if before.get(pk) != after.get(pk)]
     for person in Person.objects.filter(pk__in=changed).order_by("username"):
+        if person.pk not in after:
+            end_requests(person)
         detail = f"{after[person.pk]} of" if person.pk in after else "left"
         event = AuditEvent.ROLE_CHANGED
         note(actor, event, person, f"{detail} {institution}", institution=institution)

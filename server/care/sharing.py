@@ -41,13 +41,13 @@ def invite(
 
     Raises `ValidationError` if no permission is given.
     """
-    given = _checked(permissions)
+    given = checked(permissions)
     columns = {column: permission in given for permission, column in COLUMNS.items()}
     made, text = Invitation.issue(life, person=person, name=name, **columns)
     live = open_invitations(person).values_list("pk", flat=True)
     for pk in list(live[Invitation.MOST_LIVE :]):
         Invitation(pk=pk).withdraw()
-    note(person, AuditEvent.INVITED, person, _detail(name, given))
+    note(person, AuditEvent.INVITED, person, detail(name, given))
     return made, text
 
 
@@ -91,20 +91,40 @@ def accept(invitation: Invitation, caregiver: Person) -> CareLink:
         raise OwnInvitationError
     with transaction.atomic():
         Person.objects.select_for_update().get(pk=person.pk)  # lock: only one open link per pair
-        links = CareLink.objects.filter(caregiver=caregiver, person=person, ended_at=None)
-        link = links.select_for_update().first()
+        link = _link(person, caregiver)
         if link is None:
-            link = CareLink(caregiver=caregiver, person=person)
-            link.permit(invitation.permissions)
-            link.save()
+            link = _linked(person, caregiver, invitation.permissions)
         else:
             _permit(link, invitation.permissions)
         if not Invitation.live().filter(pk=invitation.pk).exists():
             raise NotACodeError
         Invitation.objects.filter(link=link).update(link=None)
         invitation.use(link=link)
-        detail = _detail(caregiver.username, link.permissions)
-        note(caregiver, AuditEvent.LINK_ACCEPTED, person, detail)
+        told = detail(caregiver.username, link.permissions)
+        note(caregiver, AuditEvent.LINK_ACCEPTED, person, told)
+    return link
+
+
+def add(person: Person, caregiver: Person, permissions: Collection[Permission]) -> CareLink:
+    """Grant the caregiver these permissions beside those they have. `person` must be locked."""
+    link = _link(person, caregiver)
+    if link is None:
+        return _linked(person, caregiver, permissions)
+    _permit(link, link.permissions.union(permissions))
+    return link
+
+
+def _link(person: Person, caregiver: Person) -> CareLink | None:
+    """Lock and return the open link, if there is one."""
+    links = CareLink.objects.filter(caregiver=caregiver, person=person, ended_at=None)
+    return links.select_for_update().first()
+
+
+def _linked(person: Person, caregiver: Person, given: Collection[Permission]) -> CareLink:
+    """Create a link with these permissions."""
+    link = CareLink(caregiver=caregiver, person=person)
+    link.permit(given)
+    link.save()
     return link
 
 
@@ -113,22 +133,22 @@ def change(link: CareLink, permissions: Collection[str], actor: Person) -> None:
 
     Raises `Http404` if the other side has ended the link in the meantime.
     """
-    given = _checked(permissions)
+    given = checked(permissions)
     with transaction.atomic():
         links = CareLink.objects.select_for_update()
         locked = get_object_or_404(links, pk=link.pk, ended_at=None)
         link.permit(given)
         if locked.permissions != given:
             _permit(locked, given)
-            detail = _detail(link.caregiver.username, given)
-            note(actor, AuditEvent.LINK_CHANGED, link.person, detail)
+            told = detail(link.caregiver.username, given)
+            note(actor, AuditEvent.LINK_CHANGED, link.person, told)
 
 
 def end(link: CareLink, actor: Person, institution: Institution | None = None) -> None:
     """End a link. `actor` is either side, or an admin of `institution`."""
     if link.end():
-        detail = link.caregiver.username
-        note(actor, AuditEvent.LINK_ENDED, link.person, detail, institution=institution)
+        told = link.caregiver.username
+        note(actor, AuditEvent.LINK_ENDED, link.person, told, institution=institution)
 
 
 def _permit(link: CareLink, given: Collection[str]) -> None:
@@ -137,12 +157,14 @@ def _permit(link: CareLink, given: Collection[str]) -> None:
     link.save(update_fields=list(COLUMNS.values()))
 
 
-def _checked(permissions: Collection[str]) -> frozenset[Permission]:
+def checked(permissions: Collection[str]) -> frozenset[Permission]:
+    """Return the permissions. Raises `ValidationError` if there are none."""
     given = frozenset(each for each in Permission if each in permissions)
     if not given:
         raise ValidationError(_("Choose at least one permission, or end sharing."), "no_permission")
     return given
 
 
-def _detail(name: str, given: Collection[Permission]) -> str:
+def detail(name: str, given: Collection[Permission]) -> str:
+    """Return a name, if any, and permissions for the audit log: `"carl: history, live"`."""
     return f"{name}: {', '.join(each for each in Permission if each in given)}".lstrip(": ")

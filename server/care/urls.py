@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from server.care import views
+from server.care.asking import views as asking
 from server.care.pages import account, institution, join, login, once, sharing
 
 page_patterns = [
@@ -54,6 +55,27 @@ urlpatterns = [
     ),
     path("api/links/", views.LinksView.as_view(), name="api-links"),
     path("api/links/<int:link_id>/", views.LinkView.as_view(), name="api-link"),
+    path("api/access-requests/", asking.SentView.as_view(), name="api-access-requests"),
+    path(
+        "api/access-requests/received/",
+        asking.ReceivedView.as_view(),
+        name="api-access-requests-received",
+    ),
+    path(
+        "api/access-requests/<int:request_id>/",
+        asking.WithdrawView.as_view(),
+        name="api-access-request",
+    ),
+    path(
+        "api/access-requests/<int:request_id>/agree/",
+        asking.AgreeView.as_view(),
+        name="api-access-request-agree",
+    ),
+    path(
+        "api/access-requests/<int:request_id>/decline/",
+        asking.DeclineView.as_view(),
+        name="api-access-request-decline",
+    ),
     path("api/audit-log/", views.AuditLogView.as_view(), name="api-audit-log"),
     path("api/access-log/", views.AccessLogView.as_view(), name="access-log"),
     path("admin/login/", login.admin_login, name="admin-login"),

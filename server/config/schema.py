@@ -48,6 +48,7 @@ TAGS = [
         "commands": "Commands that start and stop a session on a device, and their outcome",
         "people": "Yourself and the people who share with you",
         "invitations": "Invitations to see a history",
+        "access-requests": "Requests for access between members of an institution",
         "links": "Who may see whom, with their permissions",
         "alerts": "Alerts of your rules",
         "notes": "Notes about a person or a session, and what was measured before and after",

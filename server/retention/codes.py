@@ -6,10 +6,11 @@ from django.db.models import Q
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from server.care.guesses import WINDOW
-from server.care.models import Activation, Invitation, LoginFailure, PersonToken
+from server.care.models import AccessRequest, Activation, Invitation, LoginFailure, PersonToken
 from server.devices.models import ClaimCode
 
 # Codes are kept so long that questions about one that was handed out can be answered.
+# A declined request for access holds off the next one for as long.
 KEPT = timedelta(days=30)
 # Tokens are kept for so long after they expire, revoked ones too: a restored backup could make one
 # valid again.
@@ -25,6 +26,7 @@ def tidy(now: datetime) -> dict[str, int]:
             model._default_manager.filter(over).delete()[0]
             for model in (ClaimCode, Invitation, Activation)
         ),
+        "requests for access": AccessRequest.objects.filter(expires_at__lt=now - KEPT).delete()[0],
         "tokens": PersonToken.objects.filter(expires_at__lt=now - TOKENS_KEPT).delete()[0],
         "failed logins": LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()[0],
         "second factors begun": begun.delete()[0],

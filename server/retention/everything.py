@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from server.alerts.models import Acknowledgement, Alert, Receiver, Rule
 from server.care.audit import entries_of
-from server.care.models import AccessLog, CareLink, Person, PersonToken
+from server.care.models import AccessLog, AccessRequest, CareLink, Person, PersonToken
 from server.common.fields import instant_text
 from server.devices.models import Command, Device
 from server.notes.models import Note
@@ -37,6 +37,8 @@ person.json              the account, and its settings of notifications and blin
 sessions.csv             a row for each finished session; an empty cell means not measured
 sessions/<id>.json       each session's document, as sent by the device
 links.csv                current and past sharing
+requests.csv             whom this person asked for access (refusals are not told)
+requested.csv            who asked this person for access, and what they answered
 devices.csv              devices, and when each was last seen
 tokens.csv               apps that were given access (the tokens themselves are not stored)
 notes.csv                notes about this person, also those that others wrote
@@ -94,6 +96,9 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
     for pk, document in _documents(person):
         yield f"sessions/{pk}.json", [document]
     yield "links.csv", _table(LINKS, _links(person))
+    yield "requests.csv", _table(REQUESTS, _requests(AccessRequest.objects.filter(asker=person)))
+    received = AccessRequest.objects.filter(person=person)
+    yield "requested.csv", _table(REQUESTED, _requests(received))
     yield "devices.csv", _table(DEVICES, Device.objects.filter(person=person).values(*DEVICES))
     tokens = PersonToken.objects.filter(person=person)
     yield "tokens.csv", _table(TOKENS, tokens.values(*TOKENS))
@@ -117,6 +122,14 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
 
 
 LINKS = ("caregiver", "person", "permissions", "created_at", "ended_at")
+# Not whether a request reached somebody or was declined: that would tell whether the name exists.
+REQUESTS = (
+    "name", "permissions", "message", "made_at", "expires_at", "withdrawn_at", "granted_at",
+)  # fmt: skip
+REQUESTED = (
+    "asker", "permissions", "message", "made_at", "expires_at", "withdrawn_at", "declined_at",
+    "granted_at",
+)  # fmt: skip
 DEVICES = ("id", "label", "created_at", "revoked_at", "last_seen_at", "agent_version")
 TOKENS = (
     "prefix", "name", "scope", "created_at", "last_used_at", "expires_at", "revoked_at",
@@ -179,6 +192,15 @@ def _links(person: Person) -> Iterator[dict[str, Any]]:
             "permissions": " ".join(sorted(link.permissions)),
             "created_at": link.created_at,
             "ended_at": link.ended_at,
+        }
+
+
+def _requests(requests: QuerySet[AccessRequest]) -> Iterator[dict[str, Any]]:
+    for request in requests.select_related("asker"):
+        yield {
+            **{name: getattr(request, name) for name in {*REQUESTS, *REQUESTED} - {"asker"}},
+            "asker": request.asker.username,
+            "permissions": " ".join(sorted(request.permissions)),
         }
 
 

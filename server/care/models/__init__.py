@@ -1,5 +1,6 @@
 """The app's models. Start with people.py and sharing.py."""
 
+from server.care.models.asking import OPEN, AccessRequest
 from server.care.models.institutions import Activation, Institution, Membership, Role
 from server.care.models.logs import AccessLog, AuditEntry, AuditEvent, LoginFailure, audit_events
 from server.care.models.people import Person, named
@@ -17,7 +18,9 @@ from server.common.days import validate_timezone  # for the first migration
 __all__ = [
     "COLUMNS",
     "LONGEST_TOKEN_LIFE",
+    "OPEN",
     "AccessLog",
+    "AccessRequest",
     "Activation",
     "AuditEntry",
     "AuditEvent",

@@ -247,6 +247,20 @@ MATRIX = {
         dict.fromkeys(CALLERS, 400),
     ),
     "people": ("/api/people/", "GET", None, PEOPLE),
+    "requests for access": ("/api/access-requests/", "GET", None, PEOPLE),
+    "ask outside of an institution": (
+        "/api/access-requests/",
+        "POST",
+        {"name": "anna", "permissions": ["history"]},
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 403) | DENIED | UNKNOWN,
+    ),
+    "requests for one's own data": ("/api/access-requests/received/", "GET", None, PEOPLE),
+    "agree to no request": (
+        "/api/access-requests/1/agree/",
+        "POST",
+        {"permissions": ["history"]},
+        dict.fromkeys(["anna", "carl", "ella", "otto"], 404) | DENIED | UNKNOWN,
+    ),
     "access log": ("/api/access-log/", "GET", None, PEOPLE),
     "delete token": (
         "/api/auth/token/",

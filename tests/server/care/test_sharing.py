@@ -351,6 +351,7 @@ def test_codes_and_guesses_that_are_over_are_forgotten(world, api):
     sharing.invite(world.anna, ["live"])
     assert tidy(timezone.now()) == {
         "codes": 0,
+        "requests for access": 0,
         "tokens": 0,
         "guesses": 0,
         "second factors begun": 0,

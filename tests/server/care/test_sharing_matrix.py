@@ -10,7 +10,8 @@ from django.db import transaction
 from django.test import Client
 
 from server.care import sharing
-from server.care.models import CareLink, Person, PersonToken
+from server.care.asking import requests
+from server.care.models import CareLink, Institution, Person, PersonToken
 from server.devices.claim import make_code
 from server.devices.models import ClaimCode
 from tests.server.conftest import ONE_EACH
@@ -27,6 +28,8 @@ def only(status, *names, others=404):
 
 ALL = only(200, *PEOPLE)
 MANAGES = ("anna", "irma")  # of Anna's device
+MEMBERS = ("anna", "carl", "irma")  # of the home
+REQUEST = "/api/access-requests/{request}/"  # by Irma, to Anna
 LINK = "/api/links/{link}/"
 DEVICE = "/api/device/{device}/"
 
@@ -68,6 +71,17 @@ API = {
     "links": ("GET", "/api/links/", None, ALL),
     "permit": ("PATCH", LINK, {"permissions": ["live"]}, only(200, "anna") | {"carl": 403}),
     "end": ("DELETE", LINK, None, only(204, "anna", "carl")),
+    "requests": ("GET", "/api/access-requests/", None, ALL),
+    "ask": (
+        "POST",
+        "/api/access-requests/",
+        {"name": "anna", "permissions": ["live"]},
+        only(201, *MEMBERS, others=403),
+    ),
+    "requests received": ("GET", "/api/access-requests/received/", None, ALL),
+    "withdraw a request": ("DELETE", REQUEST, None, only(204, "irma")),
+    "agree": ("POST", REQUEST + "agree/", {"permissions": ["live"]}, only(201, "anna")),
+    "decline": ("POST", REQUEST + "decline/", None, only(204, "anna")),
     "audit log": ("GET", "/api/audit-log/", None, ALL),
     "access log": ("GET", "/api/access-log/", None, ALL),
     "history": ("GET", "/api/session/history/?user=anna", None, only(200, "anna", "carl", "hana")),
@@ -126,10 +140,13 @@ def known(everybody):
     """What the addresses and bodies above stand for."""
     link = CareLink.objects.get(caregiver=everybody.carl, ended_at=None)
     invitation, text = sharing.invite(everybody.anna, ["history"], "somebody")
+    home, irma = Institution.objects.get(), Person.objects.get(username="irma")
+    request = requests.ask(irma, home, "anna", ["history", "live"])
     return {
         "device": str(everybody.device.pk),
         "link": str(link.pk),
         "invitation": str(invitation.pk),
+        "request": str(request.pk),
         "app": str(PersonToken.find(everybody.tokens["anna"]).pk),
         "anna's": text,
         "otto's": make_code(everybody.otto, "Otto's", everybody.otto)[1],

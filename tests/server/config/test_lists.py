@@ -9,7 +9,16 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from server.alerts.models import Alert, Kind, Why
-from server.care.models import AccessLog, AuditEntry, CareLink, Invitation, Person
+from server.care.asking import requests
+from server.care.models import (
+    AccessLog,
+    AuditEntry,
+    CareLink,
+    Institution,
+    Invitation,
+    Membership,
+    Person,
+)
 from server.devices.models import DeadLetter, Device
 from server.notes.models import Note
 from tests.server.conftest import golden
@@ -44,6 +53,26 @@ def entries(world, api):
 def invitations(world, api):
     for n in range(COUNT):
         Invitation.issue(person=world.anna, name=f"n{n}", may_see_history=True)
+
+
+def home_of(*people):
+    home = Institution.objects.create(name="Home")
+    for person in people:
+        Membership.objects.create(institution=home, person=person)
+    return home
+
+
+def sent_requests(world, api):
+    home = home_of(world.anna)
+    for n in range(COUNT):
+        requests.ask(world.anna, home, f"n{n}", ["live"])
+
+
+def received_requests(world, api):
+    people = [Person.objects.create_user(f"person{n}") for n in range(COUNT)]
+    home = home_of(world.anna, *people)
+    for person in people:
+        requests.ask(person, home, "anna", ["live"])
 
 
 def links(world, api):
@@ -97,6 +126,8 @@ LISTS = {
     "/api/audit-log/": entries,
     "/api/invitations/": invitations,
     "/api/links/": links,
+    "/api/access-requests/": sent_requests,
+    "/api/access-requests/received/": received_requests,
     "/api/device/": devices,
     "/api/device/managed/": devices,
     "/api/device/{device}/refused/": refusals,
