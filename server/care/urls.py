@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from server.care import views
+from server.care.asking import pages as asking_pages
 from server.care.asking import views as asking
 from server.care.pages import account, institution, join, login, once, sharing
 
@@ -17,6 +18,12 @@ page_patterns = [
         "sharing/invitations/<int:invitation_id>/withdraw/",
         sharing.withdraw,
         name="invitation-withdraw",
+    ),
+    path("sharing/ask/", asking_pages.ask_page, name="ask"),
+    path("sharing/ask/<int:request_id>/withdraw/", asking_pages.withdraw, name="ask-withdraw"),
+    path("sharing/requests/<int:request_id>/agree/", asking_pages.agree, name="request-agree"),
+    path(
+        "sharing/requests/<int:request_id>/decline/", asking_pages.decline, name="request-decline"
     ),
     path("shown/", once.once, name="once"),
     path("join/", join.join, name="join"),

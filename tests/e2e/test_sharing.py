@@ -14,6 +14,8 @@ from playwright.sync_api import expect
 
 from tests.e2e import seed
 from tests.e2e.home import CHROMIUM, Home
+from tests.e2e.states import looks
+from tests.e2e.states.looks import Look, look_at
 from tests.e2e.test_dashboard import (  # noqa: F401 fixtures
     DESKTOP,
     PHONE,
@@ -29,6 +31,8 @@ pytestmark = [
     pytest.mark.needs_browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
 ]
+
+LOOKS = [Look(looks.DESK, 100, "light"), Look(looks.PHONE, 100, "dark")]
 
 
 def test_inviting_accepting_looking_and_ending(open_page: Open) -> None:  # noqa: F811
@@ -60,6 +64,28 @@ def test_inviting_accepting_looking_and_ending(open_page: Open) -> None:  # noqa
     expect(marta.locator(".notices")).to_contain_text("Tom Novak can no longer see your data.")
     tom.reload()
     expect(tom.get_by_role("heading", level=1)).to_have_text("Page not found")
+
+
+def test_asking_agreeing_to_less_and_seeing(open_page: Open) -> None:  # noqa: F811
+    ines, marie = log_in(open_page()), log_in(open_page(), "marie")
+    ines.goto("/sharing/")
+    ines.get_by_role("link", name="Ask for access").click()
+    ines.get_by_label("Name of the person").fill("Marie")
+    ines.get_by_label("A sentence to them").fill("I look after you on weekends.")
+    ines.get_by_role("button", name="Send request").click()
+    expect(ines.locator(".notices")).to_contain_text("If a member of Haus am See has this name")
+    assert look_at(ines, "asked", LOOKS) == []
+    assert ines.goto("/people/marie/").status == 404  # type: ignore[union-attr]
+
+    marie.goto("/sharing/")
+    card = marie.get_by_role("region", name="Ines Baumann asks for access")
+    expect(card).to_contain_text("I look after you on weekends.")
+    assert look_at(marie, "asked-for-access", LOOKS) == []
+    card.get_by_label("See running sessions").uncheck()
+    card.get_by_role("button", name="Agree").click()
+    expect(marie.locator(".notices")).to_contain_text("You now share with Ines Baumann: History.")
+    ines.goto("/people/marie/")
+    expect(ines.get_by_role("heading", level=1)).to_have_text("Marie")
 
 
 def shown_now(secret: str) -> str:

@@ -14,7 +14,8 @@ from server.alerts.handling.links import link_of
 from server.alerts.handling.words import reason_told, title
 from server.alerts.models import Delivery, Kind, Notice, Receiver
 from server.alerts.words import advice, ending, heading, sentence
-from server.care.models import Person
+from server.care.models import AccessRequest, Person
+from server.care.words import given_words
 
 
 class Mailer:
@@ -96,6 +97,28 @@ def new_password(person: Person, address: str, link: str) -> EmailMessage:
         )
         body = text % {"name": person.username, "link": link} + "\n"
         return EmailMessage(_("Blinklog: choose a new password"), body, to=[address])
+
+
+def access_asked(request: AccessRequest, receiver: Receiver) -> EmailMessage:
+    """Return the e-mail about a request for access, in the receiver's language.
+
+    It is without the asker's sentence, which could contain links.
+    """
+    with translation.override(receiver.person.mail_language):
+        text = _(
+            "%(name)s (%(username)s), a member of %(institution)s, asks for access to your data: "
+            "%(given)s.\n\nNothing can be seen until you agree. Agree or decline on the page "
+            "Sharing."
+        )
+        body = text % {
+            "name": request.asker.label,
+            "username": request.asker.username,
+            "institution": request.institution.name,
+            "given": given_words(request.permissions),
+        }
+        link = f"\n\n{settings.PUBLIC_URL}/sharing/" if settings.PUBLIC_URL else ""
+        subject = _("Blinklog: a request for access")
+        return EmailMessage(subject, f"{body}{link}\n", to=[receiver.confirmed_email])
 
 
 def send(message: EmailMessage) -> None:

@@ -149,7 +149,7 @@ def agree(person: Person, request_id: int, permissions: Collection[str]) -> Care
     request is not open any more.
     """
     given = sharing.checked(permissions)
-    request = _received(person, request_id)
+    request = received(person, request_id)
     if given - request.permissions:
         raise ValidationError(_("Choose only permissions that were asked for."), "not_requested")
     with transaction.atomic():
@@ -162,13 +162,14 @@ def agree(person: Person, request_id: int, permissions: Collection[str]) -> Care
 
 def decline(person: Person, request_id: int) -> None:
     """Decline a request. Raises `Http404` if it is not open any more."""
-    request = _received(person, request_id)
+    request = received(person, request_id)
     with transaction.atomic():
         _answer(request, "declined_at")
         note(person, AuditEvent.ACCESS_DECLINED, person, request.asker.username)
 
 
-def _received(person: Person, request_id: int) -> AccessRequest:
+def received(person: Person, request_id: int) -> AccessRequest:
+    """Return a request that the person can answer. Raises `Http404` if there is none such."""
     found = AccessRequest.received_by(person).filter(pk=request_id).first()
     if found is None:
         raise Http404

@@ -11,6 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 
 from server.care import audit, sharing
+from server.care.asking import requests
+from server.care.asking.pages import requests_shown
 from server.care.forms import InvitationForm, PermissionsForm
 from server.care.models import AccessLog, CareLink, Invitation, Permission, Person
 from server.care.pages.base import action, form_page, read_page, viewer_of
@@ -60,6 +62,8 @@ def _shared(person: Person) -> dict[str, Any]:
     links = CareLink.objects.filter(ended_at=None).select_related("caregiver", "person")
     seen_by = links.filter(person=person).order_by("caregiver__username")
     return {
+        "may_ask": requests.institution_of(person) is not None,
+        "requests": requests_shown(person),
         "seen_by": [
             {"link": link, "given": given_words(link.permissions), "form": _permissions_form(link)}
             for link in seen_by

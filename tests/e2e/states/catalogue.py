@@ -79,6 +79,7 @@ def log_in(page: Page, username: str) -> None:
 PASSWORD = {"password": seed.PASSWORD}
 WRONG = {"password": "not my password"}
 THROUGH = "main button[type=submit]"
+ASK = "main form.fields button[type=submit]"
 
 NOBODY = [
     State("log in", "/login/"),
@@ -124,6 +125,9 @@ INES = [
     State("columns", "/export/definitions/"),
     State("help, logged in", "/help/"),
     State("sharing of a caregiver", "/sharing/"),
+    State("ask for access", "/sharing/ask/"),
+    State("ask for access, wrong", "/sharing/ask/", fill({"name": ""}, ASK)),
+    State("ask for access, sent", "/sharing/ask/", fill({"name": "somebody"}, ASK)),
     State("access log, empty", "/sharing/looks/"),
     State("activity log", "/sharing/log/"),
     State("alerts", "/alerts/"),

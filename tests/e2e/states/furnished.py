@@ -182,6 +182,7 @@ def accounts(now: datetime) -> dict[str, Any]:
     from django_otp.plugins.otp_totp.models import TOTPDevice
 
     from server.care import second_factor
+    from server.care.asking import requests
     from server.care.models import (
         Activation,
         Institution,
@@ -207,6 +208,8 @@ def accounts(now: datetime) -> dict[str, Any]:
     otto = Person.objects.create_user(username="otto", first_name="Otto", last_name="Brandt")
     Membership.objects.create(institution=home, person=otto)
     Membership.objects.create(institution=home, person=marta)
+    marie = Person.objects.get(username="marie")
+    requests.ask(marie, home, "marta", ["history", "alerts"], "I look after you on weekends.")
     activation = Activation.issue(person=otto, made_by=ines)[1]
     leaving = [f"leaving-{number}" for number in range(8)]  # who delete their accounts
     for name in leaving:

@@ -3,73 +3,30 @@
 from datetime import timedelta
 
 import pytest
-from django.core.exceptions import ValidationError
-from django.http import Http404
 from django.utils import timezone
 
 from server.backup.carried import Carried
 from server.care import institutions
-from server.care.asking import requests
 from server.care.models import (
     AccessRequest,
-    AuditEntry,
     CareLink,
-    Institution,
     Membership,
     Person,
-    PersonToken,
 )
 from server.retention import everything
 from server.retention.codes import tidy
-from tests.server.session_data.test_accept_races import in_threads
+from tests.server.care.asking import (
+    ASK,
+    agree,
+    ask,
+    decline,
+    listed,
+    log,
+    person,
+    without_id,
+)
 
 HISTORY = "/api/session/history/"
-ASK = "/api/access-requests/"
-RECEIVED = "/api/access-requests/received/"
-
-
-@pytest.fixture
-def home(everybody):
-    """Nora, a nurse, and Noah are members of the home that Anna is a member of."""
-    home = Institution.objects.get(name="Home")
-    for name in ("nora", "noah"):
-        person = Person.objects.create_user(name, first_name=name.title(), last_name="Berg")
-        everybody.tokens[name] = PersonToken.issue(person)
-        Membership.objects.create(institution=home, person=person)
-    Person.objects.filter(username="anna").update(first_name="Anna", last_name="Maria Lind")
-    return home
-
-
-def person(name):
-    return Person.objects.get(username=name)
-
-
-def ask(api, name="anna", who="nora", may=("history", "live"), **more):
-    answer = api(who)("POST", ASK, {"name": name, "permissions": list(may), **more})
-    assert answer.status_code == 201, answer.content
-    return answer.json()["id"]
-
-
-def listed(api, who, address=RECEIVED):
-    return api(who).get(address).json()["results"]
-
-
-def agree(api, pk, *may, who="anna"):
-    return api(who)("POST", f"{ASK}{pk}/agree/", {"permissions": may})
-
-
-def decline(api, pk, who="anna"):
-    return api(who)("POST", f"{ASK}{pk}/decline/").status_code
-
-
-def without_id(row):
-    return {key: each for key, each in row.items() if key not in ("id", "made_at", "expires_at")}
-
-
-def log(who):
-    rows = AuditEntry.objects.filter(event__startswith="access_").order_by("pk")
-    mine = rows.filter(subject=person(who)) | rows.filter(actor=person(who))
-    return [(each.event, each.actor_name, each.detail) for each in mine]
 
 
 # Asking and answering
@@ -342,76 +299,6 @@ def test_both_logs_say_what_happened(home, api):
     api("noah")("DELETE", f"{ASK}{ask(api, 'mia', 'noah')}/")
     assert log("mia")[-1] == ("access_withdrawn", "noah", "")
     assert log("noah")[-1] == ("access_withdrawn", "noah", "mia")
-
-
-# Two at once
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_several_answers_at_once_one_holds(transactional_db, home):
-    nora, anna = person("nora"), person("anna")
-    for _ in range(3):
-        AccessRequest.objects.all().delete()
-        CareLink.objects.filter(caregiver=nora).delete()
-        AuditEntry.objects.all().delete()
-        pk = requests.ask(nora, home, "anna", ["history"]).pk
-
-        def answered(act):
-            try:
-                act()
-            except Http404:
-                return 0
-            return 1
-
-        acts = [
-            lambda pk=pk: requests.agree(anna, pk, ["history"]),
-            lambda pk=pk: requests.agree(anna, pk, ["history"]),
-            lambda pk=pk: requests.decline(anna, pk),
-            lambda pk=pk: requests.decline(anna, pk),
-        ]
-        assert sum(in_threads([lambda act=act: answered(act) for act in acts])) == 1
-        granted = AccessRequest.objects.get().granted_at is not None
-        assert CareLink.objects.filter(caregiver=nora).count() == granted
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_an_agreement_and_a_withdrawal_at_once_one_holds(transactional_db, home):
-    nora, anna = person("nora"), person("anna")
-    for _ in range(3):
-        AccessRequest.objects.all().delete()
-        CareLink.objects.filter(caregiver=nora).delete()
-        pk = requests.ask(nora, home, "anna", ["history"]).pk
-
-        def done(act):
-            try:
-                act()
-            except Http404:
-                return 0
-            return 1
-
-        acts = [
-            lambda pk=pk: requests.agree(anna, pk, ["history"]),
-            lambda pk=pk: requests.withdraw(nora, pk),
-        ]
-        assert sum(in_threads([lambda act=act: done(act) for act in acts])) == 1
-        withdrawn = AccessRequest.objects.get().withdrawn_at is not None
-        assert CareLink.objects.filter(caregiver=nora).exists() is not withdrawn
-
-
-@pytest.mark.django_db(transaction=True)
-def test_who_asks_at_once_does_not_pass_the_limit(transactional_db, home, monkeypatch):
-    monkeypatch.setattr(AccessRequest, "MOST_SENT", 2)
-    nora = person("nora")
-
-    def asked(name):
-        try:
-            requests.ask(nora, home, name, ["live"])
-        except ValidationError:
-            return 0
-        return 1
-
-    names = ["anna", "carl", "mia", "noah", "x", "y"]
-    assert sum(in_threads([lambda name=name: asked(name) for name in names])) == 2
 
 
 # What stays

@@ -95,6 +95,21 @@ PAGES = {
     "ask to end": ("GET", "/sharing/links/{link}/end/", {}, only(200, "anna", "carl")),
     "end": ("POST", "/sharing/links/{link}/end/", {}, only(302, "anna", "carl")),
     "withdraw": ("POST", "/sharing/invitations/{invitation}/withdraw/", {}, only(302, "anna")),
+    "ask": ("GET", "/sharing/ask/", {}, only(200, *MEMBERS)),
+    "send a request": (
+        "POST",
+        "/sharing/ask/",
+        {"name": "anna", "may": "live"},
+        only(302, *MEMBERS),
+    ),
+    "withdraw a request": ("POST", "/sharing/ask/{request}/withdraw/", {}, only(302, "irma")),
+    "agree": (  # others are told that it is over
+        "POST",
+        "/sharing/requests/{request}/agree/",
+        {"request-{request}-may": "live"},
+        only(302, *PEOPLE),
+    ),
+    "decline": ("POST", "/sharing/requests/{request}/decline/", {}, only(302, *PEOPLE)),
     "account": ("GET", "/account/", {}, only(200, *PEOPLE)),
     "password": ("GET", "/account/password/", {}, only(200, *PEOPLE)),
     "second factor": ("GET", "/account/second-factor/", {}, only(200, *PEOPLE)),
@@ -209,7 +224,7 @@ def test_no_form_is_taken_from_another_site(known, what):
 @pytest.mark.parametrize("what", [what for what, row in PAGES.items() if row[0] == "POST"])
 def test_what_changes_something_is_no_link(known, what):
     _, address, _, _ = PAGES[what]
-    if what in ("end", "rotate", "revoke"):
+    if what in ("end", "rotate", "revoke", "send a request"):
         return  # these ask first, by GET
     browser = Client()
     browser.force_login(Person.objects.get(username="irma"))
