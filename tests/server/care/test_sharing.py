@@ -353,10 +353,10 @@ def test_codes_and_guesses_that_are_over_are_forgotten(world, api):
         "codes": 0,
         "requests for access": 0,
         "tokens": 0,
-        "guesses": 0,
+        "failed logins": 0,
         "second factors begun": 0,
     }
     gone = tidy(timezone.now() + timedelta(days=38))
-    assert (gone["codes"], gone["guesses"]) == (2, 3)
+    assert (gone["codes"], gone["failed logins"]) == (2, 3)
     assert sharing.find(code) is None
     assert not ClaimCode.objects.exists()
