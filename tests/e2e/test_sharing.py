@@ -150,7 +150,7 @@ def test_a_device_comes_by_a_code_and_is_shut_out(home: Home, open_page: Open) -
 def test_the_german_pages_are_german(open_page: Open) -> None:  # noqa: F811
     page = open_page(locale="de-DE")
     page.goto("/login/")
-    page.get_by_label("Name").fill("ines")
+    page.get_by_label("Name").fill("amal")  # whose first log-in sets her language
     page.get_by_label("Passwort").fill(seed.PASSWORD)
     page.get_by_role("button", name="Anmelden").click()
     page.goto("/sharing/")
