@@ -19,7 +19,6 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseNotModified,
     HttpResponseRedirect,
     QueryDict,
 )
@@ -27,8 +26,6 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import parse_etags, quote_etag
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
@@ -46,6 +43,7 @@ from server.dashboard.now import now_of
 from server.dashboard.rows import SessionRow
 from server.dashboard.session import session_page
 from server.dashboard.today import today_of
+from server.dashboard.versions import unchanged, version_of
 from server.devices.models import CommandName, Device
 from server.notes.models import Note
 from server.notes.rows import note_rows
@@ -105,10 +103,10 @@ def _people(request: HttpRequest, template: str) -> HttpResponse:
     viewer, now = viewer_of(request), timezone.now()
     everybody, given = people_seen(viewer)
     signs = overview.signs_of(viewer, everybody, given, now)
-    version = _version(overview.version_of(everybody, given, signs, now))
+    version = version_of(overview.version_of(everybody, given, signs, now))
     # An unchanged page is no new look. It changes every few minutes, and is noted then.
-    if unchanged := _unchanged(request, version):
-        return unchanged
+    if same := unchanged(request, version):
+        return same
     text = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
     found = overview.found_by_name(everybody, text)
     standing = overview.standings(viewer, found, given, signs, now)
@@ -126,22 +124,6 @@ def _people(request: HttpRequest, template: str) -> HttpResponse:
     return render(request, template, context)
 
 
-def _version(text: str) -> str:
-    """Return the version of a page's live part: its content's, in the reader's language."""
-    return f"{text}-{get_language()}"
-
-
-def _unchanged(request: HttpRequest, version: str) -> HttpResponse | None:
-    """Return 304 if the live part that the browser has is still right.
-
-    live.js sends the version of its part, because nothing of a page is kept in a cache.
-    """
-    etag = quote_etag(version)
-    if etag not in parse_etags(request.headers.get("If-None-Match", "")):
-        return None
-    return HttpResponseNotModified(headers={"ETag": etag})
-
-
 @read_page
 def person(request: HttpRequest, username: str) -> HttpResponse:
     """Show one person's live status and history over a period, each if permitted."""
@@ -157,7 +139,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         "sees_past": Permission.HISTORY in given,
         "sees_now": Permission.LIVE in given,
         "now": panel,
-        "version": _version(panel.version),
+        "version": version_of(panel.version),
     }
     note_look(viewer, subject, "history" if Permission.HISTORY in given else "live")
     if Permission.HISTORY in given:
@@ -244,10 +226,10 @@ def person_now(request: HttpRequest, username: str) -> HttpResponse:
     subject = person_for(viewer, username, Permission.LIVE)
     given = permissions(viewer, subject)
     panel = now_of(subject, given, read.newest([subject]).live.get(subject.pk, ()), now)
-    version = _version(panel.version)
+    version = version_of(panel.version)
     note_look(viewer, subject, "live")
-    if unchanged := _unchanged(request, version):
-        return unchanged
+    if same := unchanged(request, version):
+        return same
     context = {"person": subject, "now": panel, "sees_now": True, "version": version}
     return render(request, "dashboard/parts/now.html", context)
 
@@ -269,8 +251,8 @@ def session_live(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Return the part of a session's page that refreshes itself, if it has changed."""
     viewer, now = viewer_of(request), timezone.now()
     found, row = _session_seen(viewer, session_id)
-    if unchanged := _unchanged(request, _session_version(row, found, now)):
-        return unchanged
+    if same := unchanged(request, _session_version(row, found, now)):
+        return same
     return render(request, "dashboard/parts/session.html", _session(viewer, found, row, now))
 
 
@@ -319,7 +301,7 @@ def _session_version(row: SessionRow, found: SessionData, now: datetime) -> str:
     """Return the version of a session's page: of its revision, and of what depends on the time."""
     silent = (row.silent_for(now) or timedelta()) // timedelta(minutes=1)
     said = f"{found.revision}-{found.state}-{found.activity}"
-    return _version(f"{said}{f'-silent-{silent}' if silent else ''}")
+    return version_of(f"{said}{f'-silent-{silent}' if silent else ''}")
 
 
 def _session(viewer: Person, found: SessionData, row: SessionRow, now: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from server.care.guesses import WINDOW
 from server.care.models import AccessRequest, Activation, Invitation, LoginFailure, PersonToken
 from server.devices.models import ClaimCode
+from server.visit.models import SheetLink
 
 # Codes are kept so long that questions about one that was handed out can be answered.
 # A declined request for access holds off the next one for as long.
@@ -28,6 +29,9 @@ def tidy(now: datetime) -> dict[str, int]:
         ),
         "requests for access": AccessRequest.objects.filter(expires_at__lt=now - KEPT).delete()[0],
         "tokens": PersonToken.objects.filter(expires_at__lt=now - TOKENS_KEPT).delete()[0],
+        "links to the page for the doctor": SheetLink.objects.filter(
+            expires_at__lt=now - TOKENS_KEPT
+        ).delete()[0],
         "failed logins": LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()[0],
         "second factors begun": begun.delete()[0],
     }

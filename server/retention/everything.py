@@ -27,6 +27,7 @@ from server.session_data.export.lines import as_csv, line
 from server.session_data.export.reading import found, with_documents
 from server.session_data.export.rows import session_rows
 from server.session_data.models import SessionData
+from server.visit.models import SheetLink
 
 CHUNK = 100
 
@@ -41,17 +42,19 @@ requests.csv             whom this person asked for access (refusals are not tol
 requested.csv            who asked this person for access, and what they answered
 devices.csv              devices, and when each was last seen
 tokens.csv               apps that were given access (the tokens themselves are not stored)
+sheetlinks.csv           links to the page for the doctor, and until when they are valid
 notes.csv                notes about this person, also those that others wrote
 rules.csv                alert rules that this person made, or that are about them
 alerts.csv               alerts about this person
 acknowledged.csv         who looked after alerts about this person, and which this person did
-commands.csv             who asked a device to start or stop
+commands.csv             who sent a device commands: start, stop, aim, check
 looks.csv                who viewed this person's data, and when
 looked.csv               whose data this person viewed, and when
 audit.csv                logins, sharing, devices, exports and deletions
 refused/<n>.json         rejected documents, and why
 
-Times are UTC. The document's keys are described in docs/session-document.md.
+Times are UTC. Secrets, such as passwords and tokens, are not included. The keys of a session's
+document are described in docs/session-document.md of Blinklog's source.
 """
 
 
@@ -102,6 +105,8 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
     yield "devices.csv", _table(DEVICES, Device.objects.filter(person=person).values(*DEVICES))
     tokens = PersonToken.objects.filter(person=person)
     yield "tokens.csv", _table(TOKENS, tokens.values(*TOKENS))
+    links = SheetLink.objects.filter(person=person)
+    yield "sheetlinks.csv", _table(SHEET_LINKS, links.values(*SHEET_LINKS))
     notes = Note.objects.filter(person=person)
     yield "notes.csv", _table(NOTES, notes.values(*NOTES).iterator(CHUNK))
     either = Q(person=person) | Q(receiver=person)
@@ -135,6 +140,7 @@ TOKENS = (
     "prefix", "name", "scope", "created_at", "last_used_at", "expires_at", "revoked_at",
     "ended_why",
 )  # fmt: skip
+SHEET_LINKS = ("prefix", "name", "first", "last", "created_at", "expires_at", "revoked_at")
 NOTES = (
     "id", "author_name", "kind", "at", "text", "shared", "session_id", "created_at", "changed_at",
 )  # fmt: skip
@@ -177,6 +183,8 @@ def _account(person: Person) -> dict[str, Any]:
             "by_email": receiver.by_email,
             "email": receiver.email,
             "webhook_url": receiver.webhook_url,
+            "ntfy_url": receiver.ntfy_url,
+            "apprise": bool(receiver.apprise_url),
             "quiet_from": str(receiver.quiet_from or ""),
             "quiet_until": str(receiver.quiet_until or ""),
         },

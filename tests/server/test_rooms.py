@@ -30,7 +30,7 @@ ROOMS = {
     "visit": {"common", "care", "session_data", "notes", "dashboard"},
     "retention": {
         "common", "care", "devices", "session_data", "aiming", "reminding", "notes", "replica",
-        "monitoring", "alerts",
+        "monitoring", "alerts", "visit",
     },
     "backup": {"common", "care", "devices", "session_data", "notes", "monitoring"},
     "operations": {

@@ -353,6 +353,7 @@ def test_codes_and_guesses_that_are_over_are_forgotten(world, api):
         "codes": 0,
         "requests for access": 0,
         "tokens": 0,
+        "links to the page for the doctor": 0,
         "failed logins": 0,
         "second factors begun": 0,
     }

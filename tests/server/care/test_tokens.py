@@ -10,7 +10,7 @@ from server.care import accounts
 from server.care.models import AuditEntry, Person, PersonToken
 from server.operations import cli
 from server.retention.tidying import tidy
-from tests.server.care.test_access import MATRIX
+from tests.server.care.access_matrix import MATRIX
 from tests.server.conftest import PASSWORD, Api
 from tests.server.session_data.test_accept_races import in_threads
 
@@ -217,9 +217,9 @@ def test_a_read_only_token_changes_nothing(world, what):
     path, method, _, _ = WRITES[what]
     token = log_in(scope="read").json()["token"]
     nobody = "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
-    answer = Api(token)(
-        method, path.format(session=nobody, own=nobody, command=nobody, alert=0), {}
-    )
+    found = {"session": nobody, "own": nobody, "command": nobody, "alert": 0}
+    notes = dict.fromkeys(("shared note", "private note", "Carl's note"), nobody)
+    answer = Api(token)(method, path.format_map(found | notes), {})
     assert (answer.status_code, answer.json()["code"]) == (403, "token_read_only")
 
 
