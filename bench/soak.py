@@ -33,7 +33,7 @@ UNIT = Path(__file__).parents[1] / "deploy/systemd/blinklog-watch.service"
 SETTLED_S = 120.0
 """Buffers reach their size, and the levels their memory: a last step of 0.8 MB came after 90 s."""
 
-LIMIT_MB = 100.0
+LIMIT_MB = 95.0
 IDLE_LIMIT_PERCENT = 1.0
 GROWTH_LIMIT_MB = 2.0
 """In an hour: a page here and there is noise, a leak of a byte a pixel is not."""

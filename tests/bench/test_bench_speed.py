@@ -111,7 +111,7 @@ def test_a_soak_notices_what_grows_and_what_is_too_large() -> None:
     assert soaked(0.0).session_cpu_percent == pytest.approx(10.0)
     assert soaked(0.1).growth_mb_per_hour == pytest.approx(6.0)
     assert soaked(0.1).failures() == ["memory grows"]
-    assert soaked(0.0, start_mb=101).failures() == ["above 100 MB"]
+    assert soaked(0.0, start_mb=96).failures() == ["above 95 MB"]
 
 
 def test_a_process_is_sampled_as_proc_tells_it() -> None:
