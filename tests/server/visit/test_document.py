@@ -12,6 +12,7 @@ from django.utils import timezone
 from fhir.resources.R4B.bundle import Bundle
 
 from server.care.models import AccessLog, AuditEntry, AuditEvent, CareLink
+from server.notes import write
 from server.session_data.accept import accept_session
 from server.session_data.models import SessionData, State
 from tests.server.conftest import golden
@@ -121,6 +122,23 @@ def test_what_counts_in_no_figure_or_is_not_over_is_in_neither(store, resources)
     found = resources()
     assert len(found["Observation"]) == 1
     assert "1 session on 1 of 30 days" in attachment_of(found)[1]
+
+
+@pytest.mark.parametrize("who", ["anna", "carl"])
+def test_of_the_notes_it_has_the_shared_ones_and_needs_no_page_for_them(
+    world, store, resources, who
+):
+    store(1)
+    at = timezone.now() - timedelta(days=1)
+    for text, shared in (("drops at noon", True), ("my own worry", False)):
+        written = {"kind": "drops", "text": text, "shared": shared, "at": at}
+        write.add(world.anna, world.anna, None, written)
+    _attachment, page = attachment_of(resources(who, user="anna"))
+    assert "drops at noon" in page
+    assert "my own worry" not in page
+    needs = Needs()
+    needs.feed(page)
+    assert needs.found == []
 
 
 def test_without_sessions_there_is_the_sheet_alone(world, resources):
