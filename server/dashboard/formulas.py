@@ -5,6 +5,7 @@ docs/measuring.md says the same for developers; a test compares the numbers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
@@ -150,3 +151,13 @@ EYES_DIFFER = Formula(
 def definitions() -> Sequence[tuple[Metric, Formula]]:
     """Return each metric with its formula, in the order in which the pages show them."""
     return [(metric, FORMULAS[metric.key]) for metric in METRICS]
+
+
+def everything() -> dict[str, Any]:
+    """Return the template context of the help page: all formulas and their sources."""
+    return {
+        "definitions": definitions(),
+        "usual": USUAL_RANGE,
+        "eyes_differ": EYES_DIFFER,
+        "sources": SOURCES,
+    }

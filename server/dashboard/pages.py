@@ -82,9 +82,7 @@ def favicon(_request: HttpRequest) -> HttpResponse:
 @open_page
 def help_page(request: HttpRequest) -> HttpResponse:
     """Say what to do about a device that is not connected, and define every number."""
-    context = {"definitions": formulas.definitions(), "usual": formulas.USUAL_RANGE}
-    context["eyes_differ"] = formulas.EYES_DIFFER
-    return render(request, "dashboard/help.html", context | {"sources": formulas.SOURCES})
+    return render(request, "dashboard/help.html", formulas.everything())
 
 
 @read_page
