@@ -21,6 +21,7 @@ from server.alerts.listing import alert_rows, rule_rows
 from server.alerts.models import Kind, Receiver, Rule
 from server.alerts.receiving import save_told, told_form
 from server.care.pages.base import action, form_page, read_page, viewer_of
+from server.devices.models import Device
 
 NEWEST = 50
 
@@ -56,9 +57,11 @@ def choose(request: HttpRequest) -> HttpResponse:
     if username in {person.username for person in people} and kind in FIELDS:
         return redirect("alerts:add", username, kind)
     kinds = [(each.value, each.label) for each in FIELDS]
-    return render(
-        request, "alerts/choose.html", {"people": people, "kinds": kinds, "viewer": viewer}
-    )
+    # Who has no device makes rules about others.
+    if not Device.objects.filter(person=viewer).exists():
+        people.sort(key=lambda each: each == viewer)
+    context = {"people": people, "kinds": kinds, "viewer": viewer, "chosen": username}
+    return render(request, "alerts/choose.html", context)
 
 
 @form_page

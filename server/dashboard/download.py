@@ -78,6 +78,8 @@ class ExportForm(forms.Form):
         super().__init__(*args, **kwargs)
         people = list(visible_people(viewer, Permission.HISTORY))
         self._choices("user", people_choices(viewer, people))
+        if len(people) > 1 and not Device.objects.filter(person=viewer).exists():
+            self.fields["user"].initial = EVERYBODY
         self._choices("device", device_choices(people))
         self.fields["decimal"].initial = usual()
         if not available():

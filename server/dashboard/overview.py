@@ -102,6 +102,10 @@ class Signs:
     alerts: Collection[int]
 
 
+OUTAGE = 3
+"""So many people with a device that is not connected are told in one line: it may be one cause."""
+
+
 def signs_of(viewer: Person, people: Sequence[Person], given: Given, now: datetime) -> Signs:
     """Return the signs of `people`, as far as permissions are `given`, with four queries."""
     live = [each for each in people if Permission.LIVE in given[each.pk]]
@@ -148,8 +152,8 @@ def standings(
 ) -> list[Standing]:
     """Return all of `people`, in order: who may need attention first, and the viewer last.
 
-    An open alert comes first, then a device that is not connected, an unusual value today, and no
-    session today; then running sessions, and the others by name.
+    An open alert comes first, then an unusual value today, a device that is not connected (an
+    outage makes that of many), and no session today; then running sessions, and the others by name.
     """
     past = [each for each in people if Permission.HISTORY in given[each.pk]]
     # One day more, because in some time zones it is still yesterday.
@@ -157,6 +161,11 @@ def standings(
     rows = from_replica([viewer, *past], lambda: read.recent(past, since))
     found = [_standing(viewer, each, given, signs, rows.get(each.pk, ()), now) for each in people]
     return sorted(found, key=lambda each: each.place)
+
+
+def not_connected(person: Person, signs: Signs) -> bool:
+    """Return whether one of the person's devices is not connected."""
+    return any(each.is_online is False for each in signs.devices.get(person.pk, ()))
 
 
 def _standing(
@@ -173,8 +182,8 @@ def _standing(
     alert = person.pk in signs.alerts
     reasons = [
         alert,
-        any(each.is_online is False for each in signs.devices.get(person.pk, ())),
         unusual,
+        not_connected(person, signs),
         Permission.HISTORY in given[person.pk] and not of_today and not runs,
         runs,
     ]

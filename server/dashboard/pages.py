@@ -116,6 +116,8 @@ def _people(request: HttpRequest, template: str) -> HttpResponse:
         "text": text,
         "has_search": bool(text) or len(everybody) > overview.SEARCH_FROM,
         "query": urlencode({"q": text}) if text else "",
+        "away": sum(overview.not_connected(each, signs) for each in everybody),
+        "outage": overview.OUTAGE,
         "alone": len(everybody) == 1,
         "version": version,
     }

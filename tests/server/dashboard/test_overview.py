@@ -56,15 +56,23 @@ def test_who_may_need_attention_comes_first(world, browser):
     )
     CareLink.objects.filter(person=alert.person).update(may_get_alerts=True)
     page = browser("carl").get("/")
-    assert names_on(page) == ["e-alert", "d-silent", "c-odd", "b-idle", "a-calm"]
+    assert names_on(page) == ["e-alert", "c-odd", "d-silent", "b-idle", "a-calm"]
     cards = page.content.decode().split("<article")
     assert [("open alert" in card, "unusual today" in card) for card in cards[1:]] == [
         (True, False),
-        (False, False),
         (False, True),
         (False, False),
         (False, False),
+        (False, False),
     ]
+
+
+def test_an_outage_is_said_in_one_line(world, browser):
+    devices = ward(world, "ada", "ben", "cleo")
+    Device.objects.filter(pk__in=[each.pk for each in devices]).update(online=False)
+    assert "The devices of 3 people are not connected" in browser("carl").get("/").content.decode()
+    Device.objects.filter(pk=devices[0].pk).update(online=True)
+    assert "look at the network first" not in browser("carl").get("/").content.decode()
 
 
 def test_an_alert_of_somebody_else_or_a_withdrawn_one_is_no_reason(world, browser):
