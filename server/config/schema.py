@@ -52,6 +52,7 @@ TAGS = [
         "links": "Who may see whom, with their permissions",
         "alerts": "Alerts of your rules",
         "notes": "Notes about a person or a session, and what was measured before and after",
+        "sheet": "The page for the doctor, as FHIR",
         "access-log": "Who has looked at your data",
         "audit-log": "What was done by you, and to your account",
         "auth": "Your API tokens",

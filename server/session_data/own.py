@@ -17,8 +17,13 @@ from server.common.fields import Choice, Rows, Text, quoted
 from server.common.problems import MOST_TOLD
 from server.session_data.history import COLUMNS
 from server.session_data.models import ACTIVITIES, METRICS, SessionData
-from server.session_data.serializers import OPTIONAL, ChangesSerializer, MetricsSerializer
-from server.session_data.told import SessionDetailSerializer, entry
+from server.session_data.serializers import (
+    OPTIONAL,
+    ChangesSerializer,
+    MetricsSerializer,
+    readable_part,
+)
+from server.session_data.told import SessionDetailSerializer, entry, eyes_part
 
 # Another name of a metric -> the metric.
 ALIASES = {"blinks_per_minute": "blink_rate_per_min"}
@@ -37,6 +42,7 @@ READ_ONLY = {
     "fps": "camera.fps",
     "agent_version": "agent.version",
     "activity_chosen": "activity",
+    "eyes": "blinks",
 }
 
 
@@ -144,6 +150,8 @@ def _expect_unchanged(read: Mapping[str, Any], row: SessionData) -> None:
         return
     found = SessionData.objects.filter(pk=row.pk).values(*COLUMNS).get()
     stored = entry(found) | {"user": row.user.username}
+    if "eyes" in read:
+        stored["eyes"] = eyes_part(readable_part(row.document, "blinks"))
     errors = {}
     for name, value in read.items():
         if _value(name, value) != _value(name, stored[name]):

@@ -138,11 +138,11 @@ def detail(row: Mapping[str, Any], document: Mapping[str, Any], user: str) -> di
     parts["check"] = parts["check"] if row["state"] == State.CHECK else None
     parts["minutes"] = parts["minutes"] or []
     parts["quality"] = quality_of(document)
-    parts["eyes"] = _eyes(parts["blinks"])
+    parts["eyes"] = eyes_part(parts["blinks"])
     return {**entry(row), "user": user, "schema": document["schema"], **parts}
 
 
-def _eyes(columns: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def eyes_part(columns: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the comparison of both eyes in the form of `EyesSerializer`."""
     eyes = eyes_of(columns)
     if eyes is None:

@@ -214,7 +214,7 @@ def _run_picamera(scene: Scene, option: str) -> dict[str, Any]:
     log, out = "/run/picamera.log", "/run/picamera.json"
     command = f"{program} >{out} 2>{log} & until test -s {out} || ! kill -0 $!; do sleep 0.2; done"
     told = f'{command}; s=$SECONDS; wait $! || echo "ended with $?" >>{log}; cat {out}'
-    said = scene.machine.run(f"{told}; echo $((SECONDS - s)); tail -n 40 {log} >&2", PICAMERA_S)
+    said = scene.machine.run(f"{told}; echo $((SECONDS - s)); tail -c 20000 {log} >&2", PICAMERA_S)
     (scene.folder / f"picamera{option}.log").write_text(said)
     lines = said.splitlines()
     if not lines or not lines[0].startswith("{"):
