@@ -3,13 +3,15 @@
     picamera_program.py PORTRAIT.jpg          frames, another start, frames that stay away
     picamera_program.py PORTRAIT.jpg --hang   libcamera itself hangs
 
-Three things are not as on a Pi. libcamera's camera without hardware, `virtual`, has no raw stream,
+Four things are not as on a Pi. libcamera's camera without hardware, `virtual`, has no raw stream,
 whose modes picamera2 asks for: it gets one made up. Debian's kernel has no dma_heap for picamera2's
-buffers: libcamera allocates them. And `virtual` has NV12 alone, which PiCamera refuses; the
+buffers: libcamera allocates them. `virtual` does not say how many bytes of a buffer it used: they
+are all mapped. And `virtual` has NV12 alone, which PiCamera refuses; the
 portrait is grey, and a grey picture has the same bytes in NV12 and I420: it is called I420.
 """
 
 import json
+import mmap
 import subprocess
 import sys
 import threading
@@ -115,6 +117,21 @@ def no_frames(camera: pi.PiCamera) -> str:
     return said
 
 
+class WholeBuffer:
+    """What picamera2 maps of a frame's buffer: all of its planes, which lie in one file."""
+
+    def __init__(self, _allocator: Any, buffer: Any, _write: bool) -> None:
+        self._planes = buffer.planes
+
+    def __enter__(self) -> mmap.mmap:
+        size = sum(each.length for each in self._planes)
+        self._mapped = mmap.mmap(self._planes[0].fd, size)
+        return self._mapped
+
+    def __exit__(self, *_: object) -> None:
+        self._mapped.close()
+
+
 def without_a_pi() -> None:
     """From here on, picamera2 needs neither a sensor's raw modes nor dma_heap."""
     modes = [{"format": "NV12", "size": (2 * WIDTH, 2 * HEIGHT)}]
@@ -124,6 +141,7 @@ def without_a_pi() -> None:
 
     def allocated(self: Any, camera_config: Any = "preview") -> Any:
         self.allocator = LibcameraAllocator(self.camera)
+        self.allocator.sync = WholeBuffer
         return configure(self, camera_config)
 
     Picamera2.configure = allocated
