@@ -38,9 +38,6 @@ IDLE_LIMIT_PERCENT = 1.0
 GROWTH_LIMIT_MB = 2.0
 """In an hour: a page here and there is noise, a leak of a byte a pixel is not."""
 
-STEP_MB = 1.5
-"""Python takes memory in pieces of 1 MiB (its arenas): one of them, and some pages, are no leak."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -71,7 +68,6 @@ class Report:
     rss_mb: float
     peak_rss_mb: float
     growth_mb_per_hour: float | None
-    grown_mb: float
     decoder_mb: float
     threads_grown: int
     files_grown: int
@@ -82,8 +78,7 @@ class Report:
             f"idle above {IDLE_LIMIT_PERCENT:g} % of a core": self.idle_cpu_percent
             > IDLE_LIMIT_PERCENT,
             f"above {LIMIT_MB:g} MB": self.peak_rss_mb > LIMIT_MB,
-            "memory grows": (self.growth_mb_per_hour or 0.0) > GROWTH_LIMIT_MB
-            and self.grown_mb > STEP_MB,
+            "memory grows": (self.growth_mb_per_hour or 0.0) > GROWTH_LIMIT_MB,
             "threads grow": self.threads_grown > 0,
             "open files grow": self.files_grown > 0,
         }
@@ -152,7 +147,6 @@ def _report(
         rss_mb=taken[-1].rss_mb,
         peak_rss_mb=max(each.rss_mb for each in taken),
         growth_mb_per_hour=_growth(settled),
-        grown_mb=_grown(settled),
         decoder_mb=decoder_mb,
         threads_grown=compared[-1].threads - max(each.threads for each in compared[:10]),
         files_grown=compared[-1].files - max(each.files for each in compared[:10]),
@@ -169,14 +163,6 @@ def _growth(samples: list[Sample]) -> float | None:
         return None
     times_h = [each.time_s / 3600 for each in samples]
     return statistics.linear_regression(times_h, [each.rss_mb for each in samples]).slope
-
-
-def _grown(samples: list[Sample]) -> float:
-    """From the first to the last tenth of the samples."""
-    tenth = max(1, len(samples) // 10)
-    ends = (samples[-tenth:], samples[:tenth])
-    last, first = (statistics.fmean(each.rss_mb for each in end) if end else 0.0 for end in ends)
-    return last - first
 
 
 def sample(pid: int) -> Sample:

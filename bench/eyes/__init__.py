@@ -39,7 +39,7 @@ def drifting(chance: random.Random, blinks: int) -> Iterator[float]:
 
 
 def turned_for_a_third(chance: random.Random, blinks: int) -> Iterator[float]:
-    """Be turned away for a third of the time, in which the eye seems to close by 0.3 less."""
+    """For a third of the session the head is turned, and the eye seems to close by 0.3 less."""
     return (chance.gauss(-0.3 if 3 * n < blinks else 0, 0.05) for n in range(blinks))
 
 

@@ -37,7 +37,7 @@ def ask_page(request: HttpRequest) -> HttpResponse:
 def _asked(
     request: HttpRequest, viewer: Person, institution: Institution, form: AskForm
 ) -> HttpResponse:
-    """Make the request. What the page says then is the same for every name."""
+    """Create the request. The page then says the same whether or not somebody has the name."""
     told = form.cleaned_data
     requests.ask(viewer, institution, told["name"], told["may"], told["message"])
     text = _("If a member of %(institution)s has this name, they can now see your request.")
