@@ -9,6 +9,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -17,12 +18,16 @@ from agent.cli import device, offline, release, services, sessions
 from agent.cli.delivery import Run
 from agent.errors import AgentError
 
+DASHED_FINGERPRINT = re.compile(r"-[\w-]{21}", re.ASCII)
+"""A fingerprint in base64url that begins with a dash, as one in 64 does."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # characters outside the locale must not raise
         sys.stdout.reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(fingerprints_as_values(words))
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO, format="%(levelname)s %(message)s"
     )
@@ -38,6 +43,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         return 130
+
+
+def fingerprints_as_values(arguments: list[str]) -> list[str]:
+    """Mark fingerprints that begin with a dash, which argparse would take for options."""
+    marked: list[str] = []
+    for word in arguments:
+        before = marked[-1] if marked else ""
+        if DASHED_FINGERPRINT.fullmatch(word) and before.endswith("-fingerprint"):
+            marked[-1] = f"{before}={word}"
+        elif DASHED_FINGERPRINT.fullmatch(word) and before == "trust":
+            marked += ["--", word]
+        else:
+            marked.append(word)
+    return marked
 
 
 def _parser() -> argparse.ArgumentParser:

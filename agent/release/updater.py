@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 ASK_S = 600.0  # between two reports while nothing is under way
 BUSY_S = 10.0  # the same while something is
+SOON_S = 0.1  # what the server has to know before the next step
 RETRY_S = 60.0  # after the server did not answer
 RETRY_CAP_S = 3600.0
 TAKEN_S = 180.0  # the root service takes a request within seconds; a slow card needs longer
@@ -58,6 +59,7 @@ class _Job:
     manifest: Manifest
     download: Download
     damaged: int = 0
+    is_complete: bool = False  # the whole archive is there
     handed_s: float | None = None
 
 
@@ -113,7 +115,7 @@ class Updater:
             log.warning("update: %s: %s", error.code, error)
             self._progress = Progress(request.id, "failed", None, error.code, str(error))
             self._job = None
-        return 0.1 if self._is_over(request.id) else BUSY_S
+        return SOON_S if self._is_over(request.id) or self._has_just_come() else BUSY_S
 
     def _report(self) -> dict[str, Any]:
         progress = self._told_by_root() or self._progress
@@ -135,6 +137,10 @@ class Updater:
         known = self._told_by_root() or self._progress
         return known is not None and known.request == request_id and known.is_over
 
+    def _has_just_come(self) -> bool:
+        job = self._job
+        return job is not None and job.is_complete and job.handed_s is None and self._is_idle()
+
     def _drop(self) -> None:
         """Forget what is not wanted any more; root drops it unless it has begun to install."""
         self._job = self._progress = None
@@ -153,8 +159,11 @@ class Updater:
             self._await_root(job)
         elif not self._is_idle():
             self._progress = Progress(request.id, "waiting")
-        elif self._download(job, stop):
+        elif job.is_complete:  # the server was told so: root soon ends sync
             self._hand_over(job)
+        elif self._download(job, stop):
+            job.is_complete = True
+            self._progress = Progress(request.id, "installing")
 
     def _job_for(self, request: Request) -> _Job:
         if self._job is None or self._job.request != request:

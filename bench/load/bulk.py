@@ -77,6 +77,7 @@ def rows(documents: list[Document]) -> list[dict[str, Any]]:
         assert not isinstance(entry, Acceptance), entry
         person, device = entry.owner
         owner = {"user_id": person, "device_id": device, "from_device": True, "change": 0}
+        owner["activity_chosen"] = False
         made.append({"id": entry.id, "received_at": timezone.now(), **owner, **entry.columns})
     return made
 

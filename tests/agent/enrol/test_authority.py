@@ -84,6 +84,16 @@ def test_what_is_no_authority_is_said_and_the_code_stays_valid(
     assert CODE in tls.codes
 
 
+@pytest.mark.parametrize("wanted", ["-EihP14DCB6EhFfml3qh-Q", "--ihP14DCB6EhFfml3qh-Q"])
+def test_a_fingerprint_that_begins_with_a_dash_is_no_option(
+    tls: Api, box: Box, authority: str, wanted: str
+) -> None:
+    tls.authorities[wanted] = authority
+    for option in ("--ca-fingerprint", "--mqtt-ca-fingerprint"):
+        status, said = box.run("enrol", tls.url, CODE, option, wanted)
+        assert (status, f"found {fingerprint(authority)}" in said) == (1, True)
+
+
 def test_a_fingerprint_that_was_mistyped_is_said(tls: Api, box: Box) -> None:
     status, said = box.run("enrol", tls.url, CODE, "--ca-fingerprint", "12:34")
     assert (status, tls.requests) == (1, [])

@@ -21,7 +21,7 @@ def test_a_release_is_downloaded_checked_and_installed(device):
     assert device.until_over()["state"] == "installed"
     assert device.installer.version() == "0.2.0"
     states = [each["update"]["state"] for each in device.server.told if each["update"]]
-    assert list(dict.fromkeys(states)) == ["downloading", "installed"]
+    assert list(dict.fromkeys(states)) == ["downloading", "installing", "installed"]
     first = device.server.told[0]
     assert (first["version"], first["key"]) == ("0.1.0", device.fingerprint)
     assert not [each for each in device.inbox.iterdir() if each.suffix != ".json"]
