@@ -16,12 +16,14 @@ Memory is bounded: sums, one small record per minute and one per blink.
 
 import copy
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 from agent.measure.blinks import BlinkDetector
+from agent.measure.counted import Counted, known
 from agent.measure.gaps import Gaps
 from agent.measure.gaze import Gaze, Kind, Stretch
 from agent.measure.levels import MIN_EAR, Levels, quantile, trusted_ear
@@ -140,14 +142,6 @@ class _Delivered:
         return self.fps >= min_fps * RATE_TOLERANCE
 
 
-@dataclass(slots=True)
-class _Counted:
-    """A blink, and whether the face was unseen between the blink before and this one."""
-
-    blink: Blink
-    after_gap: bool
-
-
 class SessionBuilder:
     """Takes a session's samples in order of time and reports the session so far at any time.
 
@@ -168,7 +162,7 @@ class SessionBuilder:
         self._left, self._right = _Eye(), _Eye()
         self._total = _Sums()
         self._minutes: defaultdict[int, _Sums] = defaultdict(_Sums)
-        self._blinks: list[_Counted] = []
+        self._blinks = Counted()
         self._long: list[Blink] = []
 
     def add(self, sample: EyeSample) -> list[Blink]:
@@ -206,7 +200,7 @@ class SessionBuilder:
     @property
     def events(self) -> list[Blink]:
         """The blinks, then the long closures without looking down, each in order of time."""
-        return [counted.blink for counted in self._blinks] + self._long
+        return [*self._blinks, *self._long]
 
     def tally(self, time_s: float, frames_dropped: int) -> Tally:
         """Return what was counted up to `time_s`: cheap, for once a second."""
@@ -274,7 +268,7 @@ class SessionBuilder:
                     self._long.append(blink)
             else:
                 after_gap = self._gaps.forget_until(blink.start_s)
-                self._blinks.append(_Counted(blink, after_gap))
+                self._blinks.add(blink, after_gap=after_gap)
 
     def _session(self, end_s: float, frames_dropped: int, *, final: bool) -> Session:
         metrics = self._metrics(end_s, frames_dropped)
@@ -322,8 +316,8 @@ class SessionBuilder:
         total, blinks = self._total, self._blinks
         duration_s = max(0.0, end_s - self._start_s)
         counts, durations = self._measured(MIN_COUNT_FPS), self._measured(MIN_DURATION_FPS)
-        lengths_ms = sorted(1000 * c.blink.duration_s for c in blinks if durations)
-        counted = blinks if counts else []
+        lengths_ms = sorted(1000 * s for s in blinks.duration_s) if durations else []
+        counted = blinks if counts else Counted()
         return Metrics(
             duration_s=duration_s,
             valid_s=total.valid_s,
@@ -331,7 +325,7 @@ class SessionBuilder:
             frames=self._delivered.frames,
             frames_dropped=frames_dropped,
             blink_count=len(blinks) if counts else None,
-            partial_blink_count=sum(not c.blink.complete for c in blinks) if counts else None,
+            partial_blink_count=blinks.complete.count(0) if counts else None,
             blink_rate_per_min=60 * len(blinks) / total.valid_s if counts else None,
             inter_blink_interval_median_s=self._interval_median_s() if counts else None,
             blink_duration_median_ms=quantile(lengths_ms, 0.5) if lengths_ms else None,
@@ -345,29 +339,23 @@ class SessionBuilder:
             else None,
             ear_open_left=self._left.open,
             ear_open_right=self._right.open,
-            blink_closure_left_median=_median(c.blink.closure_left for c in counted),
-            blink_closure_right_median=_median(c.blink.closure_right for c in counted),
+            blink_closure_left_median=_median(counted.closure_left),
+            blink_closure_right_median=_median(counted.closure_right),
             looking_down=self._looking_down(),
         )
 
     def _interval_median_s(self) -> float | None:
-        pairs = zip(self._blinks, self._blinks[1:], strict=False)
-        intervals = [
-            later.blink.start_s - earlier.blink.start_s
-            for earlier, later in pairs
-            if not later.after_gap
-        ]
+        starts, after_gap = self._blinks.start_s, self._blinks.after_gap
+        pairs = enumerate(pairwise(starts), start=1)
+        intervals = [later - earlier for number, (earlier, later) in pairs if not after_gap[number]]
         return median(intervals) if intervals else None
 
     def _minute_rows(self, end_s: float) -> tuple[Minute, ...]:
         """Return the minutes begun. A last one under a second counts only if it has a blink."""
-        counted: dict[int, int] = {}
-        for entry in self._blinks:
-            minute = int((entry.blink.start_s - self._start_s) // 60)
-            counted[minute] = counted.get(minute, 0) + 1
+        counted = Counter(int((s - self._start_s) // 60) for s in self._blinks.start_s)
         begun = math.ceil((end_s - self._start_s - 1.0) / 60)
         minutes = range(max(begun, 1 + max(counted, default=-1)))
-        return tuple(self._minute(minute, counted.get(minute, 0)) for minute in minutes)
+        return tuple(self._minute(minute, counted[minute]) for minute in minutes)
 
     def _minute(self, minute: int, blinks: int) -> Minute:
         sums = self._minutes.get(minute, _Sums())
@@ -381,19 +369,19 @@ class SessionBuilder:
         )
 
     def _columns(self) -> BlinkColumns:
-        blinks = [c.blink for c in self._blinks] if self._measured(MIN_COUNT_FPS) else []
+        blinks = self._blinks if self._measured(MIN_COUNT_FPS) else Counted()
         durations = self._measured(MIN_DURATION_FPS)
         return BlinkColumns(
-            at_s=tuple(blink.start_s - self._start_s for blink in blinks),
-            duration_ms=tuple(1000 * b.duration_s if durations else None for b in blinks),
-            amplitude=tuple(blink.amplitude for blink in blinks),
-            complete=tuple(blink.complete for blink in blinks),
-            closure_left=tuple(blink.closure_left for blink in blinks),
-            closure_right=tuple(blink.closure_right for blink in blinks),
+            at_s=tuple(start_s - self._start_s for start_s in blinks.start_s),
+            duration_ms=tuple(1000 * s if durations else None for s in blinks.duration_s),
+            amplitude=tuple(blinks.amplitude),
+            complete=tuple(map(bool, blinks.complete)),
+            closure_left=tuple(map(known, blinks.closure_left)),
+            closure_right=tuple(map(known, blinks.closure_right)),
         )
 
 
-def _median(values: Iterable[float | None]) -> float | None:
-    """Return the median of the known values; None if there are none."""
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+def _median(values: Iterable[float]) -> float | None:
+    """Return the median of the values that are not NaN; None if there are none."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return median(numbers) if numbers else None

@@ -63,8 +63,8 @@ LIBRARIES = {
 """The outside libraries, and the rooms or files that may import them."""
 
 PURE_STDLIB = {
-    "bisect", "collections", "copy", "dataclasses", "datetime", "enum", "itertools", "math",
-    "statistics", "typing",
+    "array", "bisect", "collections", "copy", "dataclasses", "datetime", "enum", "itertools",
+    "math", "statistics", "typing",
 }  # fmt: skip
 PURE = sorted(
     str(path.relative_to(AGENT).with_suffix(""))

@@ -160,7 +160,9 @@ def picamera2(scene: Scene) -> str:
     """picamera2 on libcamera's camera without hardware: its frames, and its end in time."""
     portrait = scene.folder / "portrait.jpg"
     grey = cv2.cvtColor(load_portrait().frame(1.0), cv2.COLOR_BGR2GRAY)
-    cv2.imwrite(str(portrait), cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+    # libcamera decodes by libjpeg's fast transform: up to 13 off at OpenCV's quality of 95.
+    coded = [cv2.IMWRITE_JPEG_QUALITY, 85]
+    cv2.imwrite(str(portrait), cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), coded)
     text = (scene.payload / "agent.toml").read_text().replace('"replay"', '"picamera2"')
     lines = [each for each in text.splitlines() if not each.startswith(("file", "loop"))]
     config = _file(scene, "agent.toml", "\n".join(lines) + "\n")
@@ -188,7 +190,7 @@ def picamera2(scene: Scene) -> str:
 def _check_frames(found: dict[str, Any], portrait: Path) -> None:
     expect(found["size"], [640, 480], "the size")
     expect((found["chroma"], found["unpadded"]), ([128], True), "chroma, rows without padding")
-    if found["off"] > 8:  # two decoders of JPEG
+    if found["off"] > 8:  # libjpeg's two transforms are 3 apart
         raise DeviceError(f"expected the portrait, found a picture that is {found['off']} off")
     here = _ear_here(portrait)
     if found["ear"] is None or abs(found["ear"] - here) > EAR_APART:

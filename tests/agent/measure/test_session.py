@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.measure.counted import Counted
 from agent.measure.session import Session, SessionBuilder
-from agent.records import EyeSample
+from agent.records import Blink, EyeSample
 from tests.agent.traces import OPEN, Camera, Lids, sample, without_face
 
 
@@ -333,3 +334,42 @@ def test_two_hours_of_frames_are_kept_in_less_than_a_megabyte() -> None:
     tracemalloc.stop()
     assert builder.snapshot(7200, 0).metrics.blink_count == 19 * 120
     assert size < 1_000_000
+
+
+# The blinks are kept in little memory
+
+NUMBERS = st.floats(allow_nan=False)
+CLOSURES = st.none() | NUMBERS
+BLINKS = st.builds(
+    Blink,
+    start_s=NUMBERS,
+    end_s=NUMBERS,
+    duration_s=NUMBERS,
+    amplitude=NUMBERS,
+    complete=st.booleans(),
+    closure_left=CLOSURES,
+    closure_right=CLOSURES,
+)
+
+
+@given(st.lists(st.tuples(BLINKS, st.booleans())))
+def test_blinks_come_back_as_they_were_added(added: list[tuple[Blink, bool]]) -> None:
+    counted = Counted()
+    for blink, after_gap in added:
+        counted.add(blink, after_gap=after_gap)
+    assert list(counted) == [blink for blink, _ in added]
+    assert [bool(each) for each in counted.after_gap] == [after_gap for _, after_gap in added]
+    assert len(counted) == len(added)
+
+
+def test_a_day_of_blinks_takes_less_than_three_megabytes() -> None:
+    """30 blinks a minute for 24 hours; as objects they take 13 MB."""
+    tracemalloc.start()
+    try:
+        counted = Counted()
+        for number in range(30 * 60 * 24):
+            counted.add(Blink(number + 0.1, number + 0.3, 0.2, 0.9, True), after_gap=False)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 3 << 20
