@@ -36,6 +36,7 @@ made_of() { "$1" -V; cat "$2" pyproject.toml; pwd; }
 # requirements/dev.txt, which holds the demo's too, is kept.
 environment() {
   local dir=$1 python=$2 requirements=$3 each
+  if [ -L "$dir" ]; then die "expected $dir to be a folder, found a link to $(readlink "$dir"), which would be emptied"; fi
   for each in "$requirements" requirements/dev.txt; do
     if [ -f "$dir/.made-of" ] && [ "$(cat "$dir/.made-of")" = "$(made_of "$python" "$each")" ]; then
       return

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from agent.camera.pace import Pace
+from agent.camera.pictures import Pictures
 from agent.camera.video_file import VideoFile
 from agent.errors import CameraError
 from agent.records import Frame
@@ -47,6 +48,7 @@ class ReplayCamera:
         self._realtime = realtime
         self._loop = loop
         self._rate = rate
+        self._pictures = Pictures()
         self._video = self._open()
         self._video.close()
         self.width, self.height = self._video.width, self._video.height
@@ -95,7 +97,8 @@ class ReplayCamera:
 
     def _open(self) -> VideoFile:
         # One thread in real time saves memory: FFmpeg buffers frames for each of its threads.
-        return VideoFile(self._path, 1 if self._realtime else 0, self._rate)
+        threads = 1 if self._realtime else 0
+        return VideoFile(self._path, threads, self._rate, self._pictures)
 
     def _advance(self) -> bool:
         """Advance to the next frame to return. Return False at the end."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.camera.pace import Pace
 from agent.camera.pi import OPEN_TIMEOUT_S, STOP_TIMEOUT_S
+from agent.camera.pictures import Pictures, Pixels
 from agent.errors import CameraError
 from agent.records import Frame
 
@@ -35,6 +35,7 @@ class UsbCamera:
         self._fps = fps
         self.width, self.height = width, height
         self.frames_dropped = 0
+        self._pictures = Pictures()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -111,17 +112,19 @@ class UsbCamera:
             if pace.takes(time_s):
                 self._publish(Frame(time_s, pixels))
 
-    def _next(self, capture: cv2.VideoCapture) -> NDArray[np.uint8] | None:
+    def _next(self, capture: cv2.VideoCapture) -> Pixels | None:
         """Wait for a frame and return its pixels, or None if it can't be read."""
         begun_s = time.monotonic()
         try:
-            read, pixels = capture.read()
+            read, found = capture.read(self._pictures.free())
         except cv2.error as error:  # an empty buffer, for example
             log.debug("%s: %s", self._device, error)
-            read, pixels = False, None
+            read, found = False, None
         if read:
             self._unreadable = 0
-            return np.asarray(pixels, np.uint8)
+            pixels = np.asarray(found, np.uint8)
+            self._pictures.keep(pixels)
+            return pixels
         # A device that fails at once is asked no more often than frames are due.
         self._stopping.wait(max(0.0, 1 / self._fps - (time.monotonic() - begun_s)))
         return None

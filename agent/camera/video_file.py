@@ -11,9 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.camera.containers import read_facts
+from agent.camera.pictures import Pictures, Pixels
 from agent.camera.video_name import ffmpeg_name
 from agent.errors import CameraError
 
@@ -21,8 +21,6 @@ from agent.errors import CameraError
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
 _set_log_level(1)  # fatal errors only; the function moved between OpenCV 4.11 and 4.14
-
-Pixels = NDArray[np.uint8]
 
 _USUAL_FPS = 30.0
 """Frame rate to assume, until frames show the real one, if the container names no plausible
@@ -55,10 +53,19 @@ class VideoFile:
 
     Raises CameraError if the file is missing, empty or not a video, for a raw stream without a
     rate, and for a rate given for a file with timestamps.
+
+    `pictures` holds arrays that were used for the frames of the same file before.
     """
 
-    def __init__(self, path: Path, threads: int, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        rate: float | None = None,
+        pictures: Pictures | None = None,
+    ) -> None:
         self._path = path
+        self._pictures = pictures or Pictures()
         self._rate = rate
         self._facts = read_facts(path)
         self._capture = self._open(threads)
@@ -109,8 +116,12 @@ class VideoFile:
 
     def picture(self) -> Pixels | None:
         """Return the current frame, uint8 (height, width, 3), BGR; None if it can't be decoded."""
-        ok, pixels = self._capture.retrieve()
-        return np.asarray(pixels, np.uint8) if ok else None
+        ok, found = self._capture.retrieve(self._pictures.free())
+        if not ok:
+            return None
+        pixels = np.asarray(found, np.uint8)
+        self._pictures.keep(pixels)
+        return pixels
 
     def close(self) -> None:
         """Close the file."""

@@ -10,6 +10,7 @@ are all mapped. And `virtual` has NV12 alone, which PiCamera refuses; the
 portrait is grey, and a grey picture has the same bytes in NV12 and I420: it is called I420.
 """
 
+import faulthandler
 import json
 import mmap
 import subprocess
@@ -34,6 +35,7 @@ from agent.records import Frame
 WIDTH, HEIGHT, FPS = 640, 480, 10.0
 WAIT_S = 90.0  # for a frame that comes; the emulation is slow, more so on a busy host
 AWAY_S = 3.0  # for one that doesn't
+LONGEST_S = 300.0  # for all of it; then the tracebacks of all threads
 STRIDE = 704
 # Stops the threads as a debugger does, until its own input ends. See ptrace(2): seize, interrupt.
 FREEZER = """
@@ -204,6 +206,7 @@ def hanging() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(LONGEST_S, exit=True)
     without_a_pi()
     said = hanging() if sys.argv[2:] else watched(Path(sys.argv[1]))
     sys.stdout.write(json.dumps(said) + "\n")

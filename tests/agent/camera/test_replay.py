@@ -30,6 +30,30 @@ def test_a_replay_gives_every_frame_once_in_order_at_its_own_time(film: Path) ->
     assert camera.frames_dropped == 0
 
 
+def test_pictures_that_nobody_holds_need_the_memory_of_two(film: Path) -> None:
+    camera = ReplayCamera(film, loop=True)
+    camera.start()
+    places = set()
+    for _ in range(3 * FRAMES):  # several openings of the file
+        frame = camera.read(5.0)
+        assert frame is not None
+        places.add(frame.pixels.ctypes.data)
+    assert len(places) <= 2
+    camera.close()
+
+
+def test_a_part_of_a_picture_that_is_held_stays_as_it_was(film: Path) -> None:
+    camera = ReplayCamera(film)
+    camera.start()
+    first = camera.read(5.0)
+    assert first is not None
+    part, before = first.pixels[10:20, 5:9], first.pixels[10:20, 5:9].copy()
+    del first
+    for _ in range(FRAMES - 1):
+        camera.read(5.0)
+    np.testing.assert_array_equal(part, before)
+
+
 def test_after_the_end_it_stays_at_the_end(film: Path) -> None:
     camera = ReplayCamera(film)
     frames_of(camera)

@@ -44,7 +44,7 @@ class OddVideo:
         self._at += 1
         return self._at < len(self._times)
 
-    def retrieve(self) -> tuple[bool, Any]:
+    def retrieve(self, image: Any = None) -> tuple[bool, Any]:
         return self._times[self._at] is not None, np.zeros((48, 48, 3), np.uint8)
 
     def release(self) -> None:

@@ -63,14 +63,16 @@ class V4L2:
             return stamp_ms if self.stamp_ms is None else self.stamp_ms
         return {cv2.CAP_PROP_FRAME_WIDTH: 320, cv2.CAP_PROP_FRAME_HEIGHT: 240}[name]
 
-    def read(self) -> tuple[bool, Any]:
+    def read(self, image: Any = None) -> tuple[bool, Any]:
         if self.reads:
             self.taken.release()
         self.ticks.acquire(timeout=10)
         self.reads += 1
         if self.broken:
             raise cv2.error(OPENCV)
-        return not self.empty, np.full((240, 320, 3), self.reads, np.uint8)
+        pixels = np.empty((240, 320, 3), np.uint8) if image is None else image
+        pixels[:] = self.reads
+        return not self.empty, pixels
 
     def release(self) -> None:
         self.released.set()
