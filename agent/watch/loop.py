@@ -211,35 +211,44 @@ class Watch:
         checkpoint_s = self._limits.checkpoint_s
         saving = Checkpoints(recording, self._worker, self._clock, checkpoint_s, self._reminds)
         try:
-            ended_by = self._measure(recording, saving, stopping)
-            self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
+            self._camera.start()
         except CameraError:
             self._end(recording, "camera_fault")
             raise
+        systemd.watchdog()  # the camera's first start can take half of the watchdog's timeout
+        # A hung libcamera may never return from `stop`: the session is saved before.
+        with on_exit(self._camera.stop):
+            self._run(recording, saving, stopping)
         saving.finish()
+
+    def _run(self, recording: Recording, saving: Checkpoints, stopping: threading.Event) -> None:
+        """Measure until the session ends, and save it."""
+        try:
+            ended_by = self._measure(recording, saving, stopping)
+        except CameraError:
+            self._end(recording, "camera_fault")
+            raise
+        self._end(recording, ended_by, "ended" if ended_by != "power_loss" else "interrupted")
 
     def _measure(
         self, recording: Recording, saving: Checkpoints, stopping: threading.Event
     ) -> EndedBy:
         """Measure until something ends the session. Return what ended it."""
         camera = self._camera
-        camera.start()
-        systemd.watchdog()  # the camera's first start can take half of the watchdog's timeout
-        with on_exit(camera.stop):
-            while not stopping.is_set():
-                frame = camera.read(self._limits.frame_s)
-                if frame is None:
-                    return "command"
-                recording.frames_dropped = camera.frames_dropped
-                recording.add(frame)
-                self._controls.show(_shown(recording) if saving.saved else "fault")
-                if self._controls.action(0) == "stop":
-                    return "button"
-                if recording.age_s >= self._limits.session_s:
-                    return "time_limit"
-                if saving.after_frame():
-                    return "command"
-            return "power_loss"
+        while not stopping.is_set():
+            frame = camera.read(self._limits.frame_s)
+            if frame is None:
+                return "command"
+            recording.frames_dropped = camera.frames_dropped
+            recording.add(frame)
+            self._controls.show(_shown(recording) if saving.saved else "fault")
+            if self._controls.action(0) == "stop":
+                return "button"
+            if recording.age_s >= self._limits.session_s:
+                return "time_limit"
+            if saving.after_frame():
+                return "command"
+        return "power_loss"
 
     def _end(self, recording: Recording, ended_by: EndedBy, state: State = "ended") -> None:
         self._controls.show("finishing")

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -120,7 +121,7 @@ def extract(archive: zipfile.ZipFile, manifest: Manifest, to: Path) -> None:
                     break
                 found.update(block)
                 target.write(block)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise BackupError(f"expected a complete backup, found a damaged one: {error}") from None
     if size != manifest.bytes or found.hexdigest() != manifest.sha256:
         raise BackupError(

@@ -1,7 +1,7 @@
 """The agent's PiCamera on the real picamera2 and libcamera. Prints what it found as JSON.
 
     picamera_program.py PORTRAIT.jpg          frames, another start, frames that stay away
-    picamera_program.py PORTRAIT.jpg --hang   libcamera itself hangs
+    picamera_program.py PORTRAIT.jpg --hang   libcamera itself hangs; needs systemd's watchdog
 
 Four things are not as on a Pi. libcamera's camera without hardware, `virtual`, has no raw stream,
 whose modes picamera2 asks for: it gets one made up. Debian's kernel has no dma_heap for picamera2's
@@ -31,6 +31,7 @@ from agent.camera import pi
 from agent.errors import CameraError
 from agent.face import landmarks, models
 from agent.records import Frame
+from agent.system import systemd
 
 WIDTH, HEIGHT, FPS = 640, 480, 10.0
 WAIT_S = 90.0  # for a frame that comes; the emulation is slow, more so on a busy host
@@ -175,7 +176,11 @@ def watched(portrait: Path) -> dict[str, Any]:
 
 
 def hanging() -> dict[str, Any]:
-    """The threads of libcamera are stopped: reading, stopping and closing give up, each in time."""
+    """The threads of libcamera are stopped: reading gives up in time.
+
+    What was found until then is printed. Stopping waits for libcamera and holds Python's lock
+    meanwhile, so that nothing in this process can bound it: systemd does.
+    """
     before = threads()
     call_it_i420()
     camera = pi.PiCamera(WIDTH, HEIGHT, FPS)
@@ -202,12 +207,18 @@ def hanging() -> dict[str, Any]:
         begun = time.monotonic()
         found[name] = refusal(call)
         found[f"{name} took"] = round(time.monotonic() - begun, 1)
+        if name == "read":
+            tell(found)
+            systemd.ready()  # from here on the watchdog counts
     return found
+
+
+def tell(found: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(LONGEST_S, exit=True)
     without_a_pi()
-    said = hanging() if sys.argv[2:] else watched(Path(sys.argv[1]))
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
+    tell(hanging() if sys.argv[2:] else watched(Path(sys.argv[1])))

@@ -1,5 +1,6 @@
 """A real server over a seeded database, and a real browser; each ends with its `with` block."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -26,6 +27,10 @@ FLAGS = (
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
 )  # fmt: skip
 START_S = 40
+SEEDS: Path | None = None
+"""Where what was seeded is kept for the next server of this run; None: it is seeded each time."""
+SEEDS_LAST_S = 240.0
+"""The session that is under way would be an old one later."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def serving(mail: bool = False) -> Iterator[Home]:
     """
     with tempfile.TemporaryDirectory(prefix="blinklog-e2e-") as folder:
         environment = _environment(folder, mail)
-        seeded = json.loads(_run([sys.executable, "-m", "tests.e2e.seed"], environment))
+        seeded = _seeded(Path(folder), environment)
         port = _free_port()
         if mail:  # links in e-mails lead here
             environment["BLINKLOG_URL"] = f"http://127.0.0.1:{port}"
@@ -93,6 +98,27 @@ def browsing() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def _seeded(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Fill the database in `folder`, by a copy if this run has made one lately; what is in it."""
+    if SEEDS is None:
+        return _seed(environment)
+    SEEDS.mkdir(parents=True, exist_ok=True)
+    database, told = SEEDS / "database", SEEDS / "told.json"
+    with (SEEDS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists() or time.time() - told.stat().st_mtime > SEEDS_LAST_S:
+            shutil.rmtree(database, ignore_errors=True)
+            database.mkdir()
+            found = _seed({**environment, "BLINKLOG_DATA_DIR": str(database)})
+            told.write_text(json.dumps(found))
+        shutil.copytree(database, folder, dirs_exist_ok=True)
+        return dict(json.loads(told.read_text()))
+
+
+def _seed(environment: dict[str, str]) -> dict[str, Any]:
+    return dict(json.loads(_run([sys.executable, "-m", "tests.e2e.seed"], environment)))
 
 
 def _environment(folder: str, mail: bool) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A full disk, a failing store or a lost camera is shown, and ends no more than it must."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -54,6 +55,32 @@ def test_a_camera_that_hangs_and_does_not_stop_either_is_said_to_hang(
     assert "did not close" in caplog.text
     with pytest.raises(CameraError, match="did not close"), opened():
         pass
+
+
+@pytest.mark.parametrize("ended_by", ["camera_fault", "button"])
+def test_a_session_is_saved_before_the_camera_is_stopped(
+    device: Device, monkeypatch: pytest.MonkeyPatch, ended_by: str
+) -> None:
+    """libcamera holds Python's lock while it stops: if it hangs, systemd kills the process."""
+
+    def hang() -> None:
+        raise CameraError("no frame within 3 s")
+
+    kept = []
+
+    def stop() -> None:
+        kept.append(device.the_session())
+        device.stopping.set()
+
+    monkeypatch.setattr(device.camera, "stop", stop)
+    device.panel.presses = ["start"]
+    if ended_by == "camera_fault":
+        device.at(3, hang)
+    else:
+        device.at(3, lambda: device.panel.presses.append("stop"))
+    with contextlib.suppress(CameraError):
+        device.run()
+    assert [(each["state"], each["ended_by"]) for each in kept] == [("ended", ended_by)]
 
 
 def test_a_camera_that_is_unplugged_between_sessions_ends_the_process(device: Device) -> None:

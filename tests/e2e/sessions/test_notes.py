@@ -79,7 +79,10 @@ def days_ago(days: int) -> str:
     return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT08:00}"
 
 
-@pytest.mark.parametrize(("size", "name"), [(PHONE, "phone"), (DESKTOP, "desktop")])
+@pytest.mark.parametrize(
+    ("size", "name"),
+    [(PHONE, "phone"), pytest.param(DESKTOP, "desktop", marks=pytest.mark.slow)],
+)
 def test_a_note_is_written_and_is_a_mark_that_the_pointer_and_the_keys_read(
     home: Home, chromium: Browser, size: tuple[int, int], name: str
 ) -> None:
