@@ -18,7 +18,7 @@ from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.face import models
-from agent.face.landmarks import open_tracker
+from agent.face.tracker import open_tracker
 from agent.measure import blinks, dips
 from agent.measure import levels as openness
 from agent.records import EyeSample

@@ -19,7 +19,7 @@ from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.face import models
-from agent.face.landmarks import FaceTracker, open_tracker
+from agent.face.tracker import FaceTracker, open_tracker
 from agent.measure.levels import quantile
 from agent.measure.session import SessionBuilder
 from agent.offline.replay import frames_of

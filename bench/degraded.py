@@ -22,7 +22,7 @@ from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.face import models
-from agent.face.landmarks import FaceTracker, open_tracker
+from agent.face.tracker import FaceTracker, open_tracker
 from agent.measure.aim import apart_px
 from agent.offline.replay import frames_of
 from agent.records import EyeSample, Frame

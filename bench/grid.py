@@ -19,7 +19,7 @@ import numpy as np
 from agent.ear import eye_sample
 from agent.errors import ModelError
 from agent.face import models
-from agent.face.landmarks import FaceTracker, open_tracker
+from agent.face.tracker import FaceTracker, open_tracker
 from agent.measure.document import rounded
 from agent.measure.metrics import Session
 from agent.measure.session import SessionBuilder

@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors import ModelError
 from agent.face import models
-from agent.face.landmarks import FaceTracker, open_tracker
+from agent.face.tracker import FaceTracker, open_tracker
 from scripts.portrait import Portrait, load_portrait
 
 ROOT = Path(__file__).resolve().parent.parent

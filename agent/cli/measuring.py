@@ -9,8 +9,8 @@ from agent.clock import Clock
 from agent.config import AgentConfig
 from agent.face import models
 from agent.face.crops import Region
-from agent.face.landmarks import FaceTracker, open_tracker
 from agent.face.model_files import read_manifest
+from agent.face.tracker import FaceTracker, open_tracker
 from agent.measure.recording import Recording, Tracker
 from agent.records import Activity
 

@@ -5,6 +5,7 @@ and the face flag. The eye stem computes the same features, but only for a band 
 The eye heads (`eyes`) read the features of the band from either stem.
 
 A look runs the models on the whole face. A glance runs them only on the band around the eyes.
+`tracker` decides when to look and when to glance.
 """
 
 import math

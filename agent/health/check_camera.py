@@ -12,8 +12,8 @@ from agent.capture import Camera
 from agent.config import CameraConfig
 from agent.errors import CameraError, ModelError
 from agent.face.crops import Affine, Region
-from agent.face.landmarks import LOOK_S
 from agent.face.mesh import CROP, AttentionMesh, load_models
+from agent.face.tracker import LOOK_S
 from agent.health.doctor import Finding, bad, ok
 from agent.measure.recording import Tracker
 from agent.records import FaceLandmarks, Frame

@@ -6,8 +6,9 @@ from agent.measure.quality import Flag
 
 PERCLOS_CLOSED = 0.8
 """At least 80 % closed between the person's open and closed levels (Abe 2023, PMC10108649). The
-server names it too: `server/dashboard/metrics.py`, and `fhir.py` and `codebook.py` in
-`server/session_data/export/`. `SHUT` in `dips` is the same."""
+server names it too: `metrics.py` and `formulas.py` in `server/dashboard/`, `fhir.py` and
+`codebook.py` in `server/session_data/export/`. `SHUT` in `dips` has the same value, because a
+closure counts as shut in PERCLOS and in blinks alike."""
 
 
 @dataclass(frozen=True, slots=True)

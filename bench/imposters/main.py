@@ -20,8 +20,8 @@ import numpy as np
 
 from agent.errors import ModelError
 from agent.face import model_files, models
-from agent.face.landmarks import FaceTracker, open_tracker
 from agent.face.model_files import PackagedFile
+from agent.face.tracker import FaceTracker, open_tracker
 from agent.records import FaceLandmarks, Frame
 from bench.imposters.drawn_faces import (
     HEIGHT,

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from agent.clock import Clock
 from agent.ear import eye_sample
 from agent.face import models
-from agent.face.landmarks import FaceTracker
 from agent.face.mesh import FaceModels, load_models
+from agent.face.tracker import FaceTracker
 from agent.measure.recording import Recording
 from agent.measure.session import SessionBuilder
 from agent.records import Frame, Layout

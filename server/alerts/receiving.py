@@ -16,7 +16,7 @@ from server.alerts.delivery import apprise, mail, ntfy, webhook
 from server.alerts.delivery.outbox import SendError, reschedule
 from server.alerts.forms import ReceiverForm
 from server.alerts.models import Receiver, Way
-from server.care import guesses
+from server.care import attempts
 from server.care.audit import note
 from server.care.forms import PasswordForm
 from server.care.models import AuditEvent, Person
@@ -73,8 +73,8 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
         messages.success(request, _("Notifications saved."))
         return
     try:
-        guesses.begin(_limits(request, receiver))
-    except guesses.TooManyError:
+        attempts.begin(_limits(request, receiver))
+    except attempts.TooManyError:
         messages.error(
             request,
             _(
@@ -86,11 +86,11 @@ def _ask_to_confirm(request: HttpRequest, receiver: Receiver) -> None:
     _send_link(request, receiver)
 
 
-def _limits(request: HttpRequest, receiver: Receiver) -> guesses.Limits:
+def _limits(request: HttpRequest, receiver: Receiver) -> attempts.Limits:
     return {
         f"confirm\0{receiver.person_id}": MOST_LINKS,
         f"confirm to\0{receiver.email.casefold()}": MOST_LINKS,
-        **guesses.by_network("confirm from", request, MOST_LINKS_FROM_ONE_PLACE),
+        **attempts.by_network("confirm from", request, MOST_LINKS_FROM_ONE_PLACE),
     }
 
 
@@ -150,8 +150,8 @@ def send_test(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("There is no channel to test yet."))
         return redirect("alerts:ways")
     try:
-        guesses.begin(_limits(request, receiver))
-    except guesses.TooManyError:
+        attempts.begin(_limits(request, receiver))
+    except attempts.TooManyError:
         messages.error(request, _("Too many test messages. Please wait 15 minutes."))
         return redirect("alerts:ways")
     for way in ways:

@@ -29,7 +29,7 @@ from server.alerts.delivery import mail
 from server.alerts.delivery.outbox import SendError
 from server.alerts.forms import ForgottenForm
 from server.alerts.models import Receiver
-from server.care import guesses
+from server.care import attempts
 from server.care.accounts import save_password, set_checked_password
 from server.care.forms import NewPasswordForm
 from server.care.models import Person, named
@@ -72,13 +72,13 @@ def forgotten(request: HttpRequest) -> HttpResponse:
         return render(request, "alerts/forgotten.html", context)
     name = form.cleaned_data["name"].strip()
     try:
-        guesses.begin(
+        attempts.begin(
             {
                 f"forgotten\0{case_mapped(name).casefold()}": MOST_LINKS,
-                **guesses.by_network("forgotten from", request, MOST_LINKS_FROM_ONE_PLACE),
+                **attempts.by_network("forgotten from", request, MOST_LINKS_FROM_ONE_PLACE),
             }
         )
-    except guesses.TooManyError:
+    except attempts.TooManyError:
         response = render(request, "alerts/forgotten.html", context | {"waiting": True}, status=429)
         return with_retry_after(response)
     beside(lambda: _send(name))
@@ -119,8 +119,8 @@ def _send(name: str) -> None:
     """Send a link to each account of this name. Errors are logged: nobody waits for an answer."""
     try:
         for person, address in _accounts(name):
-            with contextlib.suppress(guesses.TooManyError):  # whatever the name was written like
-                guesses.begin({f"forgotten by\0{person.pk}": MOST_LINKS})
+            with contextlib.suppress(attempts.TooManyError):  # whatever the name was written like
+                attempts.begin({f"forgotten by\0{person.pk}": MOST_LINKS})
                 path = reverse("alerts:reset", args=[person.pk, LINKS.make_token(person)])
                 mail.send(mail.new_password(person, address, f"{settings.PUBLIC_URL}{path}"))
     except (SendError, Error) as error:

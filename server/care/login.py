@@ -10,9 +10,9 @@ from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from server.care import guesses
+from server.care import attempts
+from server.care.attempts import WINDOW, TooManyError, client_address
 from server.care.audit import note
-from server.care.guesses import WINDOW, TooManyError, client_address
 from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person, named
 from server.common.names import case_mapped
@@ -26,20 +26,20 @@ MOST_BY_NAME = 100
 MOST_BY_KNOWN_BROWSER = 10
 
 
-def _limits(request: HttpRequest | None, username: str) -> guesses.Limits:
+def _limits(request: HttpRequest | None, username: str) -> attempts.Limits:
     name = case_mapped(username).casefold()
     if browser := known(request, username):
         return {f"known\0{name}\0{browser}": MOST_BY_KNOWN_BROWSER}
     return {
-        f"both\0{name}\0{guesses.network_of(request)}": MOST_BY_NAME_AND_NETWORK,
+        f"both\0{name}\0{attempts.network_of(request)}": MOST_BY_NAME_AND_NETWORK,
         f"name\0{name}": MOST_BY_NAME,
-        **guesses.by_network("address", request, MOST_BY_NETWORK),
+        **attempts.by_network("address", request, MOST_BY_NETWORK),
     }
 
 
 def too_many_failures(request: HttpRequest | None, username: str) -> bool:
     """Return whether the rate limit for this name and client is reached."""
-    return guesses.too_many(_limits(request, username))
+    return attempts.too_many(_limits(request, username))
 
 
 class RateLimitedBackend(ModelBackend):
@@ -67,11 +67,11 @@ class RateLimitedBackend(ModelBackend):
         """Return the person, or `None` for a wrong name or password. Raises `TooManyError`."""
         if "\x00" in username:
             return None
-        attempt = guesses.begin(_limits(request, username))
+        attempt = attempts.begin(_limits(request, username))
         user = super().authenticate(request, username, password)
         if user is None:
             whose = named(Person.objects.all(), username)
-            network = guesses.logged_network(request)
+            network = attempts.logged_network(request)
             note(None, AuditEvent.LOGIN_FAILED, whose, f"from {network}")
         else:
             attempt.forget()

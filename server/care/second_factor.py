@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from server.care import guesses
+from server.care import attempts
 from server.care.audit import note
 from server.care.known_browsers import known
 from server.care.models import AuditEvent, Person
@@ -74,19 +74,19 @@ def turn_off(person: Person, actor: Person | None) -> None:
 
 def too_many(request: HttpRequest | None, person: Person) -> bool:
     """Return whether the rate limit on wrong codes is reached."""
-    return guesses.too_many(_limits(request, person))
+    return attempts.too_many(_limits(request, person))
 
 
 def check(request: HttpRequest | None, person: Person, code: str) -> bool:
     """Return whether the code is right, and use it up; count it if it is wrong."""
     try:
-        attempt = guesses.begin(_limits(request, person))
-    except guesses.TooManyError:
+        attempt = attempts.begin(_limits(request, person))
+    except attempts.TooManyError:
         return False
     if _matches(person, _digits(code)):
         attempt.forget()
         return True
-    network = guesses.logged_network(request)
+    network = attempts.logged_network(request)
     note(None, AuditEvent.LOGIN_FAILED, person, f"second factor, from {network}")
     return False
 
@@ -106,10 +106,10 @@ def _digits(code: str) -> str:
     return "".join(each for each in code[:LONGEST_TYPED].lower() if each.isalnum())
 
 
-def _limits(request: HttpRequest | None, person: Person) -> guesses.Limits:
+def _limits(request: HttpRequest | None, person: Person) -> attempts.Limits:
     if browser := known(request, person.username):
         return {f"second known\0{person.pk}\0{browser}": MOST_BY_PERSON}
     return {
         f"second\0{person.pk}": MOST_BY_PERSON,
-        **guesses.by_network("second address", request, MOST_BY_NETWORK),
+        **attempts.by_network("second address", request, MOST_BY_NETWORK),
     }

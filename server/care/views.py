@@ -20,8 +20,8 @@ from rest_framework.views import APIView
 
 from server.care import accounts, audit, second_factor, sharing
 from server.care.access import permissions_by_person
+from server.care.attempts import WAIT_S, TooManyError
 from server.care.authentication import person_of
-from server.care.guesses import WAIT_S, TooManyError
 from server.care.login import RateLimitedBackend
 from server.care.models import (
     AccessLog,

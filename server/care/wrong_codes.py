@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 from django.http import HttpRequest
 
-from server.care import guesses
+from server.care import attempts
 from server.common.codes import NotACodeError, digest
 
 # The API's error. It deliberately doesn't say what is wrong with the code.
 NO_SUCH_CODE = "the code is unknown, expired or already used"
 
-# Maximum number of different wrong codes of one network within `guesses.WINDOW`. A household
+# Maximum number of different wrong codes of one network within `attempts.WINDOW`. A household
 # mistypes a few.
 MOST_BY_NETWORK = 20
 # If there are more wrong codes than this of all networks, each network has fewer. With a hundred
@@ -28,12 +28,12 @@ def attempt(request: HttpRequest | None, code: str) -> Iterator[None]:
     The attempt is forgotten unless the block raises that. A network's repeated attempts at the same
     code count once. Raises `TooManyError`.
     """
-    network = guesses.network_of(request)
+    network = attempts.network_of(request)
     same = f"code\0{network}\0{digest(code)}"
-    if guesses.too_many({same: 1}):
+    if attempts.too_many({same: 1}):
         yield
         return
-    counted = guesses.begin(_limits(request) | {same: None, "code\0": None})
+    counted = attempts.begin(_limits(request) | {same: None, "code\0": None})
     try:
         yield
     except NotACodeError:
@@ -45,5 +45,5 @@ def attempt(request: HttpRequest | None, code: str) -> Iterator[None]:
 
 
 def _limits(request: HttpRequest | None) -> dict[str, int | None]:
-    many = guesses.too_many({"code\0": MANY})
-    return guesses.by_network("code", request, MOST_WHEN_MANY if many else MOST_BY_NETWORK)
+    many = attempts.too_many({"code\0": MANY})
+    return attempts.by_network("code", request, MOST_WHEN_MANY if many else MOST_BY_NETWORK)

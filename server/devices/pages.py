@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from server.care.access import note_looks, people_seen
+from server.care.attempts import TooManyError
 from server.care.forms import CodeForm
-from server.care.guesses import TooManyError
 from server.care.institutions import administered_by
 from server.care.models import Permission, Person
 from server.care.pages.base import action, add_errors, form_page, read_page, viewer_of

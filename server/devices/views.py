@@ -18,8 +18,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.care.access import note_look, permissions, person_for
+from server.care.attempts import WAIT_S, TooManyError
 from server.care.authentication import person_of
-from server.care.guesses import WAIT_S, TooManyError
 from server.care.institutions import institution_of
 from server.care.models import Permission, Person
 from server.care.wrong_codes import NO_SUCH_CODE, attempt

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from server.care.guesses import WINDOW
+from server.care.attempts import WINDOW
 from server.care.models import AccessRequest, Activation, Invitation, LoginFailure, PersonToken
 from server.devices.models import ClaimCode
 from server.visit.models import SheetLink

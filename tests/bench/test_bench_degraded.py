@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from bench.degraded import CONDITIONS, Condition, _decimated, measure
 from bench.recordings import read_clips
 

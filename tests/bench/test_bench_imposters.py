@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from bench.imposters import main as imposters
 from bench.imposters.drawn_faces import HEIGHT, WIDTH, Drawn, board, cartoon, wallpaper
 from bench.imposters.main import (

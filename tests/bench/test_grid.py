@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from bench.conditions import (
     Condition,
     away,

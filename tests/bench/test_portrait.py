@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from agent.records import EyeSample, Frame
 from scripts.portrait import LidMovement, Portrait, Schedule, demo_schedule, write_video
 

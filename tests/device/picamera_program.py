@@ -29,7 +29,7 @@ from picamera2.allocators import LibcameraAllocator
 from agent import ear
 from agent.camera import pi
 from agent.errors import CameraError
-from agent.face import landmarks, models
+from agent.face import models, tracker
 from agent.records import Frame
 from agent.system import systemd
 
@@ -87,8 +87,8 @@ def frames(camera: pi.PiCamera, count: int) -> list[Frame]:
 
 
 def ear_of(frame: Frame) -> float | None:
-    tracker = landmarks.open_tracker(models.default_cache(), 2)
-    return ear.eye_sample(frame.time_s, tracker.find(frame)).ear
+    face_tracker = tracker.open_tracker(models.default_cache(), 2)
+    return ear.eye_sample(frame.time_s, face_tracker.find(frame)).ear
 
 
 def unpadded_as_picamera2_hands_it_out(camera: pi.PiCamera) -> bool:

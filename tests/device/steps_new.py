@@ -16,7 +16,7 @@ import cv2
 from agent import ear
 from agent.enrol.authority import fingerprint
 from agent.enrol.codes import ServerCode
-from agent.face import landmarks, models
+from agent.face import models, tracker
 from agent.records import Frame
 from scripts.portrait import demo_schedule, load_portrait, sway
 from tests.agent.camera.shown_codes import Held, picture
@@ -207,8 +207,8 @@ def _ear_here(portrait: Path) -> float:
     grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
     i420 = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420)
     i420[: grey.shape[0]], i420[grey.shape[0] :] = grey, 128
-    tracker = landmarks.open_tracker(models.default_cache(), 2)
-    found = ear.eye_sample(0.0, tracker.find(Frame(0.0, i420, "yuv420"))).ear  # type: ignore[arg-type]
+    face_tracker = tracker.open_tracker(models.default_cache(), 2)
+    found = ear.eye_sample(0.0, face_tracker.find(Frame(0.0, i420, "yuv420"))).ear  # type: ignore[arg-type]
     assert found is not None
     return found
 

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from server.care.guesses import WAIT_S
+from server.care.attempts import WAIT_S
 from server.care.models import Person
 from server.care.pages.kept import kept_form, logged_out
 

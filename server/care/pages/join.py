@@ -16,7 +16,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from server.care import guesses, sharing
+from server.care import attempts, sharing
 from server.care.accounts import activate, may_sign_up, sign_up, sign_up_mode
 from server.care.forms import CodeForm, NewPasswordForm, SignUpForm
 from server.care.models import Activation, Invitation, Person
@@ -29,7 +29,7 @@ from server.common.codes import NotACodeError, normalised
 Kind = TypeVar("Kind", Invitation, Activation)
 
 CODE = "code"
-# Maximum number of accounts from one address within `guesses.WINDOW`: enough for a home or clinic.
+# Maximum number of accounts from one address within `attempts.WINDOW`: enough for a home or clinic.
 MOST_ACCOUNTS = 10
 
 
@@ -44,7 +44,7 @@ def join(request: HttpRequest, code: str = "") -> HttpResponse:
     try:
         with attempt(request, typed):
             found = sharing.found(typed)
-    except guesses.TooManyError:
+    except attempts.TooManyError:
         context = {"form": form, "waiting": True}
         return with_retry_after(render(request, "care/join.html", context, status=429))
     except NotACodeError:
@@ -127,9 +127,9 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            guesses.begin(guesses.by_network("sign up", request, MOST_ACCOUNTS))
+            attempts.begin(attempts.by_network("sign up", request, MOST_ACCOUNTS))
             person = _signed_up(form, invitation)
-        except guesses.TooManyError:
+        except attempts.TooManyError:
             context = {"form": form, "waiting": True}
             return with_retry_after(render(request, "care/sign_up.html", context, status=429))
         except ValidationError as error:

@@ -5,10 +5,10 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from server.care import guesses
+from server.care import attempts
 from server.care.pages.base import viewer_of
 
-MOST_WRONG = 10  # within `guesses.WINDOW`
+MOST_WRONG = 10  # within `attempts.WINDOW`
 
 
 def knows_password(request: HttpRequest, form: Any, field: str) -> bool:
@@ -18,8 +18,8 @@ def knows_password(request: HttpRequest, form: Any, field: str) -> bool:
     """
     person = viewer_of(request)
     try:
-        attempt = guesses.begin({f"confirm password\0{person.pk}": MOST_WRONG})
-    except guesses.TooManyError:
+        attempt = attempts.begin({f"confirm password\0{person.pk}": MOST_WRONG})
+    except attempts.TooManyError:
         text = _("Too many failed attempts. Please wait 15 minutes, then try again.")
         form.add_error(field, text)
         return False

@@ -1,5 +1,8 @@
 """Templates of the charts: dots with a line and a band, bars, and a small line without axes.
 
+Their heights and colours are in `measured.css`; on the page for the doctor, heights are in its own
+`paper.css`.
+
 A chart is two drawings on top of each other: a picture with a text alternative, and the points,
 each with its text and, if it has one, its link. The points are hidden from screen readers, because
 `charts.js` reads them out one by one, and the table next to the chart has them all.

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from server.session_data.export.columns import (
+from server.session_data.export.column_types import (
     DATE_UNCERTAIN,
     NOT_FOUND,
     NOT_MEASURED,

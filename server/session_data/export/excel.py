@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
-from server.session_data.export.columns import Table, cells
+from server.session_data.export.column_types import Table, cells
 from server.session_data.export.lines import Echo, cell
 
 MARK = "\ufeff"

@@ -10,8 +10,8 @@ from datetime import date, datetime
 from typing import Any
 
 from server.common.fields import instant_text
-from server.session_data.export.columns import Table, cells
-from server.session_data.export.columns import told as column_told
+from server.session_data.export.column_types import Table, cells
+from server.session_data.export.column_types import told as column_told
 from server.session_data.export.reading import Found
 from server.session_data.told import entry, quality_of
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import translation
 
 from server.common.batches import batched
-from server.session_data.export.columns import Column, Kind, Table
+from server.session_data.export.column_types import Column, Kind, Table
 
 MISSING = (
     "Parquet needs pyarrow, which this server does not have. To install it: "

@@ -20,7 +20,7 @@ from server.care.models import AuditEvent
 from server.common.paging import check_names, parameter, read_parameter
 from server.session_data.export.asked import NAMES, Export, Form, one_of, read_export
 from server.session_data.export.codebook import TABLES
-from server.session_data.export.columns import Kind, table_told
+from server.session_data.export.column_types import Kind, table_told
 from server.session_data.export.excel import Decimal
 from server.session_data.export.files import content
 from server.session_data.export.lines import codebook_as_csv

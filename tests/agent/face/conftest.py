@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.face.landmarks import FaceTracker
 from agent.face.mesh import load_models
 from agent.face.model_cut import cut
 from agent.face.model_files import ModelPart, PackagedFile
+from agent.face.tracker import FaceTracker
 from tests.agent.face.looks import Watched
 from tests.agent.face.toy import CONTENT, TOY
 

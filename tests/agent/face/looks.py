@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from agent.records import FaceLandmarks, Frame
 from scripts.portrait import Portrait
 

@@ -13,8 +13,8 @@ import pytest
 from agent.ear import CONTOUR, LEFT_EYE, RIGHT_EYE
 from agent.face.eyes import _LEVEL, AROUND, INNER, LIDS, OUTER, EyeHeads, Floats
 from agent.face.eyes import CONTOUR as CONTOUR_POINTS
-from agent.face.landmarks import open_tracker
 from agent.face.mesh import AttentionMesh, load_models
+from agent.face.tracker import open_tracker
 from agent.records import Frame
 from scripts.portrait import Portrait
 

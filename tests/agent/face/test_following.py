@@ -9,7 +9,8 @@ import pytest
 
 from agent.ear import eye_sample
 from agent.face.crops import Affine
-from agent.face.landmarks import (
+from agent.face.others import OTHERS_S
+from agent.face.tracker import (
     CHECK_S,
     LOOK_S,
     RETRY_S,
@@ -17,7 +18,6 @@ from agent.face.landmarks import (
     SURE_LOGIT,
     FaceTracker,
 )
-from agent.face.others import OTHERS_S
 from agent.records import Frame
 from scripts.portrait import Portrait
 from tests.agent.face.looks import EMPTY, FPS, Watched, frames, last_face, settled, two_faces

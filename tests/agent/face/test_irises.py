@@ -13,8 +13,8 @@ from agent.camera.replay import ReplayCamera
 from agent.clock import Clock
 from agent.ear import eye_sample
 from agent.face.eyes import Contours
-from agent.face.landmarks import IRIS_S, FaceTracker
 from agent.face.mesh import load_models
+from agent.face.tracker import IRIS_S, FaceTracker
 from agent.measure.recording import Recording, Tracker
 from agent.offline.replay import frames_of
 from agent.records import FaceLandmarks, Frame

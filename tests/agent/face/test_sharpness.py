@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.face.landmarks import FaceTracker
 from agent.face.sharpness import APART, COVERED, ONE_COVERED, sharpness
+from agent.face.tracker import FaceTracker
 from agent.records import Frame
 from scripts.portrait import Portrait
 from tests.agent.face.looks import Pixels, frames

@@ -36,7 +36,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from agent.ear import eye_sample
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from agent.face.mesh import load_models
 from agent.records import Frame
 

@@ -13,7 +13,7 @@ import pytest
 from agent.capture import ReplayCamera
 from agent.ear import CONTOUR, eye_sample
 from agent.errors import AgentError
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from agent.offline import chart
 from agent.offline.canvas import Colour, Image, text_width
 from agent.offline.evidence import Evidence, gather

@@ -10,7 +10,7 @@ import pytest
 
 from agent.capture import ReplayCamera
 from agent.clock import Clock
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from agent.measure.recording import Recording
 from agent.offline.evidence import blink_summary, gather
 from agent.offline.pictures import LidRecorder

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.ear import eye_sample
-from agent.face.landmarks import FaceTracker
+from agent.face.tracker import FaceTracker
 from agent.records import Frame
 from agent.system import clean_pages
 from scripts.portrait import Portrait

@@ -10,7 +10,7 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 
-from server.care import guesses, known_browsers, login, second_factor, sharing, wrong_codes
+from server.care import attempts, known_browsers, login, second_factor, sharing, wrong_codes
 from server.care.login import MOST_BY_KNOWN_BROWSER, MOST_BY_NAME_AND_NETWORK
 from server.care.models import LoginFailure
 from server.care.second_factor import MOST_BY_PERSON, begin, confirm
@@ -199,7 +199,7 @@ def test_a_fault_while_a_code_is_checked_counts_for_nothing(rf, db):
 
 def test_an_address_in_ipv6_counts_with_its_network(rf):
     def network(address):
-        return guesses.network_of(rf.get("/", REMOTE_ADDR=address))
+        return attempts.network_of(rf.get("/", REMOTE_ADDR=address))
 
     assert network("2003:a:b:c::1") == network("2003:a:b:c:ffff:ffff:ffff:ffff")
     assert network("2003:a:b:c::1") != network("2003:a:b:d::1")

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 import server
-from server.care import access, audit, guesses
+from server.care import access, attempts, audit
 from server.care.models import AccessLog, AuditEntry, AuditEvent, Person
 from server.care.words import LOOKS
 from server.devices.models import Command, CommandName
@@ -22,7 +22,7 @@ from tests.server.conftest import PASSWORD, Api, golden
 @pytest.fixture(autouse=True)
 def no_limit(monkeypatch):
     """These attackers come from everywhere."""
-    monkeypatch.setattr("server.care.guesses.too_many", lambda limits: False)
+    monkeypatch.setattr("server.care.attempts.too_many", lambda limits: False)
 
 
 def log_of(world, name="anna"):
@@ -170,7 +170,7 @@ def test_one_person_under_attack_hides_no_attack_on_another(world):
     ],
 )
 def test_a_network(rf, address, network):
-    assert guesses.logged_network(rf.get("/", REMOTE_ADDR=address)) == network
+    assert attempts.logged_network(rf.get("/", REMOTE_ADDR=address)) == network
 
 
 # The access log

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 from rest_framework import exceptions
 
 from server.care import second_factor, views
-from server.care.guesses import TooManyError
+from server.care.attempts import TooManyError
 from server.common import problems
 from server.session_data import quotas
 from tests.server.conftest import PASSWORD, golden

@@ -13,7 +13,7 @@ import pytest
 from agent.capture import ReplayCamera
 from agent.ear import eye_sample
 from agent.face.crops import Region
-from agent.face.landmarks import FaceTracker, open_tracker
+from agent.face.tracker import FaceTracker, open_tracker
 from agent.records import Frame
 from scripts.portrait import Portrait
 from tests.agent.face.looks import CORNERS, EMPTY, FPS, Pixels, Watched, frames, last_face, settled

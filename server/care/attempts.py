@@ -1,5 +1,8 @@
 """Rate limits on wrong passwords and codes.
 
+How many are allowed stands where they are tried (`MOST_…` in `login`, `second_factor` and
+`wrong_codes`); in how long, here.
+
 An attempt is counted before it is checked, and forgotten if it was right. So concurrent attempts
 can't all pass the limit before the first of them is counted.
 
