@@ -1,9 +1,4 @@
-"""The whole system on one machine: a face's blinks become a page of history.
-
-Starts a broker, the server, its consumer and both of the device's processes in a temporary folder;
-presses the button, lets the device watch a blinking face, ends the session, and shows what the
-caregiver reads. Removes everything at the end.
-"""
+"""`./demo`: see `demo_options` for what it does."""
 
 import argparse
 import contextlib
@@ -23,6 +18,7 @@ from typing import Any
 
 import requests
 
+from scripts import demo_options
 from scripts.made_up import Life, documents, of_today
 from scripts.portrait import demo_schedule, load_portrait, write_video
 from scripts.processes import DemoError, Processes, broker_configuration, free_port
@@ -36,7 +32,7 @@ SLACK_S = 5.0  # open eyes after the last blink, in which the session is ended
 
 def main() -> int:
     """Runs the demo; returns its exit status."""
-    options = _options()
+    options = demo_options.read()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & has it ignored
     folder = Path(tempfile.mkdtemp(prefix="blinklog-demo-"))
@@ -51,21 +47,6 @@ def main() -> int:
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./demo", description=__doc__)
-    eyes = parser.add_mutually_exclusive_group()
-    eyes.add_argument("--video", type=Path, help="watch this video instead of the portrait")
-    eyes.add_argument("--camera", action="store_true", help="watch through /dev/video0")
-    parser.add_argument("--seconds", type=float, default=24.0, help="how long to watch")
-    parser.add_argument(
-        "--once", action="store_true", help="exit at the end, with status 0 on success"
-    )
-    options = parser.parse_args()
-    if options.video is not None and not options.video.is_file():
-        parser.error(f"--video: expected a video file, found nothing at {options.video}")
-    return options
 
 
 class Demo:

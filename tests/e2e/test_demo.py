@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,3 +78,16 @@ def test_the_demo_ends_cleanly_when_it_is_told_to(tmp_path: Path) -> None:
     assert running.returncode == 130, said
     assert list(tmp_path.iterdir()) == []
     assert processes_of(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(("option", "status"), [("--help", 0), ("--nonsense", 2)])
+def test_help_and_wrong_options_set_nothing_up(tmp_path: Path, option: str, status: int) -> None:
+    for each in ("demo", "scripts/common.sh", "scripts/demo_options.py"):
+        (tmp_path / each).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / each, tmp_path / each)
+    done = subprocess.run(
+        [tmp_path / "demo", option], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == status
+    assert "usage: ./demo" in done.stdout + done.stderr
+    assert not (tmp_path / ".venv").exists()
