@@ -155,3 +155,9 @@ def test_two_threads_with_separate_stores_never_deadlock(path: Path) -> None:
         sessions, 40
     )
     store.close()
+
+
+def test_a_store_that_is_closed_twice_is_closed_once(path: Path) -> None:
+    store = Store(path)
+    store.close()
+    store.close()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,6 +14,7 @@ import pytest
 from agent.errors import ConfigError, DeliveryError
 from agent.transport.base import Acknowledgement
 from agent.transport.http import HttpSettings, HttpTransport
+from agent.transport.request import UnreachedError, ask
 from tests.agent.documents import document
 from tests.agent.servers import (
     TOKEN,
@@ -317,6 +319,52 @@ def test_a_private_authority_is_trusted_only_if_configured(
         with opened(api) as transport, pytest.raises(DeliveryError, match="not trusted"):
             deliver(transport, document(7))
     assert len(history.documents) == 1
+
+
+AUTHORITY = """
+[ca]
+default_ca = itself
+[itself]
+certificate = server.crt
+database = index
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = named
+x509_extensions = here
+[named]
+commonName = supplied
+[here]
+subjectAltName = IP:127.0.0.1
+"""
+
+
+def certificate_of(folder: Path, days: tuple[int, int]) -> tuple[Path, Path]:
+    """One that is valid between two days from now: only `openssl ca` takes dates."""
+    _, key = certificate(folder)
+    (folder / "ca.conf").write_text(AUTHORITY)
+    (folder / "index").touch()
+    first, last = (f"{datetime.now(UTC) + timedelta(days=each):%Y%m%d%H%M%SZ}" for each in days)
+    command = f"openssl ca -batch -config ca.conf -keyfile {key} -selfsign -ss_cert server.crt"
+    dated = f"{command} -out dated.crt -notext -startdate {first} -enddate {last}"
+    done = subprocess.run(dated.split(), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "dated.crt", key
+
+
+@pytest.mark.parametrize(
+    ("first_day", "last_day", "says"), [(-9, -2, "has expired"), (2, 9, "is not yet valid")]
+)
+def test_a_certificate_of_another_time_asks_for_the_device_s_clock(
+    history: History, tmp_path: Path, first_day: int, last_day: int, says: str
+) -> None:
+    files = certificate_of(tmp_path, (first_day, last_day))
+    with (
+        running_api(history, files) as api,
+        pytest.raises(UnreachedError, match=says) as caught,
+    ):
+        ask("GET", f"{api.url}/api/", ca_file=files[0])
+    assert "Is this device's clock correct?" in str(caught.value)
 
 
 def test_unreadable_certificates_are_refused_at_the_start(tmp_path: Path) -> None:
