@@ -41,7 +41,7 @@ _GAP = 0.15  # a short gap in a light that is mostly lit
 # Seconds on, off, on, off, ..., repeated.
 LIGHT: dict[LightState, Pattern] = {
     "ready": (0.05, 2.95),  # one wink: alive, and dark enough for a bedroom
-    "unsent": (0.05, 0.25, 0.05, 2.65),  # two winks: ready, with unsent sessions
+    "unsent": (0.05, 0.25, 0.05, 2.65),  # two winks: ready, but unsent or not enrolled
     "fault": (0.15, 0.15, 0.15, 0.15, 0.15, 1.25),  # three flashes and a pause
     "starting": _BUSY,  # a fast flicker: please wait
     "finishing": _BUSY,
@@ -51,19 +51,19 @@ LIGHT: dict[LightState, Pattern] = {
     # Codes: mostly lit, with short gaps that are counted, unlike everything above.
     "looking": (3 - _GAP, _GAP),  # one gap: show a code
     "read": (2.45 - _GAP, _GAP, 0.4, _GAP),  # two: a code was read
-    "joined": (1.9 - _GAP, _GAP, 0.4, _GAP, 0.4, _GAP),  # three: in the Wi-Fi
+    "joined": (1.9 - _GAP, _GAP, 0.4, _GAP, 0.4, _GAP),  # three: Wi-Fi joined
     "enrolled": (3.0, 3.0),  # very slow blinking: done
-    "join failed": (0.15, 0.15) * 3 + (0.15, 1.55),  # four flashes: not in the Wi-Fi
+    "join failed": (0.15, 0.15) * 3 + (0.15, 1.55),  # four flashes: Wi-Fi not joined
     "enrol failed": (0.15, 0.15) * 4 + (0.15, 1.55),  # five flashes: not enrolled
     "off": (),
-    # One, two or three long flashes in the dark. A check replaces them before they are
-    # repeated.
+    # One, two or three long flashes in the dark. A check shows the next state before the pattern
+    # repeats.
     "ask_blink": (0.5, 9.5),
     "ask_down": (0.3, 0.3, 0.3, 9.1),
     "ask_shut": (0.3, 0.3, 0.3, 0.3, 0.3, 8.5),
 }
 
-FEEDBACK_S = 0.1  # how long a press inverts the light in any state: long enough to be seen
+FEEDBACK_S = 0.1  # a press first inverts the LED for this long, so that it shows in any state
 WAIT_S = 60.0  # longest wait while the light does not change
 
 
@@ -78,8 +78,9 @@ def lit_share(state: LightState) -> float:
 class Light:
     """Plays the patterns on one LED. `write` switches the LED on or off.
 
-    While the button is down, the light shows the opposite of what it mostly shows: on for a mostly
-    dark pattern, off for a mostly lit one. An error of the LED is logged once and ends no session.
+    While the button is down, the light stays on if the pattern is mostly dark, and off if it is
+    mostly lit. A new state ends that, even if the button is still down. An error of the LED is
+    logged once and ends no session.
     """
 
     def __init__(self, write: Callable[[bool], None]) -> None:

@@ -1,8 +1,9 @@
 """The button and the status light, through gpiozero or, if so configured, its mock pins.
 
-A short press starts a session, a long press ends it, a double press starts a check, a press of ten
-seconds asks the camera to look for codes; the button is a GPIO contact or a USB button (`presses`).
-A second GPIO contact does the same, but a short press of it starts a session with an activity.
+A short press starts a session, a long press ends it, a double press starts a check, and a press of
+ten seconds makes the camera look for codes. The button is a GPIO contact or a USB button
+(`presses`). A short press of the second button, also a GPIO contact, starts a session with an
+activity; its other presses act as on the first button.
 The light shows the device's state in patterns, not colours (`light`). It confirms a press by
 itself, even while the rest of the device is busy.
 """
@@ -19,7 +20,7 @@ from agent.errors import ControlsError
 
 
 class Controls(Protocol):
-    """The button and light, as the loop of `watch` needs them."""
+    """What the main loop of `watch` needs of the button and the light."""
 
     has_light: bool
 
@@ -119,7 +120,7 @@ def open_controls(config: ControlsConfig) -> Controls:
 
 
 def _contact(button: Any) -> Contact:
-    """Return the contact of a pin, which reports each edge to it."""
+    """Return a Contact for a pin, and notify it of each edge of the pin."""
     contact = Contact(lambda: bool(button.is_active))
     button.when_activated = button.when_deactivated = contact.edge
     return contact
@@ -143,7 +144,7 @@ def _open_pins(config: ControlsConfig) -> tuple[Any, Any, Any]:
         also = "" if second is None else f", a second button on GPIO {second}"
         raise ControlsError(
             f"expected a button on GPIO {first}{also} and a light on GPIO {config.led_gpio},"
-            f" found: {error}; if there are none, set [controls] pins"
+            f' found: {error}; if there are none, set pins = "none" in [controls]'
         ) from error
 
 

@@ -1,10 +1,9 @@
 """Button presses: one state machine for a contact on a GPIO and a key of a USB button.
 
-A long press counts as soon as it is long enough, so that the light can react while the button is
-still down; so does a press of ten seconds, which asks the camera to look for codes. A short press
-counts once it is clear that no second one follows. A double press counts on its second release.
-Unplugging a button is not a press. A stuck button blocks neither the other
-button nor the light.
+A long press acts while the button is still down, so that the light can react. After ten seconds
+the same press also asks the camera to look for codes. A short press acts once it is clear that no
+second one follows. A double press acts on its second release. Unplugging a button is not a press.
+A stuck button blocks neither the other buttons nor the light.
 """
 
 import contextlib
@@ -24,15 +23,16 @@ from agent.errors import ControlsError
 log = logging.getLogger(__name__)
 
 Action = Literal["start", "start activity", "stop", "check", "codes"]
-"""`start activity` is the short press of the second button; its other presses do the same."""
+"""What a press asks for. A short press of the second button is `start activity`; its other presses
+act as on the first button."""
 
 DEBOUNCE_S = 0.02  # push buttons bounce for a few milliseconds, seldom for more than ten
 QUIET_S = 1.0  # how often to look for a button that was plugged in again
 DOUBLE_S = 0.5  # as on desktops: the second press of a double press begins within this
 HELD_S = 0.05  # how often to poll a pressed button, in case the edge of its release was lost
-CODES_S = 10.0  # since it went down: too long to happen by mistake, and short enough to hold
-LEAST_S = 0.1  # after a long press that is configured to be as long
-STUCK_S = 10.0  # beyond that; nobody presses this long on purpose
+CODES_S = 10.0  # a press this long asks for codes: too long for a mistake, short enough to hold
+LEAST_S = 0.1  # shortest time from `stop` to `codes`, if `long_press_s` is about CODES_S
+STUCK_S = 10.0  # after `codes`, so 20 s in all: nobody presses this long on purpose
 
 
 State = Literal["up", "pressed", "once", "again", "held", "held on", "stuck"]
@@ -126,7 +126,7 @@ class Contact:
 
 @dataclass(slots=True)
 class _Button:
-    """A button's state, and since when, on the monotonic clock; and what a short press does."""
+    """A button: its state, the monotonic time of its last event, and what a short press does."""
 
     source: Source
     short: Action = "start"
@@ -137,8 +137,8 @@ class _Button:
 class Presses:
     """Watches `sources`, and `second` if there is a second button, in its own thread.
 
-    `feedback` is called with True when a press begins and with False when it ends, within
-    DEBOUNCE_S.
+    `feedback` is called with True when any button is pressed, and with False when none is pressed
+    or the pressed one is stuck. The call follows about DEBOUNCE_S after the edge.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """A foot switch or USB button: any device that sends key presses, read as kernel input events.
 
-Done in Python, because installing python-evdev needs a compiler. Little is needed: fixed records of
-24 bytes, and one ioctl that grabs the device, so that its keys never reach a console
-(linux/input.h; Documentation/input/event-codes).
+Implemented here, because installing python-evdev needs a compiler. Only fixed records of 24 bytes
+and two ioctls are needed: EVIOCGRAB, so that the keys never reach a console, and EVIOCGKEY, which
+reads the pressed keys after an overflow (linux/input.h; Documentation/input/event-codes).
 """
 
 import fcntl
@@ -111,7 +111,7 @@ class EvdevButton:
         return {number for number in range(8 * _KEY_BYTES) if bits[number // 8] >> number % 8 & 1}
 
     def _log(self, what: str) -> None:
-        """Log `what` unless it was logged last: the device is looked for every second."""
+        """Log `what` unless it is the same as last time: opening is retried every second."""
         if what != self._logged:
             self._logged = what
             log.info("%s %s", self._path, what)

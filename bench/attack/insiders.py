@@ -217,7 +217,7 @@ def a_shorter_retention(target: Target) -> str | None:
                 return f"{path}: it was done"
     taken_back = browser.post("/account/data/keep/", {}, page="/account/data/")
     assert taken_back.status_code == 302
-    return "it waits" if "Taken back" in browser.get("/account/data/").text else None
+    return "it waits" if "The change was cancelled" in browser.get("/account/data/").text else None
 
 
 def links_in_mails(target: Target) -> list[str]:

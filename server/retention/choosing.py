@@ -16,7 +16,10 @@ from server.session_data.models import SessionData
 
 @dataclass(frozen=True)
 class Coming:
-    """A shorter retention time, and the sessions that it will delete at `at`."""
+    """A shorter retention time that does not apply yet, and the sessions that are too old for it.
+
+    `at` says when it applies. The next `tidy` run after that deletes these sessions.
+    """
 
     days: int
     at: str
@@ -31,7 +34,7 @@ def is_shorter(days: int | None, kept: int | None) -> bool:
 
 
 def choose(person: Person, days: int | None, now: datetime | None = None) -> None:
-    """Save the retention time and note it in the person's log. A shorter one waits for a day."""
+    """Save the retention time and record it in the audit log. A shorter one waits for a day."""
     now = now or timezone.now()
     kept = days_kept(person)
     waits = is_shorter(days, kept)
@@ -51,14 +54,14 @@ def choose(person: Person, days: int | None, now: datetime | None = None) -> Non
 
 
 def take_back(person: Person) -> bool:
-    """Drop a shorter time that does not apply yet, and return whether there was one."""
+    """Cancel a shorter time that does not apply yet, and return whether there was one."""
     waiting = _waiting(person, timezone.now())
     if waiting is None:
         return False
     Retention.objects.filter(pk=waiting.pk, next_from=waiting.next_from).update(
         next_days=None, next_from=None
     )
-    detail = f"{waiting.next_days} days taken back"
+    detail = f"{waiting.next_days} days cancelled"
     note(person, AuditEvent.RETENTION_CHANGED, person, detail)
     return True
 

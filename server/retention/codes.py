@@ -1,4 +1,7 @@
-"""Delete used and expired codes and tokens, and failed logins that no longer count."""
+"""Delete used and expired codes, tokens, requests for access and links to the page for the doctor.
+
+Also delete failed logins that no longer count, and second factors whose set-up was not finished.
+"""
 
 from datetime import datetime, timedelta
 
@@ -10,16 +13,17 @@ from server.care.models import AccessRequest, Activation, Invitation, LoginFailu
 from server.devices.models import ClaimCode
 from server.visit.models import SheetLink
 
-# Codes are kept so long that questions about one that was handed out can be answered.
-# A declined request for access holds off the next one for as long.
+# Keep codes for this long after they were used or expired, so that an administrator can answer
+# questions about them. Requests for access must be kept for at least `AccessRequest.DECLINED_FOR`
+# after they were declined: until then, a new request does not reach the person.
 KEPT = timedelta(days=30)
-# Tokens are kept for so long after they expire, revoked ones too: a restored backup could make one
-# valid again.
+# Keep tokens for this long after they expire, even revoked ones: after a restore, these rows revoke
+# a token that is still valid in the backup.
 TOKENS_KEPT = timedelta(days=90)
 
 
 def tidy(now: datetime) -> dict[str, int]:
-    """Delete what is over and return how much of each kind."""
+    """Delete expired rows and return the number of each kind."""
     over = Q(used_at__lt=now - KEPT) | Q(expires_at__lt=now - KEPT)
     begun = TOTPDevice.objects.filter(confirmed=False, created_at__lt=now - timedelta(days=1))
     return {
@@ -33,5 +37,5 @@ def tidy(now: datetime) -> dict[str, int]:
             expires_at__lt=now - TOKENS_KEPT
         ).delete()[0],
         "failed logins": LoginFailure.objects.filter(at__lt=now - 2 * WINDOW).delete()[0],
-        "second factors begun": begun.delete()[0],
+        "unfinished two-factor set-ups": begun.delete()[0],
     }

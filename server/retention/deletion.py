@@ -97,7 +97,7 @@ def delete_sessions(person: Person, scope: Scope, *, by: Person | None) -> Amoun
 
 
 def moment_of(session: SessionData) -> datetime:
-    """Return a session's place in the history, in its own time zone, as its page shows it."""
+    """Return the local time that the session's page shows."""
     zone = zone_of(session.timezone, session.utc_offset_minutes, session.user.timezone)
     placed_at: datetime = session.placed_at
     return placed_at.astimezone(zone)
@@ -138,7 +138,8 @@ def delete_account(person: Person, by: Person | None) -> Amounts:
     """Delete a person and everything about them. The audit log keeps a record.
 
     `by` is that person, or `None` for an operator on the command line. The devices are revoked
-    first. Raises `BrokerError` if the broker can't be reached; then nothing else was deleted.
+    first. Raises `BrokerError` if the broker can't be reached: then nothing was deleted, but some
+    devices may already be revoked.
     """
     there = amounts(person)
     for device in Device.objects.filter(person=person):
@@ -170,7 +171,10 @@ def letters_of(person: Person) -> QuerySet[DeadLetter]:
 
 
 def _delete_letters(person: Person, sessions: Collection[UUID]) -> int:
-    """Delete rejected documents about these sessions. Only a few are kept per device."""
+    """Delete rejected documents about these sessions, and return how many.
+
+    Reads all rejected documents of the person: at most `DeadLetter.MOST_KEPT` of each sender.
+    """
     about = [
         pk
         for pk, payload in letters_of(person).values_list("pk", "payload")

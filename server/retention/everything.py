@@ -34,24 +34,24 @@ CHUNK = 100
 README = """\
 Everything that this Blinklog server stores about {name}, {when}.
 
-person.json              the account, and its settings of notifications and blink reminders
+person.json              the account, with its settings for notifications and blink reminders
 sessions.csv             a row for each finished session; an empty cell means not measured
 sessions/<id>.json       each session's document, as sent by the device
 links.csv                current and past sharing
-requests.csv             whom this person asked for access (refusals are not told)
-requested.csv            who asked this person for access, and what they answered
+requests.csv             requests for access that this person sent (not whether one was declined)
+requested.csv            requests for access that this person received, and this person's answers
 devices.csv              devices, and when each was last seen
 tokens.csv               apps that were given access (the tokens themselves are not stored)
 sheetlinks.csv           links to the page for the doctor, and until when they are valid
 notes.csv                notes about this person, also those that others wrote
 rules.csv                alert rules that this person made, or that are about them
 alerts.csv               alerts about this person
-acknowledged.csv         who looked after alerts about this person, and which this person did
-commands.csv             who sent a device commands: start, stop, aim, check
+acknowledged.csv         who looked after alerts: about this person, or this person about others
+commands.csv             commands to the devices of this person, and commands this person sent
 looks.csv                who viewed this person's data, and when
 looked.csv               whose data this person viewed, and when
 audit.csv                logins, sharing, devices, exports and deletions
-refused/<n>.json         rejected documents, and why
+rejected/<n>.json        rejected documents, and why
 
 Times are UTC. Secrets, such as passwords and tokens, are not included. The keys of a session's
 document are described in docs/session-document.md of Blinklog's source.
@@ -123,7 +123,7 @@ def files(person: Person) -> Iterator[tuple[str, Iterable[str]]]:
     yield "audit.csv", _table(AUDIT, entries_of(person).values(*AUDIT).iterator(CHUNK))
     for letter in letters_of(person).order_by("pk"):
         told = {"received_at": letter.received_at, "reason": letter.reason, "text": letter.payload}
-        yield f"refused/{letter.pk}.json", [json.dumps(told, default=_plain)]
+        yield f"rejected/{letter.pk}.json", [json.dumps(told, default=_plain)]
 
 
 LINKS = ("caregiver", "person", "permissions", "created_at", "ended_at")

@@ -18,12 +18,12 @@ class RetentionForm(forms.Form):
         required=False,
         min_value=Retention.LEAST,
         max_value=Retention.MOST,
-        help_text=gettext_lazy("At least 7. Leave empty to keep them forever."),
+        help_text=gettext_lazy("At least 7. Leave empty to keep sessions forever."),
     )
 
 
 class RangeForm(forms.Form):
-    """A range of local days, both included."""
+    """A range of local days, including the first and the last."""
 
     first = forms.DateField(
         label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"})

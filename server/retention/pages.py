@@ -72,11 +72,13 @@ def shorten(request: HttpRequest) -> HttpResponse:
 
 @action
 def keep(request: HttpRequest) -> HttpResponse:
-    """Take a shorter retention time back before it applies."""
+    """Cancel a shorter retention time before it applies."""
     if choosing.take_back(viewer_of(request)):
-        messages.success(request, _("Taken back. The retention time stays as it was."))
+        messages.success(
+            request, _("The change was cancelled. The retention time stays as it was.")
+        )
     else:
-        messages.error(request, _("There was nothing to take back."))
+        messages.error(request, _("There was no change to cancel."))
     return redirect("retention:data")
 
 
@@ -160,7 +162,10 @@ def delete_everything(request: HttpRequest) -> HttpResponse:
         except (BrokerError, ImproperlyConfigured):
             form.add_error(
                 None,
-                _("Not all devices could be blocked, so nothing was deleted. Try again later."),
+                _(
+                    "Nothing was deleted, because the broker could not be reached. Your devices "
+                    "may already be blocked. Try again later."
+                ),
             )
         else:
             request.session.flush()  # not `logout`, because the user no longer exists

@@ -1,10 +1,10 @@
 """`blink-server tidy`: delete expired data, in bounded steps.
 
-It also computes the rates below which devices remind (`server.reminding`).
+It also computes each person's own limit for blink reminders (`server.reminding`).
 
 It deletes sessions, notes and rejected documents past their person's retention time, old alerts and
-notifications, old log entries and commands, and expired codes and failed logins. It is cheap with
-nothing to do, so a timer may run it at any rate.
+notifications, old log entries and commands, and expired codes and failed logins. A run that finds
+nothing to delete is cheap, so the timer may run it often.
 """
 
 from collections import defaultdict
@@ -64,15 +64,15 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
     sent = Delivery.objects.filter(sent_at__lt=now - NOTICES_KEPT)
     dropped = Delivery.objects.filter(dropped_at__lt=now - NOTICES_KEPT)
     others = {
-        "refused documents": tidy_letters(now, by_days),
+        "rejected documents": tidy_letters(now, by_days),
         "notes": tidy_notes(now, by_days),
         "alerts": over.delete()[0] + looked_after.delete()[0],
         "log entries": tidy_logs(now),
         "commands": tidy_commands(now),
-        "notices": sent.delete()[0] + dropped.delete()[0],
-        "views while aiming": forget(now),
-        "told deletions": forget_deletions(now),
-        "log-ins": Session.objects.filter(expire_date__lt=now).delete()[0],
+        "notifications": sent.delete()[0] + dropped.delete()[0],
+        "camera views": forget(now),
+        "deletion records": forget_deletions(now),
+        "login sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
         **tidy_care(now),
     }
     compute_all(now)
@@ -85,7 +85,7 @@ def tidy(now: datetime | None = None, most: int = MOST_SESSIONS) -> Tidied:
 def tidy_sessions(now: datetime, most: int, by_days: ByDays) -> int:
     """Delete sessions past their person's retention time and return how many.
 
-    The age counts from the measurement or, for an uncertain date, from the arrival.
+    A session's age is counted from its measurement, or from its arrival if its date is uncertain.
     """
     done = 0
     for days, people in by_days.items():
@@ -133,14 +133,14 @@ def tidy_logs(now: datetime) -> int:
 def tidy_commands(now: datetime) -> int:
     """Delete old commands and return how many.
 
-    Those to aim, and those that could not be sent, say nothing after a day. The others are kept as
-    long as the logs.
+    Commands to aim and commands that could not be sent are deleted after a day, the others after
+    `LOG_DAYS` days.
     """
     passing = Q(command=CommandName.AIM) | ~Q(problem="")
     old = passing & Q(asked_at__lt=now - COMMANDS_KEPT)
     if settings.LOG_DAYS:
         old |= Q(asked_at__lt=now - timedelta(days=settings.LOG_DAYS))
-    # The first condition is for the index.
+    # `old` implies `asked_at__lt`; naming it lets the database use the index.
     rows = Command.objects.filter(old, asked_at__lt=now - COMMANDS_KEPT).order_by("asked_at")
     found = list(rows.values_list("pk", flat=True)[:MOST_ENTRIES])
     return sum(Command.objects.filter(pk__in=some).delete()[0] for some in batched(found, BATCH))

@@ -355,7 +355,7 @@ def test_codes_and_guesses_that_are_over_are_forgotten(world, api):
         "tokens": 0,
         "links to the page for the doctor": 0,
         "failed logins": 0,
-        "second factors begun": 0,
+        "unfinished two-factor set-ups": 0,
     }
     gone = tidy(timezone.now() + timedelta(days=38))
     assert (gone["codes"], gone["failed logins"]) == (2, 3)

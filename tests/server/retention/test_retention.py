@@ -231,7 +231,10 @@ def test_the_operator_deletes_an_account_once_it_is_said_that_this_is_meant(
     stored(world)
     pk = world.anna.pk
     assert cli.main(["delete-account", "anna"]) == 1
-    assert "1 sessions, 1 devices, 2 links: add --for-good" in capsys.readouterr().err
+    assert (
+        "delete the account anna with sessions: 1, devices: 1, sharing: 2"
+        in capsys.readouterr().err
+    )
     assert cli.main(["delete-account", "anna", "--for-good"]) == 0
     assert left_about(pk) == []
     entry = AuditEntry.objects.get(event="deleted")
@@ -265,13 +268,13 @@ def test_while_the_broker_can_t_be_told_nothing_is_deleted(world, anna, monkeypa
     stored(world)
     monkeypatch.setattr(deletion, "revoke", away)
     answer = anna.post("/account/data/delete/account/", {"password": PASSWORD})
-    assert "so nothing was deleted" in answer.content.decode()
+    assert "Nothing was deleted, because the broker could not be reached" in answer.content.decode()
     assert SessionData.objects.count() == 1
     monkeypatch.undo()
     settings.MQTT_ADMIN_URL = "mqtt://admin@127.0.0.1"
     settings.MQTT_ADMIN_PASSWORD_FILE = "/nowhere"
     answer = anna.post("/account/data/delete/account/", {"password": PASSWORD})
-    assert "so nothing was deleted" in answer.content.decode()
+    assert "Nothing was deleted, because the broker could not be reached" in answer.content.decode()
     assert SessionData.objects.count() == 1
 
 
@@ -321,7 +324,7 @@ def test_everything_is_in_the_export_as_it_came(world, anna, monkeypatch):
     assert [row["viewer_name"] for row in rows(files["looks.csv"])] == ["carl"]
     assert {row["caregiver"] for row in rows(files["links.csv"])} == {"carl", "ella"}
     assert json.loads(files["person.json"])["username"] == "anna"
-    (refused,) = [text for name, text in files.items() if name.startswith("refused/")]
+    (refused,) = [text for name, text in files.items() if name.startswith("rejected/")]
     assert json.loads(refused)["text"] == "{nonsense"
     assert "exported" in files["audit.csv"]
     described = set(re.findall(r"[a-z]+(?:\.csv|\.json)", files["README.txt"]))

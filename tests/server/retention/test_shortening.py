@@ -25,11 +25,11 @@ def test_what_was_refused_is_kept_no_longer_than_sessions(world, settings):
     keep_dead_letter("mqtt", "stranger", None, "no such device", b"{")
     Retention.objects.create(person=world.anna, days=10)
     later = timezone.now() + timedelta(days=11)
-    assert tidy().others["refused documents"] == 0
-    assert tidy(later).others["refused documents"] == 1
-    assert tidy(later).others["refused documents"] == 0
+    assert tidy().others["rejected documents"] == 0
+    assert tidy(later).others["rejected documents"] == 1
+    assert tidy(later).others["rejected documents"] == 0
     settings.RETENTION_DAYS = 9
-    assert tidy(later).others["refused documents"] == 2
+    assert tidy(later).others["rejected documents"] == 2
 
 
 SHORTEN = "/account/data/shorten/?days=10"
@@ -65,9 +65,11 @@ def test_a_shorter_retention_can_be_taken_back_for_a_day(world, anna):
     anna.post(SHORTEN, {"password": PASSWORD})
     logged_in(world.carl).post("/account/data/keep/")
     assert Retention.objects.get().next_days == 10
-    assert "Taken back" in anna.post("/account/data/keep/", follow=True).content.decode()
+    assert (
+        "The change was cancelled" in anna.post("/account/data/keep/", follow=True).content.decode()
+    )
     assert tidy(timezone.now() + timedelta(hours=25)).sessions == 0
-    assert "nothing to take back" in anna.post("/account/data/keep/", follow=True).content.decode()
+    assert "no change to cancel" in anna.post("/account/data/keep/", follow=True).content.decode()
 
 
 def test_a_longer_retention_holds_at_once_and_ends_a_shorter_one(world, anna):

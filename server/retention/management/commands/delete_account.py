@@ -29,13 +29,14 @@ class Command(ServerCommand):
 
         person = person_named(options.name)
         there = amounts(person)
-        found = f"{there.sessions} sessions, {there.devices} devices, {there.links} links"
+        found = f"sessions: {there.sessions}, devices: {there.devices}, sharing: {there.links}"
         if not options.for_good:
-            raise CommandError(f"{options.name} has {found}: add --for-good to delete them")
+            raise CommandError(f"add --for-good to delete the account {options.name} with {found}")
         try:
             delete_account(person, by=None)
         except (BrokerError, ImproperlyConfigured) as error:
             raise CommandError(
-                f"not all devices could be blocked, so nothing was deleted: {error}"
+                "nothing was deleted, because the broker could not be reached; devices may already"
+                f" be blocked: {error}"
             ) from error
-        self.say(f"deleted {options.name}: {found}")
+        self.say(f"deleted {options.name} ({found})")

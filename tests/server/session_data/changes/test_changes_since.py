@@ -272,8 +272,8 @@ def test_deletions_are_told_for_ninety_days_and_older_cursors_are_refused(world,
     delete(world, gone)
     assert copy.catch_up() == [("deletion", gone)]
     almost = timezone.now() + DELETIONS_KEPT - timedelta(hours=1)
-    assert tidy(almost).others["told deletions"] == 0
-    assert tidy(almost + timedelta(hours=2)).others["told deletions"] == 1
+    assert tidy(almost).others["deletion records"] == 0
+    assert tidy(almost + timedelta(hours=2)).others["deletion records"] == 1
     assert_expired(api("carl").get(HISTORY, user="anna", updated_since=other.cursor))
     assert copy.catch_up() == []
     assert Copy(api("carl")).catch_up() == []
