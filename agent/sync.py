@@ -246,7 +246,7 @@ class Sync:
         for acknowledgement in transport.deliver(list(left.values()), self._ack_s):
             key = acknowledgement.session_id, acknowledgement.revision
             if not self._record(acknowledgement) and key in left:
-                log.error("session %s revision %d: its acknowledgement changed nothing", *key)
+                log.error("session %s revision %d: acknowledged, but not found in the store", *key)
                 continue
             left.pop(key, None)
             backoff.succeeded()

@@ -25,7 +25,7 @@ from tests.faults.harness import Site, Tally
 from tests.faults.launcher import until
 from tests.faults.load import Drained, drain, start_to_history_s
 
-WEIGHTS = {"kill -9 of any": 4.0, "kill -9": 2.0, "network": 0.5, "HTTP": 0.5}  # else 1
+WEIGHTS = {"kill -9 of a random": 4.0, "kill -9": 2.0, "network": 0.5, "HTTP": 0.5}  # else 1
 SETTLE_S = 400.0  # the longest delay between two tries is 300 s
 BACKLOG_S = 1800.0
 STARTS = 20
@@ -156,7 +156,7 @@ def _json(rows: Sequence[Row], drained: Backlogs, starts: Sequence[float], total
 
 def _table(rows: Sequence[Row], total: Tally) -> str:
     width = max(len(row.fault) for row in rows)
-    head = f"{'what was done':{width}}  rounds  sessions  history  lost  doubled  wrong  settled"
+    head = f"{'fault':{width}}  rounds  sessions  history  lost  doubled  wrong  settled"
     lines = [
         _line(row.fault, width, row.rounds, row.tally) + f"{row.settle_s:7.1f} s" for row in rows
     ]

@@ -178,12 +178,13 @@ def sentence(check: Mapping[str, Any]) -> str:
     """Return a document's `check` in a sentence."""
     false = "none false" if not check["false"] else f"{check['false']} false"
     down = {
-        "told_apart": "look down told apart",
-        "taken_for_shut": "look down taken for shut eyes",
-        "not_found": "no look down found",
+        "told_apart": "looking down recognised",
+        "taken_for_shut": "looking down taken for shut eyes",
+        "not_found": "looking down not noticed",
     }[check["look_down"]]
-    shut = "shut eyes not found" if check["shut_s"] is None else f"shut for {check['shut_s']:g} s"
-    return f"{check['found']} of {check['asked']}, {false}, {down}, {shut}"
+    shut_s = check["shut_s"]
+    shut = "shut eyes not noticed" if shut_s is None else f"eyes shut for {shut_s:g} s"
+    return f"{check['found']} of {check['asked']} blinks found, {false}, {down}, {shut}"
 
 
 Doubt = Literal["failed", "old", "models"]

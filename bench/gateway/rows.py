@@ -71,7 +71,7 @@ def table(rows: Sequence[Row]) -> str:
     """Return the rows as text."""
     width = max(len(row.side) for row in rows)
     faults = max(len(row.fault) for row in rows)
-    head = f"{'':{width}}  {'what was done':{faults}}  {HEAD}"
+    head = f"{'':{width}}  {'fault':{faults}}  {HEAD}"
     lines = [
         f"{row.side:{width}}  {row.fault:{faults}}  {row.kills + row.cuts:5}  {row.records:10}"
         f"  {row.arrived:7}  {row.lost:5}  {row.again:10}  {row.doubled:7}  {row.wrong:5}"

@@ -126,9 +126,7 @@ def _numbers(tally: Tally) -> dict[str, Any]:
 
 def _table(rows: dict[str, Tally], total: Tally, seconds: float) -> str:
     width = max(len(name) for name in rows)
-    head = (
-        f"{'what the power was cut for':{width}}  cuts  sessions  lost  doubled  wrong  not opened"
-    )
+    head = f"{'interrupted operation':{width}}  cuts  sessions  lost  doubled  wrong  not opened"
     lines = [_line(name, width, tally) for name, tally in rows.items()]
     rate = f"{total.cuts / seconds:.0f} cuts per second"
     rule = "-" * len(head)

@@ -41,31 +41,35 @@ PREPARED = [
 ]
 DAY = [
     *PREPARED,
-    Shown("press", "a press: active in the history", steps_everyday.press),
-    Shown("long-press", "a long press: final numbers in the history", steps_everyday.long_press),
-    Shown("same-blinks", "a recording: the blinks of x86-64", steps_everyday.same_blinks),
-    Shown("cut", "power cut in a session: delivered as interrupted", steps_power.cut_in_session),
+    Shown("press", "short press starts a session", steps_everyday.press),
+    Shown(
+        "long-press", "long press ends it; final numbers in the history", steps_everyday.long_press
+    ),
+    Shown("same-blinks", "recording measured as on x86-64", steps_everyday.same_blinks),
+    Shown("cut", "power cut in a session, delivered as interrupted", steps_power.cut_in_session),
     Shown("upgrade", "upgraded, sessions kept", steps_care.upgrade),
-    Shown("failing-upgrade", "an upgrade that fails goes back", steps_care.failing_upgrade),
+    Shown("failing-upgrade", "failed upgrade is rolled back", steps_care.failing_upgrade),
     Shown("uninstall", "uninstalled", steps_care.uninstall),
 ]
 NIGHT = [
     *PREPARED,
-    Shown("cuts", "power cuts while sessions end: none is lost", steps_power.many_cuts),
+    Shown("cuts", "power cuts while sessions end, none is lost", steps_power.many_cuts),
     Shown("hung-watch", "a hung watch is restarted", steps_care.hung_watch),
-    Shown("wrong-clock", "wrong clock, no network: the right day", steps_care.wrong_clock),
+    Shown("wrong-clock", "wrong clock without network, date corrected", steps_care.wrong_clock),
     Shown("usb-camera", "a USB camera, unplugged and back again", steps_care.usb_camera),
     Shown("hung-sync", "a hung sync is restarted", steps_care.hung_sync),
 ]
 NEW = [
-    Shown("codes", "new, two codes shown to it: somebody's", steps_new.shown_codes),
-    Shown("boot-file", "new, a file on the boot partition", steps_new.boot_file),
+    Shown("codes", "new device, enrolled with two codes", steps_new.shown_codes),
+    Shown(
+        "boot-file", "new device, enrolled with a file on the boot partition", steps_new.boot_file
+    ),
     Shown("picamera2", "picamera2 and libcamera themselves", steps_new.picamera2),
 ]
 UPDATED = [
     *PREPARED,
-    Shown("update", "an update from the server's page", steps_updates.update),
-    Shown("bad-updates", "bad updates: as it was before", steps_updates.bad_updates),
+    Shown("update", "update from the server's page", steps_updates.update),
+    Shown("bad-updates", "bad updates leave the old release", steps_updates.bad_updates),
 ]
 # Whose device, where it hangs, and what it shows. The first one is installed, and the others' disks
 # are copies of its own. Two at a time: more would only take the others' share of two cores.
@@ -151,7 +155,7 @@ def _scenes(folder: Path, options: argparse.Namespace) -> Iterator[tuple[list[Sc
         ca_file = server.broker.ca_file
         upgrades = not options.only or bool(set(options.only) & UPGRADES)
         payload = _timed(
-            "wheel houses and films",
+            "wheel houses and videos",
             lambda: gather(folder / "payload", ca_file, upgrades=upgrades),
         )
         pack(payload, disk := folder / "payload.img")

@@ -50,7 +50,7 @@ def wrong_clock(scene: Scene) -> str:
     machine.lever.press(LONG_PRESS_S + PRESS_S)
     for each, at in zip(reversed(wrong), pressed, strict=True):
         _right_day(scene, each["session_id"], at)
-    return f"said {_moment(wrong[-1]['started_at']).date()} at first"
+    return f"first shown as {_moment(wrong[-1]['started_at']).date()}"
 
 
 def _right_day(scene: Scene, session_id: str, pressed: datetime) -> None:
@@ -166,7 +166,7 @@ def failing_upgrade(scene: Scene) -> str:
     if found != before or BROKEN in current:
         raise DeviceError(f"expected {before} again, found {found} in {current}")
     scene.end_by_button(scene.begin_by_button())
-    return f"{found.strip()} goes on"
+    return f"{found.strip()} still runs"
 
 
 def uninstall(scene: Scene) -> str:

@@ -85,7 +85,7 @@ def press(scene: Scene) -> str:
     if not answers:
         raise DeviceError("the light did not answer")
     (scene.folder / "session").write_text(session_id)
-    return f"the light answered after {1000 * answers[0]:.0f} ms"
+    return f"light reacted after {1000 * answers[0]:.0f} ms"
 
 
 def long_press(scene: Scene) -> str:

@@ -22,7 +22,7 @@ def cut_in_session(scene: Scene) -> str:
     kept_s = session["duration_s"]
     if session["ended_by"] != "power_loss" or kept_s < known_s:
         raise DeviceError(f"the server knew {known_s} s of it; now {session}")
-    return f"{kept_s} s of it are in the history"
+    return f"{kept_s} s of it in the history"
 
 
 def many_cuts(scene: Scene) -> str:
@@ -44,7 +44,7 @@ def many_cuts(scene: Scene) -> str:
         committed |= witness.rows
     _all_delivered(scene, witness)
     kept = f"{len(committed)} sessions, all delivered"
-    return f"{scene.cuts} cuts, {caught} of them before the end was kept; {kept}"
+    return f"{scene.cuts} cuts, {caught} before the final document was stored; {kept}"
 
 
 def _session(scene: Scene, witness: Witness) -> float:

@@ -51,7 +51,7 @@ def bad_updates(scene: Scene) -> str:
     _is_as_before(scene, before, told, "failed")
     if told["code"] != "signature":
         raise DeviceError(f"expected a bad signature, found {told}")
-    return f"{before.strip()} goes on"
+    return f"{before.strip()} still runs"
 
 
 def _is_as_before(scene: Scene, before: str, told: dict[str, Any], state: str) -> None:

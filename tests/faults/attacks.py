@@ -210,7 +210,7 @@ def attacks() -> list[Attack]:
 
 
 def _kills() -> list[Attack]:
-    rows: list[tuple[str, Sequence[str]]] = [("kill -9 of any of them", EVERYTHING)]
+    rows: list[tuple[str, Sequence[str]]] = [("kill -9 of a random process", EVERYTHING)]
     rows += [(f"kill -9 of {name}", (name,)) for name in EVERYTHING]
     return [
         Attack(name, lambda site, chance, victims=victims: kill_one(site, chance, victims))  # type: ignore[misc]
@@ -247,4 +247,4 @@ def _networks() -> list[Attack]:
         )
         for name, harm in ANSWERS.items()
     ]
-    return [*broken, *answered, Attack("one way broken, then the other", alternate)]
+    return [*broken, *answered, Attack("MQTT broken, then HTTP", alternate)]

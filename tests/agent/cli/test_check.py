@@ -53,7 +53,10 @@ def run(path: Path, result: dict[str, object] | None, *options: str) -> int:
 def test_it_asks_and_prints_what_was_found(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(path, FOUND) == 0
     lines = capsys.readouterr().out.replace("\a", "").splitlines()
-    assert lines[1:] == ["BLINK 1/10", "9 of 10, none false, look down told apart, shut for 2.9 s"]
+    assert lines[1:] == [
+        "BLINK 1/10",
+        "9 of 10 blinks found, none false, looking down recognised, eyes shut for 2.9 s",
+    ]
 
 
 def test_as_json(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

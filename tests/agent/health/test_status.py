@@ -188,7 +188,10 @@ def test_the_last_check_of_the_counting_is_reported(path: Path, run: Run) -> Non
     _, report = run("--json")
     assert (report["check"]["found"], report["check_doubt"]) == (7, "failed")
     _, text = run()
-    assert "counting     7 of 10, none false, look down told apart, shut for 3 s" in text
+    assert (
+        "counting     7 of 10 blinks found, none false, looking down recognised, eyes shut for 3 s"
+        in text
+    )
     assert "this check FAILED" in text
 
 

@@ -107,7 +107,10 @@ def test_a_device_that_counts_well_passes() -> None:
     check = judge(ASKED, as_asked(), DOWNS)
     assert check == Check(10, 10, 0, "told_apart", 3.0)
     assert check.passed
-    assert sentence(check.as_json()) == "10 of 10, none false, look down told apart, shut for 3 s"
+    assert (
+        sentence(check.as_json())
+        == "10 of 10 blinks found, none false, looking down recognised, eyes shut for 3 s"
+    )
 
 
 @given(st.lists(st.floats(*REACTION_S), min_size=10, max_size=10))
@@ -143,7 +146,7 @@ def test_a_blink_that_is_counted_twice_is_false() -> None:
     twins = [blink(MOMENTS[at] + 0.35 + TWIN_S - 0.01) for at in (3, 5)]
     check = judge(ASKED, [*as_asked(), twins[0]], DOWNS)
     assert (check.found, check.false, check.passed) == (10, 1, True), "people blink twice, too"
-    assert sentence(check.as_json()).startswith("10 of 10, 1 false,")
+    assert sentence(check.as_json()).startswith("10 of 10 blinks found, 1 false,")
     assert not judge(ASKED, [*as_asked(), *twins], DOWNS).passed
     later = [replace(each, start_s=each.start_s + 0.02) for each in twins]
     assert judge(ASKED, [*as_asked(), *later], DOWNS).false == 0

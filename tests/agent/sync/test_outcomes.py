@@ -146,7 +146,7 @@ def test_an_acknowledgement_that_changes_nothing_is_an_error_with_backoff(
     sync = scripted(store, clock, way)
     steps(sync, clock, 3600)
     assert 10 < len(way.tries) < 40, "after 1, 2, 4, ... and at most 300 s"
-    assert "changed nothing" in caplog.text
+    assert "acknowledged, but not found in the store" in caplog.text
     with contextlib.closing(Store(path)) as watch:
         watch.put(other := document(7))
     steps(sync, clock, 301)

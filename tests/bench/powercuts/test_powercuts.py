@@ -1,4 +1,4 @@
-"""Power cuts that tear cost none of the parts what it promised."""
+"""No part loses what it promised to keep in power cuts that lose unsynced writes."""
 
 import json
 import subprocess
