@@ -124,8 +124,8 @@ class RuleForm(RuleBase):
             ("2.0", gettext_lazy("Low: far outside it")),
         ],
         help_text=gettext_lazy(
-            "A usual day is inside the usual range about 19 times of 20. The other ranges are 1.5 "
-            "times and twice as wide."
+            "On about 19 of 20 usual days, the value lies within the usual range. The other ranges "
+            "are 1.5 times and twice as wide."
         ),
     )
 
@@ -133,7 +133,7 @@ class RuleForm(RuleBase):
         model = Rule
         fields = ["minutes", "by", "weekdays", "closures", "closure_s", "spread", *UNATTENDED]
         labels = {
-            "minutes": gettext_lazy("Minutes offline"),
+            "minutes": gettext_lazy("Minutes not connected"),
             "by": gettext_lazy("No session by"),
             "closures": gettext_lazy("Long closures in one session, at least"),
             "closure_s": gettext_lazy("Or one closure of at least (seconds)"),
@@ -185,7 +185,7 @@ class RuleForm(RuleBase):
 
 
 class ForgottenForm(forms.Form):
-    """Whose password was forgotten."""
+    """The user name or e-mail address for a password reset."""
 
     name = forms.CharField(
         label=gettext_lazy("User name or e-mail address"),
@@ -271,11 +271,11 @@ class ReceiverForm(ReceiverBase):
 
     @property
     def is_new(self) -> bool:
-        """Whether a bound form says something that is not saved yet."""
+        """Whether the bound form has a change, or an e-mail address that was never saved."""
         return self.has_changed() or (self.instance.pk is None and bool(self["email"].data))
 
     def save(self, commit: bool = True) -> Receiver:
-        """Save. Whoever enters an address wants e-mail."""
+        """Save, and turn e-mail on if an address is given, else off."""
         self.instance.by_email = bool(self.cleaned_data["email"])
         return super().save(commit)
 
@@ -287,21 +287,21 @@ class ReceiverForm(ReceiverBase):
         return address
 
     def clean_ntfy_url(self) -> str:
-        """Reject what is no topic, and addresses that the server must not call."""
+        """Reject URLs that are not ntfy topics, and addresses that the server must not call."""
         address: str = self.cleaned_data["ntfy_url"]
         if address:
             check_topic(address)
         return address
 
     def clean_ntfy_token(self) -> str:
-        """Reject what can't be in a header."""
+        """Reject tokens that are not valid in an HTTP header."""
         token: str = self.cleaned_data["ntfy_token"]
         if not (token.isascii() and token.isprintable() and " " not in token):
-            raise ValidationError(_("Enter a token of letters and digits."))
+            raise ValidationError(_("The token must not contain spaces or characters such as ä."))
         return token
 
     def clean_apprise_url(self) -> str:
-        """Reject what Apprise does not know."""
+        """Reject URLs that Apprise does not support."""
         address: str = self.cleaned_data["apprise_url"]
         if address and "apprise_url" in self.changed_data:
             apprise.check_address(address)

@@ -19,7 +19,7 @@ EVERY_DAY = "1234567"
 class Kind(models.TextChoices):
     """The condition that a rule checks."""
 
-    DEVICE_SILENT = "device_silent", _("Device offline")
+    DEVICE_SILENT = "device_silent", _("Device not connected")
     NO_SESSION = "no_session", _("No session by a time of day")
     LONG_CLOSURES = "long_closures", _("Long closures during a session")
     BLINK_RATE = "blink_rate", _("Blink rate outside the usual range")

@@ -45,12 +45,12 @@ def heading(alert: Alert) -> str:
 
 
 def _offline(alert: Alert) -> str:
-    """Return `"Kitchen has been offline since 01:42"`, with the day if that is an earlier one."""
+    """Return `"Kitchen has not been connected since 01:42"`, with the day if it was earlier."""
     if alert.resolved_at is not None:
-        return _("%(device)s was offline") % {"device": alert.measured["device"]}
+        return _("%(device)s was not connected") % {"device": alert.measured["device"]}
     zone, since = alert.person.zone, datetime.fromisoformat(alert.measured["since"])
     same_day = alert.opened_at.astimezone(zone).date() == since.astimezone(zone).date()
-    return _("%(device)s has been offline since %(since)s") % {
+    return _("%(device)s has not been connected since %(since)s") % {
         "device": alert.measured["device"],
         "since": clock(since, zone) if same_day else moment(since, zone),
     }
@@ -98,8 +98,8 @@ def advice(alert: Alert) -> str:
     return _(
         "What to do:\n"
         "1. Power: is the device plugged in? Unplug it, wait ten seconds, plug it in again.\n"
-        "2. Light: one short wink every three seconds means connected, two mean no connection to "
-        "the server, three flashes a fault, dark no power.\n"
+        "2. Light: one short wink every three seconds means that the device works, two that "
+        "sessions are unsent, three flashes a fault, dark no power.\n"
         "3. Network: does another device get on the internet through the same Wi-Fi?"
     )
 
@@ -170,7 +170,7 @@ def ending(alert: Alert) -> str:
             "The rule was changed or deleted, or its device or permission was removed."
         )
     return {
-        Kind.DEVICE_SILENT: _("The device is back online."),
+        Kind.DEVICE_SILENT: _("The device is connected again."),
         Kind.NO_SESSION: _("A session for that day has arrived."),
     }.get(Kind(alert.kind)) or _("A newer value is within the range.")
 
@@ -189,7 +189,9 @@ def rule_sentence(rule: Rule) -> str:
     match rule.kind:
         case Kind.DEVICE_SILENT:
             span = in_words((rule.minutes or 0) * 60)
-            return _("When a device has been offline for longer than %(span)s.") % {"span": span}
+            return _("When a device has not been connected for longer than %(span)s.") % {
+                "span": span
+            }
         case Kind.NO_SESSION:
             return _("When there is no session by %(time)s (%(days)s).") % {
                 "time": f"{rule.by:%H:%M}" if rule.by else "",

@@ -13,7 +13,9 @@ from server.common.days import zone_choices
 LONGEST_PASSWORD = 4096
 PERMISSION_WORDS = {
     Permission.HISTORY: _("See past sessions"),
-    Permission.LIVE: _("See running sessions and whether the device is online, and aim the camera"),
+    Permission.LIVE: _(
+        "See running sessions and whether the device is connected, and aim the camera"
+    ),
     Permission.CONTROL: _("Start and stop sessions"),
     Permission.ALERTS: _("Get alerts, and see who else gets them"),
 }
@@ -42,7 +44,7 @@ class PermissionsForm(forms.Form):
 
 
 class InvitationForm(PermissionsForm):
-    """A new invitation: a note on whom it is for, its permissions, and how long it is valid."""
+    """A new invitation: the name of the invited person, the permissions and the validity."""
 
     name = forms.CharField(
         label=_("Who is it for?"),

@@ -118,7 +118,7 @@ def _times_and_presence() -> dict[str, Json]:
         },
         "online": {
             "platform": "binary_sensor",
-            "name": _("Device online"),
+            "name": _("Device connected"),
             "device_class": "connectivity",
             "entity_category": "diagnostic",
             "payload_on": "on",

@@ -15,7 +15,7 @@ FORMAT = "%Y-%m-%dT%H:%M"
 
 
 class LocalMoment(forms.DateTimeField):
-    """A date and time of day in `zone`. One that occurs twice there is the first."""
+    """A date and time in `zone`. If it occurs twice, as summer time ends, it means the first."""
 
     zone: tzinfo = UTC
 
@@ -27,7 +27,7 @@ class LocalMoment(forms.DateTimeField):
 
 
 class NoteForm(forms.Form):
-    """A note. `shared` is only asked about a note of one's own."""
+    """A note. Only the person's own notes have the field `shared`."""
 
     kind = forms.ChoiceField(
         label=gettext_lazy("Kind"),

@@ -36,9 +36,9 @@ def withdraw(request: HttpRequest, device_id: UUID) -> HttpResponse:
     """Withdraw the update."""
     viewer = viewer_of(request)
     if updates.withdraw(viewer, manage.managed_device(viewer, device_id)):
-        messages.success(request, _("The update was withdrawn."))
+        messages.success(request, _("The update was cancelled."))
     else:
-        messages.error(request, _("The update can't be withdrawn any more."))
+        messages.error(request, _("The update can't be cancelled any more."))
     return redirect(_back(device_id))
 
 

@@ -107,7 +107,7 @@ def _facts(mine: Sequence[Measured], period: Period) -> list[tuple[str, str]]:
     sessions = ngettext("%(n)d session", "%(n)d sessions", len(mine)) % {"n": len(mine)}
     on = _("%(sessions)s on %(days)d of %(all)d days")
     told = [
-        (_("Span"), period.words),
+        (_("Period"), period.words),
         (_("Sessions"), on % {"sessions": sessions, "days": days, "all": period.days}),
     ]
     if (seconds := total_of(mine, "valid_s")) is not None:

@@ -71,7 +71,7 @@ def test_asking_agreeing_to_less_and_seeing(open_page: Open) -> None:  # noqa: F
     ines.goto("/sharing/")
     ines.get_by_role("link", name="Ask for access").click()
     ines.get_by_label("Name of the person").fill("Marie")
-    ines.get_by_label("A sentence to them").fill("I look after you on weekends.")
+    ines.get_by_label("Message (optional)").fill("I look after you on weekends.")
     ines.get_by_role("button", name="Send request").click()
     expect(ines.locator(".notices")).to_contain_text("If a member of Haus am See has this name")
     assert look_at(ines, "asked", LOOKS) == []

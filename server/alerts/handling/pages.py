@@ -66,7 +66,7 @@ def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
 def give_back(request: HttpRequest, alert_id: int) -> HttpResponse:
     """Stop looking after the alert."""
     alert = _alert(request, alert_id)
-    done = _("Given back. Nobody is looking after it now.")
+    done = _("You are no longer looking after it. Nobody is looking after it now.")
     return _done(request, lambda: acts.give_back(alert, timezone.now()), done)
 
 

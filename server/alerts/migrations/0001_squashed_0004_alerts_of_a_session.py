@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("device_silent", "Device offline"),
+                            ("device_silent", "Device not connected"),
                             ("no_session", "No session by a time of day"),
                             ("long_closures", "Long closures during a session"),
                             ("blink_rate", "Blink rate outside the usual range"),
@@ -180,7 +180,7 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("device_silent", "Device offline"),
+                            ("device_silent", "Device not connected"),
                             ("no_session", "No session by a time of day"),
                             ("long_closures", "Long closures during a session"),
                             ("blink_rate", "Blink rate outside the usual range"),

@@ -28,11 +28,11 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='alert',
             name='kind',
-            field=models.CharField(choices=[('device_silent', 'Device offline'), ('no_session', 'No session by a time of day'), ('long_closures', 'Long closures during a session'), ('blink_rate', 'Blink rate outside the usual range'), ('perclos', 'PERCLOS outside the usual range'), ('rules_ended', 'Rules ended')], max_length=16),
+            field=models.CharField(choices=[('device_silent', 'Device not connected'), ('no_session', 'No session by a time of day'), ('long_closures', 'Long closures during a session'), ('blink_rate', 'Blink rate outside the usual range'), ('perclos', 'PERCLOS outside the usual range'), ('rules_ended', 'Rules ended')], max_length=16),
         ),
         migrations.AlterField(
             model_name='rule',
             name='kind',
-            field=models.CharField(choices=[('device_silent', 'Device offline'), ('no_session', 'No session by a time of day'), ('long_closures', 'Long closures during a session'), ('blink_rate', 'Blink rate outside the usual range'), ('perclos', 'PERCLOS outside the usual range'), ('rules_ended', 'Rules ended')], max_length=16),
+            field=models.CharField(choices=[('device_silent', 'Device not connected'), ('no_session', 'No session by a time of day'), ('long_closures', 'Long closures during a session'), ('blink_rate', 'Blink rate outside the usual range'), ('perclos', 'PERCLOS outside the usual range'), ('rules_ended', 'Rules ended')], max_length=16),
         ),
     ]

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             name='Acknowledgement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('device_silent', 'Device offline'), ('no_session', 'No session by a time of day'), ('long_closures', 'Long closures during a session'), ('blink_rate', 'Blink rate outside the usual range'), ('perclos', 'PERCLOS outside the usual range'), ('rules_ended', 'Rules ended')], max_length=16)),
+                ('kind', models.CharField(choices=[('device_silent', 'Device not connected'), ('no_session', 'No session by a time of day'), ('long_closures', 'Long closures during a session'), ('blink_rate', 'Blink rate outside the usual range'), ('perclos', 'PERCLOS outside the usual range'), ('rules_ended', 'Rules ended')], max_length=16)),
                 ('cause', models.CharField(max_length=64)),
                 ('at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(null=True)),

@@ -10,7 +10,7 @@ from server.care.models import AccessRequest, Permission
 
 
 class AskForm(PermissionsForm):
-    """A new request: whom, for what, and an optional sentence."""
+    """A new request: person, permissions and an optional message."""
 
     name = forms.CharField(
         label=_("Name of the person"),
@@ -19,7 +19,7 @@ class AskForm(PermissionsForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     message = forms.CharField(
-        label=_("A sentence to them"),
+        label=_("Message (optional)"),
         max_length=AccessRequest.LONGEST_MESSAGE,
         required=False,
         help_text=_("For example who you are, and what you need it for."),
@@ -27,7 +27,7 @@ class AskForm(PermissionsForm):
     field_order = ["name", "may", "message"]
 
     def clean_may(self) -> list[str]:
-        """Refuse a request for nothing."""
+        """Require at least one permission."""
         may: list[str] = self.cleaned_data["may"]
         if not may:
             raise forms.ValidationError(_("Choose at least one permission."))

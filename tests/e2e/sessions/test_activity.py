@@ -73,7 +73,7 @@ def test_it_is_chosen_on_the_sessions_page_and_filters_the_history(page: Page, h
     expect(page.locator(".history")).to_contain_text("Reading")
     looks_good(page, "history")
     page.goto(f"/sessions/{home.sessions['marta'][-2]}/")
-    page.get_by_role("button", name="Take back").click()
+    page.get_by_role("button", name="Use the device's activity").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     expect(page.get_by_text("Activity: Reading.")).to_have_count(0)
 

@@ -52,7 +52,7 @@ def test_a_check_is_asked_for_and_awaited(world):
     assert answer.headers["Location"] == f"{where(world)}?asked={told[0]['session_id']}"
     page = browser.get(answer.headers["Location"]).text
     assert 'http-equiv="refresh"' in page
-    assert "Look at its light" in page
+    assert "Look at the device's light" in page
     store(world.anna, world.device, {**check(0), "session_id": told[0]["session_id"]})
     page = browser.get(answer.headers["Location"]).text
     assert 'http-equiv="refresh"' not in page

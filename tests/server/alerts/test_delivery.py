@@ -39,7 +39,7 @@ def test_carl_gets_a_mail_when_it_opens_and_one_when_it_is_over(silent, box):
     judge()
     assert deliver_all() == (1, 0)
     assert box.taken[1]["Subject"] == "Blinklog: alert resolved for anna"
-    assert "The device is back online." in words(box.taken[1])
+    assert "The device is connected again." in words(box.taken[1])
     assert "Power" not in words(box.taken[1])
 
 
@@ -207,7 +207,7 @@ def test_the_end_of_sharing_is_told_once_and_ends_the_rules(silent, box, how):
     assert (mail["Subject"] == ENDED, Rule.objects.count() == 0) == (ended, ended)
     if ended:
         assert "no longer shares alerts with you" in words(mail)
-        assert "Device offline" in words(mail)
+        assert "Device not connected" in words(mail)
         assert "Kitchen" not in words(mail)
         assert not AccessLog.objects.exists()  # nobody has seen anything of Anna
 

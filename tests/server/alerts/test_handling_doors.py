@@ -112,11 +112,11 @@ def test_a_channel_that_has_failed_for_a_day_is_named_with_the_time(silent):
     then = timezone.now() - timedelta(hours=25)
     Delivery.objects.create(alert=alert, notice="opened", way="ntfy", attempts=3, created_at=then)
     page = logged_in(silent.carl).get("/alerts/").content.decode()
-    assert "Nothing could be sent by Push (ntfy) since" in page
+    assert "Sending by Push (ntfy) has failed since" in page
     Delivery.objects.create(
         alert=alert, notice="reminder", number=1, way="ntfy", attempts=1, sent_at=timezone.now()
     )
-    assert "Nothing could be sent" not in logged_in(silent.carl).get("/alerts/").content.decode()
+    assert "Sending by Push" not in logged_in(silent.carl).get("/alerts/").content.decode()
 
 
 def test_the_page_of_many_alerts_asks_no_more_than_that_of_one(silent, django_assert_num_queries):

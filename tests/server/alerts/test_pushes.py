@@ -56,7 +56,7 @@ def test_a_push_has_the_heading_no_measurement_and_a_button(silent, hook):
     told = pushed(hook)
     assert headers["Authorization"] == "Bearer tk_1"
     assert (told["topic"], told["title"]) == ("carls-topic", "Blinklog: alert for anna")
-    assert told["message"].startswith("Kitchen has been offline since ")
+    assert told["message"].startswith("Kitchen has not been connected since ")
     assert told["click"] == f"{PUBLIC}/alerts/"
     (button,) = told["actions"]
     assert (button["action"], button["clear"]) == ("http", True)
@@ -141,7 +141,7 @@ def test_apprise_sends_by_the_service_of_its_address(silent, hook):
     assert deliver_all() == (1, 0)
     told = json.loads(hook.taken[0][1])
     assert told["title"] == "Blinklog: alert for anna"
-    assert "Kitchen has been offline since" in told["message"]
+    assert "Kitchen has not been connected since" in told["message"]
     assert f"{PUBLIC}/alerts/link/" in told["message"]
 
 

@@ -36,7 +36,7 @@ def test_a_device_not_heard_of_for_longer_than_the_rule_says_is_told_once_and_re
     assert "Kitchen after Sun 22 Nov, 13:31" in sentence(alert)
     Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW + timedelta(minutes=4))
     assert judge(NOW + timedelta(minutes=5)).resolved == 1
-    assert ending(Alert.objects.get()) == "The device is back online."
+    assert ending(Alert.objects.get()) == "The device is connected again."
 
 
 def test_a_device_without_a_last_will_is_silent_once_it_has_not_said_again_that_it_is_there(told):

@@ -31,11 +31,11 @@ def test_the_text_is_offered_after_the_log_in_and_can_be_sent(expired):
     assert not Invitation.objects.exists()
     logged_in("anna", expired)
     page = expired.get(FORM).content.decode()
-    assert "Your text was kept" in page
+    assert "Your entries were saved" in page
     assert "My &lt;daughter&gt;" in page
     assert page.count('name="may"') == 2
     assert "secret words" not in page
-    assert "Your text was kept" not in expired.get(FORM).content.decode()  # once
+    assert "Your entries were saved" not in expired.get(FORM).content.decode()  # once
 
 
 def test_somebody_else_in_the_same_browser_does_not_see_it(expired):

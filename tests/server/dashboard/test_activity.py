@@ -67,7 +67,7 @@ def test_it_is_chosen_on_the_sessions_page_and_shown_in_the_history(world, brows
     page = words_of(carl.post(f"{where}activity/", {"activity": "reading"}, follow=True))
     assert "Saved." in page
     assert "Activity: Reading." in page
-    assert "A person chose this" in page
+    assert "This activity was chosen on this page or by an app" in page
     listed = carl.get("/people/anna/").content.decode()
     assert '<span class="small quiet">Reading</span>' in listed
     back = words_of(carl.post(f"{where}activity/", {"take_back": "1"}, follow=True))

@@ -108,7 +108,7 @@ def test_people_are_found_by_name(world, browser, forty):
     for text in ("émil", "GROSS", " p07 "):
         assert names_on(client.get("/", {"q": text})) == ["p07"]
     shown = client.get("/", {"q": "<b>nobody"})
-    assert "Nobody whom you can see has “&lt;b&gt;nobody” in their name." in words_of(shown)
+    assert "No name contains “&lt;b&gt;nobody”." in words_of(shown)
     live = re.search(r'data-live="([^"]*)"', client.get("/", {"q": "p0"}).content.decode())[1]
     found = names_on(client.get(live.replace("&amp;", "&")))
     assert sorted(found) == [f"p{n:02}" for n in range(10)]

@@ -149,8 +149,8 @@ def test_an_admin_with_a_devices_credentials_does_not_read_what_is_usual(everybo
     assert irmas.get(PATH).json()["reminding"] is None, "she can't agree for Anna"
     shown = browser("anna").get(page(everybody.device)).content.decode()
     label = "Kitchen" if way == "renewed" else "Shadow"
-    assert f"An administrator has issued the credentials of {label}." in shown
-    assert "save this form again if you agree" in shown
+    assert f"An administrator issued the credentials of {label} and could" in shown
+    assert "To agree, save this form again" in shown
     assert "An administrator" not in browser("irma").get(page(everybody.device)).content.decode()
     choose(anna, anna, Mode.OWN, None)
     Reminding.objects.update(own_per_min=9.7)

@@ -112,7 +112,7 @@ def test_it_is_in_the_readers_language_and_says_which(store, resources):
     attachment, page = attachment_of(resources(language="de"))
     assert attachment["language"] == "de"
     assert '<html lang="de">' in page
-    assert "Was gegen die Werte spricht" in page
+    assert "Einschränkungen" in page
 
 
 def test_what_counts_in_no_figure_or_is_not_over_is_in_neither(store, resources):

@@ -51,7 +51,7 @@ def test_a_link_shows_just_this_page_to_anybody_and_each_look_is_logged(world):
     page = Client().get(path)
     text = page.content.decode()
     assert page.status_code == 200
-    assert "What speaks against the numbers" in text
+    assert "Limitations" in text
     assert 'href="/people/' not in text
     assert 'href="/sessions/' not in text
     Client().get(path)
@@ -96,9 +96,9 @@ def test_a_link_keeps_its_days_while_new_sessions_come(world):
     path = made(logged_in(world.anna))
     link = SheetLink.objects.get()
     assert (link.last - link.first).days == 6
-    before = re.search(r"<dt>Span</dt><dd>(.*?)</dd>", Client().get(path).content.decode())[1]
+    before = re.search(r"<dt>Period</dt><dd>(.*?)</dd>", Client().get(path).content.decode())[1]
     SessionData.objects.all().delete()
-    after = re.search(r"<dt>Span</dt><dd>(.*?)</dd>", Client().get(path).content.decode())[1]
+    after = re.search(r"<dt>Period</dt><dd>(.*?)</dd>", Client().get(path).content.decode())[1]
     assert before == after
 
 
