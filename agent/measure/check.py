@@ -183,7 +183,7 @@ def sentence(check: Mapping[str, Any]) -> str:
         "not_found": "looking down not noticed",
     }[check["look_down"]]
     shut_s = check["shut_s"]
-    shut = "shut eyes not noticed" if shut_s is None else f"eyes shut for {shut_s:g} s"
+    shut = "shut eyes not found" if shut_s is None else f"eyes shut for {shut_s:g} s"
     return f"{check['found']} of {check['asked']} blinks found, {false}, {down}, {shut}"
 
 

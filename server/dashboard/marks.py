@@ -21,10 +21,12 @@ class Mark:
 def marks_of(row: SessionRow, now: datetime) -> list[Mark]:
     """Return the marks of one session, the most important first."""
     if row.state == "check":
-        about = _("A check of the counting. It counts in no figure.")
+        about = _("A check of the counting. It is not part of any statistic.")
         return [Mark("short", _("check"), about)]
     if row.state == "somebody_else":
-        about = _("Somebody else was measured here. The session counts in no figure and no alert.")
+        about = _(
+            "Somebody else was measured here. The session is not part of any statistic or alert."
+        )
         return [Mark("short", _("somebody else"), about)]
     found = [_live(row, now), _uncertain(row), _interrupted(row), _short(row)]
     return [mark for mark in found if mark]

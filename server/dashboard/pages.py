@@ -265,7 +265,7 @@ def whose(request: HttpRequest, session_id: UUID) -> HttpResponse:
     except NotPossibleError:
         messages.error(request, _("Only a session that is over can be marked."))
     else:
-        told = _("Marked. The session counts in no figure and no alert.")
+        told = _("Marked. The session is not part of any statistic or alert.")
         messages.success(request, told if somebody_else else _("The session counts again."))
     return redirect("dashboard:session", session_id)
 

@@ -115,7 +115,10 @@ def test_it_is_beside_the_history_with_its_quality(world):
 
 def test_its_own_page_says_what_it_is(world):
     (session_id,) = store(world.anna, world.device, check(2))
-    assert "It counts in no figure." in page_of(world.anna).get(f"/sessions/{session_id}/").text
+    assert (
+        "It is not part of any statistic."
+        in page_of(world.anna).get(f"/sessions/{session_id}/").text
+    )
 
 
 def test_a_person_with_a_check_alone_has_no_sessions(world):

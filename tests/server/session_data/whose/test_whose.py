@@ -102,7 +102,7 @@ def test_on_the_page(ended):
     page = f"/sessions/{session.pk}/"
     assert "This was not anna" in carl.get(page).content.decode()
     marked = carl.post(f"{page}whose/", {"somebody_else": "1"}, follow=True).content.decode()
-    assert "The session counts in no figure and no alert." in marked
+    assert "The session is not part of any statistic or alert." in marked
     assert "It was anna after all" in marked
     assert "somebody else" in carl.get("/people/anna/").content.decode()
     back = carl.post(f"{page}whose/", {"somebody_else": "0"}, follow=True).content.decode()
