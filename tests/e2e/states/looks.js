@@ -24,6 +24,21 @@
     }
   }
 
+  // Whoever aims at the middle of a link or a button hits it, on each of its lines.
+  const hit = (element, box) => {
+    const there = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+    return there === null || element.contains(there);
+  };
+  const parts = [document.scrollingElement, ...document.querySelectorAll(".scroll, .scroll-wide")];
+  const places = parts.map((part) => [part.scrollLeft, part.scrollTop]);
+  for (const element of document.querySelectorAll("a[href], button, summary")) {
+    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.closest(".unseen, .points")) continue;
+    element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+    const other = [...element.getClientRects()].find((box) => box.width && box.height && !hit(element, box));
+    if (other) tell("something else is hit", element);
+  }
+  parts.forEach((part, n) => part.scrollTo({ left: places[n][0], top: places[n][1], behavior: "instant" }));
+
   // Every line of text that can be seen, with its place.
   const scrolls = (element) => element.closest(".scroll, .scroll-wide");
   const clipped = new Map();
