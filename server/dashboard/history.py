@@ -169,7 +169,7 @@ def choices(measured: Sequence[Measured], period: Period) -> list[Choice]:
 
 @dataclass(frozen=True)
 class Line:
-    """One session in the list."""
+    """One session in the list. `only_printed` is whether a screen leaves it out."""
 
     row: SessionRow
     time: str
@@ -177,6 +177,7 @@ class Line:
     length: str | None
     activity: str
     cells: Sequence[tuple[Metric, str | None]]
+    only_printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,12 +187,24 @@ class DayGroup:
     day: str
     lines: Sequence[Line]
 
+    @property
+    def only_printed(self) -> bool:
+        """Whether a screen leaves out all of them."""
+        return all(line.only_printed for line in self.lines)
 
-def sessions_by_day(rows: Sequence[SessionRow], now: datetime) -> list[DayGroup]:
-    """Group sessions, newest first, by the day to which they belong."""
+
+def sessions_by_day(
+    rows: Sequence[SessionRow], now: datetime, printed: Sequence[SessionRow] = ()
+) -> list[DayGroup]:
+    """Group sessions, newest first, by the day to which they belong.
+
+    `printed` are those after `rows` that only the printed page has.
+    """
+    lines = [_line(row, now) for row in rows]
+    lines += [replace(_line(row, now), only_printed=True) for row in printed]
     return [
-        DayGroup(weekday_and_day(day), [_line(row, now) for row in group])
-        for day, group in groupby(rows, key=lambda row: row.day)
+        DayGroup(weekday_and_day(day), list(group))
+        for day, group in groupby(lines, key=lambda line: line.row.day)
     ]
 
 

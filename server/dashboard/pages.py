@@ -213,7 +213,7 @@ def _list(
         pages = read.listed(subject, first, last, asked.get("cursor", ""), period.activity)
     return {
         "day": weekday_and_day(day) if day else "",
-        "groups": history.sessions_by_day(pages.rows, now),
+        "groups": history.sessions_by_day(pages.rows, now, pages.printed),
         "pages": pages,
         "count": len(pages.rows) if day else count,
     }

@@ -25,6 +25,8 @@ from server.session_data.told import quality_of
 
 # Sessions per page of the list.
 PAGE = 25
+# More sessions that are printed with the first page: a month of four a day fits.
+MOST_PRINTED = 100
 # A page's figures and tables use at most so many sessions of a person, the newest. A device that
 # measures all day in sessions of an hour makes fewer in the longest period that a page can show.
 MOST_ROWS = 5000
@@ -37,11 +39,17 @@ MOST_LIVE = 3
 
 @dataclass(frozen=True)
 class Listed:
-    """A page of sessions, newest first. `older` and `newer` are cursors, `None` at either end."""
+    """A page of sessions, newest first. `older` and `newer` are cursors, `None` at either end.
+
+    `printed` are those after them that only paper shows: below the first page, as many as
+    `MOST_PRINTED`. `prints_all` is whether no session is left out there.
+    """
 
     rows: Sequence[SessionRow]
     newer: str | None
     older: str | None
+    printed: Sequence[SessionRow] = ()
+    prints_all: bool = True
 
 
 def measured_between(person: Person, first: date, last: date) -> list[Brief]:
@@ -68,11 +76,17 @@ def listed(person: Person, first: date, last: date, cursor: str, activity: str =
     except ValueError:
         place = None
     sessions = sessions_of(person).filter(_within(first, last, activity))
-    page = page_of(sessions, (*OVER, State.SOMEBODY_ELSE), place, PAGE)
+    most = PAGE if place else PAGE + MOST_PRINTED
+    page = page_of(sessions, (*OVER, State.SOMEBODY_ELSE), place, most)
+    rows = [_row(values, person.timezone) for values in page.rows]
+    shown, printed = rows[:PAGE], rows[PAGE:]
+    older = Cursor(shown[-1].placed_at, shown[-1].id, newer=False) if printed else page.older
     return Listed(
-        rows=[_row(values, person.timezone) for values in page.rows],
+        rows=shown,
         newer=page.newer.text() if page.newer else None,
-        older=page.older.text() if page.older else None,
+        older=older.text() if older else None,
+        printed=printed,
+        prints_all=not (page.newer or page.older),
     )
 
 

@@ -245,14 +245,32 @@ def test_a_print_has_the_whole_list_or_says_how_much_of_it(open_page: Open) -> N
     page = log_in(open_page())
     page.goto("/people/marta/")
     page.emulate_media(media="print")
-    expect(page.locator(".how-many")).to_contain_text(re.compile(r"25 of \d+ sessions\."))
-    for gone in (".places", ".now", ".export", ".pages", ".how-many a", ".ranges"):
+    count = int(re.findall(r"25 of (\d+) sessions", page.locator(".how-many").text_content())[0])
+    rows = page.locator(".history tbody th[scope=row]")
+    assert [row.is_visible() for row in rows.all()] == [True] * count
+    for gone in (".places", ".now", ".export", ".pages", ".how-many", ".ranges"):
         assert not page.locator(gone).first.is_visible(), gone
     expect(page.locator("#chart-blink_rate_per_min .picture")).to_be_visible()
     page.emulate_media(media="screen")
     page.get_by_role("link", name=re.compile("Show all")).click()
     rows = page.locator(".history tbody th[scope=row]").count()
     expect(page.locator(".how-many")).to_have_text(f"{rows} sessions.")
+
+
+def test_every_column_of_the_sessions_is_on_a_sheet_of_a4(open_page: Open, language: str) -> None:
+    """Between margins of 12 mm, which browsers leave, it is narrower than a window of a tablet."""
+    page = open_page()
+    page.goto("/login/")
+    page.fill("#id_username", "ines")
+    page.fill("#id_password", seed.PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.goto("/people/jonas/?days=30")
+    page.set_viewport_size({"width": 703, "height": 1032})
+    page.emulate_media(media="print")
+    for name in (".history thead th", ".history tbody td"):
+        boxes = [each.bounding_box() for each in page.locator(name).all()]
+        assert all(box and box["x"] + box["width"] <= 703 for box in boxes), name
+    expect(page.locator(".history thead th")).to_have_count(6)
 
 
 def test_a_chart_follows_the_light(open_page: Open) -> None:
