@@ -155,6 +155,9 @@ def test_a_caregiver_writes_on_a_session_and_the_person_reads_who_it_was(
     expect(own.locator(".rows.notes")).to_contain_text("by Ines")
 
 
+SIZES = "all => all.map(each => parseFloat(getComputedStyle(each).fontSize) * 0.75)"
+
+
 def test_the_page_for_the_doctor_is_one_sheet_with_as_many_notes_as_there_are(
     home: Home, chromium: Browser
 ) -> None:
@@ -165,6 +168,8 @@ def test_the_page_for_the_doctor_is_one_sheet_with_as_many_notes_as_there_are(
         page.goto("/people/marta/sheet/?days=30")
         looked_at(page, f"sheet-{language}")
         page.emulate_media(media="print")
+        sizes = page.locator(".paper :is(p, li, dd, dt):not(.chart *)").evaluate_all(SIZES)
+        assert min(sizes) >= 9.5, "points on paper"
         sheet = page.pdf(prefer_css_page_size=True, path=ARTEFACTS / f"notes-sheet-{language}.pdf")
         page.emulate_media(media="screen")
         assert len(re.findall(rb"/Type\s*/Page\b", sheet)) == 1
