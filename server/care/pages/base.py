@@ -44,18 +44,23 @@ def open_page(view: Page[P]) -> Page[P]:
 def _page(view: Page[P], methods: list[str], *, is_open: bool) -> Page[P]:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        answer = None if is_open else _guard(request, methods)
-        return answer or view(request, *args, **kwargs)
+        def page() -> HttpResponse:
+            return view(request, *args, **kwargs)
+
+        answer = None if is_open else _guard(request, methods, page)
+        return answer or page()
 
     made = wrapped
     made = require_http_methods(methods)(sensitive_post_parameters()(made))
     return cast(Page[P], never_cache(made))
 
 
-def _guard(request: HttpRequest, methods: list[str]) -> HttpResponse | None:
+def _guard(
+    request: HttpRequest, methods: list[str], page: Callable[[], HttpResponse]
+) -> HttpResponse | None:
     """Redirect to the log-in, or offer a form that was kept meanwhile; else return `None`."""
     if request.user.is_authenticated:
-        return kept_form(request) if request.method == "GET" else None
+        return kept_form(request, page) if request.method == "GET" else None
     if request.method == "POST":
         return logged_out(request, has_page="GET" in methods)
     return redirect_to_login(request.get_full_path())

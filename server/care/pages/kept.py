@@ -5,6 +5,7 @@ before: a signed cookie says who that was. Logging out deletes the cookie. Passw
 not kept.
 """
 
+from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from server.care.models import Person
+from server.care.pages.typed import in_words
 
 KEPT = "kept_form"
 WHO = "blinklog_who"
@@ -51,15 +53,20 @@ def logged_out(request: HttpRequest, has_page: bool) -> HttpResponse:
     return redirect_to_login(request.get_full_path())
 
 
-def kept_form(request: HttpRequest) -> HttpResponse | None:
-    """Return the page that offers to submit the kept form again, once; `None` if there is none."""
+def kept_form(request: HttpRequest, page: Callable[[], HttpResponse]) -> HttpResponse | None:
+    """Return the page that offers to submit the kept form again, once; `None` if there is none.
+
+    `page` makes the form's own page: its labels and words are shown.
+    """
     kept = request.session.get(KEPT)
     if kept is None or kept["path"] != request.get_full_path():
         return None
     del request.session[KEPT]
     if kept["who"] != request.user.pk:
         return None
-    return render(request, "care/kept.html", {"fields": kept["fields"], "path": kept["path"]})
+    heading, rows = in_words(page().content.decode(), kept["fields"])
+    context = {**kept, "heading": heading, "rows": rows}
+    return render(request, "care/kept.html", context)
 
 
 def _former_page(request: HttpRequest) -> str:

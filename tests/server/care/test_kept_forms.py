@@ -4,8 +4,12 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from server.care.models import Invitation
+from server.care.models import Invitation, Person
+from server.care.pages.typed import in_words
 from tests.server.conftest import PASSWORD
+from tests.server.dashboard.browsing import words_of
+
+SHARE = "Share with everybody who can see your history"
 
 FORM = "/sharing/"
 TYPED = {"name": "My <daughter>", "may": ["history", "live"], "days": "7"}
@@ -36,6 +40,42 @@ def test_the_text_is_offered_after_the_log_in_and_can_be_sent(expired):
     assert page.count('name="may"') == 2
     assert "secret words" not in page
     assert "Your entries were saved" not in expired.get(FORM).content.decode()  # once
+
+
+def test_what_was_typed_has_the_labels_and_words_of_its_form(expired):
+    note = {"kind": "medicine", "at": "2026-12-01T06:28", "text": "One <drop>"}
+    for language, heading, rows in (
+        ("en", "Notes", ["Kind", "Medicine", "When", "Tue 1 Dec, 06:28", "Text", SHARE, "Yes"]),
+        ("de", "Notizen", ["Art", "Medikament", "Wann", "Di, 1. Dez, 06:28", "Text", "Ja"]),
+    ):
+        Person.objects.filter(username="anna").update(language=language)
+        Session.objects.all().delete()
+        expired.post("/people/anna/notes/", note | {"shared": "on"})
+        logged_in("anna", expired)
+        shown = words_of(expired.get("/people/anna/notes/"))
+        for words in (heading, *rows):
+            assert words in shown, words
+        assert "medicine" not in shown
+        assert "T06:28" not in shown
+
+
+def test_a_box_that_was_not_ticked_is_a_no(expired):
+    address = "/people/anna/notes/"
+    expired.post(address, {"kind": "text", "at": "2026-12-01T06:28", "text": "x"})
+    logged_in("anna", expired)
+    shown = words_of(expired.get(address))
+    assert f"{SHARE} No" in shown
+    assert "it was not submitted" in shown
+
+
+def test_values_without_a_field_any_more_are_kept_as_they_are():
+    page = '<h1>A</h1><label for="a">B <b>C</b></label><input name="a" id="a">'
+    page += '<input type="hidden" name="h">'
+    assert in_words(page, [("a", "1"), ("h", "2"), ("old", "3")]) == (
+        "A",
+        [("B C", "1"), ("", "3")],
+    )
+    assert in_words("", [("a", "1")]) == ("", [("", "1")])
 
 
 def test_somebody_else_in_the_same_browser_does_not_see_it(expired):
