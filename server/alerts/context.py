@@ -1,30 +1,26 @@
 """Context processor: the open alerts, for the navigation and the pages of people."""
 
-from collections import Counter
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from server.alerts.audience import alerts_of
+from server.alerts.attention import Attention, attention_of
 from server.care.models import Person
 
 
 def open_alerts(request: HttpRequest) -> dict[str, Any]:
-    """Add `open_alerts`, a number, and `open_alerts_by_person`, by the person's key.
+    """Add `open_alerts`, the number that nobody looks after, and `alerts_attention`.
 
-    They are lazy: only pages that show them pay for their one query.
+    They are lazy: only pages that show them pay for their queries.
     """
 
-    def by_person() -> Counter[int]:
+    def found() -> Attention:
         viewer = getattr(request, "user", None)
-        if not isinstance(viewer, Person):
-            return Counter()
-        mine = alerts_of(viewer).filter(resolved_at=None)
-        return Counter(mine.order_by().values_list("person_id", flat=True))
+        return attention_of(viewer) if isinstance(viewer, Person) else Attention()
 
-    found = SimpleLazyObject(by_person)
+    attention = SimpleLazyObject(found)
     return {
-        "open_alerts": SimpleLazyObject(lambda: sum(found.values())),
-        "open_alerts_by_person": found,
+        "open_alerts": SimpleLazyObject(lambda: sum(attention.waiting.values())),
+        "alerts_attention": attention,
     }

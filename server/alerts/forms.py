@@ -139,7 +139,10 @@ class RuleForm(RuleBase):
             "closure_s": gettext_lazy("Or one closure of at least (seconds)"),
         }
         help_texts = {
-            "minutes": gettext_lazy("From 5 minutes to 14 days (20160)."),
+            "minutes": gettext_lazy(
+                "From 5 minutes to 14 days (20160), counted from when the device was last seen, "
+                "also before you save the rule. Time in which the server was off does not count."
+            ),
             "by": gettext_lazy("Time of day in the person's time zone."),
             "closures": gettext_lazy("Each half a second or longer. Optional."),
             "closure_s": gettext_lazy("From 0.5 to 60 seconds. Optional."),

@@ -7,7 +7,7 @@ everybody's values; only the cards of the page are drawn.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import blake2s
 
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from server.care.models import Permission, Person
-from server.common.words import clock, day_name, in_words
+from server.common.words import clock, day_name, in_words, zone_words
 from server.dashboard import read
 from server.dashboard.charts import sparkline
 from server.dashboard.days import USUAL_DAYS, Range, day_values, usual
@@ -72,7 +72,7 @@ class Card:
 
     `past` is `None` without permission to see the history. `live` (text, marks and session) and
     `devices` are empty without permission to see the live status. `notable` are marks on the
-    person.
+    person. `zone` is the person's time zone if the viewer's clock differs.
     """
 
     person: Person
@@ -86,6 +86,7 @@ class Card:
     devices: Sequence[DeviceState]
     past: Days | None
     notable: Sequence[Mark]
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,14 @@ class Signs:
     """What is known of all people without reading their histories, by the person's key.
 
     When something of their sessions last changed, their devices, when their running sessions were
-    last heard of, and who has an open alert.
+    last heard of, and who has an open alert: that nobody looks after, or by whom it is.
     """
 
     heard: Mapping[int, datetime]
     devices: Mapping[int, Sequence[Device]]
     running: Mapping[int, datetime]
     alerts: Collection[int]
+    looked_after: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 OUTAGE = 3
@@ -107,13 +109,15 @@ OUTAGE = 3
 
 
 def signs_of(viewer: Person, people: Sequence[Person], given: Given, now: datetime) -> Signs:
-    """Return the signs of `people`, as far as permissions are `given`, with four queries."""
+    """Return the signs of `people`, as far as permissions are `given`, with five queries."""
+    alerts = read.open_alerts(viewer)
     live = [each for each in people if Permission.LIVE in given[each.pk]]
     return Signs(
         heard=read.heard_of(people),
         devices=read.devices_of(live),
         running=read.running(live, now),
-        alerts=read.with_open_alerts(viewer),
+        alerts=alerts.waiting,
+        looked_after=alerts.looked_after,
     )
 
 
@@ -132,6 +136,7 @@ def version_of(people: Sequence[Person], given: Given, signs: Signs, now: dateti
         {pk: minutes for pk, minutes in silent.items() if minutes},
         devices,
         sorted(signs.alerts),
+        sorted(signs.looked_after.items()),
     ]
     return blake2s(repr(said).encode(), digest_size=8).hexdigest()
 
@@ -196,9 +201,19 @@ def _standing(
         person=person,
         today=today,
         rows=rows,
-        notable=[mark for holds, mark in marks if holds],
+        notable=[mark for holds, mark in marks if holds] + _looked_after(person, signs),
         place=(person == viewer, urgency, person.label.lower(), person.pk),
     )
+
+
+def _looked_after(person: Person, signs: Signs) -> list[Mark]:
+    """Return marks on open alerts that somebody looks after: they need no attention."""
+    text, about = (
+        _("alert looked after by %(name)s"),
+        _("You have an open alert about this person."),
+    )
+    names = signs.looked_after.get(person.pk, ())
+    return [Mark("looked-after", text % {"name": name}, about) for name in names]
 
 
 def cards(
@@ -227,9 +242,16 @@ def cards(
                 devices=[device_state(one, now) for one in signs.devices.get(person.pk, ())],
                 past=card_of_days(each.rows, today) if Permission.HISTORY in may else None,
                 notable=each.notable,
+                zone=_zone_if_other(viewer, person, now),
             )
         )
     return made
+
+
+def _zone_if_other(viewer: Person, person: Person, now: datetime) -> str:
+    """Return the person's time zone in words, if another time is shown there than the viewer's."""
+    mine, theirs = now.astimezone(viewer.zone), now.astimezone(person.zone)
+    return "" if mine.utcoffset() == theirs.utcoffset() else zone_words(person.zone, now)
 
 
 def found_by_name(people: Sequence[Person], text: str) -> list[Person]:

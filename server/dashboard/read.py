@@ -1,12 +1,13 @@
 """The pages' database queries: a small, fixed number, and no documents in lists."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from rest_framework.exceptions import ValidationError
 
@@ -14,6 +15,7 @@ from server.aiming.words import aim_words
 from server.care.access import visible_people
 from server.care.models import Permission, Person
 from server.common.days import LONGEST_SESSION, placed_within, zone_of
+from server.common.fields import CANONICAL_UUID
 from server.dashboard.rows import SessionRow
 from server.devices.models import Device
 from server.session_data.filters import Asked
@@ -201,11 +203,36 @@ def running(people: Iterable[Person], now: datetime) -> dict[int, datetime]:
     return dict(heard)
 
 
-def with_open_alerts(viewer: Person) -> set[int]:
-    """Return the keys of the people about whom the viewer has an open alert."""
+@dataclass(frozen=True)
+class Alerted:
+    """The people about whom the viewer has an open alert, by key.
+
+    `waiting`: nobody looks after one of them. `looked_after`: the names of those who do.
+    """
+
+    waiting: frozenset[int]
+    looked_after: Mapping[int, Sequence[str]]
+
+
+def open_alerts(viewer: Person) -> Alerted:
+    """Return about whom the viewer has an open alert, with two queries at most."""
     allowed = visible_people(viewer, Permission.ALERTS)
     mine = allowed.filter(alerts_about__receiver=viewer, alerts_about__resolved_at=None)
-    return set(mine.order_by().values_list("pk", flat=True))
+    keys = mine.order_by().values_list("pk", "alerts_about__kind", "alerts_about__cause")
+    found = set(keys.distinct())
+    held = _looked_after({pk for pk, _kind, _cause in found}) if found else {}
+    names: dict[int, list[str]] = defaultdict(list)
+    for key in sorted(found & held.keys()):
+        if held[key] not in names[key[0]]:
+            names[key[0]].append(held[key])
+    return Alerted(frozenset(key[0] for key in found - held.keys()), dict(names))
+
+
+def _looked_after(people: Collection[int]) -> dict[tuple[int, str, str], str]:
+    """Return who looks after a condition of these people, by person, kind and cause."""
+    model = apps.get_model("alerts", "Acknowledgement")  # that app imports this one
+    held = model.objects.filter(person__in=people, ended_at=None).select_related("by")
+    return {(each.person_id, each.kind, each.cause): each.by.label for each in held}
 
 
 @dataclass(frozen=True)
@@ -241,6 +268,16 @@ def devices_of(people: Iterable[Person]) -> dict[int, list[Device]]:
     for device in Device.objects.filter(person__in=list(people), revoked_at=None):
         found[device.person_id].append(device)
     return found
+
+
+def silent_device(viewer: object, key: str) -> Device | None:
+    """Return the device with that id, if it is not connected and the viewer may see it live."""
+    if not isinstance(viewer, Person) or not CANONICAL_UUID.fullmatch(key):
+        return None
+    seen = visible_people(viewer, Permission.LIVE).order_by()
+    devices = Device.objects.filter(pk=key, person__in=seen, revoked_at=None)
+    device = devices.select_related("person").first()
+    return device if device and device.is_online is False else None
 
 
 def session_for(viewer: Person, session_id: UUID) -> SessionData | None:

@@ -11,6 +11,13 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def open_alerts_about(context: dict[str, Any], person: Person) -> int:
-    """Return how many open alerts the viewer has about a person."""
-    found: int = context["open_alerts_by_person"][person.pk]
+    """Return how many of the viewer's open alerts about a person nobody looks after."""
+    found: int = context["alerts_attention"].waiting[person.pk]
+    return found
+
+
+@register.simple_tag(takes_context=True)
+def looking_after(context: dict[str, Any], person: Person) -> list[Person]:
+    """Return who looks after the viewer's other open alerts about a person."""
+    found: list[Person] = context["alerts_attention"].looked_after.get(person.pk, [])
     return found

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from server.alerts.conditions import findings
 from server.alerts.judge import judge as one_pass
-from server.alerts.models import Alert, Kind, Rule
+from server.alerts.models import Alert, Kind, Pass, Rule
 from server.alerts.words import ending, sentence
 from server.care.models import CareLink, Person
 from server.devices.models import HEARD_WITHIN, Device
@@ -37,6 +37,26 @@ def test_a_device_not_heard_of_for_longer_than_the_rule_says_is_told_once_and_re
     Device.objects.filter(pk=told.device.pk).update(last_seen_at=NOW + timedelta(minutes=4))
     assert judge(NOW + timedelta(minutes=5)).resolved == 1
     assert ending(Alert.objects.get()) == "The device is connected again."
+
+
+def test_a_rule_counts_from_when_the_device_was_last_seen_not_from_when_it_was_saved(told):
+    Device.objects.filter(pk=told.device.pk).update(
+        online=False, last_seen_at=NOW - timedelta(hours=26)
+    )
+    judge(NOW)
+    rule(told, Kind.DEVICE_SILENT, minutes=60)
+    assert judge(NOW + timedelta(minutes=1)).opened == 1
+
+
+def test_time_in_which_no_pass_ran_does_not_count(told):
+    Device.objects.filter(pk=told.device.pk).update(
+        online=False, last_seen_at=NOW - timedelta(hours=26)
+    )
+    Pass.objects.update(since=NOW)  # the server began to listen
+    rule(told, Kind.DEVICE_SILENT, minutes=60)
+    opened = [judge(NOW + timedelta(minutes=minute)).opened for minute in range(0, 64, 4)]
+    assert sum(opened) == 0
+    assert judge(NOW + timedelta(minutes=64)).opened == 1
 
 
 def test_a_device_without_a_last_will_is_silent_once_it_has_not_said_again_that_it_is_there(told):
