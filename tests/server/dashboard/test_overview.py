@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from server.alerts.models import Alert
+from server.alerts.models import Acknowledgement, Alert
 from server.care.models import AccessLog, CareLink, Permission, Person
 from server.dashboard import overview
 from server.devices.models import Device
@@ -65,6 +65,65 @@ def test_who_may_need_attention_comes_first(world, browser):
         (False, False),
         (False, False),
     ]
+
+
+def test_an_alert_that_somebody_looks_after_needs_no_attention_and_stays_to_be_seen(world, browser):
+    CareLink.objects.filter(caregiver=world.carl).delete()
+    (device,) = ward(world, "zoe")
+    CareLink.objects.filter(person=device.person).update(may_get_alerts=True)
+    about = {"person": device.person, "kind": "device_silent", "cause": str(device.pk)}
+    Alert.objects.create(receiver=world.carl, opened_at=timezone.now(), **about)
+    badge = '<span class="count">1'
+    before = browser("carl").get("/").content.decode()
+    assert "open alert</span>" in before
+    assert badge in before
+    Acknowledgement.objects.create(by=world.anna, at=timezone.now(), **about)
+    for address in ("/", "/people/zoe/"):
+        page = browser("carl").get(address).content.decode()
+        assert f"alert looked after by {world.anna.label}" in page
+        assert "open alert<" not in page
+        assert badge not in page
+    Acknowledgement.objects.update(ended_at=timezone.now())
+    assert badge in browser("carl").get("/").content.decode()
+
+
+def test_a_card_names_the_time_zone_of_whom_another_clock_shows(world, browser):
+    CareLink.objects.filter(caregiver=world.carl).delete()
+    ward(world, "zoe")
+    Person.objects.filter(username="zoe").update(timezone="Asia/Kolkata")
+    Person.objects.filter(username="carl").update(timezone="Europe/Berlin")
+    assert "Times: Asia/Kolkata, UTC+5:30" in words_of(browser("carl").get("/"))
+    Person.objects.filter(username="carl").update(timezone="Asia/Colombo")  # the same clock
+    assert "Times:" not in words_of(browser("carl").get("/"))
+
+
+def test_a_card_says_how_today_is_while_a_session_runs(world, browser):
+    CareLink.objects.filter(caregiver=world.carl).delete()
+    (device,) = ward(world, "zoe")
+    measured(device, timedelta(minutes=1), "checkpoint")
+    shown = words_of(browser("carl").get("/"))
+    assert "Session running since" in shown
+    assert "Not enough data yet" in shown
+
+
+def test_among_many_people_a_card_is_short_and_keeps_what_needs_a_look(world, browser, forty):
+    fine = Device.objects.get(person__username="p00")
+    for days in (0, 1, 1):
+        measured(fine, timedelta(days=days, hours=1))
+    Device.objects.filter(pk=fine.pk).update(online=True, label="Bright room")
+    page = browser("carl").get("/?q=p00").content.decode()
+    assert "Last session" in page
+    assert "Bright room" not in page
+    assert "Yesterday" not in page
+    Device.objects.filter(pk=fine.pk).update(online=False)
+    assert "Bright room" in browser("carl").get("/?q=p00").content.decode()
+
+
+def test_a_new_account_is_offered_to_add_a_device(world, browser):
+    for address in ("/", "/people/carl/"):
+        assert re.search(
+            r'href="/devices/"[^>]*>Add a device<', browser("carl").get(address).content.decode()
+        )
 
 
 def test_an_outage_is_said_in_one_line(world, browser):
