@@ -37,6 +37,11 @@ class DeviceState:
     pending: str
     may_start: bool
 
+    @property
+    def needs_a_look(self) -> bool:
+        """Whether the device is not connected, or has something to send."""
+        return self.device.is_online is False or bool(self.pending)
+
 
 @dataclass(frozen=True)
 class RunningSession:
@@ -80,7 +85,12 @@ class Now:
     @property
     def is_silent(self) -> bool:
         """Whether a device is not connected."""
-        return any(each.device.is_online is False for each in self.devices)
+        return bool(self.silent)
+
+    @property
+    def silent(self) -> Sequence[Device]:
+        """The devices that are not connected."""
+        return [each.device for each in self.devices if each.device.is_online is False]
 
     @property
     def version(self) -> str:

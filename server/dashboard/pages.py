@@ -82,7 +82,8 @@ def favicon(_request: HttpRequest) -> HttpResponse:
 @open_page
 def help_page(request: HttpRequest) -> HttpResponse:
     """Say what to do about a device that is not connected, and define every number."""
-    return render(request, "dashboard/help.html", formulas.everything())
+    silent = read.silent_device(request.user, request.GET.get("device", ""))
+    return render(request, "dashboard/help.html", {**formulas.everything(), "silent": silent})
 
 
 @read_page

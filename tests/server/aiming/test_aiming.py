@@ -168,6 +168,21 @@ def test_the_page_asks_a_device_and_says_if_it_is_not_connected(world):
     assert answer.json()["problem"]
 
 
+def test_a_device_that_is_not_connected_is_not_offered_to_be_aimed(world):
+    browser, where = page_of("anna", world.anna), f"/devices/{world.device.pk}/aim/"
+    pages = (where, f"/devices/{world.device.pk}/", f"/people/{world.anna.username}/")
+    connected = [browser.get(page).text for page in pages]
+    assert "Start aiming" in connected[0]
+    assert all(f'href="{where}"' in page for page in connected[1:])
+    Device.objects.filter(pk=world.device.pk).update(online=False)
+    for page in pages:
+        text = browser.get(page).text
+        assert "must be connected" in text
+        assert f"/help/?device={world.device.pk}#not-connected" in text
+        assert "Start aiming" not in text
+        assert f'href="{where}"' not in text
+
+
 def test_a_device_that_asks_over_http_is_told_to_aim(world):
     world.device.note_poll()
     browser = page_of("anna", world.anna)

@@ -12,7 +12,7 @@ from server.dashboard.metrics import METRICS
 from server.devices.models import Device
 from tests.server.dashboard.browsing import measured, words_of
 
-SILENT = "Not connected: what to do"
+SILENT = "Kitchen (anna) is not connected: what to do"
 
 
 @pytest.mark.django_db
@@ -51,3 +51,16 @@ def test_a_page_says_what_to_do_about_a_silent_device_only(world, browser, onlin
     page = words_of(browser("carl").get("/people/anna/"))
     assert (SILENT in page) == (online is False)
     assert ("Unplug it" in page) == (online is False)
+
+
+def test_the_help_names_the_silent_device_and_its_person_to_who_may_see_them(world, browser):
+    Device.objects.filter(pk=world.device.pk).update(online=False, last_seen_at=timezone.now())
+    address = f"/help/?device={world.device.pk}"
+    named = f"{world.device.label}, the device of {world.anna.label}, is not connected."
+    assert address in browser("carl").get("/").content.decode()
+    assert named in words_of(browser("carl").get(address))
+    for client in (browser("otto"), Client()):
+        assert "the device of" not in words_of(client.get(address))
+    assert "the device of" not in words_of(browser("carl").get("/help/?device=x"))
+    Device.objects.filter(pk=world.device.pk).update(online=True)
+    assert "the device of" not in words_of(browser("carl").get(address))
