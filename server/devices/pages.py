@@ -26,6 +26,7 @@ from server.common.mqtt import BrokerError
 from server.devices import manage, representation
 from server.devices.adding import code_made
 from server.devices.models import ClaimCode, Device
+from server.devices.reasons import reason_words
 
 log = logging.getLogger(__name__)
 UNAVAILABLE = (BrokerError, ImproperlyConfigured)
@@ -121,7 +122,7 @@ def _device(viewer: Person, found: Device, **more: Any) -> dict[str, Any]:
         "said": found.status_at and moment_words(found.status_at, zone),
         "tokens": found.tokens.filter(revoked_at=None).count(),
         "refused": [
-            {"when": moment_words(each.received_at, zone), "reason": each.reason}
+            {"when": moment_words(each.received_at, zone), "reason": reason_words(each.reason)}
             for each in representation.refused(viewer, found, refused)
         ],
         "rename_form": LabelForm(initial={"label": found.label}),

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -12,7 +13,9 @@ from server.common.mqtt import BrokerError
 from server.devices import credentials
 from server.devices.claim import make_code
 from server.devices.models import ClaimCode, Device, DeviceToken
+from server.devices.reasons import WHOLE
 from server.operations import cli
+from server.session_data import accept, dead_letters
 from server.session_data.accept import accept_session
 from server.session_data.dead_letters import keep_dead_letter
 from server.session_data.models import SessionData
@@ -61,6 +64,17 @@ def test_why_a_document_was_refused_is_told_without_the_document(everybody, api,
     page = browser_of("anna").get(f"/devices/{everybody.device.pk}/").content.decode()
     assert "found 1.25" in page
     assert "0.291" not in page
+    Person.objects.filter(username="anna").update(language="de")
+    german = browser_of("anna").get(f"/devices/{everybody.device.pk}/").content.decode()
+    assert "Das Dokument ist nicht so, wie der Server es erwartet." in german
+    assert '<code lang="en">coverage: expected at most 1, found 1.25;' in german
+
+
+def test_every_reason_that_is_a_sentence_is_one_that_the_server_gives():
+    given = {dead_letters.UNKNOWN, dead_letters.NO_ACCOUNT, accept.NOT_YOURS, accept.NOT_MEASURED}
+    assert given <= WHOLE.keys()
+    code = Path(dead_letters.__file__).read_text()
+    assert all(text in code for text in WHOLE.keys() - given)
 
 
 def test_the_page_of_devices_shows_ones_own_and_those_one_may_see_live(everybody):
