@@ -80,7 +80,7 @@ class ExportForm(forms.Form):
         self._choices("user", people_choices(viewer, people))
         if len(people) > 1 and not Device.objects.filter(person=viewer).exists():
             self.fields["user"].initial = EVERYBODY
-        self._choices("device", device_choices(people))
+        self._choices("device", device_choices(viewer, people))
         self.fields["decimal"].initial = usual()
         if not available():
             self._choices("form", [each for each in FORMS if each[0] != Form.PARQUET])
@@ -136,10 +136,13 @@ def people_choices(viewer: Person, people: list[Person]) -> list[tuple[str, str]
     return [(viewer.username, _("%(name)s (you)") % {"name": viewer.label}), *others, *everybody]
 
 
-def device_choices(people: list[Person]) -> list[tuple[str, str]]:
-    """Return the devices of these people."""
-    devices = Device.objects.filter(person__in=people).select_related("person")
-    named = [
-        (str(each.pk), f"{each.label} ({each.person.label})") for each in devices.order_by("label")
-    ]
-    return [("", _("All devices")), *named]
+def device_choices(viewer: Person, people: list[Person]) -> list[tuple[str, Any]]:
+    """Return the devices of these people, in groups by person, the viewer's own first."""
+    theirs: dict[int, list[tuple[str, str]]] = {}
+    for each in Device.objects.filter(person__in=people).order_by("label"):
+        theirs.setdefault(each.person_id, []).append((str(each.pk), each.label))
+    ordered = sorted(people, key=lambda each: (each != viewer, each.label.lower(), each.pk))
+    if people == [viewer]:
+        return [("", _("All devices")), *theirs.get(viewer.pk, ())]
+    groups = [(each.label, theirs[each.pk]) for each in ordered if each.pk in theirs]
+    return [("", _("All devices")), *groups]

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from server.common.words import clock, in_words, long_day, roughly
 from server.dashboard.rows import SessionRow
+from server.session_data.summary.statistics import SHORT_VALID_S
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,17 @@ def _short(row: SessionRow) -> Mark | None:
         return None
     if not row.values.get("valid_s"):
         return Mark("short", _("eyes not seen"), _("The eyes were not seen in this session."))
+    seconds = round(row.values["valid_s"] or 0)
     about = _(
         "Only %(time)s were measured. A rate needs at least three minutes, so this session "
         "does not count towards the medians."
-    ) % {"time": in_words(int(row.values.get("valid_s") or 0))}  # 179.6 s are not three minutes
-    return Mark("short", _("short"), about)
+    )
+    if seconds >= SHORT_VALID_S:  # 179.6 s are shown as three minutes everywhere
+        about = _(
+            "Slightly less than %(time)s were measured. A rate needs at least three minutes, so "
+            "this session does not count towards the medians."
+        )
+    return Mark("short", _("short"), about % {"time": in_words(seconds)})
 
 
 def ended_by(row: SessionRow) -> str:

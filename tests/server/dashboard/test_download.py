@@ -5,6 +5,7 @@ import re
 import pytest
 
 from server.care.models import CareLink, Person
+from server.devices.models import Device
 from server.session_data.accept import accept_own
 from server.session_data.export import parquet
 from server.session_data.export.codebook import TABLES
@@ -23,6 +24,17 @@ def file_of(client, **choice):
     answer = client.get(PAGE, CHOSEN | choice, follow=True)
     assert answer.status_code == 200, words_of(answer)
     return b"".join(answer), answer
+
+
+def test_the_devices_are_grouped_by_person_where_there_are_several(world, browser):
+    Device.objects.filter(pk=world.device.pk).update(label="Bedroom")
+    Device.objects.create(person=world.carl, label="Attic")
+    Device.objects.create(person=world.anna, label="Office")
+    page = browser("carl").get(PAGE).content.decode()
+    options = re.findall(r'<optgroup label="(.*?)">|<option value="[^"]{36}">(.*?)<', page)
+    shown = [name or device for name, device in options]
+    assert shown == [world.carl.label, "Attic", world.anna.label, "Bedroom", "Office"]
+    assert "<optgroup" not in browser("anna").get(PAGE).content.decode()
 
 
 @pytest.mark.parametrize(
