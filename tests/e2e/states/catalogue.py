@@ -69,6 +69,16 @@ def logged_out_meanwhile(page: Page) -> None:
     log_in(page, "marta")
 
 
+def logged_out_over_a_note(page: Page) -> None:
+    """Fill in a note, with a long label, whose session expires before it is sent; log in again."""
+    page.locator("[name=kind]").select_option("medicine")
+    page.locator("[name=text]").fill("Ibuprofen 400, after breakfast")
+    page.locator("[name=shared]").check()
+    page.context.clear_cookies(name="blinklog_session")
+    press("main form.fields button[type=submit]")(page)
+    log_in(page, "marta")
+
+
 def log_in(page: Page, username: str) -> None:
     """Fill in the form of the log-in."""
     page.locator("#id_username").fill(username)
@@ -179,6 +189,7 @@ MARTA = [
     State("end sharing", "/sharing/", press("main a.button.danger")),
     State("access log", "/sharing/looks/"),
     State("text kept", "/sharing/", logged_out_meanwhile),
+    State("a note kept over a log-in", "/people/marta/notes/", logged_out_over_a_note),
     State("devices", "/devices/"),
     State("device", "/devices/{marta_device}/"),
     State(
