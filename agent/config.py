@@ -130,7 +130,9 @@ class StoreConfig:
         "the database file; default `/var/lib/blinklog/agent.sqlite3`, or in the user's state"
         " folder",
     )
-    keep_sessions: int = _key(1000, "delivered sessions to keep on the device", 0, 1_000_000)
+    keep_sessions: int = _key(
+        1000, "delivered sessions to keep on the device; unsent ones are all kept", 0, 1_000_000
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """A real server over a seeded database, and a real browser; each ends with its `with` block."""
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -114,7 +117,17 @@ def _seeded(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
             found = _seed({**environment, "BLINKLOG_DATA_DIR": str(database)})
             told.write_text(json.dumps(found))
         shutil.copytree(database, folder, dirs_exist_ok=True)
+        _heard_just_now(folder / "blinklog.sqlite3")
         return dict(json.loads(told.read_text()))
+
+
+def _heard_just_now(database: Path) -> None:
+    """The session that is under way and the devices were heard of as this server starts."""
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        active = "UPDATE session_data_sessiondata SET updated_at = ? WHERE state = 'active'"
+        assert db.execute(active, (now,)).rowcount == 1
+        db.execute("UPDATE devices_device SET last_seen_at = ? WHERE online", (now,))
 
 
 def _seed(environment: dict[str, str]) -> dict[str, Any]:

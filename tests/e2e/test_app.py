@@ -58,7 +58,7 @@ def test_without_a_connection_the_last_view_is_shown_and_marked_as_old(
     context.set_offline(True)
     page.goto("/people/marta/")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Marta")
-    expect(page.locator("#saved")).to_contain_text("This page is not up to date.")
+    expect(page.locator("#saved")).to_contain_text("This page was saved in this browser")
     assert page.locator("#saved time").get_attribute("datetime")
     assert page.locator("form").count() == 0
     assert Axe().run(page).violations_count == 0
