@@ -1,10 +1,9 @@
 """Charts, drawn on the server as SVG. Begin with `draw`; `scale` has the axes, `signs` the notes.
 
 All positions are percentages of the plot, and all sizes are in `rem`, so one drawing fits every
-width and grows with the text. Colours and heights come from the pages' style
-sheet (`measured.css`). `charts.js` adds values
-under the pointer and by keyboard; without it, the points are links, and the table next to each
-chart has all values.
+width and grows with the text. Colours, heights, and the sizes of points and lines come from the
+pages' style sheet (`measured.css`). `charts.js` adds values under the pointer and by keyboard;
+without it, the points are links, and the table next to each chart has all values.
 """
 
 from server.dashboard.charts.draw import (

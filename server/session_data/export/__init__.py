@@ -1,6 +1,7 @@
 """Export sessions, days, minutes and blinks as CSV, CSV for Excel, JSON, Parquet or FHIR.
 
-Begin with codebook.py: it lists the tables and their columns, and all files follow from it.
+Begin with codebook.py: it lists the tables and their columns, and all files follow from it. rows.py
+fills the columns.
 
     asked.py: parameters -> reading.py: sessions -> rows.py: rows -> lines.py, excel.py, parquet.py
 
