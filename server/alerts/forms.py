@@ -228,10 +228,11 @@ class ReceiverForm(ReceiverBase):
                 "is sent to it."
             ),
             "ntfy_url": gettext_lazy(
-                "Address of a topic, such as https://ntfy.sh/a-name-that-nobody-guesses. Install "
-                "the ntfy app on the phone and subscribe to the same topic."
+                "An address with a name of your own, such as "
+                "https://ntfy.sh/a-name-that-nobody-guesses. Install the ntfy app on the phone, "
+                "press + and enter the same name."
             ),
-            "ntfy_token": gettext_lazy("Only if the topic is protected."),
+            "ntfy_token": gettext_lazy("Only if this ntfy server asks for one."),
             "apprise_url": gettext_lazy(
                 "For Signal, Telegram, Matrix, text messages and others: an Apprise URL."
             ),

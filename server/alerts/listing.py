@@ -31,7 +31,7 @@ class AlertRow:
     resolved: str
     ending: str
     session_id: str
-    has_advice: bool
+    help_at: str  # the query of the help page that names a silent device
     id: int = 0
     # Of an open alert: who looks after it, whether anybody and whether the reader does, and the
     # other people who could (user name and label).
@@ -71,7 +71,7 @@ def alert_rows(alerts: Sequence[Alert], viewer: Person) -> list[AlertRow]:
             resolved=at(alert.resolved_at),
             ending=ending(alert),
             session_id=str(alert.session_id or "") if alert.person_id in open_to else "",
-            has_advice=bool(advice(alert)),
+            help_at=f"?device={alert.cause}" if advice(alert) else "",
             **_handling(alert, held.get(key_of(alert)), viewer, now),
             others=others.get(alert.person_id, ()) if alert.resolved_at is None else (),
         )

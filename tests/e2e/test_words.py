@@ -45,7 +45,7 @@ def test_an_error_is_above_the_fold_with_the_focus(home: Home, chromium: Browser
     page = context.new_page()
     log_in(page, "tom")
     page.goto("/alerts/ways/")
-    page.get_by_text("Other services: a protected topic").click()
+    page.get_by_text("Other services: an ntfy server").click()
     page.get_by_label("Webhook").fill("http://127.0.0.1/")
     page.get_by_role("button", name="Save").click()
     errors = page.locator("#form-errors")

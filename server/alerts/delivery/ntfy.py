@@ -36,7 +36,8 @@ def check_topic(address: str) -> None:
     check_url(address)
     server, topic = _split(address)
     if not server or not topic:
-        raise ValidationError(_("Enter the address of a topic, such as https://ntfy.sh/my-topic."))
+        text = _("Enter an address that ends with a name, such as https://ntfy.sh/my-name.")
+        raise ValidationError(text)
 
 
 def push(delivery: Delivery, receiver: Receiver) -> None:

@@ -14,11 +14,12 @@ from django.utils import timezone
 from server.alerts.judge import judge
 from server.alerts.models import Alert, Delivery, Kind, Receiver, Rule
 from server.alerts.receiving import MOST_LINKS
-from server.care.models import AccessLog, AuditEntry, CareLink
+from server.care.models import AccessLog, AuditEntry, CareLink, Person
 from server.devices.models import Device
 from tests import receivers
 from tests.server.alerts.test_usual import measured
 from tests.server.conftest import PASSWORD
+from tests.server.dashboard.browsing import words_of
 
 
 @pytest.fixture
@@ -61,6 +62,30 @@ def test_carl_adds_a_rule_sees_what_it_found_changes_it_and_removes_it(told):
         "Kitchen was not connected" in carl.get("/alerts/").content.decode()
     )  # among the past ones
     assert AccessLog.objects.get(what="alerts").person == told.anna
+
+
+INSIDERS = re.compile(r"\b(topics?|themas?|themen|brokers?|mqtt|payload|qos)\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("kind", ["device_silent", "no_session", "long_closures", "perclos"])
+def test_a_rule_is_asked_for_without_the_words_of_message_brokers(told, kind, language):
+    Person.objects.filter(pk=told.carl.pk).update(language=language)
+    carl = logged_in(told.carl)
+    wrong = carl.post(f"/alerts/rules/new/anna/{kind}/", {"ntfy_url": "https://ntfy.sh/"})
+    shown = words_of(wrong)
+    assert {"en": "https://ntfy.sh/my-name", "de": "https://ntfy.sh/mein-name"}[language] in shown
+    assert INSIDERS.findall(shown) == []
+    assert INSIDERS.findall(words_of(carl.get("/alerts/ways/"))) == []
+
+
+def test_an_alert_about_a_silent_device_links_the_help_that_names_it(told):
+    carl = logged_in(told.carl)
+    Device.objects.filter(pk=told.device.pk).update(online=False)
+    carl.post(SILENT, {"minutes": 30})
+    judge()
+    address = re.search(r'href="(/help/[^"#]*)#not-connected"', carl.get("/alerts/").text)[1]
+    assert "Kitchen, the device of anna, is not connected." in words_of(carl.get(address))
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_an_outage_is_said_in_one_line(world, browser):
     Device.objects.filter(pk__in=[each.pk for each in devices]).update(online=False)
     assert "The devices of 3 people are not connected" in browser("carl").get("/").content.decode()
     Device.objects.filter(pk=devices[0].pk).update(online=True)
-    assert "look at the network first" not in browser("carl").get("/").content.decode()
+    assert "check the network first" not in browser("carl").get("/").content.decode()
 
 
 def test_an_alert_of_somebody_else_or_a_withdrawn_one_is_no_reason(world, browser):
